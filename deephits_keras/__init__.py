@@ -1,0 +1,61 @@
+"""DeepHits-Keras: how popular a song will be, and why.
+
+A Keras 3 implementation of *DeepHits: A Multimodal CNN Approach to Hit Song Prediction* (Nofer,
+Nimani and Hinz, Mach. Learn. Knowl. Extr. 2026, 8(3), 58) around a plug-in registry of modalities.
+
+Importing this package imports neither Keras nor TensorFlow: the names below load on first use.
+
+Example:
+    >>> import deephits_keras as dh
+    >>> model = dh.build_model("mel,lyrics,meta", fusion="early", task="tiers-10")
+    >>> sum(w.shape.num_elements() for w in model.trainable_variables)  # doctest: +SKIP
+    476938
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deephits_keras.builder import build_model
+    from deephits_keras.encoders import (
+        EncoderConfig,
+        ExtractionError,
+        FeatureSpec,
+        ModalityEncoder,
+        setting,
+    )
+    from deephits_keras.tasks import get_task
+    from deephits_keras.tracks import Track
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "EncoderConfig": "encoders",
+    "ExtractionError": "encoders",
+    "FeatureSpec": "encoders",
+    "ModalityEncoder": "encoders",
+    "Track": "tracks",
+    "build_model": "builder",
+    "get_task": "tasks",
+    "setting": "encoders",
+}
+
+__all__ = [
+    "EncoderConfig",
+    "ExtractionError",
+    "FeatureSpec",
+    "ModalityEncoder",
+    "Track",
+    "__version__",
+    "build_model",
+    "get_task",
+    "setting",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

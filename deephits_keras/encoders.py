@@ -1,0 +1,381 @@
+"""The contract between the core and a modality: `ModalityEncoder`.
+
+Everything that knows what a spectrogram, a lyric or a metadata field is lives behind this class;
+storage, pipeline, fusion, training and serving speak only of named arrays and embeddings.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+from deephits_keras.errors import DeepHitsError, UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from deephits_keras.tracks import Track
+
+CONTRACT_VERSION = 1
+"""Version of the contract in this module; an encoder states the one that it was written for."""
+
+PRESENT = "present"
+"""Reserved feature name: the presence mask that the core adds to each modality's inputs."""
+
+Features = dict[str, "np.ndarray"]
+"""One track's features by name, each with the shape and dtype of its `FeatureSpec`."""
+
+
+class ExtractionError(DeepHitsError):
+    """A track's input is there but can't be used.
+
+    Args:
+        track_id: Which track.
+        reason: What is wrong with it, and in which file or field.
+    """
+
+    def __init__(self, track_id: str, reason: str) -> None:
+        super().__init__(track_id, reason)
+        self.track_id = track_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"track {self.track_id}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Shape and type of one array that an encoder extracts from a track.
+
+    Attributes:
+        name: Lower-case identifier, unique within the encoder; `present` is reserved.
+        shape: Shape for one track, without the batch axis. Every dimension is fixed.
+        dtype: NumPy dtype name used in storage; float16 halves the store of large features.
+        description: What it holds, with units.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name != self.name.lower() or self.name == PRESENT:
+            raise ValueError(
+                "A feature's name must be a lower-case identifier other than "
+                f"{PRESENT!r}. Received: {self.name!r}"
+            )
+        if not all(isinstance(d, int) and d > 0 for d in self.shape):
+            raise ValueError(
+                f"Feature {self.name!r}: every dimension must be a positive integer. "
+                f"Received: shape={self.shape}"
+            )
+
+
+def setting(
+    default: Any, help: str, *, changes_features: bool = False, choices: Sequence[str] = ()
+) -> Any:
+    """Declare one field of an `EncoderConfig`.
+
+    Args:
+        default: The default value; a str, int, float, bool, None or a tuple of one of those.
+        help: One line for `deephits encoders show`, with units.
+        changes_features: True if `extract` gives other arrays when this changes. Such settings
+            make up the fingerprint; the others can change without extracting again.
+        choices: The values allowed, if only a few are.
+    """
+    metadata = {"help": help, "changes_features": changes_features, "choices": tuple(choices)}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Base of an encoder's configuration: a frozen dataclass made of `setting`s.
+
+    Fields are str, int, float, bool, an optional one of those, or a tuple of one of those
+    (`tuple[str, ...]`), so that each round-trips through JSON and can be given on the command
+    line as `--ENCODER-FIELD VALUE`.
+    """
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Check and convert values as read from JSON or from the command line (strings).
+
+        Raises:
+            UserError: for an unknown name, a wrong type or a value that isn't allowed.
+        """
+        hints = typing.get_type_hints(cls)
+        fields = {f.name: f for f in dataclasses.fields(cls)}
+        converted: dict[str, Any] = {}
+        for name, value in values.items():
+            if name not in fields:
+                known = ", ".join(fields) or "none"
+                raise UserError(f"{cls.__name__} has no setting {name!r}. It has: {known}")
+            try:
+                converted[name] = _convert(value, hints[name])
+            except (TypeError, ValueError) as error:
+                wanted = str(hints[name]).replace("<class '", "").replace("'>", "")
+                raise UserError(
+                    f"{cls.__name__}.{name} must be {wanted}. Received: {value!r}"
+                ) from error
+            choices = fields[name].metadata.get("choices", ())
+            if choices and converted[name] not in choices:
+                raise UserError(
+                    f"{cls.__name__}.{name} must be one of {', '.join(choices)}. "
+                    f"Received: {value!r}"
+                )
+        try:
+            return cls(**converted)
+        except ValueError as error:
+            raise UserError(f"{cls.__name__}: {error}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON types; `from_json` gives an equal configuration back."""
+        return {
+            f.name: list(v) if isinstance(v := getattr(self, f.name), tuple) else v
+            for f in dataclasses.fields(self)
+        }
+
+
+def _convert(value: Any, hint: Any) -> Any:
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        options = [o for o in typing.get_args(hint) if o is not type(None)]
+        return None if value in (None, "none") else _convert(value, options[0])
+    if typing.get_origin(hint) is tuple:
+        items = [v for v in value.split(",") if v] if isinstance(value, str) else value
+        return tuple(_convert(item, typing.get_args(hint)[0]) for item in items)
+    if hint is bool:
+        named = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+        if isinstance(value, str):
+            value = named.get(value.lower())
+        if not isinstance(value, bool):
+            raise TypeError
+        return value
+    if isinstance(value, bool) or (hint is str and not isinstance(value, str)):
+        raise TypeError
+    if hint is int and isinstance(value, float) and not value.is_integer():
+        raise ValueError
+    return hint(value)
+
+
+ConfigT = TypeVar("ConfigT", bound=EncoderConfig)
+
+
+class ModalityEncoder(abc.ABC, Generic[ConfigT]):
+    """One way to turn a kind of input (a *modality*) into an embedding: a plug-in.
+
+    An encoder has two halves and one configuration. *Outside the graph* `extract` turns a track
+    into arrays of fixed shape, which the core stores, checksums, resumes and reads back. *Inside
+    the graph* `build` turns a batch of those arrays into an embedding with Keras layers, which
+    the core fuses with those of the other modalities. The core asks nothing else of an encoder.
+
+    To write one:
+
+    1. Subclass `EncoderConfig` as a frozen dataclass of `setting`s.
+    2. Subclass this class; set the class attributes `name`, `modality`, `version` and `Config`;
+       write `feature_specs`, `extract` and `build`; write `adapt` if the branch normalises.
+    3. Name the class in your distribution's metadata, in the entry-point group
+       `deephits_keras.encoders`: `my_encoder = my_package:MyEncoder`.
+
+    The module that holds the class is imported whenever encoders are listed, so it must not
+    import Keras, TensorFlow or other heavy packages at its top: import them inside the methods.
+
+    A layer of your own must be registered with
+    `keras.saving.register_keras_serializable("deephits")` and its module imported by `build`: a
+    saved run is loaded in safe mode after `build` was called once for each of its encoders.
+
+    Attributes:
+        name: The encoder's name, equal to its entry point's. Lower-case identifier.
+        modality: The kind of input it serves. Lower-case identifier, used in input names.
+        version: Raise it when `extract` gives other arrays for the same input.
+        summary: One line for `deephits encoders list`.
+        default: True for the encoder to take when `--modalities` names only the modality. At
+            most one encoder of a modality may say so; a modality's only encoder needn't.
+        parallel: False if `extract_many` already uses every core (as a neural network does): the
+            core then gives it one process instead of one for each core.
+        contract_version: The `CONTRACT_VERSION` that the encoder was written for.
+        Config: The configuration's class.
+
+    Example:
+        A whole encoder of a modality of its own, chroma, from the audio file:
+
+        >>> @dataclass(frozen=True)
+        ... class ChromaConfig(EncoderConfig):
+        ...     sample_rate: int = setting(22050, "Hz", changes_features=True)
+        ...     units: int = setting(16, "size of the embedding")
+        >>> class Chroma(ModalityEncoder[ChromaConfig]):
+        ...     name = "chroma_mean"
+        ...     modality = "chroma"
+        ...     version = "1"
+        ...     summary = "mean chroma of the recording -> 16-D"
+        ...     Config = ChromaConfig
+        ...
+        ...     @property
+        ...     def feature_specs(self):
+        ...         return (FeatureSpec("chroma", (12,), "float32", "mean energy a pitch class"),)
+        ...
+        ...     def extract(self, track):
+        ...         if track.audio is None:
+        ...             return None
+        ...         import librosa
+        ...         from deephits_keras.audio import AudioError, load_audio
+        ...         try:
+        ...             waveform = load_audio(track.audio, self.config.sample_rate)
+        ...         except AudioError as error:
+        ...             raise ExtractionError(track.id, str(error)) from error
+        ...         chroma = librosa.feature.chroma_stft(y=waveform, sr=self.config.sample_rate)
+        ...         return {"chroma": chroma.mean(axis=1).astype("float32")}
+        ...
+        ...     def build(self, inputs):
+        ...         from keras import layers
+        ...         return layers.Dense(self.config.units, activation="relu")(inputs["chroma"])
+    """
+
+    name: ClassVar[str]
+    modality: ClassVar[str]
+    version: ClassVar[str]
+    summary: ClassVar[str] = ""
+    default: ClassVar[bool] = False
+    parallel: ClassVar[bool] = True
+    contract_version: ClassVar[int] = CONTRACT_VERSION
+    Config: ClassVar[type[EncoderConfig]]
+
+    def __init__(self, config: ConfigT | None = None) -> None:
+        self.config: ConfigT = config if config is not None else self.Config()  # type: ignore[assignment]
+
+    # === Outside the graph ===
+
+    @property
+    @abc.abstractmethod
+    def feature_specs(self) -> tuple[FeatureSpec, ...]:
+        """What `extract` gives for a track. Cheap: no files are opened but small ones."""
+
+    @abc.abstractmethod
+    def extract(self, track: Track) -> Features | None:
+        """Turn one track into arrays.
+
+        Pure: the same track and configuration give the same bytes, in any process.
+
+        Returns:
+            An array for each feature spec, of exactly its shape and dtype and finite unless the
+            branch handles NaN; or None if the track doesn't have this input (that is data, not
+            an error).
+
+        Raises:
+            ExtractionError: if the input is there but can't be used.
+        """
+
+    def extract_many(
+        self, tracks: Sequence[Track]
+    ) -> Iterator[Features | ExtractionError | None]:
+        """Yield what `extract` gives for each track in order, an error as a value.
+
+        Override it only if several tracks at once are cheaper than one by one.
+        """
+        for track in tracks:
+            try:
+                yield self.extract(track)
+            except ExtractionError as error:
+                yield error
+
+    # === Inside the graph ===
+
+    @abc.abstractmethod
+    def build(self, inputs: Mapping[str, Any]) -> Any:
+        """Build the branch: Keras tensors in, an embedding out.
+
+        Use `keras.layers` and `keras.ops` only, so that the branch runs on every backend. Called
+        once for each model; `adapt` was called before it if there was training data.
+
+        Args:
+            inputs: A float32 (integer features: int32) `KerasTensor` of shape
+                `(batch, *spec.shape)` for each feature spec, by name. For a track that lacks
+                the modality they are zeros, and the core replaces the embedding afterwards.
+
+        Returns:
+            A `KerasTensor` of shape `(batch, embedding size)`. Each row depends on its own row
+            of the inputs only, at inference.
+        """
+
+    def adapt(self, batches: Iterable[Features]) -> None:  # noqa: B027
+        """Learn normalisation statistics from the training split, before `build`.
+
+        Keep them on the instance and let `build` put them into a layer, which saves them with
+        the model. The default does nothing.
+
+        Args:
+            batches: The features of the training tracks that have this modality, with a leading
+                batch axis. One pass only; never the whole corpus in memory.
+        """
+
+    def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
+        """Names of the parts of the input that are missing from a track that has the modality.
+
+        For a prediction's account of what it didn't know. The default: nothing.
+
+        Args:
+            track: The track.
+            features: What `extract` gave for it.
+        """
+        del track, features
+        return ()
+
+    # === Configuration ===
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration as JSON types."""
+        return self.config.to_json()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """An encoder from `get_config`'s result.
+
+        Raises:
+            UserError: if the configuration isn't one of this encoder's.
+        """
+        return cls(cls.Config.from_json(config))  # type: ignore[arg-type]
+
+    def fingerprint_config(self) -> dict[str, Any]:
+        """What the extracted arrays depend on, as JSON types.
+
+        The default: the settings declared with `changes_features=True`. Override it where a
+        setting is a path, to put the content's hash in its place: the fingerprint must be the
+        same on every machine.
+        """
+        wanted = {
+            f.name for f in dataclasses.fields(self.config) if f.metadata.get("changes_features")
+        }
+        return {name: value for name, value in self.get_config().items() if name in wanted}
+
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that name this encoder's feature store."""
+        identity = [self.name, self.version, self.fingerprint_config()]
+        text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @classmethod
+    def prepare_sample(cls, folder: Path, lyrics: Sequence[str]) -> dict[str, Any]:
+        """Make what this encoder can't run without in a synthetic corpus, and say how to use it.
+
+        Called by `deephits sample`. An encoder that needs trained weights from outside writes a
+        small untrained stand-in into `folder`. The default needs nothing.
+
+        Args:
+            folder: An empty folder of the encoder's own inside the sample.
+            lyrics: The sample's texts.
+
+        Returns:
+            Settings to use with the sample, as JSON types or `Path`s inside `folder`; the sample
+            keeps a `Path` relative to itself, so that it can be moved.
+        """
+        del folder, lyrics
+        return {}

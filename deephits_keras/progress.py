@@ -1,0 +1,40 @@
+"""Progress of long work, on standard error: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def progress(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
+    """Yield `items`, showing how many of `total` are done.
+
+    Args:
+        items: What to iterate over.
+        total: How many there are.
+        what: What is being done, for example `extracting mel_cnn`.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=False) as bar:
+            task = bar.add_task(what, total=total)
+            for item in items:
+                yield item
+                bar.advance(task)
+        return
+    shown = time.monotonic()
+    done = 0
+    for item in items:
+        yield item
+        done += 1
+        if time.monotonic() - shown >= SECONDS_BETWEEN_LINES or done == total:
+            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)  # noqa: T201
+            shown = time.monotonic()
