@@ -274,9 +274,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
             ExtractionError: if the input is there but can't be used.
         """
 
-    def extract_many(
-        self, tracks: Sequence[Track]
-    ) -> Iterator[Features | ExtractionError | None]:
+    def extract_many(self, tracks: Sequence[Track]) -> Iterator[Features | ExtractionError | None]:
         """Yield what `extract` gives for each track in order, an error as a value.
 
         Override it only if several tracks at once are cheaper than one by one.
@@ -306,7 +304,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
             of the inputs only, at inference.
         """
 
-    def adapt(self, batches: Iterable[Features]) -> None:  # noqa: B027
+    def adapt(self, batches: Iterable[Features]) -> None:
         """Learn normalisation statistics from the training split, before `build`.
 
         Keep them on the instance and let `build` put them into a layer, which saves them with

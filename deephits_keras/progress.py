@@ -36,5 +36,6 @@ def progress(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
         yield item
         done += 1
         if time.monotonic() - shown >= SECONDS_BETWEEN_LINES or done == total:
-            print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)  # noqa: T201
+            sys.stderr.write(f"{what}: {done} of {total}\n")
+            sys.stderr.flush()
             shown = time.monotonic()

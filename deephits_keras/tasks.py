@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,7 +38,7 @@ class Tiers:
     def bounds(self) -> tuple[tuple[float, float], ...]:
         """Lower and upper edge of each tier, on the 0-100 scale."""
         edges = (0.0, *self.edges, POPULARITY_MAX)
-        return tuple(zip(edges[:-1], edges[1:], strict=True))
+        return tuple(itertools.pairwise(edges))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -46,7 +47,8 @@ class Tiers:
 
     def of(self, popularity: FloatArray) -> IntArray:
         """The tier index of each popularity (0-100), int32."""
-        return np.digitize(popularity, self.edges).astype(np.int32)
+        tiers: IntArray = np.digitize(popularity, self.edges).astype(np.int32)
+        return tiers
 
 
 TIERS = {
@@ -75,7 +77,8 @@ class Prediction:
     def tiers(self, tiers: Tiers) -> IntArray:
         """Tier of each track: argmax of the scores where they are for `tiers`, else by value."""
         if self.scores is not None and self.scores.shape[1] == tiers.count:
-            return self.scores.argmax(axis=1).astype(np.int32)
+            best: IntArray = self.scores.argmax(axis=1).astype(np.int32)
+            return best
         return tiers.of(self.popularity)
 
 

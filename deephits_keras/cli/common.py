@@ -15,15 +15,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path)
 
-ENCODER_SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": True}
-"""Context settings of a verb that takes `--ENCODER-SETTING VALUE`; see `encoder_settings`."""
-
 
 def json_option(command: Command) -> Command:
     """Add `--json`, passed as `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(
-        command
-    )
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON for a program to read."
+    )(command)
 
 
 def seed_option(command: Command) -> Command:
@@ -42,46 +39,61 @@ def modalities_option(command: Command) -> Command:
     )(command)
 
 
-def encoder_settings_argument(command: Command) -> Command:
-    """Collect `--ENCODER-SETTING VALUE` pairs, passed as `extra` for `encoder_settings`."""
-    return click.argument("extra", nargs=-1, type=click.UNPROCESSED, metavar="[--ENCODER-SETTING VALUE]...")(
-        command
-    )
+class EncoderCommand(click.Command):
+    """A verb that also takes `--ENCODER-SETTING VALUE`, for any installed encoder, anywhere.
 
-
-def encoder_settings(extra: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Read `--mel-frames 128 --numeric-columns tempo,energy` into settings by encoder or modality.
-
-    A name is an installed encoder's or modality's, then one of its settings; `-` and `_` are
-    alike. `deephits encoders show NAME` lists an encoder's settings.
-
-    Raises:
-        UserError: if an option isn't one, or lacks its value.
+    `--mel-frames 128 --numeric-columns tempo,energy`: an encoder's or a modality's name, then one
+    of its settings, `-` and `_` alike; `deephits encoders show NAME` lists them. The verb gets
+    them as `settings`, by encoder or modality, for `resolve_modalities`. Encoders are imported
+    only if such an option is there.
     """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the encoders' settings out, then parse the rest as click does."""
+        own = {name for parameter in self.params for name in parameter.opts}
+        foreign = [a for a in args if a.startswith("--") and a.partition("=")[0] not in own]
+        foreign = [a for a in foreign if a not in ("--", "--help")]
+        settings = _take_settings(args) if foreign else {}
+        rest = super().parse_args(ctx, args)
+        ctx.params["settings"] = settings
+        return rest
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Tell of the encoders' settings after the options."""
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Encoder settings"):
+            formatter.write_text(
+                "--ENCODER-SETTING VALUE sets any setting of an encoder, for example "
+                "--mel-frames 128. `deephits encoders show NAME` lists them."
+            )
+
+
+def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
+    """Remove encoders' settings from `args` and give them by encoder or modality."""
     from deephits_keras.registry import registry
 
-    classes = registry().load_working()
     options: dict[str, tuple[str, str]] = {}
-    for encoder in classes.values():
+    classes = registry().load_working().values()
+    for owner, encoder in [(c.modality, c) for c in classes] + [(c.name, c) for c in classes]:
         for name in encoder.Config.__dataclass_fields__:
-            options[f"{encoder.modality}_{name}"] = (encoder.modality, name)
-    for encoder in classes.values():
-        for name in encoder.Config.__dataclass_fields__:
-            options[f"{encoder.name}_{name}"] = (encoder.name, name)
+            options[f"{owner}_{name}"] = (owner, name)
     settings: dict[str, dict[str, Any]] = {}
-    words = iter(extra)
+    kept: list[str] = []
+    words = iter(args)
     for word in words:
         flag, equals, value = word.partition("=")
         key = flag.removeprefix("--").replace("-", "_")
         if not flag.startswith("--") or key not in options:
-            known = ", ".join(f"--{o.replace('_', '-')}" for o in sorted(options))
-            raise UserError(f"There is no option {flag!r} here. Encoder settings: {known}")
+            kept.append(word)
+            continue
         if not equals:
-            value = next(words, "--")
-            if value.startswith("--"):
+            following = next(words, None)
+            if following is None:
                 raise UserError(f"{flag} needs a value")
+            value = following
         owner, name = options[key]
         settings.setdefault(owner, {})[name] = value
+    args[:] = kept
     return settings
 
 
