@@ -31,10 +31,8 @@ def progress(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
                 bar.advance(task)
         return
     shown = time.monotonic()
-    done = 0
-    for item in items:
+    for done, item in enumerate(items, start=1):
         yield item
-        done += 1
         if time.monotonic() - shown >= SECONDS_BETWEEN_LINES or done == total:
             sys.stderr.write(f"{what}: {done} of {total}\n")
             sys.stderr.flush()

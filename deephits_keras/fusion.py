@@ -1,0 +1,266 @@
+"""How modalities meet: early fusion (Table A1's head) and late fusion, as Keras layers.
+
+A fusion gets one embedding and one presence mask a modality and gives the model's raw outputs.
+Add one by subclassing `Fusion` and naming it in `FUSIONS`.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+from keras import layers, ops
+
+from deephits_keras.errors import UserError
+
+Tensor = Any
+
+
+def dense(units: int, **options: Any) -> layers.Dense:
+    """A fully connected layer whose kernel starts as PyTorch's `nn.Linear` does.
+
+    That is a uniform distribution of variance 1 / (3 fan_in).
+    """
+    initializer = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    return layers.Dense(units, kernel_initializer=initializer, **options)
+
+
+@keras.saving.register_keras_serializable("deephits")
+class MissingEmbedding(layers.Layer):  # type: ignore[misc]
+    """Put a fixed vector in the place of the embedding of a track that lacks the modality.
+
+    Called on an embedding `(batch, size)` and a presence mask `(batch, 1)` of zeros and ones.
+
+    Args:
+        learned: True for a trainable vector (`size` parameters), False for zeros.
+    """
+
+    def __init__(self, learned: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.learned = learned
+
+    def build(self, embedding_shape: tuple[int | None, ...], *_: Any) -> None:
+        """Create the vector."""
+        if self.learned:
+            self.vector = self.add_weight(
+                shape=(embedding_shape[-1],), initializer="zeros", name="vector"
+            )
+
+    def call(self, embedding: Tensor, present: Tensor) -> Tensor:
+        """Give `(batch, size)`: the embedding where present, else the vector."""
+        present = ops.cast(present, embedding.dtype)
+        # A selection, not a product: an embedding that isn't finite must not leak through a mask.
+        substitute = self.vector if self.learned else ops.zeros_like(embedding)
+        return ops.where(present > 0.5, embedding, substitute)
+
+    def compute_output_shape(
+        self, embedding_shape: tuple[int | None, ...], *_: Any
+    ) -> tuple[int | None, ...]:
+        """The embedding's shape."""
+        return embedding_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "learned": self.learned}
+
+
+@keras.saving.register_keras_serializable("deephits")
+class WeightedScores(layers.Layer):  # type: ignore[misc]
+    """Average several predictions with one weight each, over those that are there.
+
+    Called on raw outputs `(batch, modalities, outputs)` and presence `(batch, modalities)`; the
+    weights of absent modalities are shared out among the present ones.
+
+    Args:
+        classification: True to average class scores (softmax of the outputs) and give their
+            logarithm, which are logits again; False to average the outputs themselves.
+        weights: A positive weight each, or None to learn them (softmax of trainable numbers).
+    """
+
+    def __init__(
+        self, classification: bool, weights: list[float] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.classification = classification
+        self.given_weights = weights
+
+    def build(self, outputs_shape: tuple[int | None, ...], *_: Any) -> None:
+        """Create the weights' logarithms, trainable unless they were given."""
+        initializer: Any = "zeros"
+        if self.given_weights is not None:
+            initializer = keras.initializers.Constant(ops.log(self.given_weights))
+        self.log_weights = self.add_weight(
+            shape=(outputs_shape[1],),
+            initializer=initializer,
+            trainable=self.given_weights is None,
+            name="log_weights",
+        )
+
+    def call(self, outputs: Tensor, present: Tensor) -> Tensor:
+        """Give `(batch, outputs)`."""
+        nothing = ops.max(present, axis=1, keepdims=True) < 0.5
+        usable = ops.logical_or(present > 0.5, nothing)
+        masked = ops.where(usable, self.log_weights, ops.full_like(present, -1e9))
+        log_weights = ops.expand_dims(ops.log_softmax(masked, axis=1), -1)
+        if self.classification:
+            return ops.logsumexp(log_weights + ops.log_softmax(outputs, axis=-1), axis=1)
+        return ops.sum(ops.exp(log_weights) * outputs, axis=1)
+
+    def compute_output_shape(
+        self, outputs_shape: tuple[int | None, ...], *_: Any
+    ) -> tuple[int | None, ...]:
+        """`(batch, outputs)`."""
+        return (outputs_shape[0], outputs_shape[2])
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {
+            **super().get_config(),
+            "classification": self.classification,
+            "weights": self.given_weights,
+        }
+
+
+@dataclass(frozen=True)
+class Fusion(abc.ABC):
+    """A way to combine modalities, configured.
+
+    Attributes:
+        name: The name in `FUSIONS`.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def build(
+        self,
+        embeddings: Mapping[str, Tensor],
+        presence: Mapping[str, Tensor],
+        outputs: int,
+        classification: bool,
+    ) -> Tensor:
+        """Build the head.
+
+        Args:
+            embeddings: `(batch, size)` for each modality.
+            presence: `(batch, 1)` for each modality, zeros and ones.
+            outputs: Number of raw outputs.
+            classification: Whether the outputs are logits.
+
+        Returns:
+            Raw outputs `(batch, outputs)`, float32 at any precision policy.
+        """
+
+    def to_json(self) -> dict[str, Any]:
+        """Name and settings as JSON types; `get_fusion` takes it back."""
+        return {"name": self.name, **dataclasses.asdict(self)}
+
+
+def _concatenate(tensors: list[Tensor], axis: int, name: str) -> Tensor:
+    return layers.Concatenate(axis=axis, name=name)(tensors) if len(tensors) > 1 else tensors[0]
+
+
+@dataclass(frozen=True)
+class EarlyFusion(Fusion):
+    """Concatenate the embeddings and classify them together (paper, Section 2.2.1, Table A1).
+
+    Attributes:
+        dropout: Share of the fused vector dropped in training.
+        units: Sizes of the fully connected layers before the output.
+    """
+
+    name: ClassVar[str] = "early"
+    dropout: float = 0.5
+    units: tuple[int, ...] = (256, 64)
+
+    def build(
+        self,
+        embeddings: Mapping[str, Tensor],
+        presence: Mapping[str, Tensor],
+        outputs: int,
+        classification: bool,
+    ) -> Tensor:
+        """Concatenate, drop out, fully connected layers with ReLU, output."""
+        del presence, classification
+        x = _concatenate(list(embeddings.values()), axis=-1, name="fused")
+        x = layers.Dropout(self.dropout, name="fusion_dropout")(x)
+        for number, units in enumerate(self.units, start=1):
+            x = dense(units, activation="relu", name=f"fusion_{number}")(x)
+        return dense(outputs, dtype="float32", name="output")(x)
+
+
+@dataclass(frozen=True)
+class LateFusion(Fusion):
+    """Predict from each modality alone and average the predictions (paper, Section 3.3.1).
+
+    Attributes:
+        dropout: Share of each embedding dropped in training.
+        units: Sizes of the fully connected layers of each modality's head.
+        weights: `(modality, weight)` pairs, or None to learn the weights.
+    """
+
+    name: ClassVar[str] = "late"
+    dropout: float = 0.5
+    units: tuple[int, ...] = (64,)
+    weights: tuple[tuple[str, float], ...] | None = None
+
+    def build(
+        self,
+        embeddings: Mapping[str, Tensor],
+        presence: Mapping[str, Tensor],
+        outputs: int,
+        classification: bool,
+    ) -> Tensor:
+        """One head a modality, then the weighted average of what they say."""
+        predictions = []
+        for modality, embedding in embeddings.items():
+            x = layers.Dropout(self.dropout, name=f"fusion_{modality}_dropout")(embedding)
+            for number, units in enumerate(self.units, start=1):
+                x = dense(units, activation="relu", name=f"fusion_{modality}_{number}")(x)
+            x = dense(outputs, dtype="float32", name=f"fusion_{modality}_output")(x)
+            predictions.append(layers.Reshape((1, outputs), name=f"fusion_{modality}_row")(x))
+        stacked = _concatenate(predictions, axis=1, name="fusion_rows")
+        present = _concatenate(list(presence.values()), axis=-1, name="fusion_present")
+        average = WeightedScores(
+            classification, self._ordered_weights(list(embeddings)), dtype="float32", name="output"
+        )
+        return average(stacked, present)
+
+    def _ordered_weights(self, modalities: list[str]) -> list[float] | None:
+        if self.weights is None:
+            return None
+        given = dict(self.weights)
+        if set(given) != set(modalities) or min(given.values()) <= 0:
+            raise UserError(
+                f"Late fusion needs one positive weight for each of {', '.join(modalities)}. "
+                f"Received: {', '.join(f'{m}={w:g}' for m, w in given.items())}"
+            )
+        return [given[modality] for modality in modalities]
+
+
+FUSIONS: dict[str, type[Fusion]] = {f.name: f for f in (EarlyFusion, LateFusion)}
+
+
+def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:
+    """A fusion by name, or from its `to_json`.
+
+    Raises:
+        UserError: if there is none of that name, or it has no such setting.
+    """
+    if isinstance(fusion, Fusion):
+        return fusion
+    settings = {"name": fusion} if isinstance(fusion, str) else dict(fusion)
+    name = settings.pop("name", None)
+    if name not in FUSIONS:
+        raise UserError(f"There is no fusion named {name!r}. Fusions: {', '.join(FUSIONS)}")
+    for key, value in settings.items():
+        if isinstance(value, list):
+            settings[key] = tuple(tuple(v) if isinstance(v, list) else v for v in value)
+    try:
+        return FUSIONS[name](**settings)
+    except TypeError as error:
+        raise UserError(f"The fusion {name!r} can't be made from {settings}: {error}") from error

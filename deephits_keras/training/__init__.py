@@ -1,0 +1,1 @@
+"""Training as the paper does it (Section 2.2.2), and what a trained run leaves behind."""

@@ -1,0 +1,128 @@
+"""Adam and OneCycle with PyTorch's semantics, which the paper's hyper-parameters are (FACTS).
+
+Keras' Adam differs in three ways that matter here: its epsilon is scaled by the bias correction,
+its `weight_decay` is decoupled (AdamW's), and its first-moment rate can't follow a schedule.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("deephits")
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """`torch.optim.lr_scheduler.OneCycleLR` with two phases: up to a peak, then down (or inverse).
+
+    Args:
+        initial: Value before the first step.
+        peak: Value at the end of the warm-up.
+        final: Value at the last step.
+        steps: Number of optimizer steps in all.
+        warmup: Share of the steps in the first phase.
+        anneal: `linear` (the paper: "linearly increases") or `cos` (PyTorch's default).
+    """
+
+    def __init__(
+        self,
+        initial: float,
+        peak: float,
+        final: float,
+        steps: int,
+        warmup: float = 0.3,
+        anneal: str = "linear",
+    ) -> None:
+        super().__init__()
+        self.initial, self.peak, self.final = initial, peak, final
+        self.steps, self.warmup, self.anneal = steps, warmup, anneal
+
+    def __call__(self, step: Tensor) -> Tensor:
+        """The value at a step, counted from 0."""
+        step = ops.cast(step, "float32")
+        turn = max(self.warmup * self.steps - 1, 0.0)
+        rising = self._between(self.initial, self.peak, step / max(turn, 1e-9))
+        rest = max(self.steps - 1 - turn, 1e-9)
+        falling = self._between(self.peak, self.final, (step - turn) / rest)
+        return ops.where(step <= turn, rising, falling)
+
+    def _between(self, start: float, end: float, share: Tensor) -> Tensor:
+        share = ops.clip(share, 0.0, 1.0)
+        if self.anneal == "cos":
+            return end + (start - end) / 2 * (1 + ops.cos(math.pi * share))
+        return start + (end - start) * share
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        names = ("initial", "peak", "final", "steps", "warmup", "anneal")
+        return {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable("deephits")
+class TorchAdam(keras.optimizers.Optimizer):  # type: ignore[misc]
+    """`torch.optim.Adam`, step for step.
+
+    Args:
+        learning_rate: A number or a schedule.
+        beta_1: Decay of the first moment: a number or a schedule (OneCycle's momentum).
+        beta_2: Decay of the second moment.
+        epsilon: Added to the bias-corrected root of the second moment.
+        l2: Coupled L2: this times the parameter is added to its gradient, for every trainable
+            parameter, biases and batch-norm's included (PyTorch's `weight_decay`).
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | OneCycle = 0.001,
+        beta_1: float | OneCycle = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        l2: float = 0.0,
+        name: str = "torch_adam",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        if isinstance(beta_1, dict):
+            beta_1 = keras.saving.deserialize_keras_object(beta_1)
+        self.beta_1, self.beta_2, self.epsilon, self.l2 = beta_1, beta_2, epsilon, l2
+
+    def build(self, variables: list[Any]) -> None:
+        """Create both moments of each variable."""
+        if self.built:
+            return
+        super().build(variables)
+        self._first = [self.add_variable_from_reference(v, name="first") for v in variables]
+        self._second = [self.add_variable_from_reference(v, name="second") for v in variables]
+
+    def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
+        """One step of one variable."""
+        dtype = variable.dtype
+        index = self._get_variable_index(variable)
+        first, second = self._first[index], self._second[index]
+        beta_1 = self.beta_1(self.iterations) if callable(self.beta_1) else self.beta_1
+        beta_1, beta_2 = ops.cast(beta_1, dtype), ops.cast(self.beta_2, dtype)
+        step = ops.cast(self.iterations + 1, dtype)
+        gradient = ops.cast(gradient, dtype) + self.l2 * variable
+
+        self.assign(first, beta_1 * first + (1 - beta_1) * gradient)
+        self.assign(second, beta_2 * second + (1 - beta_2) * ops.square(gradient))
+        size = ops.cast(learning_rate, dtype) / (1 - ops.power(beta_1, step))
+        root = ops.sqrt(second) / ops.sqrt(1 - ops.power(beta_2, step))
+        self.assign_sub(variable, size * first / (root + self.epsilon))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        beta_1 = self.beta_1
+        if isinstance(beta_1, OneCycle):
+            beta_1 = keras.saving.serialize_keras_object(beta_1)
+        return {
+            **super().get_config(),
+            "beta_1": beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "l2": self.l2,
+        }
