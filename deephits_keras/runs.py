@@ -1,0 +1,256 @@
+"""A run: the folder that training writes and that predict, evaluate and explain read.
+
+    config.json          everything needed to make the model again and to know where it came from
+    split.parquet        which row of the corpus was in which part
+    model.keras          the selected checkpoint
+    architecture.json    the parts of the model with their parameters
+    history.csv          one line an epoch
+    metrics.json         the figures of the selected checkpoint
+    predictions.parquet  its predictions on the held-out parts
+    report.html          all of it as a page
+    state/               only while training is unfinished: what `--resume` goes on from
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from deephits_keras import __version__
+from deephits_keras.errors import UserError
+from deephits_keras.files import read_json, write_json
+from deephits_keras.registry import AnyEncoder, Registry, registry
+from deephits_keras.tasks import Task, get_task
+from deephits_keras.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    import keras
+
+    from deephits_keras.fusion import Fusion
+
+FORMAT = 1
+MODEL = "model.keras"
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class EncoderRecord:
+    """Which encoder a run used for a modality, and where it came from.
+
+    Attributes:
+        encoder: Its name.
+        version: Its version.
+        distribution: The distribution that provided it.
+        distribution_version: That distribution's version.
+        config: Its settings.
+        fingerprint: The name of its feature store.
+        learned_missing: Whether the model has a learned embedding for its absence.
+    """
+
+    encoder: str
+    version: str
+    distribution: str
+    distribution_version: str
+    config: dict[str, Any]
+    fingerprint: str
+    learned_missing: bool
+
+    @classmethod
+    def of(cls, encoder: AnyEncoder, *, learned_missing: bool) -> Self:
+        """The record of a configured encoder."""
+        known = {r.name: r for r in registry().registrations}
+        origin = known.get(encoder.name)
+        return cls(
+            encoder=encoder.name,
+            version=encoder.version,
+            distribution=origin.distribution if origin else "",
+            distribution_version=origin.distribution_version if origin else "",
+            config=encoder.get_config(),
+            fingerprint=encoder.fingerprint(),
+            learned_missing=learned_missing,
+        )
+
+    def load(self, settings: Mapping[str, Any], known: Registry) -> AnyEncoder:
+        """The encoder as the run used it, with `settings` in the place of the run's own.
+
+        Raises:
+            UserError: if it isn't installed; the message says which distribution has it.
+        """
+        if self.encoder not in {r.name for r in known.registrations}:
+            raise UserError(
+                f"This run needs the encoder {self.encoder!r} of {self.distribution} "
+                f"{self.distribution_version}, which isn't installed here. "
+                f"Install it: pip install {self.distribution}=={self.distribution_version}"
+            )
+        encoder_class = known.load(self.encoder)
+        if encoder_class.version != self.version:
+            raise UserError(
+                f"This run used version {self.version} of the encoder {self.encoder!r}; installed "
+                f"is version {encoder_class.version}, which extracts other features. "
+                f"Install {self.distribution}=={self.distribution_version}"
+            )
+        return encoder_class.from_config({**self.config, **settings})
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that `config.json` holds.
+
+    Attributes:
+        task: Name of the task.
+        fusion: Name and settings of the fusion.
+        modalities: Record of each modality's encoder.
+        training: How it was trained.
+        split: Kind, seed and sizes of the split.
+        corpus: Folder, fingerprint, number of tracks, and whether it is synthetic.
+        command: The command line that made the run, or empty.
+        created_with: Versions of this package, Keras and the backend.
+        format: Version of this layout.
+    """
+
+    task: str
+    fusion: dict[str, Any]
+    modalities: dict[str, EncoderRecord]
+    training: TrainingConfig
+    split: dict[str, Any]
+    corpus: dict[str, Any]
+    command: str = ""
+    created_with: dict[str, str] = dataclasses.field(default_factory=lambda: versions())
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as JSON types."""
+        return {**dataclasses.asdict(self), "training": self.training.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The configuration from `to_json`'s result.
+
+        Raises:
+            UserError: if something is missing or was written by a newer version.
+        """
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise UserError(
+                f"{CONFIG} is not a run's configuration of format {FORMAT}: "
+                "it was written by another version of deephits-keras, or damaged"
+            )
+        try:
+            records = {m: EncoderRecord(**r) for m, r in values["modalities"].items()}
+            training = TrainingConfig.from_json(values["training"])
+            return cls(**{**values, "modalities": records, "training": training})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{CONFIG} is damaged: {error}") from error
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a run's figures."""
+    import keras
+
+    backend = keras.backend.backend()
+    try:
+        backend_version = importlib.metadata.version(backend)
+    except importlib.metadata.PackageNotFoundError:
+        backend_version = "unknown"
+    return {
+        "deephits-keras": __version__,
+        "keras": keras.__version__,
+        "backend": f"{backend} {backend_version}",
+    }
+
+
+class Run:
+    """A run folder, open for reading.
+
+    Args:
+        folder: The folder.
+        settings: Encoders' settings to use in the place of the run's, by encoder or modality; for
+            example where a checkpoint's folder has moved.
+
+    Raises:
+        UserError: if the folder isn't a run.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        self.folder = folder
+        self.config = RunConfig.from_json(read_json(folder / CONFIG, "a deephits run"))
+        self.settings = settings or {}
+
+    @property
+    def task(self) -> Task:
+        """The task it was trained for."""
+        return get_task(self.config.task)
+
+    @property
+    def fusion(self) -> Fusion:
+        """The fusion it was built with."""
+        from deephits_keras.fusion import get_fusion
+
+        return get_fusion(self.config.fusion)
+
+    @cached_property
+    def encoders(self) -> dict[str, AnyEncoder]:
+        """The run's encoders, by modality.
+
+        Raises:
+            UserError: if one isn't installed in the version that the run used.
+        """
+        unknown = set(self.settings) - {
+            name for m, r in self.config.modalities.items() for name in (m, r.encoder)
+        }
+        if unknown:
+            raise UserError(f"This run has no {', '.join(sorted(unknown))} to set anything of")
+        return {
+            modality: record.load(
+                {**self.settings.get(modality, {}), **self.settings.get(record.encoder, {})},
+                registry(),
+            )
+            for modality, record in self.config.modalities.items()
+        }
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The selected checkpoint, loaded in Keras' safe mode.
+
+        Raises:
+            UserError: if training hasn't finished, or the file can't be loaded safely.
+        """
+        path = self.folder / MODEL
+        if not path.exists():
+            raise UserError(
+                f"{self.folder} holds no finished model: go on with `deephits train --resume`"
+            )
+        return load_model(path, self)
+
+    def write_config(self) -> None:
+        """Write `config.json`."""
+        write_json(self.folder / CONFIG, self.config.to_json())
+
+
+def load_model(path: Path, run: Run) -> keras.Model:
+    """Load a `.keras` file of a run in safe mode, with the run's encoders' layers registered.
+
+    Raises:
+        UserError: if the file can't be loaded, or isn't the model that the run's settings say.
+    """
+    import keras
+
+    from deephits_keras.builder import build_model
+
+    # Building registers every layer that the encoders and the fusion use, and gives the inputs
+    # to expect of the file.
+    expected = build_model(list(run.encoders.values()), fusion=run.fusion, task=run.task)
+    try:
+        model = keras.saving.load_model(path, safe_mode=True)
+    except Exception as error:
+        raise UserError(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
+    wanted = {name: t.shape for name, t in expected.input.items()}
+    if not isinstance(model.input, dict) or wanted != {n: t.shape for n, t in model.input.items()}:
+        raise UserError(f"{path} is not the model that {CONFIG} describes")
+    return model

@@ -1,0 +1,102 @@
+"""`TrainingConfig`: every setting of a training run; the defaults are the paper's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from deephits_keras.errors import UserError
+
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+CLASS_WEIGHTS = ("none", "balanced")
+ANNEALS = ("linear", "cos")
+SELECTORS = ("macro_f1", "accuracy", "loss")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train (paper, Section 2.2.2).
+
+    Attributes:
+        epochs: Passes over the training split.
+        batch_size: Tracks a step.
+        max_learning_rate: OneCycle's peak.
+        warmup: Share of all steps in which the learning rate rises.
+        div_factor: The learning rate starts at the peak divided by this. The paper states a rate
+            of 0.01 as well as a peak of 0.1; PyTorch's scheduler overrides the former with
+            peak / 25, its default, which is taken here (10 would give the 0.01).
+        final_div_factor: It ends at the start divided by this.
+        anneal: `linear` (the paper's words) or `cos` (PyTorch's default).
+        cycle_momentum: Whether beta 1 goes from 0.95 to 0.85 and back as the rate rises and
+            falls (PyTorch's default); otherwise it is 0.9 (the paper's words).
+        l2: Coupled L2 on every trainable parameter.
+        modality_dropout: Probability with which each modality of each training track is hidden.
+        learned_missing: `auto` for a learned embedding where the training split lacks inputs or
+            modality dropout hides some; `always`; `never` (zeros).
+        class_weights: `none` (the paper) or `balanced` (scikit-learn's formula).
+        select: What the kept checkpoint is the best in, on the validation split.
+        precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
+        xla: Compile the step with XLA.
+        seed: Seed of initialisation, order, dropout and modality dropout.
+    """
+
+    epochs: int = 25
+    batch_size: int = 256
+    max_learning_rate: float = 0.1
+    warmup: float = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+    anneal: str = "linear"
+    cycle_momentum: bool = True
+    l2: float = 0.001
+    modality_dropout: float = 0.0
+    learned_missing: str = "auto"
+    class_weights: str = "none"
+    select: str = "macro_f1"
+    precision: str = "float32"
+    xla: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "batch_size", "max_learning_rate", "div_factor", "final_div_factor")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} must be above 0. Received: {getattr(self, name)}")
+        for name, low, high in (("warmup", 0, 1), ("modality_dropout", 0, 0.95), ("l2", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise UserError(
+                    f"{name} must be from {low} to {high}. Received: {getattr(self, name)}"
+                )
+        for name, allowed in (
+            ("anneal", ANNEALS),
+            ("learned_missing", ("auto", "always", "never")),
+            ("class_weights", CLASS_WEIGHTS),
+            ("select", SELECTORS),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, name) not in allowed:
+                raise UserError(
+                    f"{name} must be one of {', '.join(allowed)}. Received: {getattr(self, name)!r}"
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The settings from `to_json`'s result.
+
+        Raises:
+            UserError: for an unknown setting or a value that isn't allowed.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise UserError(f"Unknown training settings: {', '.join(unknown)}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise UserError(f"Bad training settings: {error}") from error

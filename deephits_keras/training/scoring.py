@@ -1,0 +1,98 @@
+"""A model's figures and predictions on some rows of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deephits_keras.corpus.pipeline import Batches, dataset
+from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.evaluation.metrics import evaluate
+from deephits_keras.tasks import FloatArray, IntArray, Prediction, Task
+
+BATCH_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model's outputs on some rows, beside the truth.
+
+    Attributes:
+        task: What the model predicts.
+        rows: `(n,)` row numbers.
+        popularity: `(n,)` true popularity, 0-100.
+        outputs: `(n, task.outputs)` raw outputs.
+    """
+
+    task: Task
+    rows: IntArray
+    popularity: FloatArray
+    outputs: FloatArray
+
+    @property
+    def prediction(self) -> Prediction:
+        """The outputs, decoded."""
+        return self.task.decode(self.outputs)
+
+    @property
+    def loss(self) -> float:
+        """Mean loss without regularisation: cross-entropy or squared error of popularity / 100."""
+        targets = self.task.targets(self.popularity)
+        return float(np.mean(keras.ops.convert_to_numpy(loss_of(self.task)(targets, self.outputs))))
+
+    def figures(self) -> dict[str, Any]:
+        """Every figure of Section 2.2.3, by tiers; see `evaluation.metrics.evaluate`."""
+        return evaluate(self.task, self.popularity, self.prediction)
+
+    def table(self, corpus: Corpus, part: str) -> pd.DataFrame:
+        """A row a track: the truth, the prediction and the class scores."""
+        prediction, tiers = self.prediction, self.task.tiers
+        ids = corpus.track_ids
+        columns: dict[str, Any] = {
+            "track_id": [ids[row] for row in self.rows],
+            "row": self.rows,
+            "part": part,
+            "popularity": self.popularity,
+            "predicted_popularity": prediction.popularity,
+            "true_tier": tiers.of(self.popularity),
+            "tier": prediction.tiers(tiers),
+        }
+        if prediction.scores is not None:
+            columns |= {f"score_{k}": prediction.scores[:, k] for k in range(tiers.count)}
+        return pd.DataFrame(columns)
+
+
+def loss_of(task: Task) -> keras.losses.Loss:
+    """The task's loss: cross-entropy on logits, or mean squared error (Section 2.2.2)."""
+    if task.kind == "classification":
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return keras.losses.MeanSquaredError()
+
+
+def score_rows(
+    model: keras.Model,
+    task: Task,
+    stores: Mapping[str, FeatureStore],
+    corpus: Corpus,
+    rows: Sequence[int] | IntArray,
+) -> Scored:
+    """Run a model over rows of a corpus.
+
+    Args:
+        model: The model.
+        task: What it predicts.
+        stores: The feature store of each modality.
+        corpus: The corpus.
+        rows: Which rows.
+    """
+    rows = np.asarray(rows, dtype=np.int64)
+    popularity = corpus.popularity[rows]
+    batches = Batches(stores, rows, task.targets(popularity), batch_size=BATCH_SIZE)
+    outputs = model.predict(dataset(batches), verbose=0)
+    return Scored(task, rows, popularity, np.asarray(outputs))

@@ -1,0 +1,101 @@
+"""What an unfinished run goes on from: the last and the best checkpoint, and the history."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deephits_keras.files import read_json, replacing, write_json
+
+if TYPE_CHECKING:
+    import keras
+
+    from deephits_keras.runs import Run
+
+
+class TrainingState:
+    """The folder `state/` of a run.
+
+    One file, `state.json`, says which checkpoints count; it is renamed into place after they are
+    whole, so that an interruption at any moment leaves the state of the last finished epoch.
+
+    Args:
+        folder: The folder.
+        history: Figures of each finished epoch.
+        best_epoch: The epoch (from 1) of the best checkpoint, 0 before the first.
+    """
+
+    def __init__(self, folder: Path, history: list[dict[str, Any]], best_epoch: int) -> None:
+        self.folder = folder
+        self.history = history
+        self.best_epoch = best_epoch
+
+    @classmethod
+    def open(cls, folder: Path) -> TrainingState:
+        """The state in `folder`, or the state before the first epoch if there is none.
+
+        Raises:
+            UserError: if it is there but damaged.
+        """
+        path = folder / "state.json"
+        if not path.exists():
+            return cls(folder, [], 0)
+        saved = read_json(path, "the state of a run")
+        return cls(folder, saved["history"], saved["best_epoch"])
+
+    @property
+    def finished_epochs(self) -> int:
+        """Number of finished epochs."""
+        return len(self.history)
+
+    def checkpoint(self, epoch: int) -> Path:
+        """Where an epoch's model and optimizer are."""
+        return self.folder / f"epoch-{epoch:05d}.keras"
+
+    def load_last(self, run: Run) -> keras.Model | None:
+        """The model as the last finished epoch left it, compiled; None before the first."""
+        from deephits_keras.runs import load_model
+
+        return load_model(self.checkpoint(self.finished_epochs), run) if self.history else None
+
+    def load_best(self, run: Run) -> keras.Model:
+        """The best model so far."""
+        from deephits_keras.runs import load_model
+
+        return load_model(self.checkpoint(self.best_epoch), run)
+
+    def finish_epoch(self, model: keras.Model, figures: Mapping[str, Any], *, select: str) -> None:
+        """Keep what an epoch made of the model.
+
+        Args:
+            model: The model after the epoch, compiled.
+            figures: The epoch's figures.
+            select: `macro_f1` or `accuracy` (higher is better; the other settles a tie) or
+                `loss` (lower is better), all on the validation split.
+        """
+        epoch = self.finished_epochs + 1
+        with replacing(self.checkpoint(epoch)) as temporary:
+            model.save(temporary)
+        self.history.append(dict(figures))
+        best = self.history[self.best_epoch - 1] if self.best_epoch else None
+        if best is None or _merit(figures, select) > _merit(best, select):
+            self.best_epoch = epoch
+        write_json(
+            self.folder / "state.json", {"best_epoch": self.best_epoch, "history": self.history}
+        )
+        for path in self.folder.glob("epoch-*.keras"):
+            if path not in (self.checkpoint(epoch), self.checkpoint(self.best_epoch)):
+                path.unlink()
+
+    def remove(self) -> None:
+        """Remove the folder: the run is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _merit(figures: Mapping[str, Any], select: str) -> tuple[float, ...]:
+    if select == "loss":
+        return (-figures["validation_loss"],)
+    other = "accuracy" if select == "macro_f1" else "macro_f1"
+    return (figures[f"validation_{select}"], figures[f"validation_{other}"])

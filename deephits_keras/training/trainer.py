@@ -1,0 +1,261 @@
+"""`train`: from a corpus with extracted features to a finished run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.utils.class_weight import compute_sample_weight
+
+from deephits_keras.builder import build_model, describe
+from deephits_keras.corpus.pipeline import Batches, dataset, training_features
+from deephits_keras.corpus.splits import Split
+from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.files import replacing, write_json
+from deephits_keras.fusion import Fusion, get_fusion
+from deephits_keras.registry import AnyEncoder
+from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig
+from deephits_keras.tasks import IntArray, Task, get_task
+from deephits_keras.training.config import TrainingConfig
+from deephits_keras.training.optimizer import OneCycle, TorchAdam
+from deephits_keras.training.scoring import Scored, loss_of, score_rows
+from deephits_keras.training.state import TrainingState
+
+Report = Callable[[Mapping[str, Any]], None]
+
+
+def new_run(
+    folder: Path,
+    corpus: Corpus,
+    encoders: Mapping[str, AnyEncoder],
+    split: Split,
+    *,
+    task: str | Task = "tiers-10",
+    fusion: str | Mapping[str, Any] | Fusion = "early",
+    training: TrainingConfig | None = None,
+    command: str = "",
+) -> Run:
+    """Create a run folder that `train` can work on.
+
+    Args:
+        folder: Where; it must not exist or be empty.
+        corpus: The corpus, its features extracted with `encoders`.
+        encoders: The encoders by modality.
+        split: Which rows are trained on and which are held out.
+        task: What to predict.
+        fusion: How to combine the modalities.
+        training: How to train; the paper's settings by default.
+        command: The command line, for the record.
+
+    Raises:
+        UserError: if the folder holds something already, or a part of the split is empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(
+            f"{folder} already holds something. Choose another folder, or go on with an "
+            "unfinished run there with --resume"
+        )
+    for part in ("train", "validation"):
+        if not len(split.parts.get(part, ())):
+            raise UserError(f"The split leaves no track in its part {part!r}: use more tracks")
+    training = training or TrainingConfig()
+    learned = _learned_missing(corpus, encoders, split, training)
+    config = RunConfig(
+        task=get_task(task).name,
+        fusion=get_fusion(fusion).to_json(),
+        modalities={
+            m: EncoderRecord.of(e, learned_missing=m in learned) for m, e in encoders.items()
+        },
+        training=training,
+        split={
+            "kind": split.kind,
+            "seed": split.seed,
+            "sizes": {part: len(rows) for part, rows in split.parts.items()},
+        },
+        corpus={
+            "folder": str(corpus.folder.resolve()),
+            "fingerprint": corpus.fingerprint,
+            "synthetic": corpus.synthetic,
+            "tracks": len(corpus),
+        },
+        command=command,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    split.to_parquet(folder / "split.parquet", corpus)
+    write_json(folder / "config.json", config.to_json())
+    return Run(folder)
+
+
+def _learned_missing(
+    corpus: Corpus, encoders: Mapping[str, AnyEncoder], split: Split, training: TrainingConfig
+) -> set[str]:
+    if training.learned_missing == "never":
+        return set()
+    if training.learned_missing == "always" or training.modality_dropout > 0:
+        return set(encoders)
+    rows = split.parts["train"]
+    return {
+        modality
+        for modality, encoder in encoders.items()
+        if not FeatureStore.open(corpus, encoder).present[rows].all()
+    }
+
+
+def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
+    """Train a run to its end, from the start or from where it stopped.
+
+    Interrupted at any point, it keeps every finished epoch; called again, it goes on to the same
+    result as if it had not stopped.
+
+    Args:
+        run: A run made by `new_run`, unfinished.
+        corpus: The corpus that it was made for.
+        report: Called with each epoch's figures.
+
+    Raises:
+        UserError: if the corpus isn't the run's, or lacks its features.
+        DeepHitsError: if the loss is no longer a finite number.
+    """
+    config = run.config
+    if corpus.fingerprint != config.corpus["fingerprint"]:
+        raise UserError(
+            f"{corpus.folder} is not the corpus that {run.folder} was made for, or was imported "
+            "again with other tracks"
+        )
+    training = config.training
+    split = Split.from_parquet(run.folder / "split.parquet")
+    stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
+    keras.config.set_dtype_policy(training.precision)
+    try:
+        keras.utils.set_random_seed(training.seed)
+        batches = _training_batches(run, corpus, stores, split.parts["train"])
+        state = TrainingState.open(run.folder / "state")
+        model = state.load_last(run) or _new_model(run, stores, split, steps=len(batches))
+        for epoch in range(state.finished_epochs, training.epochs):
+            began = time.monotonic()
+            fitted = model.fit(dataset(batches.epoch(epoch)), epochs=1, verbose=0).history
+            if not np.isfinite(fitted["loss"][0]):
+                raise DeepHitsError(
+                    f"The loss is {fitted['loss'][0]} in epoch {epoch + 1}: train with a lower "
+                    "--max-learning-rate or in float32"
+                )
+            held_out = score_rows(model, run.task, stores, corpus, split.parts["validation"])
+            figures = _epoch_figures(epoch, fitted, held_out)
+            state.finish_epoch(model, figures, select=training.select)
+            if report:
+                report({**figures, "seconds": time.monotonic() - began})
+        _finish(run, corpus, stores, split, state)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def _training_batches(
+    run: Run, corpus: Corpus, stores: Mapping[str, FeatureStore], rows: IntArray
+) -> Batches:
+    training, task = run.config.training, run.task
+    popularity = corpus.popularity[rows]
+    weights = None
+    if training.class_weights == "balanced" and task.kind == "classification":
+        weights = compute_sample_weight("balanced", task.targets(popularity))
+    return Batches(
+        stores,
+        rows,
+        task.targets(popularity),
+        batch_size=training.batch_size,
+        weights=weights,
+        seed=training.seed,
+        modality_dropout=training.modality_dropout,
+    )
+
+
+def _new_model(
+    run: Run, stores: Mapping[str, FeatureStore], split: Split, *, steps: int
+) -> keras.Model:
+    training = run.config.training
+    for modality, encoder in run.encoders.items():
+        encoder.adapt(training_features(stores[modality], split.parts["train"]))
+    learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
+    model = build_model(
+        list(run.encoders.values()), fusion=run.fusion, task=run.task, learned_missing=learned
+    )
+    model.compile(
+        optimizer=make_optimizer(training, steps=training.epochs * steps),
+        loss=loss_of(run.task),
+        weighted_metrics=["accuracy" if run.task.kind == "classification" else "mae"],
+        jit_compile=training.xla,
+    )
+    return model
+
+
+def make_optimizer(training: TrainingConfig, *, steps: int) -> keras.optimizers.Optimizer:
+    """The paper's optimizer: Adam with coupled L2 on a OneCycle of `steps` steps."""
+    peak = training.max_learning_rate
+    start = peak / training.div_factor
+    shape = {"steps": steps, "warmup": training.warmup, "anneal": training.anneal}
+    optimizer = TorchAdam(
+        learning_rate=OneCycle(start, peak, start / training.final_div_factor, **shape),
+        beta_1=OneCycle(0.95, 0.85, 0.95, **shape) if training.cycle_momentum else 0.9,
+        l2=training.l2,
+    )
+    if training.precision == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def _epoch_figures(epoch: int, fitted: Mapping[str, float], held_out: Scored) -> dict[str, Any]:
+    figures = held_out.figures()
+    main = figures[held_out.task.tiers.name]
+    return {
+        "epoch": epoch + 1,
+        **{name: float(values[0]) for name, values in fitted.items()},
+        "validation_loss": held_out.loss,
+        "validation_macro_f1": main["macro_f1"],
+        "validation_accuracy": main["accuracy"],
+        **{f"validation_{name}": value for name, value in figures.get("regression", {}).items()},
+    }
+
+
+def _finish(
+    run: Run,
+    corpus: Corpus,
+    stores: Mapping[str, FeatureStore],
+    split: Split,
+    state: TrainingState,
+) -> None:
+    model = state.load_best(run)
+    architecture = describe(model, run.encoders, fusion=run.fusion, task=run.task)
+    write_json(run.folder / "architecture.json", architecture.to_json())
+    with replacing(run.folder / "history.csv") as temporary:
+        pd.DataFrame(state.history).to_csv(temporary, index=False)
+    scored = {
+        part: score_rows(model, run.task, stores, corpus, rows)
+        for part, rows in split.parts.items()
+        if part != "train"
+    }
+    with replacing(run.folder / "predictions.parquet") as temporary:
+        tables = [result.table(corpus, part) for part, result in scored.items()]
+        pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
+    write_json(
+        run.folder / "metrics.json",
+        {
+            "selected_epoch": state.best_epoch,
+            "selected_by": run.config.training.select,
+            "parts": {part: result.figures() for part, result in scored.items()},
+            "missing": {
+                modality: {
+                    part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()
+                }
+                for modality, store in stores.items()
+            },
+        },
+    )
+    with replacing(run.folder / MODEL) as temporary:
+        model.save(temporary, include_optimizer=False)
+    state.remove()
