@@ -1,14 +1,14 @@
 """A run: the folder that training writes and that predict, evaluate and explain read.
 
-    config.json          everything needed to make the model again and to know where it came from
-    split.parquet        which row of the corpus was in which part
-    model.keras          the selected checkpoint
-    architecture.json    the parts of the model with their parameters
-    history.csv          one line an epoch
-    metrics.json         the figures of the selected checkpoint
-    predictions.parquet  its predictions on the held-out parts
-    report.html          all of it as a page
-    state/               only while training is unfinished: what `--resume` goes on from
+config.json          everything needed to make the model again and to know where it came from
+split.parquet        which row of the corpus was in which part
+model.keras          the selected checkpoint
+architecture.json    the parts of the model with their parameters
+history.csv          one line an epoch
+metrics.json         the figures of the selected checkpoint
+predictions.parquet  its predictions on the held-out parts
+report.html          all of it as a page
+state/               only while training is unfinished: what `--resume` goes on from
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -57,12 +58,14 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Run the command line: exit 0 if done, 2 for the user's mistake, 1 for any other failure."""
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 if done, 2 for the user's mistake, 1 for other failures.
+
+    Args:
+        args: The words after `deephits`; those of this process by default.
+    """
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        sys.exit(cli.main(args, standalone_mode=False) or 0)
     except click.Abort:
         click.echo("Stopped. What was complete is kept; run the same command to go on.", err=True)
         sys.exit(1)

@@ -30,6 +30,16 @@ def seed_option(command: Command) -> Command:
     )(command)
 
 
+def jobs_option(command: Command) -> Command:
+    """Add `--jobs`."""
+    return click.option(
+        "--jobs",
+        default=-1,
+        show_default=True,
+        help="Worker processes for extraction; -1 for one a core.",
+    )(command)
+
+
 def modalities_option(command: Command) -> Command:
     """Add `--modalities`, a comma-separated string or None."""
     return click.option(
@@ -37,6 +47,62 @@ def modalities_option(command: Command) -> Command:
         metavar="M[=ENCODER],...",
         help="Modalities, each with an encoder of its own if wanted: mel,lyrics=my_encoder,meta.",
     )(command)
+
+
+def fusion_options(command: Command) -> Command:
+    """Add `--fusion`, `--fusion-weights` and `--task`."""
+    for option in (
+        click.option(
+            "--task",
+            default="tiers-10",
+            show_default=True,
+            help="What to predict: regression, tiers-3, tiers-5 or tiers-10.",
+        ),
+        click.option(
+            "--fusion-weights",
+            metavar="M=W,...",
+            help="Fixed weights for late fusion; learned if not given.",
+        ),
+        click.option(
+            "--fusion", default="early", show_default=True, help="How modalities meet: early, late."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def get_fusion_settings(fusion: str, weights: str | None) -> dict[str, Any]:
+    """The settings of a fusion from `--fusion` and `--fusion-weights`.
+
+    Raises:
+        UserError: if the weights aren't `modality=number` pairs.
+    """
+    if weights is None:
+        return {"name": fusion}
+    return {
+        "name": fusion,
+        "weights": tuple((m, _number(w)) for m, w in pairs(weights.split(","), "--fusion-weights")),
+    }
+
+
+def pairs(words: Sequence[str], option: str) -> list[tuple[str, str]]:
+    """Split `name=value` words.
+
+    Raises:
+        UserError: if a word isn't one; the message names the option.
+    """
+    split = [(name.strip(), value.strip()) for name, _, value in (w.partition("=") for w in words)]
+    bad = [w for w, (name, value) in zip(words, split, strict=True) if not name or not value]
+    if bad:
+        raise UserError(f"{option} takes NAME=VALUE. Received: {bad[0]!r}")
+    return split
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"{text!r} is not a number") from None
 
 
 class EncoderCommand(click.Command):

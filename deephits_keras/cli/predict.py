@@ -1,0 +1,138 @@
+"""`deephits predict`: score one song or a table of songs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deephits_keras.cli.common import PATH, EncoderCommand, json_option, pairs, print_json
+from deephits_keras.errors import UserError
+
+if TYPE_CHECKING:
+    from deephits_keras.predictor import Predictor, TrackPrediction
+    from deephits_keras.tracks import Track
+
+
+@click.command(cls=EncoderCommand)
+@click.argument("run", type=PATH)
+@click.argument("audio", type=PATH, required=False)
+@click.option("--lyrics", type=PATH, help="A text file, UTF-8.")
+@click.option(
+    "--set", "fields", multiple=True, metavar="FIELD=VALUE", help="A field, as in the corpus."
+)
+@click.option("--table", type=PATH, help="A CSV or Parquet file: one prediction a row.")
+@click.option("--audio-dir", type=PATH, help="Where the table's audio paths start.")
+@click.option("--out", type=PATH, help="With --table: write a CSV here instead of printing it.")
+@json_option
+def predict(
+    run: Path,
+    audio: Path | None,
+    lyrics: Path | None,
+    fields: tuple[str, ...],
+    table: Path | None,
+    audio_dir: Path | None,
+    out: Path | None,
+    as_json: bool,
+    settings: dict[str, dict[str, Any]],
+) -> None:
+    """Predict how popular a song will be, from whatever is known of it.
+
+    Any input may be left out: the answer says what was missing. With --table, the columns
+    track_id, audio and lyrics are the inputs, and every other column is a field.
+
+    \b
+    Example:
+      deephits predict run song.mp3 --lyrics song.txt --set artist_popularity=63
+      deephits predict run --table songs.csv --out predictions.csv
+    """
+    if table and (audio or lyrics or fields):
+        raise UserError("Give either one song or --table, not both")
+    if not (table or audio or lyrics or fields):
+        raise UserError("Give a song: an audio file, --lyrics, --set, or a --table of songs")
+    for path in (audio, lyrics, table):
+        if path is not None and not path.is_file():
+            raise UserError(f"There is no file {path}")
+
+    from deephits_keras.runs import Run
+
+    opened = Run(run, settings)
+    from deephits_keras.predictor import Predictor
+
+    predictor = Predictor(opened)
+    if table:
+        _predict_table(predictor, table, audio_dir or table.parent, out, as_json=as_json)
+        return
+    prediction = predictor.predict([_one_track(audio, lyrics, fields)])[0]
+    if as_json:
+        print_json({**dataclasses.asdict(prediction), "synthetic": _synthetic(opened)})
+    else:
+        _print(prediction)
+        if _synthetic(opened):
+            click.echo("This model was trained on a synthetic corpus: it knows no real music.")
+    if prediction.popularity is None:
+        raise click.exceptions.Exit(1)
+
+
+def _synthetic(run: Any) -> bool:
+    return bool(run.config.corpus["synthetic"])
+
+
+def _one_track(audio: Path | None, lyrics: Path | None, fields: tuple[str, ...]) -> Track:
+    from deephits_keras.tracks import Track
+
+    text = None
+    if lyrics is not None:
+        try:
+            text = lyrics.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{lyrics} is not UTF-8 text: {error.reason}") from error
+    name = audio.stem if audio else lyrics.stem if lyrics else "track"
+    values: dict[str, Any] = {}
+    for field, value in pairs(fields, "--set"):
+        try:
+            values[field] = float(value)
+        except ValueError:
+            values[field] = value
+    return Track(id=name, audio=audio, lyrics=text, fields=values)
+
+
+def _print(prediction: TrackPrediction) -> None:
+    click.echo(f"track        {prediction.track_id}")
+    if prediction.popularity is not None:
+        click.echo(f"popularity   {prediction.popularity:.1f} of 100")
+        click.echo(f"tier         {prediction.tier} ({prediction.tier_label})")
+    for label, score in prediction.scores.items():
+        click.echo(f"  {label:>7}  {score:6.3f}  {'#' * round(40 * score)}")
+    if prediction.missing:
+        click.echo(f"missing      {', '.join(prediction.missing)}")
+    for modality, parts in prediction.missing_parts.items():
+        click.echo(f"missing      {modality}: {', '.join(parts)}")
+    for warning in prediction.warnings:
+        click.echo(f"warning      {warning}")
+
+
+def _predict_table(
+    predictor: Predictor, table: Path, audio_dir: Path, out: Path | None, *, as_json: bool
+) -> None:
+    import json
+    import sys
+
+    from deephits_keras.batch_prediction import read_tracks, write_csv
+    from deephits_keras.files import replacing
+
+    task = predictor.run.task
+    labels = task.tiers.labels if task.kind == "classification" else ()
+    predictions: Iterator[TrackPrediction] = predictor.stream(read_tracks(table, audio_dir))
+    if out is not None:
+        with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            count = write_csv(file, predictions, labels)
+        click.echo(f"{count} predictions: {out}", err=as_json)
+    elif as_json:
+        for prediction in predictions:
+            click.echo(json.dumps(dataclasses.asdict(prediction), ensure_ascii=False))
+    else:
+        write_csv(sys.stdout, predictions, labels)

@@ -1,0 +1,181 @@
+"""`deephits train`: from a corpus to a run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deephits_keras.cli.common import (
+    PATH,
+    EncoderCommand,
+    fusion_options,
+    get_fusion_settings,
+    jobs_option,
+    json_option,
+    modalities_option,
+    print_json,
+    seed_option,
+)
+from deephits_keras.errors import UserError
+from deephits_keras.training.config import (
+    ANNEALS,
+    CLASS_WEIGHTS,
+    PRECISIONS,
+    SELECTORS,
+    TrainingConfig,
+)
+
+DEFAULTS = TrainingConfig()
+
+
+def training_option(name: str, help: str, choices: tuple[str, ...] = ()) -> Any:
+    """An option named after a field of `TrainingConfig`, with its default."""
+    default = getattr(DEFAULTS, name)
+    kind = click.Choice(choices) if choices else type(default)
+    return click.option(
+        f"--{name.replace('_', '-')}", default=default, show_default=True, type=kind, help=help
+    )
+
+
+@click.command(cls=EncoderCommand)
+@click.argument("corpus", type=PATH)
+@click.argument("run", type=PATH)
+@modalities_option
+@fusion_options
+@click.option(
+    "--split",
+    default="random",
+    show_default=True,
+    type=click.Choice(["random", "stratified", "artist", "date", "kfold"]),
+    help="How tracks are held out; random is the paper's.",
+)
+@click.option("--validation", default=0.2, show_default=True, help="Share of validation tracks.")
+@click.option("--test", default=0.0, show_default=True, help="Share of test tracks.")
+@click.option("--fold", type=int, help="Which fold is held out, from 0, with --split kfold.")
+@click.option("--folds", default=5, show_default=True, help="Number of folds.")
+@training_option("epochs", "Passes over the training tracks.")
+@training_option("batch_size", "Tracks a step.")
+@training_option("max_learning_rate", "Peak of the OneCycle schedule.")
+@training_option("anneal", "How the learning rate rises and falls.", ANNEALS)
+@training_option("l2", "Coupled L2 on every trainable parameter.")
+@training_option("modality_dropout", "Probability of hiding each modality of a training track.")
+@training_option("class_weights", "Weight tracks by the rarity of their tier.", CLASS_WEIGHTS)
+@training_option("select", "What the kept checkpoint is the best in.", SELECTORS)
+@training_option("precision", "Numbers to compute in.", PRECISIONS)
+@click.option("--dropout", default=0.5, show_default=True, help="Dropout after the fusion.")
+@click.option("--xla/--no-xla", default=DEFAULTS.xla, help="Compile the training step with XLA.")
+@jobs_option
+@seed_option
+@click.option("--resume", is_flag=True, help="Go on with the unfinished run in RUN.")
+@json_option
+def train(
+    corpus: Path,
+    run: Path,
+    modalities: str | None,
+    fusion: str,
+    fusion_weights: str | None,
+    task: str,
+    split: str,
+    validation: float,
+    test: float,
+    fold: int | None,
+    folds: int,
+    dropout: float,
+    jobs: int,
+    seed: int,
+    resume: bool,
+    as_json: bool,
+    settings: dict[str, dict[str, Any]],
+    **training: Any,
+) -> None:
+    """Train a model on CORPUS and leave everything about it in the folder RUN.
+
+    Features that aren't extracted yet are extracted first. The defaults are the paper's
+    (Section 2.2.2). A run that was stopped goes on with --resume, to the same result.
+
+    \b
+    Example:
+      deephits train corpus run --modalities mel,lyrics,meta --task tiers-3
+      deephits train corpus run --resume
+    """
+    from deephits_keras.corpus import Corpus, make_split
+    from deephits_keras.corpus.extraction import corpus_encoders, extract_features
+    from deephits_keras.evaluation.report import write_report
+    from deephits_keras.runs import Run
+    from deephits_keras.tasks import get_task
+
+    opened = Corpus.open(corpus)
+    wanted = get_task(task)
+    config = TrainingConfig(**training, seed=seed)
+
+    from deephits_keras.training.trainer import new_run
+    from deephits_keras.training.trainer import train as train_run
+
+    if resume:
+        _refuse_changes(click.get_current_context(), settings)
+        current = Run(run)
+        if (run / "metrics.json").exists() and not (run / "state").exists():
+            raise UserError(f"{run} is finished: there is nothing to resume")
+    else:
+        encoders = corpus_encoders(opened, modalities, settings)
+        for encoder in encoders.values():
+            extract_features(opened, encoder, jobs=jobs)
+        rows = make_split(
+            split,
+            opened,
+            seed=seed,
+            validation=validation,
+            test=test,
+            fold=fold,
+            folds=folds,
+            tiers=wanted.tiers,
+        )
+        current = new_run(
+            run,
+            opened,
+            encoders,
+            rows,
+            task=wanted,
+            fusion={**get_fusion_settings(fusion, fusion_weights), "dropout": dropout},
+            training=config,
+            command=shlex.join(["deephits", *sys.argv[1:]]),
+        )
+
+    def show(figures: Any) -> None:
+        click.echo(
+            f"epoch {figures['epoch']:>3} of {current.config.training.epochs}"
+            f"  loss {figures['loss']:.4f}"
+            f"  validation loss {figures['validation_loss']:.4f}"
+            f"  macro-F1 {figures['validation_macro_f1']:.4f}"
+            f"  accuracy {figures['validation_accuracy']:.4f}"
+            f"  {figures['seconds']:.1f} s",
+            err=as_json,
+        )
+
+    train_run(current, opened, report=show)
+    write_report(run)
+    from deephits_keras.files import read_json
+
+    metrics = read_json(run / "metrics.json", "a finished run")
+    if as_json:
+        print_json({"run": str(run), **metrics})
+        return
+    click.echo(f"Kept epoch {metrics['selected_epoch']}. Report: {run / 'report.html'}")
+
+
+def _refuse_changes(context: click.Context, settings: dict[str, dict[str, Any]]) -> None:
+    """With --resume the run's own settings count: say so instead of ignoring others."""
+    free = {"corpus", "run", "resume", "jobs", "as_json"}
+    changed = [
+        name
+        for name in context.params
+        if name not in free
+        and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if changed or settings:
+        names = ", ".join([*(f"--{c.replace('_', '-')}" for c in changed), *settings])
+        raise UserError(f"--resume goes on with the run's own settings: leave out {names}")

@@ -1,0 +1,142 @@
+"""Scores tracks with a finished run, whatever of their inputs is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from deephits_keras.builder import input_dtype, input_name
+from deephits_keras.encoders import PRESENT, ExtractionError, Features
+from deephits_keras.runs import Run
+from deephits_keras.tracks import Track
+
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class TrackPrediction:
+    """What a run says of one track.
+
+    Attributes:
+        track_id: The track.
+        popularity: Expected popularity, 0-100; None if no modality of the run is there.
+        tier: Predicted tier, counted from 0; None likewise.
+        tier_label: Its range of popularity, for example `25-65`.
+        scores: Class score of each tier by its label; empty for a regression. They sum to 1 and
+            are not calibrated probabilities (paper, Section 3.1).
+        missing: Modalities that the track lacks.
+        missing_parts: Parts missing from modalities that it has, for example fields.
+        warnings: Why the prediction may not be worth much, in words.
+    """
+
+    track_id: str
+    popularity: float | None
+    tier: int | None
+    tier_label: str | None
+    scores: dict[str, float]
+    missing: tuple[str, ...]
+    missing_parts: dict[str, tuple[str, ...]]
+    warnings: tuple[str, ...]
+
+
+class Predictor:
+    """A run, ready to score tracks.
+
+    Args:
+        run: A finished run.
+
+    Raises:
+        UserError: if the run isn't finished or can't be loaded.
+
+    Example:
+        >>> predictor = Predictor(Run(Path("run")))  # doctest: +SKIP
+        >>> predictor.predict([Track("song", audio=Path("song.mp3"))])[0].popularity
+        ... # doctest: +SKIP
+        41.3
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.model = run.model
+        self.encoders = run.encoders
+
+    def predict(self, tracks: Sequence[Track]) -> list[TrackPrediction]:
+        """Score tracks; see `stream`."""
+        return list(self.stream(tracks))
+
+    def stream(self, tracks: Iterable[Track]) -> Iterator[TrackPrediction]:
+        """Score tracks, a batch at a time in memory.
+
+        An input that is there but can't be used counts as missing, with a warning that says why.
+        """
+        iterator = iter(tracks)
+        while batch := list(islice(iterator, BATCH_SIZE)):
+            yield from self._predict_batch(batch)
+
+    def _predict_batch(self, tracks: list[Track]) -> list[TrackPrediction]:
+        inputs: dict[str, np.ndarray[Any, Any]] = {}
+        missing: list[list[str]] = [[] for _ in tracks]
+        parts: list[dict[str, tuple[str, ...]]] = [{} for _ in tracks]
+        warnings: list[list[str]] = [[] for _ in tracks]
+        for modality, encoder in self.encoders.items():
+            extracted: list[Features | None] = []
+            for index, outcome in enumerate(encoder.extract_many(tracks)):
+                features = None if isinstance(outcome, ExtractionError) else outcome
+                extracted.append(features)
+                if isinstance(outcome, ExtractionError):
+                    warnings[index].append(f"{modality} can't be used: {outcome.reason}")
+                if features is None:
+                    missing[index].append(modality)
+                elif lacking := encoder.missing_parts(tracks[index], features):
+                    parts[index][modality] = lacking
+            for spec in encoder.feature_specs:
+                empty = np.zeros(spec.shape, spec.dtype)
+                values = [empty if f is None else f[spec.name] for f in extracted]
+                inputs[input_name(modality, spec.name)] = np.stack(values).astype(input_dtype(spec))
+            present = np.array([[f is not None] for f in extracted], dtype=np.float32)
+            inputs[input_name(modality, PRESENT)] = present
+        outputs = np.asarray(self.model.predict_on_batch(inputs))
+        return [
+            self._describe(track, outputs[i], missing[i], parts[i], warnings[i])
+            for i, track in enumerate(tracks)
+        ]
+
+    def _describe(
+        self,
+        track: Track,
+        output: np.ndarray[Any, Any],
+        missing: list[str],
+        parts: dict[str, tuple[str, ...]],
+        warnings: list[str],
+    ) -> TrackPrediction:
+        for modality in missing:
+            if not self.run.config.modalities[modality].learned_missing:
+                warnings.append(
+                    f"{modality} is missing, and the model was never trained without it"
+                )
+        if len(missing) == len(self.encoders):
+            nothing = "nothing to predict from: every input is missing"
+            return TrackPrediction(
+                track.id, None, None, None, {}, tuple(missing), parts, (*warnings, nothing)
+            )
+        tiers = self.run.task.tiers
+        prediction = self.run.task.decode(output[None])
+        tier = int(prediction.tiers(tiers)[0])
+        scores: dict[str, float] = {}
+        if prediction.scores is not None:
+            pairs = zip(tiers.labels, prediction.scores[0], strict=True)
+            scores = {label: round(float(score), 6) for label, score in pairs}
+        return TrackPrediction(
+            track_id=track.id,
+            popularity=round(float(prediction.popularity[0]), 3),
+            tier=tier,
+            tier_label=tiers.labels[tier],
+            scores=scores,
+            missing=tuple(missing),
+            missing_parts=parts,
+            warnings=tuple(warnings),
+        )
