@@ -1,0 +1,129 @@
+"""The figures of the paper's Section 2.2.3, all through scikit-learn.
+
+Every value is a finite float, or None where a figure isn't defined: the results go to JSON.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn import metrics
+
+from deephits_keras.tasks import POPULARITY_MAX, FloatArray, IntArray, Prediction, Task, Tiers
+
+Figures = dict[str, float | None]
+"""Figures by name."""
+
+
+def evaluate(task: Task, popularity: FloatArray, prediction: Prediction) -> dict[str, Figures]:
+    """Every figure of some tracks: those of each of the task's tiers, and those on the scale.
+
+    Args:
+        task: What the model predicts; its `reported_tiers` are reported.
+        popularity: `(n,)` true popularity, 0-100.
+        prediction: What the model says of the same tracks.
+
+    Returns:
+        `tier_metrics` by the tiers' name, and `regression_metrics` as `regression`. The latter
+        are of the expected popularity, so that a classifier can be compared with a regression.
+
+    Raises:
+        ValueError: if there are no tracks, or the lengths differ.
+    """
+    by_tiers = {
+        tiers.name: tier_metrics(
+            tiers.of(popularity), prediction.tiers(tiers), prediction.scores, tiers
+        )
+        for tiers in task.reported_tiers
+    }
+    return {**by_tiers, "regression": regression_metrics(popularity, prediction.popularity)}
+
+
+def tier_metrics(
+    true_tiers: IntArray, predicted_tiers: IntArray, scores: FloatArray | None, tiers: Tiers
+) -> Figures:
+    """Figures of a classification into tiers.
+
+    A macro average is the unweighted mean over the tiers that occur in the truth or among the
+    predictions (scikit-learn's default). A tier that is never predicted has precision 0, one
+    that doesn't occur in the truth has recall 0.
+
+    Args:
+        true_tiers: `(n,)` tier indices.
+        predicted_tiers: `(n,)` tier indices.
+        scores: `(n, tiers.count)` class scores, or None.
+        tiers: What the indices mean.
+
+    Returns:
+        `accuracy`, `macro_precision`, `macro_recall`, `macro_f1`; `within_one_tier`, the share of
+        tracks at most one tier off; `tier_mae`, the mean distance in tiers; `roc_auc` and
+        `pr_auc` (average precision), one tier against the rest, as the mean over the tiers that
+        hold some but not all of the tracks: None without scores or without such a tier.
+
+    Raises:
+        ValueError: if there are no tracks, or the lengths differ.
+    """
+    distance = np.abs(true_tiers.astype(np.int64) - predicted_tiers)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        true_tiers, predicted_tiers, average="macro", zero_division=0
+    )
+    return {
+        "accuracy": float(metrics.accuracy_score(true_tiers, predicted_tiers)),
+        "macro_precision": float(precision),
+        "macro_recall": float(recall),
+        "macro_f1": float(f1),
+        "within_one_tier": float((distance <= 1).mean()),
+        "tier_mae": float(distance.mean()),
+        **_ranking_metrics(true_tiers, scores, tiers),
+    }
+
+
+def _ranking_metrics(true_tiers: IntArray, scores: FloatArray | None, tiers: Tiers) -> Figures:
+    one_hot = true_tiers[:, np.newaxis] == np.arange(tiers.count)
+    defined = one_hot.any(axis=0) & ~one_hot.all(axis=0)
+    if scores is None or not defined.any():
+        return {"roc_auc": None, "pr_auc": None}
+    truth, scores = one_hot[:, defined], scores[:, defined]
+    return {
+        "roc_auc": float(metrics.roc_auc_score(truth, scores, average="macro")),
+        "pr_auc": float(metrics.average_precision_score(truth, scores, average="macro")),
+    }
+
+
+def regression_metrics(popularity: FloatArray, predicted: FloatArray) -> Figures:
+    """Figures of popularity as a number.
+
+    Args:
+        popularity: `(n,)` true popularity, 0-100.
+        predicted: `(n,)` predicted popularity, 0-100.
+
+    Returns:
+        `mse` (points squared) and `mae` (points) on the 0-100 scale; `r2`, None for fewer than
+        two tracks; `mae_unit`, the mean absolute error on a 0-1 scale, as HitMusicNet reports it
+        (the paper's reference 11).
+
+    Raises:
+        ValueError: if there are no tracks, or the lengths differ.
+    """
+    mae = float(metrics.mean_absolute_error(popularity, predicted))
+    return {
+        "mse": float(metrics.mean_squared_error(popularity, predicted)),
+        "mae": mae,
+        "r2": float(metrics.r2_score(popularity, predicted)) if len(popularity) > 1 else None,
+        "mae_unit": mae / POPULARITY_MAX,
+    }
+
+
+def confusion(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -> IntArray:
+    """Numbers of tracks `(tiers, tiers)`: a row a true tier, a column a predicted one."""
+    counts: IntArray = metrics.confusion_matrix(
+        true_tiers, predicted_tiers, labels=np.arange(tiers.count)
+    )
+    return counts
+
+
+def per_tier_recall(
+    true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers
+) -> list[float | None]:
+    """Share of each tier's tracks that were put into it; None for a tier without tracks."""
+    counts = confusion(true_tiers, predicted_tiers, tiers)
+    return [float(row[tier] / row.sum()) if row.sum() else None for tier, row in enumerate(counts)]
