@@ -1,0 +1,46 @@
+# Everything a new user or CI needs: `make demo` runs the main job, `make test` the tests.
+# Each target makes the environment it needs first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TFIO := .venv-tfio
+DEMO := demo
+
+.PHONY: demo test test-tfio lint bench clean
+
+demo: $(VENV)/installed
+	$(BIN)/deephits sample $(DEMO)/raw --tracks 240
+	$(BIN)/deephits import spotgentrack $(DEMO)/raw $(DEMO)/corpus
+	$(BIN)/deephits extract $(DEMO)/corpus
+	test -e $(DEMO)/run/report.html || $(BIN)/deephits train $(DEMO)/corpus $(DEMO)/run \
+	    --modalities mel,lyrics,meta --task tiers-3 --split stratified \
+	    --epochs 12 --batch-size 16 --max-learning-rate 0.01
+	$(BIN)/deephits evaluate $(DEMO)/run
+	$(BIN)/deephits predict $(DEMO)/run "$$(ls $(DEMO)/raw/previews/*.mp3 | head -n 1)" \
+	    --set artist_popularity=63 --set release_year=2024
+	@echo "Report: $(DEMO)/run/report.html"
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+test-tfio: $(TFIO)/installed
+	$(TFIO)/bin/python -m pytest -m tfio
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(TFIO) $(DEMO)
+
+$(VENV)/installed: setup.cfg
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(TFIO)/installed: setup.cfg
+	$(PYTHON) -m venv $(TFIO)
+	$(TFIO)/bin/pip install --quiet --editable '.[tfio,dev]'
+	touch $@
