@@ -82,7 +82,9 @@ def test_a_saved_model_loads_in_safe_mode_and_says_the_same(
     inputs["meta_present"][2:] = 0
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    np.testing.assert_array_equal(loaded.predict(inputs, verbose=0), model.predict(inputs, verbose=0))
+    np.testing.assert_array_equal(
+        loaded.predict(inputs, verbose=0), model.predict(inputs, verbose=0)
+    )
 
 
 @pytest.mark.parametrize("fusion", ["early", "late"])
@@ -127,9 +129,7 @@ def test_late_fusion_is_the_weighted_average_of_class_scores() -> None:
 
 def test_late_fusion_learns_its_weights_unless_they_are_given() -> None:
     learned = build_model("lyrics,meta", fusion="late")
-    given = build_model(
-        "lyrics,meta", fusion=LateFusion(weights=(("lyrics", 1.0), ("meta", 9.0)))
-    )
+    given = build_model("lyrics,meta", fusion=LateFusion(weights=(("lyrics", 1.0), ("meta", 9.0))))
     assert trainable_parameters(learned) - trainable_parameters(given) == 2
 
 
@@ -148,9 +148,7 @@ def test_an_unknown_fusion_lists_the_known_ones() -> None:
         build_model("meta", fusion="middle")
 
 
-def test_build_prints_every_part_and_saves(
-    deephits: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_build_prints_every_part_and_saves(deephits: Callable[..., Any], tmp_path: Path) -> None:
     model, picture = tmp_path / "model.keras", tmp_path / "model.png"
     outcome = deephits(
         "build", "--modalities", "mel,lyrics,meta", "--out", model, "--plot", picture

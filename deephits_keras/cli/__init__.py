@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -65,8 +64,6 @@ def main(args: Sequence[str] | None = None) -> None:
     Args:
         args: The words after `deephits`; those of this process by default.
     """
-    # TensorFlow's start-up notes would bury the answers of every verb that loads it.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         sys.exit(cli.main(args, standalone_mode=False) or 0)
     except click.Abort:

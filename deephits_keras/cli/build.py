@@ -13,6 +13,7 @@ from deephits_keras.cli.common import (
     EncoderCommand,
     fusion_options,
     get_fusion_settings,
+    import_keras,
     json_option,
     print_json,
     print_table,
@@ -62,6 +63,7 @@ def build(
             raise UserError(f"{path} must end in {' or '.join(endings)}")
     encoders = resolve_modalities(modalities, settings)
 
+    import_keras()
     from deephits_keras.builder import build_model, describe
     from deephits_keras.files import replacing
     from deephits_keras.fusion import get_fusion

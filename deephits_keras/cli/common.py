@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -161,6 +163,26 @@ def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
         settings.setdefault(owner, {})[name] = value
     args[:] = kept
     return settings
+
+
+def import_keras() -> None:
+    """Import Keras and its backend without their start-up notes, which bury a verb's answer.
+
+    TensorFlow writes some of them to the standard error of the process before any setting of
+    verbosity counts. An import that fails still raises.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), 2)
+        import keras
+
+        keras.ops.zeros(())
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def print_json(value: Any) -> None:

@@ -10,6 +10,7 @@ import click
 from deephits_keras.cli.common import (
     PATH,
     EncoderCommand,
+    import_keras,
     jobs_option,
     json_option,
     print_json,
@@ -44,6 +45,7 @@ def evaluate(
     if corpus and part:
         raise UserError("--part is a part of the run's own corpus: leave out --corpus")
 
+    import_keras()
     from deephits_keras.corpus import Corpus, Split
     from deephits_keras.corpus.extraction import extract_features
     from deephits_keras.corpus.store import FeatureStore

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deephits_keras.cli.common import PATH, EncoderCommand, json_option, pairs, print_json
+from deephits_keras.cli.common import (
+    PATH,
+    EncoderCommand,
+    import_keras,
+    json_option,
+    pairs,
+    print_json,
+)
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +64,7 @@ def predict(
         if path is not None and not path.is_file():
             raise UserError(f"There is no file {path}")
 
+    import_keras()
     from deephits_keras.runs import Run
 
     opened = Run(run, settings)

@@ -14,6 +14,7 @@ from deephits_keras.cli.common import (
     EncoderCommand,
     fusion_options,
     get_fusion_settings,
+    import_keras,
     jobs_option,
     json_option,
     modalities_option,
@@ -112,6 +113,7 @@ def train(
     wanted = get_task(task)
     config = TrainingConfig(**training, seed=seed)
 
+    import_keras()
     from deephits_keras.training.trainer import new_run
     from deephits_keras.training.trainer import train as train_run
 
