@@ -1,0 +1,212 @@
+"""A finished run as one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import jinja2
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from deephits_keras.architecture import Architecture
+from deephits_keras.drawing import draw_architecture
+from deephits_keras.errors import UserError
+from deephits_keras.evaluation import plots
+from deephits_keras.evaluation.metrics import Figures
+from deephits_keras.figures import svg
+from deephits_keras.files import read_json, write_text
+from deephits_keras.runs import CONFIG, RunConfig
+from deephits_keras.tasks import Task, get_task
+
+WHAT = "a finished deephits run"
+
+FIGURES = {
+    "macro_f1": ("Macro-F1", "{:.1%}", "mean of the tiers' F1, each tier counting the same"),
+    "accuracy": ("Accuracy", "{:.1%}", "tracks put into their own tier"),
+    "within_one_tier": ("Within ±1 tier", "{:.1%}", "tracks at most one tier off"),
+    "tier_mae": ("Tier MAE", "{:.2f}", "mean distance in tiers; lower is better"),
+    "roc_auc": ("ROC-AUC", "{:.3f}", "one tier against the rest; 0.5 is chance"),
+    "pr_auc": ("PR-AUC", "{:.3f}", "average precision, one tier against the rest"),
+    "macro_precision": ("Macro-precision", "{:.1%}", "mean of the tiers' precision"),
+    "macro_recall": ("Macro-recall", "{:.1%}", "mean of the tiers' recall"),
+    "mae": ("MAE", "{:.2f}", "mean error in points of 0-100; lower is better"),
+    "mse": ("MSE", "{:.1f}", "mean squared error in points²; lower is better"),
+    "r2": ("R²", "{:.3f}", "share of the variance explained; 0 is the mean's"),
+    "mae_unit": ("MAE, 0-1 scale", "{:.4f}", "the same as MAE, as HitMusicNet reports it"),
+}
+"""Label, format and meaning of each figure, in the order of the table."""
+
+TIER_TILES = ("macro_f1", "accuracy", "within_one_tier", "tier_mae", "roc_auc", "pr_auc")
+REGRESSION_TILES = ("mae", "mse", "r2")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a finished run left in its folder (`deephits_keras.runs`).
+
+    Attributes:
+        config: `config.json`.
+        metrics: `metrics.json`: `selected_epoch`, `parts` with the figures of
+            each held-out part, and optionally `missing` (tracks without the input, by modality
+            and part) and a `note`.
+        history: `history.csv`, a row an epoch.
+        predictions: `predictions.parquet`, a row a held-out track.
+        architecture: `architecture.json`.
+        baselines: Figures of baselines on the main part, by name: `baselines.json`, if there.
+    """
+
+    config: RunConfig
+    metrics: Mapping[str, Any]
+    history: pd.DataFrame
+    predictions: pd.DataFrame
+    architecture: Architecture
+    baselines: Mapping[str, Mapping[str, Figures]]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a run folder.
+
+        Raises:
+            UserError: if it isn't a finished run, or is damaged.
+        """
+        baselines = folder / "baselines.json"
+        results = cls(
+            config=RunConfig.from_json(read_json(folder / CONFIG, WHAT)),
+            metrics=read_json(folder / "metrics.json", WHAT),
+            architecture=Architecture.from_json(read_json(folder / "architecture.json", WHAT)),
+            history=_read_table(folder / "history.csv"),
+            predictions=_read_table(folder / "predictions.parquet"),
+            baselines=read_json(baselines, WHAT) if baselines.exists() else {},
+        )
+        tiers = results.predictions[["true_tier", "tier"]].to_numpy()
+        if not np.isin(tiers, range(results.task.tiers.count)).all():
+            raise UserError(f"{folder / 'predictions.parquet'} has tiers that the task lacks")
+        return results
+
+    @property
+    def task(self) -> Task:
+        """What the run predicts."""
+        return get_task(self.config.task)
+
+    @property
+    def main_part(self) -> str:
+        """The part whose figures count: `test` if the split has one."""
+        return "test" if "test" in self.metrics["parts"] else "validation"
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except FileNotFoundError:
+        raise UserError(f"{path.parent} is not {WHAT}: it has no {path.name}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} can't be read: {error}") from error
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` into a finished run's folder.
+
+    Args:
+        folder: The run.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: if the folder isn't a finished run, or can't be written to.
+    """
+    page = folder / "report.html"
+    write_text(page, render_report(Results.read(folder)))
+    return page
+
+
+def render_report(results: Results) -> str:
+    """The page as HTML: no scripts, nothing loaded from elsewhere, the same for the same run."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["figure"] = _figure_text
+    environment.filters["setting"] = _setting_text
+    source = importlib.resources.files(__package__).joinpath("report.html.jinja")
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+    return template.render(
+        config=results.config,
+        task=results.task,
+        metrics=results.metrics,
+        main_part=results.main_part,
+        architecture=results.architecture,
+        tiles=list(_tiles(results)),
+        columns=_columns(results),
+        figure_tables=list(_figure_tables(results)),
+        pictures={name: _data_uri(f) for name, f in _pictures(results).items()},
+    )
+
+
+def _pictures(results: Results) -> dict[str, Figure]:
+    tiers = results.task.tiers
+    tracks = results.predictions[results.predictions["part"] == results.main_part]
+    of_tiers = (tracks["true_tier"].to_numpy(), tracks["tier"].to_numpy(), tiers)
+    values = tracks["popularity"].to_numpy(), tracks["predicted_popularity"].to_numpy()
+    return {
+        "learning": plots.learning_curves(results.history, results.metrics["selected_epoch"]),
+        "confusion": plots.confusion_matrix(*of_tiers),
+        "recall": plots.tier_recall(*of_tiers),
+        "distribution": plots.tier_distribution(*of_tiers),
+        "popularity": plots.predicted_against_true(*values),
+        "architecture": draw_architecture(results.architecture),
+    }
+
+
+def _data_uri(figure: Figure) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()
+
+
+def _columns(results: Results) -> dict[str, Mapping[str, Figures]]:
+    """What the table of figures compares: the model on each part, then the baselines."""
+    model = {f"model, {part}": figures for part, figures in results.metrics["parts"].items()}
+    return model | {f"{name}, {results.main_part}": f for name, f in results.baselines.items()}
+
+
+def _tiles(results: Results) -> Iterator[dict[str, Any]]:
+    figures = results.metrics["parts"][results.main_part]
+    main = results.task.tiers.name
+    wanted = [(main, name) for name in TIER_TILES]
+    if results.task.kind == "regression":
+        wanted = [("regression", name) for name in REGRESSION_TILES] + wanted[:3]
+    for group, name in wanted:
+        value = figures.get(group, {}).get(name)
+        majority = results.baselines.get("majority", {}).get(group, {}).get(name)
+        yield {"name": name, "value": value, "majority": majority, "labels": FIGURES[name]}
+
+
+def _figure_tables(results: Results) -> Iterator[tuple[str, list[Any]]]:
+    """For each group of figures its title and rows of a figure's labels and its values."""
+    columns = _columns(results)
+    groups = dict.fromkeys(group for figures in columns.values() for group in figures)
+    for group in groups:
+        rows = []
+        for name, labels in FIGURES.items():
+            values = [figures.get(group, {}).get(name) for figures in columns.values()]
+            if any(value is not None for value in values):
+                rows.append((labels, [_figure_text(value, name) for value in values]))
+        yield ("popularity, 0-100" if group == "regression" else group), rows
+
+
+def _figure_text(value: float | None, name: str) -> str:
+    return "–" if value is None else FIGURES[name][1].format(value)  # noqa: RUF001
+
+
+def _setting_text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_setting_text, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
