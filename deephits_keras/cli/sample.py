@@ -44,4 +44,4 @@ def sample(out: Path, tracks: int, causes: str, jobs: int | None, seed: int, as_
     if as_json:
         print_json(values)
         return
-    print_table(f"Synthetic corpus in {out}", ["", ""], values.items())
+    print_table("Synthetic corpus", ["What", "Value"], values.items())

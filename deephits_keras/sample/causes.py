@@ -1,0 +1,77 @@
+"""What the popularity of a synthetic track is made of: one known cause a modality, and noise.
+
+A cause is a number from about N(0, 1), drawn for each track and then made audible in the preview,
+readable in the lyrics or visible in the metadata. The causes are independent of each other, so
+what a model finds in one modality it can't have found in another.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from deephits_keras.errors import UserError
+from deephits_keras.tasks import POPULARITY_MAX
+
+MEAN = 50.0
+"""Popularity of a track whose causes and noise are all zero."""
+
+WEIGHTS = {"audio": 8.0, "lyrics": 8.0, "meta": 14.0}
+"""Points of popularity that one unit of each cause is worth, if `causes` is `all`."""
+
+NOISE = 5.0
+"""Standard deviation of the part of the popularity that nothing explains, in points."""
+
+CHOICES = ("all", *WEIGHTS)
+"""What `causes` may be: every modality, or the only one that matters."""
+
+Z_MAX = 2.5
+"""A cause stays within this many standard deviations, so that every preview is listenable."""
+
+
+def weights_for(causes: str) -> dict[str, float]:
+    """Points that one unit of each cause is worth.
+
+    Args:
+        causes: `all`, or the only modality that the popularity depends on. That one then weighs
+            as much as all of them together, so that the popularity's spread stays the same.
+
+    Raises:
+        UserError: if `causes` is neither.
+    """
+    if causes not in CHOICES:
+        raise UserError(f"causes must be one of {', '.join(CHOICES)}. Received: {causes!r}")
+    if causes == "all":
+        return dict(WEIGHTS)
+    return {name: math.hypot(*WEIGHTS.values()) * (name == causes) for name in WEIGHTS}
+
+
+def draw_cause(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Causes of `size` tracks, float64, standard normal within `Z_MAX`."""
+    return rng.standard_normal(size).clip(-Z_MAX, Z_MAX)
+
+
+def popularity_from(
+    causes: dict[str, np.ndarray], weights: dict[str, float], rng: np.random.Generator
+) -> pd.DataFrame:
+    """Add up the popularity.
+
+    Args:
+        causes: An array of shape `(tracks,)` for each modality; 0 where a track lacks it.
+        weights: Points that one unit of each cause is worth.
+        rng: Source of the noise.
+
+    Returns:
+        For each modality `<name>_cause` and `<name>_points` (cause times weight), then
+        `noise_points` and `popularity`: `MEAN` plus all points, cut to 0-100 and rounded to an
+        integer as Spotify's is.
+    """
+    truth = pd.DataFrame({f"{name}_cause": cause for name, cause in causes.items()})
+    for name in causes:
+        truth[f"{name}_points"] = truth[f"{name}_cause"] * weights[name]
+    truth["noise_points"] = rng.normal(0.0, NOISE, len(truth))
+    points = truth.filter(like="_points").sum(axis=1)
+    truth["popularity"] = (MEAN + points).clip(0, POPULARITY_MAX).round()
+    return truth
