@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from deephits_keras.errors import UserError
+from deephits_keras.registry import registry
 from deephits_keras.sample import make_sample
 
 TRACKS = 14
@@ -133,16 +134,53 @@ def test_truth_adds_up_to_the_popularity(folder: Path) -> None:
     np.testing.assert_array_equal(truth.loc[tracks["preview_url"].isna(), "audio_cause"], 0)
 
 
-def test_encoder_settings_point_into_the_sample(folder: Path) -> None:
-    settings = json.loads((folder / "encoder-settings.json").read_text())
-    paths = [
-        value["path"]
-        for given in settings.values()
-        for value in given.values()
-        if isinstance(value, dict)
-    ]
-    assert all((folder / path).exists() for path in paths)
-    assert all(any(kept.iterdir()) for kept in (folder / "encoders").glob("*"))
+ENCODERS = """
+from deephits_keras.encoders import EncoderConfig, ModalityEncoder
+
+class Plain(ModalityEncoder):
+    name, modality, version, Config = "plain", "plain", "1", EncoderConfig
+
+class Needy(Plain):
+    name = "needy"
+
+    @classmethod
+    def prepare_sample(cls, folder, lyrics):
+        weights = folder / "weights" / "untrained.txt"
+        weights.parent.mkdir()
+        weights.write_text("|".join(lyrics))
+        return {"weights": weights, "size": 7}
+"""
+
+
+@pytest.fixture
+def needy_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install a distribution with two encoders, one of which needs a file to run."""
+    site = tmp_path / "site"
+    info = site / "third_party-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[deephits_keras.encoders]\nneedy = third_party:Needy\nplain = third_party:Plain\n"
+    )
+    (site / "third_party.py").write_text(ENCODERS)
+    monkeypatch.syspath_prepend(site)
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
+
+
+@pytest.mark.usefixtures("needy_encoder")
+def test_encoders_get_what_they_need(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    make_sample(raw, 4, jobs=1)
+    settings = json.loads((raw / "encoder-settings.json").read_text())
+    path = "encoders/needy/weights/untrained.txt"
+    assert settings["needy"] == {"weights": {"path": path}, "size": 7}
+    assert "plain" not in settings
+    assert not (raw / "encoders" / "plain").exists()
+    placeholder = json.loads((raw / "synthetic.json").read_text())["lyrics_placeholder"]
+    lyrics = read(raw, "tracks")["lyrics"]
+    assert (raw / path).read_text() == "|".join(lyrics[lyrics != placeholder])
 
 
 def test_same_arguments_same_bytes_whatever_the_jobs(tmp_path: Path) -> None:
