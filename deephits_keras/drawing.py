@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
@@ -10,7 +11,7 @@ from deephits_keras.architecture import Architecture, Branch, Part
 from deephits_keras.figures import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, styled
 
 BOX_WIDTH, BOX_HEIGHT = 2.3, 1.1
-LANE = 1.5
+LANE, LINE = 1.5, 0.28
 INPUTS, ENCODERS, FUSION, OUTPUT = 1.3, 4.5, 8.0, 11.0
 WIDTH = 12.4
 INCHES = 0.72
@@ -33,11 +34,12 @@ def draw_architecture(architecture: Architecture) -> Figure:
     axes.axis("off")
     middle = height - 0.1 - lanes * LANE / 2
     for lane, branch in enumerate(architecture.branches):
-        _draw_branch(axes, branch, height - 0.1 - (lane + 0.5) * LANE, middle)
+        y = height - 0.1 - (lane + 0.5) * LANE
+        _draw_branch(axes, branch, y, middle + (y - middle) * BOX_HEIGHT / (2 * LANE * lanes))
     fusion, output = architecture.fusion_part, architecture.output
     _draw_part(axes, FUSION, middle, fusion, GREEN)
     _arrow(axes, (FUSION, middle), (OUTPUT, middle), str(fusion.output_size))
-    _draw_part(axes, OUTPUT, middle, output, ORANGE, f"{architecture.task} → {output.output_size}")
+    _draw_part(axes, OUTPUT, middle, output, ORANGE, architecture.task)
     missing = architecture.missing_embeddings
     stand_ins = f", {missing:,} of them stand in for missing inputs" if missing else ""
     axes.text(
@@ -52,7 +54,9 @@ def draw_architecture(architecture: Architecture) -> Figure:
 
 def _draw_branch(axes: Axes, branch: Branch, y: float, fusion_y: float) -> None:
     shapes = [f"{name} {' x '.join(map(str, shape))}" for name, shape in branch.inputs.items()]
-    _box(axes, INPUTS, y, MUTED, [branch.modality, *shapes[:2], *(["…"] if shapes[2:] else [])])
+    if len(shapes) > 2:
+        shapes = [shapes[0], f"and {len(shapes) - 1} more"]
+    _box(axes, INPUTS, y, MUTED, [branch.modality, *shapes])
     _arrow(axes, (INPUTS, y), (ENCODERS, y))
     _box(axes, ENCODERS, y, BLUE, [branch.encoder, f"{branch.parameters:,} parameters"])
     _arrow(axes, (ENCODERS, y), (FUSION, fusion_y), str(branch.embedding_size))
@@ -65,40 +69,24 @@ def _draw_part(axes: Axes, x: float, y: float, part: Part, colour: str, note: st
 
 def _box(axes: Axes, x: float, y: float, colour: str, lines: list[str]) -> None:
     """A box around (x, y) with a heading and lines below it."""
-    corner = (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2)
-    style = "round,pad=0,rounding_size=0.14"
-    for face, alpha in ((("white"), 1.0), (colour, 0.1)):
-        axes.add_patch(
-            FancyBboxPatch(
-                corner, BOX_WIDTH, BOX_HEIGHT, boxstyle=style, facecolor=face, alpha=alpha, zorder=2
-            )
-        )
     axes.add_patch(
         FancyBboxPatch(
-            corner,
+            (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2),
             BOX_WIDTH,
             BOX_HEIGHT,
-            boxstyle=style,
-            facecolor="none",
+            boxstyle="round,pad=0,rounding_size=0.14",
+            facecolor=to_rgba(colour, 0.1),
             edgecolor=colour,
             linewidth=1.4,
-            zorder=3,
         )
     )
-    top = y + 0.14 * (len(lines) - 1)
+    top = y + LINE / 2 * (len(lines) - 1)
     for number, line in enumerate(lines):
-        heading = number == 0
-        axes.text(
-            x,
-            top - 0.28 * number,
-            line,
-            ha="center",
-            va="center",
-            zorder=4,
-            weight="bold" if heading else "normal",
-            color=INK if heading else MUTED,
-            fontsize=(10 if heading else 8.5) * min(1, 24 / max(len(line), 1)),
-        )
+        size, weight, ink = (10.0, "bold", INK) if number == 0 else (8.5, "normal", MUTED)
+        text = axes.text(x, top - LINE * number, line, ha="center", va="center", color=ink)
+        text.set(fontsize=size, fontweight=weight)
+        points = text.get_window_extent(dpi=72).width
+        text.set_fontsize(size * min(1, (BOX_WIDTH - 0.2) * INCHES * 72 / max(points, 1)))
 
 
 def _arrow(
@@ -116,7 +104,6 @@ def _arrow(
             linewidth=1.2,
             shrinkA=0,
             shrinkB=0,
-            zorder=1,
         )
     )
     if label:
@@ -127,6 +114,5 @@ def _arrow(
             fontsize=8.5,
             ha="center",
             va="center",
-            zorder=4,
             bbox={"facecolor": "white", "edgecolor": FAINT, "boxstyle": "round,pad=0.25"},
         )

@@ -16,6 +16,9 @@ from deephits_keras.tasks import POPULARITY_MAX, FloatArray, IntArray, Tiers
 POINTS_IN_A_SCATTER = 2000
 """With more tracks than this, single points hide how many there are."""
 
+SQUARE, WIDE = (5.0, 4.4), (5.0, 2.9)
+"""Sizes in inches, so that the pictures line up side by side."""
+
 
 @styled
 def learning_curves(history: pd.DataFrame, selected_epoch: int | None = None) -> Figure:
@@ -26,7 +29,7 @@ def learning_curves(history: pd.DataFrame, selected_epoch: int | None = None) ->
             `validation_accuracy` and `validation_macro_f1` that there are.
         selected_epoch: The epoch to mark.
     """
-    figure = Figure(figsize=(7.6, 2.9))
+    figure = Figure(figsize=(8.4, 3.4))
     loss, hits = figure.subplots(1, 2)
     curves = {
         loss: [("loss", "training", MUTED, "--"), ("validation_loss", "validation", BLUE, "-")],
@@ -53,7 +56,7 @@ def learning_curves(history: pd.DataFrame, selected_epoch: int | None = None) ->
             axes.plot([], [], ":", color=VERMILLION, linewidth=1.2, label="selected epoch")
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     loss.set_ylabel("mean loss of a track")
     hits.set_ylim(0, None)
     hits.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -69,15 +72,14 @@ def confusion_matrix(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tie
     counts = confusion(true_tiers, predicted_tiers, tiers)
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
-    size = 2.6 + 0.34 * tiers.count
-    figure = Figure(figsize=(size + 0.9, size))
+    figure = Figure(figsize=SQUARE)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0)
     for (row, column), count in np.ndenumerate(counts):
         if count:
             text = f"{count:,}" if tiers.count > 5 else f"{count:,}\n{shares[row, column]:.0%}"
             ink = "white" if shares[row, column] > 0.55 * shares.max() else INK
-            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=7.5)
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=7)
     axes.grid(False)
     axes.spines[:].set_visible(False)
     ticks = range(tiers.count)
@@ -95,7 +97,7 @@ def tier_recall(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -
     """Recall of each tier, with the number of its tracks (the paper's Figure A1)."""
     recalls = per_tier_recall(true_tiers, predicted_tiers, tiers)
     counts = np.bincount(true_tiers, minlength=tiers.count)
-    figure = Figure(figsize=(3.8, 2.9))
+    figure = Figure(figsize=WIDE)
     axes = figure.subplots()
     bars = axes.bar(range(tiers.count), [recall or 0 for recall in recalls], color=BLUE, width=0.7)
     axes.bar_label(bars, [f"{n:,}" for n in counts], padding=2, fontsize=7, color=MUTED)
@@ -103,7 +105,8 @@ def tier_recall(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -
     axes.axhline(float(np.mean(known)), color=VERMILLION, linewidth=1, linestyle="--", label="mean")
     axes.legend(loc="upper right")
     _tier_axis(axes, tiers)
-    axes.set(title="Recall (above: tracks)", ylabel="found of the tier's tracks", ylim=(0, 1.08))
+    axes.set(title="Recall of each tier, above it its tracks", ylabel="recall")
+    axes.margins(y=0.15)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return figure
 
@@ -111,7 +114,7 @@ def tier_recall(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -
 @styled
 def tier_distribution(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -> Figure:
     """How many tracks belong to each tier, and how many are put into it."""
-    figure = Figure(figsize=(3.8, 2.9))
+    figure = Figure(figsize=WIDE)
     axes = figure.subplots()
     places = np.arange(tiers.count)
     for shift, values, label, colour in (
@@ -137,7 +140,7 @@ def _tier_axis(axes: Axes, tiers: Tiers) -> None:
 @styled
 def predicted_against_true(popularity: FloatArray, predicted: FloatArray) -> Figure:
     """Predicted against true popularity, 0-100, with the line where they are equal."""
-    figure = Figure(figsize=(4.4, 4.0))
+    figure = Figure(figsize=SQUARE)
     axes = figure.subplots()
     ends = (0, POPULARITY_MAX)
     axes.plot(ends, ends, color=VERMILLION, linewidth=1, linestyle="--", label="equal", zorder=3)
@@ -149,7 +152,6 @@ def predicted_against_true(popularity: FloatArray, predicted: FloatArray) -> Fig
             gridsize=40,
             extent=(*ends, *ends),
             mincnt=1,
-            bins="log",
             cmap=mpl.colors.ListedColormap(colours),
             linewidths=0.1,
         )

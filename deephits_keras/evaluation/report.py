@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deephits_keras.architecture import Architecture
+from deephits_keras.architecture import Architecture, LayerRow
 from deephits_keras.drawing import draw_architecture
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation import plots
@@ -27,20 +27,20 @@ from deephits_keras.tasks import Task, get_task
 WHAT = "a finished deephits run"
 
 FIGURES = {
-    "macro_f1": ("Macro-F1", "{:.1%}", "mean of the tiers' F1, each tier counting the same"),
-    "accuracy": ("Accuracy", "{:.1%}", "tracks put into their own tier"),
-    "within_one_tier": ("Within ±1 tier", "{:.1%}", "tracks at most one tier off"),
-    "tier_mae": ("Tier MAE", "{:.2f}", "mean distance in tiers; lower is better"),
-    "roc_auc": ("ROC-AUC", "{:.3f}", "one tier against the rest; 0.5 is chance"),
-    "pr_auc": ("PR-AUC", "{:.3f}", "average precision, one tier against the rest"),
-    "macro_precision": ("Macro-precision", "{:.1%}", "mean of the tiers' precision"),
-    "macro_recall": ("Macro-recall", "{:.1%}", "mean of the tiers' recall"),
-    "mae": ("MAE", "{:.2f}", "mean error in points of 0-100; lower is better"),
-    "mse": ("MSE", "{:.1f}", "mean squared error in points²; lower is better"),
-    "r2": ("R²", "{:.3f}", "share of the variance explained; 0 is the mean's"),
-    "mae_unit": ("MAE, 0-1 scale", "{:.4f}", "the same as MAE, as HitMusicNet reports it"),
+    "macro_f1": ("Macro-F1", "{:z.1%}", "mean of the tiers' F1, each tier counting the same"),
+    "accuracy": ("Accuracy", "{:z.1%}", "tracks put into their own tier"),
+    "within_one_tier": ("Within ±1 tier", "{:z.1%}", "tracks at most one tier off"),
+    "tier_mae": ("Tier MAE", "{:z.2f}", "mean distance in tiers; lower is better"),
+    "roc_auc": ("ROC-AUC", "{:z.3f}", "one tier against the rest; 0.5 is chance"),
+    "pr_auc": ("PR-AUC", "{:z.3f}", "average precision, one tier against the rest"),
+    "macro_precision": ("Macro-precision", "{:z.1%}", "mean of the tiers' precision"),
+    "macro_recall": ("Macro-recall", "{:z.1%}", "mean of the tiers' recall"),
+    "mae": ("MAE", "{:z.2f}", "mean error in points of 0-100; lower is better"),
+    "mse": ("MSE", "{:z.1f}", "mean squared error in points²; lower is better"),
+    "r2": ("R²", "{:z.3f}", "share of the variance explained; 0 is the mean's"),
+    "mae_unit": ("MAE, 0-1 scale", "{:z.4f}", "the same as MAE, as HitMusicNet reports it"),
 }
-"""Label, format and meaning of each figure, in the order of the table."""
+"""Label, format (`z`: no negative zero) and meaning of each figure, in the table's order."""
 
 TIER_TILES = ("macro_f1", "accuracy", "within_one_tier", "tier_mae", "roc_auc", "pr_auc")
 REGRESSION_TILES = ("mae", "mse", "r2")
@@ -144,6 +144,7 @@ def render_report(results: Results) -> str:
         tiles=list(_tiles(results)),
         columns=_columns(results),
         figure_tables=list(_figure_tables(results)),
+        layer_tables=_layer_tables(results.architecture),
         pictures={name: _data_uri(f) for name, f in _pictures(results).items()},
     )
 
@@ -198,8 +199,14 @@ def _figure_tables(results: Results) -> Iterator[tuple[str, list[Any]]]:
         yield ("popularity, 0-100" if group == "regression" else group), rows
 
 
+def _layer_tables(architecture: Architecture) -> dict[str, tuple[LayerRow, ...]]:
+    branches = {f"{b.modality}: {b.encoder}": b.layers for b in architecture.branches}
+    parts = (architecture.fusion_part, architecture.output)
+    return branches | {part.name: part.layers for part in parts}
+
+
 def _figure_text(value: float | None, name: str) -> str:
-    return "–" if value is None else FIGURES[name][1].format(value)  # noqa: RUF001
+    return "n/a" if value is None else FIGURES[name][1].format(value)
 
 
 def _setting_text(value: Any) -> str:

@@ -149,5 +149,9 @@ def _config(task: Task, sizes: dict[str, int]) -> dict[str, Any]:
             "tracks": sum(sizes.values()),
         },
         "command": "deephits train demo/corpus demo/run --epochs 12",
-        "created_with": {"deephits-keras": "0.1.0", "keras": "3.15.1", "backend": "tensorflow 2.21"},
+        "created_with": {
+            "deephits-keras": "0.1.0",
+            "keras": "3.15.1",
+            "backend": "tensorflow 2.21",
+        },
     }

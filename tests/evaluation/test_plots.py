@@ -1,0 +1,63 @@
+"""The pictures show the numbers they are given."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deephits_keras.evaluation import plots
+from deephits_keras.figures import svg
+from deephits_keras.tasks import TIERS
+
+THREE = TIERS["tiers-3"]
+TRUE = np.array([0, 0, 1, 1, 1, 2])
+PREDICTED = np.array([0, 1, 1, 1, 2, 0])
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_the_confusion_matrix_counts_and_shares_each_true_tier():
+    figure = plots.confusion_matrix(TRUE, PREDICTED, THREE)
+    shares = figure.axes[0].images[0].get_array()
+    assert shares.tolist() == pytest.approx(
+        np.array([[1 / 2, 1 / 2, 0], [0, 2 / 3, 1 / 3], [1, 0, 0]])
+    )
+    assert texts(figure) == ["1\n50%", "1\n50%", "2\n67%", "1\n33%", "1\n100%"]
+
+
+def test_the_learning_curves_mark_the_selected_epoch():
+    history = pd.DataFrame(
+        {"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "validation_macro_f1": [0.1, 0.3, 0.2]}
+    )
+    loss, hits = plots.learning_curves(history, 2).axes
+    assert loss.lines[0].get_ydata().tolist() == [3.0, 2.0, 1.0]
+    assert hits.lines[0].get_ydata().tolist() == [0.1, 0.3, 0.2]
+    assert [line.get_xdata() for line in hits.lines if line.get_label().startswith("_")] == [[2, 2]]
+
+
+def test_recall_bars_and_their_mean_leave_out_tiers_without_tracks():
+    axes = plots.tier_recall(TRUE[:5], PREDICTED[:5], THREE).axes[0]
+    assert [bar.get_height() for bar in axes.patches] == pytest.approx([1 / 2, 2 / 3, 0])
+    assert axes.lines[0].get_ydata()[0] == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
+def test_the_distribution_counts_both_sides():
+    axes = plots.tier_distribution(TRUE, PREDICTED, THREE).axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [2, 3, 1, 2, 3, 1]
+
+
+@pytest.mark.parametrize("tracks", [1, plots.POINTS_IN_A_SCATTER, plots.POINTS_IN_A_SCATTER + 1])
+def test_every_track_is_in_the_picture_of_popularity(tracks):
+    draw = np.random.default_rng(0)
+    figure = plots.predicted_against_true(*draw.uniform(0, 100, (2, tracks)))
+    drawn = figure.axes[0].collections[0]
+    counted = drawn.get_array()
+    assert (len(drawn.get_offsets()) if counted is None else counted.sum()) == tracks
+
+
+@pytest.mark.parametrize("name", list(TIERS))
+def test_a_single_track_can_be_drawn(name):
+    tiers, one = TIERS[name], np.array([1])
+    for draw in (plots.confusion_matrix, plots.tier_recall, plots.tier_distribution):
+        assert "</svg>" in svg(draw(one, one, tiers))

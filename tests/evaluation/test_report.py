@@ -1,0 +1,215 @@
+"""The report: one whole, safe, honest page of a run's own figures."""
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+
+from deephits_keras.errors import UserError
+from deephits_keras.evaluation.report import write_report
+
+VOID = {"meta", "img", "br", "hr"}
+
+
+class Page(HTMLParser):
+    """A page's text, its headings and what it loads; refuses tags that don't match."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.loads, self.text, self.headings = [], set(), [], "", []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.loads += [v for k, v in attrs if k in ("src", "href", "srcset", "data", "action")]
+        assert not [k for k, _ in attrs if k.startswith("on")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            assert not re.search(r"url\(|@import", data)
+        else:
+            self.text += data
+            if self.open and self.open[-1] in ("h1", "h2"):
+                self.headings.append(" ".join(data.split()))
+
+    @property
+    def pictures(self):
+        prefix = "data:image/svg+xml;base64,"
+        return [base64.b64decode(uri.removeprefix(prefix)).decode() for uri in self.loads]
+
+
+def read(folder):
+    page = Page(write_report(folder).read_text(encoding="utf-8"))
+    page.text = " ".join(page.text.split())
+    return page
+
+
+def change(folder, name, edit):
+    values = json.loads((folder / name).read_text())
+    edit(values)
+    (folder / name).write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize("task", ["tiers-10", "tiers-3", "regression"])
+def test_the_page_has_every_section_and_loads_nothing(make_run, task):
+    page = read(make_run(task))
+    assert page.headings[1:] == [
+        "All figures",
+        "Training",
+        "Held-out tracks",
+        "Model",
+        "Missing inputs",
+        "Settings",
+        "To do it again",
+    ]
+    assert not page.tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
+    assert len(page.pictures) == 6
+    for picture in page.pictures:
+        assert picture.rstrip().endswith("</svg>")
+        assert "<script" not in picture
+        assert all(ref.startswith("#") for ref in re.findall(r'href="([^"]{,9})', picture)
+                   if not ref.startswith("data:"))  # fmt: skip
+
+
+def test_the_figures_are_the_runs_own(make_run):
+    folder = make_run("tiers-10")
+    figures = json.loads((folder / "metrics.json").read_text())["parts"]["validation"]["tiers-10"]
+    page = read(folder)
+    for name, text in {
+        "macro_f1": "{:.1%}",
+        "accuracy": "{:.1%}",
+        "within_one_tier": "{:.1%}",
+        "tier_mae": "{:.2f}",
+        "roc_auc": "{:.3f}",
+        "pr_auc": "{:.3f}",
+    }.items():
+        # Once in its tile, once in the table.
+        assert page.text.count(text.format(figures[name])) >= 2
+    assert "majority: " in page.text
+    assert "deephits train demo/corpus demo/run --epochs 12" in page.text
+    assert "477,322" in page.text
+    assert "411 of 2,880 (14.3%)" in page.text
+
+
+def test_a_regression_leads_with_its_errors(make_run):
+    folder = make_run("regression")
+    figures = json.loads((folder / "metrics.json").read_text())["parts"]["validation"]
+    page = read(folder)
+    assert page.headings[0].startswith("Popularity as a number")
+    before_the_table = page.text.split("All figures")[0]
+    assert f"MAE {figures['regression']['mae']:.2f}" in before_the_table
+    assert f"MSE {figures['regression']['mse']:.1f}" in before_the_table
+    assert "ROC-AUC" not in page.text
+    assert "tiers-10" in page.text
+    assert "tiers-3" in page.text
+
+
+def test_without_a_test_part_the_page_says_that_its_figures_are_optimistic(make_run):
+    page = read(make_run(parts={"validation": 300}))
+    assert "Figures of the 300 validation tracks" in page.text
+    assert "on these same tracks" in page.text
+    assert "optimistic" in page.text
+
+
+def test_a_test_parts_figures_come_first(make_run):
+    folder = make_run(parts={"validation": 300, "test": 500})
+    parts = json.loads((folder / "metrics.json").read_text())["parts"]
+    page = read(folder)
+    assert "500 test tracks, which took no part in training or selection" in page.text
+    assert "optimistic" not in page.text
+    assert (
+        f"Macro-F1 {parts['test']['tiers-10']['macro_f1']:.1%}" in page.text.split("Figures of")[0]
+    )
+
+
+def test_only_a_synthetic_corpus_is_called_one(make_run):
+    folder = make_run()
+    assert "SYNTHETIC CORPUS" in read(folder).text
+    change(folder, "config.json", lambda config: config["corpus"].update(synthetic=False))
+    assert "SYNTHETIC" not in read(folder).text
+
+
+def test_what_is_not_defined_is_called_so(make_run):
+    folder = make_run(baselines=False)
+    change(
+        folder,
+        "metrics.json",
+        lambda metrics: (
+            metrics["parts"]["validation"]["tiers-10"].update(roc_auc=None),
+            metrics["parts"]["validation"]["tiers-10"].pop("pr_auc"),
+            metrics.pop("missing"),
+        ),
+    )
+    page = read(folder)
+    assert "ROC-AUC n/a" in page.text
+    assert "PR-AUC n/a" in page.text
+    assert "majority" not in page.text
+    assert "Missing inputs" not in page.headings
+
+
+def test_names_from_outside_are_text(make_run):
+    folder = make_run()
+    hostile = "<script>alert(1)</script>"
+
+    def poison(config):
+        config["modalities"]["mel"]["config"] = {hostile: '"><img src=x onerror=alert(1)>'}
+        config["command"] = f"deephits train '{hostile}'"
+        config["corpus"]["folder"] = hostile
+
+    change(folder, "config.json", poison)
+    # To matplotlib a dollar sign begins a formula, and this one is malformed.
+    change(
+        folder,
+        "architecture.json",
+        lambda a: a["branches"][0].update(encoder=f"$\\frac{{${hostile}", modality="$$"),
+    )
+    page = read(folder)
+    assert "script" not in page.tags
+    assert page.text.count(hostile) >= 3
+    assert len(page.pictures) == 6
+
+
+def test_the_same_run_gives_the_same_bytes_whatever_the_users_style(make_run):
+    folder = make_run()
+    once = write_report(folder).read_bytes()
+    with mpl.rc_context({"axes.facecolor": "black", "font.size": 20, "svg.fonttype": "none"}):
+        assert write_report(folder).read_bytes() == once
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "metrics.json", "architecture.json", "history.csv", "predictions.parquet"],
+)
+def test_an_unfinished_run_is_refused_by_what_it_lacks(make_run, name):
+    folder = make_run()
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=name):
+        write_report(folder)
+    assert not (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["history.csv", "predictions.parquet"])
+def test_a_damaged_table_is_refused_by_name(make_run, name):
+    folder = make_run()
+    (folder / name).write_bytes(b"\x00\xff" * 50)
+    with pytest.raises(UserError, match=name):
+        write_report(folder)
+
+
+def test_tiers_that_the_task_lacks_are_refused(make_run):
+    folder = make_run("tiers-3")
+    path = folder / "predictions.parquet"
+    pd.read_parquet(path).assign(tier=7).to_parquet(path)
+    with pytest.raises(UserError, match="tiers that the task lacks"):
+        write_report(folder)
