@@ -253,7 +253,7 @@ def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:
     """
     if isinstance(fusion, Fusion):
         return fusion
-    settings = {"name": fusion} if isinstance(fusion, str) else dict(fusion)
+    settings: dict[str, Any] = {"name": fusion} if isinstance(fusion, str) else dict(fusion)
     name = settings.pop("name", None)
     if name not in FUSIONS:
         raise UserError(f"There is no fusion named {name!r}. Fusions: {', '.join(FUSIONS)}")

@@ -144,7 +144,7 @@ def test_a_fusion_round_trips_through_json(fusion: EarlyFusion | LateFusion) -> 
 
 
 def test_an_unknown_fusion_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match="no fusion named 'middle'. Fusions: early, late"):
+    with pytest.raises(UserError, match=r"no fusion named 'middle'\. Fusions: early, late"):
         build_model("meta", fusion="middle")
 
 

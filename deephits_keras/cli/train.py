@@ -11,6 +11,7 @@ import click
 
 from deephits_keras.cli.common import (
     PATH,
+    Decorator,
     EncoderCommand,
     fusion_options,
     get_fusion_settings,
@@ -33,10 +34,10 @@ from deephits_keras.training.config import (
 DEFAULTS = TrainingConfig()
 
 
-def training_option(name: str, help: str, choices: tuple[str, ...] = ()) -> Any:
+def training_option(name: str, help: str, choices: tuple[str, ...] = ()) -> Decorator:
     """An option named after a field of `TrainingConfig`, with its default."""
     default = getattr(DEFAULTS, name)
-    kind = click.Choice(choices) if choices else type(default)
+    kind: Any = click.Choice(choices) if choices else type(default)
     return click.option(
         f"--{name.replace('_', '-')}", default=default, show_default=True, type=kind, help=help
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -198,10 +199,10 @@ def make_optimizer(training: TrainingConfig, *, steps: int) -> keras.optimizers.
     """The paper's optimizer: Adam with coupled L2 on a OneCycle of `steps` steps."""
     peak = training.max_learning_rate
     start = peak / training.div_factor
-    shape = {"steps": steps, "warmup": training.warmup, "anneal": training.anneal}
+    cycle = partial(OneCycle, steps=steps, warmup=training.warmup, anneal=training.anneal)
     optimizer = TorchAdam(
-        learning_rate=OneCycle(start, peak, start / training.final_div_factor, **shape),
-        beta_1=OneCycle(0.95, 0.85, 0.95, **shape) if training.cycle_momentum else 0.9,
+        learning_rate=cycle(start, peak, start / training.final_div_factor),
+        beta_1=cycle(0.95, 0.85, 0.95) if training.cycle_momentum else 0.9,
         l2=training.l2,
     )
     if training.precision == "mixed_float16":
@@ -209,7 +210,9 @@ def make_optimizer(training: TrainingConfig, *, steps: int) -> keras.optimizers.
     return optimizer
 
 
-def _epoch_figures(epoch: int, fitted: Mapping[str, float], held_out: Scored) -> dict[str, Any]:
+def _epoch_figures(
+    epoch: int, fitted: Mapping[str, list[float]], held_out: Scored
+) -> dict[str, Any]:
     figures = held_out.figures()
     main = figures[held_out.task.tiers.name]
     return {
