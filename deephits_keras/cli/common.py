@@ -15,8 +15,6 @@ from deephits_keras.errors import UserError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-Decorator = Callable[[Command], Command]
-
 PATH = click.Path(path_type=Path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 
 from deephits_keras.cli.common import (
     PATH,
-    Decorator,
+    Command,
     EncoderCommand,
     fusion_options,
     get_fusion_settings,
@@ -34,7 +35,9 @@ from deephits_keras.training.config import (
 DEFAULTS = TrainingConfig()
 
 
-def training_option(name: str, help: str, choices: tuple[str, ...] = ()) -> Decorator:
+def training_option(
+    name: str, help: str, choices: tuple[str, ...] = ()
+) -> Callable[[Command], Command]:
     """An option named after a field of `TrainingConfig`, with its default."""
     default = getattr(DEFAULTS, name)
     kind: Any = click.Choice(choices) if choices else type(default)
