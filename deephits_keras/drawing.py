@@ -82,7 +82,7 @@ def _box(axes: Axes, x: float, y: float, colour: str, lines: list[str]) -> None:
     )
     top = y + LINE / 2 * (len(lines) - 1)
     for number, line in enumerate(lines):
-        size, weight, ink = (10.0, "bold", INK) if number == 0 else (8.5, "normal", MUTED)
+        size, weight, ink = (10.0, "bold", INK) if number == 0 else (8.0, "normal", MUTED)
         text = axes.text(x, top - LINE * number, line, ha="center", va="center", color=ink)
         text.set(fontsize=size, fontweight=weight)
         points = text.get_window_extent(dpi=72).width

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.resources
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +25,7 @@ from deephits_keras.runs import CONFIG, RunConfig
 from deephits_keras.tasks import Task, get_task
 
 WHAT = "a finished deephits run"
+PREDICTION_COLUMNS = ("part", "popularity", "predicted_popularity", "true_tier", "tier")
 
 FIGURES = {
     "macro_f1": ("Macro-F1", "{:z.1%}", "mean of the tiers' F1, each tier counting the same"),
@@ -80,8 +81,8 @@ class Results:
             config=RunConfig.from_json(read_json(folder / CONFIG, WHAT)),
             metrics=read_json(folder / "metrics.json", WHAT),
             architecture=Architecture.from_json(read_json(folder / "architecture.json", WHAT)),
-            history=_read_table(folder / "history.csv"),
-            predictions=_read_table(folder / "predictions.parquet"),
+            history=_read_table(folder / "history.csv", ("epoch",)),
+            predictions=_read_table(folder / "predictions.parquet", PREDICTION_COLUMNS),
             baselines=read_json(baselines, WHAT) if baselines.exists() else {},
         )
         tiers = results.predictions[["true_tier", "tier"]].to_numpy()
@@ -100,13 +101,16 @@ class Results:
         return "test" if "test" in self.metrics["parts"] else "validation"
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
-        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
     except FileNotFoundError:
         raise UserError(f"{path.parent} is not {WHAT}: it has no {path.name}") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path} can't be read: {error}") from error
+    if lacking := [name for name in columns if name not in table]:
+        raise UserError(f"{path} lacks the columns {', '.join(lacking)}")
+    return table
 
 
 def write_report(folder: Path) -> Path:

@@ -213,3 +213,11 @@ def test_tiers_that_the_task_lacks_are_refused(make_run):
     pd.read_parquet(path).assign(tier=7).to_parquet(path)
     with pytest.raises(UserError, match="tiers that the task lacks"):
         write_report(folder)
+
+
+def test_predictions_without_a_column_are_refused_by_its_name(make_run):
+    folder = make_run("tiers-3")
+    path = folder / "predictions.parquet"
+    pd.read_parquet(path).drop(columns="predicted_popularity").to_parquet(path)
+    with pytest.raises(UserError, match="predicted_popularity"):
+        write_report(folder)
