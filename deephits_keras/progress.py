@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,13 +12,16 @@ T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def progress(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
+def progress(
+    items: Iterable[T], *, total: int, what: str, weight: Callable[[T], int] = lambda _: 1
+) -> Iterator[T]:
     """Yield `items`, showing how many of `total` are done.
 
     Args:
         items: What to iterate over.
-        total: How many there are.
+        total: How many there are, or the sum of their weights.
         what: What is being done, for example `extracting mel_cnn`.
+        weight: How much an item counts for, for example the tracks of a shard.
     """
     if sys.stderr.isatty():
         from rich.console import Console
@@ -28,11 +31,13 @@ def progress(items: Iterable[T], *, total: int, what: str) -> Iterator[T]:
             task = bar.add_task(what, total=total)
             for item in items:
                 yield item
-                bar.advance(task)
+                bar.advance(task, weight(item))
         return
     shown = time.monotonic()
-    for done, item in enumerate(items, start=1):
+    done = 0
+    for item in items:
         yield item
+        done += weight(item)
         if time.monotonic() - shown >= SECONDS_BETWEEN_LINES or done == total:
             sys.stderr.write(f"{what}: {done} of {total}\n")
             sys.stderr.flush()

@@ -1,0 +1,85 @@
+"""`deephits extract`: from a corpus to its features."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deephits_keras.cli.common import (
+    PATH,
+    EncoderCommand,
+    jobs_option,
+    json_option,
+    modalities_option,
+    print_json,
+    print_table,
+)
+from deephits_keras.errors import DeepHitsError, UserError
+
+COLUMNS = ("modality", "encoder", "fingerprint", "present", "missing", "failed", "extracted")
+
+
+@click.command(cls=EncoderCommand)
+@click.argument("corpus", type=PATH)
+@modalities_option
+@jobs_option
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Also try the failed tracks again, after the cause was outside their input.",
+)
+@json_option
+def extract(
+    corpus: Path,
+    modalities: str | None,
+    jobs: int,
+    retry_failed: bool,
+    as_json: bool,
+    settings: dict[str, dict[str, Any]],
+) -> None:
+    """Extract the features of every track of CORPUS, for every installed modality or the named.
+
+    Stopped at any moment, it keeps what is complete; run again, it checks what is there and
+    computes only what is missing, damaged or extracted from other input. Tracks that can't be
+    used are counted, and named with the reason in a rejected.csv.
+
+    \b
+    Example:
+      deephits extract corpus
+      deephits extract corpus --modalities mel,meta --mel-frames 128 --jobs 4
+    """
+    from deephits_keras.corpus.extraction import corpus_encoders, extract_features
+    from deephits_keras.corpus.table import Corpus
+
+    opened = Corpus.open(corpus)
+    encoders = corpus_encoders(opened, modalities, settings)
+    summaries = []
+    unusable: list[DeepHitsError] = []
+    for encoder in encoders.values():
+        try:
+            summaries.append(
+                extract_features(opened, encoder, jobs=jobs, retry_failed=retry_failed)
+            )
+        except UserError:
+            raise
+        except DeepHitsError as error:
+            unusable.append(error)
+    if as_json:
+        print_json([{**dataclasses.asdict(s), "rejected": str(s.rejected)} for s in summaries])
+    else:
+        print_table(
+            f"Features of {corpus}",
+            (*COLUMNS, "seconds"),
+            ((*(getattr(s, column) for column in COLUMNS), f"{s.seconds:.1f}") for s in summaries),
+            text_columns=3,
+        )
+        for s in summaries:
+            if not s.present:
+                click.echo(f"No track of this corpus has the modality {s.modality}.")
+            if s.failed:
+                click.echo(f"{s.modality}: {s.failed} failed, see {s.rejected}")
+    if unusable:
+        raise DeepHitsError("\n".join(map(str, unusable)))

@@ -1,0 +1,378 @@
+"""Extraction: every encoder's features of every track, in shards, resumable.
+
+Shards are computed by `joblib` tasks, in one process a core unless the caller chose another
+backend with `joblib.parallel_config`. A second run computes only what isn't there, what was
+extracted from other input, and what fails its checksum.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from deephits_keras.corpus.store import (
+    SHARD_SIZE,
+    ShardRecord,
+    StoreLayout,
+    damage,
+    digest_of,
+    in_threads,
+    store_folder,
+    write_shard,
+)
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders import ExtractionError, Features
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.files import replacing, write_json
+from deephits_keras.progress import progress
+from deephits_keras.registry import AnyEncoder, registry, resolve_modalities
+from deephits_keras.tracks import Track
+
+
+@dataclass(frozen=True)
+class ExtractionSummary:
+    """What an extraction came to.
+
+    Attributes:
+        modality: The encoder's modality.
+        encoder: The encoder's name.
+        fingerprint: Its fingerprint.
+        tracks: Tracks in the corpus.
+        present: Tracks with features.
+        missing: Tracks that lack the modality.
+        failed: Tracks whose input can't be used.
+        extracted: Tracks that this call worked on; the others were there already.
+        seconds: How long it took.
+        rejected: The CSV file that names the failed tracks with the reasons.
+    """
+
+    modality: str
+    encoder: str
+    fingerprint: str
+    tracks: int
+    present: int
+    missing: int
+    failed: int
+    extracted: int
+    seconds: float
+    rejected: Path
+
+
+def corpus_encoders(
+    corpus: Corpus,
+    modalities: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, AnyEncoder]:
+    """The encoders to use with a corpus, with the settings that it asks for.
+
+    Args:
+        corpus: The corpus; its `encoder_settings` count where `settings` says nothing.
+        modalities: `"mel,lyrics=my_encoder"`, or None for every installed modality.
+        settings: Values for encoders' settings, by modality or encoder name.
+
+    Returns:
+        A configured encoder for each modality, by modality.
+
+    Raises:
+        UserError: for an unknown modality or encoder, or a setting that can't be used.
+    """
+    classes = registry().load_working()
+    merged = dict(settings or {})
+    for name, values in corpus.encoder_settings.items():
+        if name in classes:
+            given = {**merged.get(classes[name].modality, {}), **merged.get(name, {})}
+            merged[name] = {**values, **given}
+    if modalities is not None:
+        return resolve_modalities(modalities, merged)
+    installed = list(dict.fromkeys(c.modality for c in classes.values()))
+    encoders = resolve_modalities(installed, merged)
+    for modality, encoder in encoders.items():
+        try:
+            encoder.fingerprint()
+        except UserError as error:
+            others = ",".join(m for m in installed if m != modality)
+            raise UserError(f"{error}\nOr leave {modality} out: --modalities {others}") from error
+    return encoders
+
+
+def extract_features(
+    corpus: Corpus,
+    encoder: AnyEncoder,
+    *,
+    jobs: int = -1,
+    shard_size: int = SHARD_SIZE,
+    retry_failed: bool = False,
+) -> ExtractionSummary:
+    """Bring an encoder's feature store of a corpus up to date.
+
+    A track whose input can't be used, or that the encoder can't cope with, is recorded with the
+    reason and the others go on. Interrupted at any moment, every whole shard is kept.
+
+    Args:
+        corpus: The corpus.
+        encoder: The encoder.
+        jobs: Worker processes; -1 for one a core. An encoder that says it isn't `parallel` works
+            in this process.
+        shard_size: Tracks a shard of a new store; a store that is there keeps its own.
+        retry_failed: Extract the shards that hold failed tracks again, for reasons that lay
+            outside the input, such as a package that wasn't installed.
+
+    Raises:
+        UserError: if the encoder's settings can't be used, or the store can't be written to.
+        DeepHitsError: if tracks have the modality but not one of them can be used, if a worker
+            process died, or if the disk is full.
+    """
+    began = time.monotonic()
+    if jobs == 0:
+        raise UserError("The number of jobs must be positive, or -1 for one a core. Received: 0")
+    if not len(corpus):
+        raise UserError(f"{corpus.folder} has no tracks")
+    _check_specs(encoder)
+    folder = store_folder(corpus, encoder)
+    layout = _prepare_layout(folder, corpus, encoder, shard_size)
+    current = in_threads(
+        lambda shard: _is_current(folder, layout, shard, corpus, encoder, retry_failed),
+        range(layout.shards),
+    )
+    todo = [shard for shard in range(layout.shards) if not current[shard]]
+    extracted = sum(len(layout.rows(shard)) for shard in todo)
+    for _ in progress(
+        _extract_shards(folder, layout, todo, corpus, encoder, jobs),
+        total=extracted,
+        what=f"extracting {encoder.name}",
+        weight=int,
+    ):
+        pass
+    records = [r for k in range(layout.shards) if (r := ShardRecord.read(folder, k))]
+    failures = [failure for record in records for failure in record.failures]
+    rejected = folder / "rejected.csv"
+    _write_rejected(rejected, failures)
+    present = sum(int(record.present.sum()) for record in records)
+    if failures and not present:
+        _, track_id, reason = failures[0]
+        raise DeepHitsError(
+            f"{encoder.name} could use none of the {len(failures)} tracks that have the modality "
+            f"{encoder.modality!r}. Track {track_id}: {reason}. All are in {rejected}; once the "
+            "cause is gone, extract again with --retry-failed"
+        )
+    return ExtractionSummary(
+        modality=encoder.modality,
+        encoder=encoder.name,
+        fingerprint=layout.fingerprint,
+        tracks=layout.tracks,
+        present=present,
+        missing=sum(len(record.missing) for record in records),
+        failed=len(failures),
+        extracted=extracted,
+        seconds=time.monotonic() - began,
+        rejected=rejected,
+    )
+
+
+def _check_specs(encoder: AnyEncoder) -> None:
+    names = [spec.name for spec in encoder.feature_specs]
+    if not names or len(set(names)) < len(names):
+        raise UserError(
+            f"The encoder {encoder.name!r} must have features, each of its own name. "
+            f"Received: {names}"
+        )
+    for spec in encoder.feature_specs:
+        try:
+            numeric = np.dtype(spec.dtype).kind in "fiub"
+        except TypeError:
+            numeric = False
+        if not numeric:
+            raise UserError(
+                f"The encoder {encoder.name!r}: the feature {spec.name!r} must be of a NumPy "
+                f"dtype of numbers. Received: {spec.dtype!r}"
+            )
+
+
+def _prepare_layout(
+    folder: Path, corpus: Corpus, encoder: AnyEncoder, shard_size: int
+) -> StoreLayout:
+    """Read `store.json`, or write it if it isn't there, is damaged or is of another corpus."""
+    with contextlib.suppress(UserError):
+        shard_size = StoreLayout.read(folder).shard_size
+    layout = StoreLayout.of(corpus, encoder, shard_size)
+    write_json(folder / "store.json", layout.to_json())
+    return layout
+
+
+def _is_current(
+    folder: Path,
+    layout: StoreLayout,
+    shard: int,
+    corpus: Corpus,
+    encoder: AnyEncoder,
+    retry_failed: bool,
+) -> bool:
+    try:
+        record = ShardRecord.read(folder, shard)
+    except DeepHitsError:
+        return False
+    if record is None or (retry_failed and record.failed):
+        return False
+    if record.inputs != _digest_inputs(corpus.tracks(layout.rows(shard))):
+        return False
+    return damage(folder, shard, record, encoder.feature_specs) is None
+
+
+def _digest_inputs(tracks: Sequence[Track]) -> str:
+    """A digest of the tracks' raw input, the same wherever the corpus lies.
+
+    A recording counts by its name and size: reading them all would take as long as extraction.
+    """
+    return digest_of([[t.id, _name_and_size(t.audio), t.lyrics, dict(t.fields)] for t in tracks])
+
+
+def _name_and_size(path: Path | None) -> tuple[str, int | None] | None:
+    if path is None:
+        return None
+    try:
+        return path.name, path.stat().st_size
+    except OSError:
+        return path.name, None
+
+
+def _extract_shards(
+    folder: Path,
+    layout: StoreLayout,
+    shards: Sequence[int],
+    corpus: Corpus,
+    encoder: AnyEncoder,
+    jobs: int,
+) -> Iterator[int]:
+    """Extract shards and yield the number of tracks of each as it is done, in any order."""
+    useful = min(joblib.effective_n_jobs(jobs), len(shards)) if encoder.parallel else 1
+    workers = joblib.Parallel(n_jobs=max(useful, 1), return_as="generator_unordered")
+    try:
+        yield from workers(
+            joblib.delayed(extract_shard)(corpus.folder, encoder, folder, shard, layout.rows(shard))
+            for shard in shards
+        )
+    except BrokenProcessPool as error:
+        raise DeepHitsError(
+            f"A worker process was killed while {encoder.name} extracted, most often for lack of "
+            "memory. What is complete is kept: run the same command again, with fewer --jobs"
+        ) from error
+
+
+def extract_shard(
+    corpus_folder: Path, encoder: AnyEncoder, folder: Path, shard: int, rows: range
+) -> int:
+    """Extract one shard and write it: the unit of work that is handed to a worker.
+
+    Args:
+        corpus_folder: The corpus.
+        encoder: The encoder.
+        folder: Its store.
+        shard: Which shard.
+        rows: The shard's rows.
+
+    Returns:
+        The number of tracks.
+
+    Raises:
+        UserError: if the encoder's settings can't be used, or the store can't be written to.
+        DeepHitsError: if writing fails.
+    """
+    tracks = Corpus.open(corpus_folder).tracks(rows)
+    arrays = {
+        spec.name: np.zeros((len(rows), *spec.shape), spec.dtype) for spec in encoder.feature_specs
+    }
+    missing: list[int] = []
+    failed: dict[str, str] = {}
+    for row, result in zip(rows, _results(encoder, tracks), strict=True):
+        if result is None:
+            missing.append(row)
+        elif isinstance(result, ExtractionError):
+            failed[str(row)] = result.reason
+        elif fault := _fault(encoder, result):
+            failed[str(row)] = fault
+        else:
+            for name, array in arrays.items():
+                array[row - rows.start] = result[name]
+    record = ShardRecord(
+        start=rows.start,
+        track_ids=[track.id for track in tracks],
+        inputs=_digest_inputs(tracks),
+        files={},
+        missing=missing,
+        failed=failed,
+    )
+    write_shard(folder, shard, record, arrays)
+    return len(rows)
+
+
+def _results(
+    encoder: AnyEncoder, tracks: Sequence[Track]
+) -> list[Features | ExtractionError | None]:
+    """The encoder's result for each track; where it breaks down, tracks are tried one by one."""
+    results: list[Features | ExtractionError | None] = []
+    try:
+        for result in encoder.extract_many(tracks):
+            results.append(result)
+    except UserError:
+        raise
+    except Exception:
+        return results + [_result_alone(encoder, track) for track in tracks[len(results) :]]
+    if len(results) != len(tracks):
+        return [_result_alone(encoder, track) for track in tracks]
+    return results
+
+
+def _result_alone(encoder: AnyEncoder, track: Track) -> Features | ExtractionError | None:
+    try:
+        results = list(encoder.extract_many([track]))
+    except UserError:
+        raise
+    except ExtractionError as error:
+        return error
+    except Exception as error:
+        return ExtractionError(
+            track.id, f"{encoder.name} raised {type(error).__name__}: {error}".rstrip(": ")
+        )
+    if len(results) != 1:
+        return ExtractionError(
+            track.id, f"{encoder.name} gave {len(results)} results for one track"
+        )
+    return results[0]
+
+
+def _fault(encoder: AnyEncoder, features: Any) -> str:
+    """How what an encoder gave differs from its feature specs; empty if it doesn't."""
+    if not isinstance(features, dict):
+        return f"{encoder.name} gave {type(features).__name__} instead of a dict of features"
+    wanted = {spec.name: spec for spec in encoder.feature_specs}
+    if features.keys() != wanted.keys():
+        return f"{encoder.name} gave the features {sorted(features)}, not {sorted(wanted)}"
+    for name, spec in wanted.items():
+        array = features[name]
+        if not isinstance(array, np.ndarray):
+            return f"{encoder.name}: feature {name!r} is {type(array).__name__}, not an array"
+        if array.shape != spec.shape or array.dtype != spec.dtype:
+            return (
+                f"{encoder.name}: feature {name!r} is {array.dtype} {array.shape}, "
+                f"not {spec.dtype} {spec.shape}"
+            )
+    return ""
+
+
+def _write_rejected(path: Path, failures: Sequence[tuple[int, str, str]]) -> None:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.writer(file)
+        table.writerow(("track_id", "row", "reason"))
+        table.writerows((track_id, row, reason) for row, track_id, reason in failures)

@@ -1,0 +1,363 @@
+"""Features on disk: plain `.npy` shards, memory-mapped and gathered by row number.
+
+    features/<encoder>/<fingerprint>/
+        store.json                  which encoder, settings, features and shard size
+        part-00000.<feature>.npy    the shard's rows of one feature, zeros where there is none
+        part-00000.json             track ids, checksums, missing and failed rows
+        rejected.csv                every failed track with the reason
+
+A shard's sidecar is renamed into place after its arrays, so that a shard without one isn't there.
+A shard of which no track has the modality consists of the sidecar alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders import Features, FeatureSpec
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.files import read_json, replacing, sha256, write_json
+from deephits_keras.registry import AnyEncoder
+from deephits_keras.tasks import IntArray
+
+T = TypeVar("T")
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+SHARD_SIZE = 128
+"""Tracks a shard. Fixed, so that a store's bytes don't depend on the machine that made it."""
+
+MAPPED_FILES = 256
+"""Files of a store that are mapped at a time: each mapping holds a file descriptor."""
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StoreLayout:
+    """What `store.json` holds.
+
+    Attributes:
+        encoder: The encoder's name.
+        version: Its version.
+        config: The settings that its features depend on.
+        fingerprint: Its fingerprint.
+        features: Shape of one track and dtype of each feature, by name.
+        shard_size: Tracks a shard.
+        tracks: Tracks in the corpus.
+        format: Version of this layout.
+    """
+
+    encoder: str
+    version: str
+    config: dict[str, Any]
+    fingerprint: str
+    features: dict[str, dict[str, Any]]
+    shard_size: int
+    tracks: int
+    format: int = FORMAT
+
+    @classmethod
+    def of(cls, corpus: Corpus, encoder: AnyEncoder, shard_size: int) -> Self:
+        """The layout of a new store."""
+        return cls(
+            encoder=encoder.name,
+            version=encoder.version,
+            config=encoder.fingerprint_config(),
+            fingerprint=encoder.fingerprint(),
+            features={
+                s.name: {"shape": list(s.shape), "dtype": s.dtype} for s in encoder.feature_specs
+            },
+            shard_size=shard_size,
+            tracks=len(corpus),
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read `store.json`.
+
+        Raises:
+            UserError: if it isn't there or isn't one of this format.
+        """
+        path = folder / "store.json"
+        try:
+            layout = cls(**read_json(path, "a feature store"))
+        except TypeError as error:
+            raise UserError(f"{path} is damaged: {error}") from error
+        if layout.format != FORMAT:
+            raise UserError(f"{path} is of format {layout.format}, not {FORMAT}")
+        return layout
+
+    def to_json(self) -> dict[str, Any]:
+        """The layout as JSON types."""
+        return dataclasses.asdict(self)
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.tracks // self.shard_size)
+
+    def rows(self, shard: int) -> range:
+        """The corpus's rows in a shard."""
+        start = shard * self.shard_size
+        return range(start, min(start + self.shard_size, self.tracks))
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """A shard's sidecar.
+
+    Attributes:
+        start: Its first row.
+        track_ids: Ids of its tracks, in order of rows.
+        inputs: Digest of the raw input that it was extracted from.
+        files: SHA-256, shape and dtype of each feature's file; empty if no track has any.
+        missing: Rows that lack the modality.
+        failed: Reason of each row whose input can't be used, by row.
+    """
+
+    start: int
+    track_ids: list[str]
+    inputs: str
+    files: dict[str, dict[str, Any]]
+    missing: list[int]
+    failed: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: Path, shard: int) -> Self | None:
+        """Read a shard's sidecar; None if there is none.
+
+        Raises:
+            DeepHitsError: if it is damaged.
+        """
+        path = _sidecar(folder, shard)
+        if not path.exists():
+            return None
+        values = read_json(path, "a shard's record")
+        if not isinstance(values, dict) or values.pop("sha256", "") != digest_of(values):
+            raise DeepHitsError(f"{path} is damaged: its content doesn't match its checksum")
+        return cls(**values)
+
+    def write(self, folder: Path, shard: int) -> None:
+        """Write the sidecar, with a checksum of its own."""
+        values = dataclasses.asdict(self)
+        write_json(_sidecar(folder, shard), {**values, "sha256": digest_of(values)})
+
+    @property
+    def failures(self) -> list[tuple[int, str, str]]:
+        """Row, track id and reason of each track that failed."""
+        return [(int(r), self.track_ids[int(r) - self.start], w) for r, w in self.failed.items()]
+
+    @property
+    def present(self) -> BoolArray:
+        """`(tracks,)` which of its tracks have features."""
+        present = np.ones(len(self.track_ids), dtype=bool)
+        for row in (*self.missing, *map(int, self.failed)):
+            present[row - self.start] = False
+        return present
+
+
+def digest_of(values: Any) -> str:
+    """SHA-256 of plain values, by their JSON; other values count by how they print."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sidecar(folder: Path, shard: int) -> Path:
+    return folder / f"part-{shard:05d}.json"
+
+
+def _feature_file(folder: Path, shard: int, feature: str) -> Path:
+    return folder / f"part-{shard:05d}.{feature}.npy"
+
+
+def store_folder(corpus: Corpus, encoder: AnyEncoder) -> Path:
+    """Where a corpus keeps what an encoder extracts from it."""
+    return corpus.features_folder / encoder.name / encoder.fingerprint()
+
+
+def write_shard(folder: Path, shard: int, record: ShardRecord, arrays: Features) -> None:
+    """Write a shard whole or not at all.
+
+    Args:
+        folder: The store.
+        shard: Which shard.
+        record: Its record, without `files`.
+        arrays: `(tracks, *shape)` for each feature.
+
+    Raises:
+        UserError: if the store can't be written to.
+        DeepHitsError: if writing fails, for example on a full disk.
+    """
+    files: dict[str, dict[str, Any]] = {}
+    try:
+        for name, array in arrays.items() if record.present.any() else ():
+            path = _feature_file(folder, shard, name)
+            with replacing(path) as temporary:
+                np.save(temporary, array, allow_pickle=False)
+                digest = sha256(temporary)
+            files[name] = {"sha256": digest, "shape": list(array.shape), "dtype": str(array.dtype)}
+        dataclasses.replace(record, files=files).write(folder, shard)
+    except OSError as error:
+        raise DeepHitsError(
+            f"Can't write to {folder}: {error.strerror or error}. What is complete is kept: free "
+            "some space and run the same command to go on"
+        ) from error
+
+
+def damage(
+    folder: Path, shard: int, record: ShardRecord, specs: Sequence[FeatureSpec]
+) -> str | None:
+    """What is wrong with a shard's files, naming the file; None if they are as recorded."""
+    if not record.present.any():
+        return None
+    for spec in specs:
+        path = _feature_file(folder, shard, spec.name)
+        shape = [len(record.track_ids), *spec.shape]
+        recorded = record.files.get(spec.name, {})
+        if recorded.get("shape") != shape or recorded.get("dtype") != str(np.dtype(spec.dtype)):
+            return f"{_sidecar(folder, shard)} doesn't record {spec.dtype} {shape} for {spec.name}"
+        try:
+            status = path.stat()
+            digest = _sha256_of_state(path, status.st_size, status.st_mtime_ns)
+        except OSError as error:
+            return f"{path} can't be read: {error.strerror}"
+        if digest != recorded.get("sha256"):
+            return f"{path} is damaged: its content doesn't match its checksum"
+    return None
+
+
+@cache
+def _sha256_of_state(path: Path, size: int, modified_ns: int) -> str:
+    """The file's SHA-256, computed once in this process for each state that the file has."""
+    del size, modified_ns
+    return sha256(path)
+
+
+def in_threads(function: Callable[[int], T], items: range) -> list[T]:
+    """`function` of each item, in order. For work that releases the GIL: hashing, reading."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(function, items))
+
+
+class FeatureStore:
+    """What one encoder extracted from a corpus, open for reading.
+
+    Args:
+        folder: The store's folder.
+        layout: Its `store.json`.
+        specs: The encoder's features.
+        present: `(n,)` which rows of the corpus have features.
+
+    Attributes:
+        present: As given.
+        specs: As given.
+
+    Example:
+        >>> store = FeatureStore.open(corpus, encoder)
+        >>> features, present = store.gather([7, 3, 3])
+    """
+
+    def __init__(
+        self, folder: Path, layout: StoreLayout, specs: Sequence[FeatureSpec], present: BoolArray
+    ) -> None:
+        self.folder = folder
+        self.layout = layout
+        self.specs = tuple(specs)
+        self.present = present
+        self._mapped = lru_cache(MAPPED_FILES)(self._map)
+
+    @classmethod
+    def open(cls, corpus: Corpus, encoder: AnyEncoder) -> Self:
+        """Open a corpus's features, checking every shard against the corpus and its checksums.
+
+        Checksums are computed once in a process and on every core: about a second for each
+        gigabyte and core if the files are in the page cache.
+
+        Raises:
+            UserError: if features are missing, or of tracks that the corpus no longer has there.
+            DeepHitsError: if a file is damaged; the message names it.
+        """
+        folder = store_folder(corpus, encoder)
+        again = f"run `deephits extract {corpus.folder}`"
+        if not (folder / "store.json").exists():
+            raise UserError(
+                f"{corpus.folder} has no features of {encoder.name} with these settings: {again}"
+            )
+        layout = StoreLayout.read(folder)
+        ids = corpus.track_ids
+        if layout.tracks != len(ids):
+            raise UserError(
+                f"The features in {folder} are of {layout.tracks} tracks, the corpus has "
+                f"{len(ids)}: {again}"
+            )
+
+        def present_in(shard: int) -> BoolArray:
+            rows = layout.rows(shard)
+            record = ShardRecord.read(folder, shard)
+            if record is None:
+                raise UserError(
+                    f"The features of {encoder.name} aren't complete "
+                    f"({_sidecar(folder, shard)} is missing): {again}"
+                )
+            if record.track_ids != ids[rows.start : rows.stop]:
+                raise UserError(
+                    f"{_sidecar(folder, shard)} is of other tracks than the corpus, which was "
+                    f"imported again: {again}"
+                )
+            if reason := damage(folder, shard, record, encoder.feature_specs):
+                raise DeepHitsError(f"{reason}. To compute it again, {again}")
+            return record.present
+
+        present = in_threads(present_in, range(layout.shards))
+        return cls(folder, layout, encoder.feature_specs, np.concatenate(present))
+
+    def __len__(self) -> int:
+        """Number of rows, the corpus's number of tracks."""
+        return self.layout.tracks
+
+    def gather(
+        self, rows: Sequence[int] | IntArray, *, where: BoolArray | None = None
+    ) -> tuple[Features, BoolArray]:
+        """Read the features of some rows.
+
+        Args:
+            rows: `(batch,)` row numbers in any order, repeated or not.
+            where: `(batch,)` bool, which of them to read; the others are treated as missing.
+
+        Returns:
+            An array `(batch, *spec.shape)` of the spec's dtype for each feature, in the order of
+            `rows`; and `(batch,)` bool, False where a track has no features and they are zeros.
+
+        Raises:
+            IndexError: if a row isn't one of the corpus.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+            raise IndexError(f"Rows must be from 0 to {len(self) - 1}")
+        present = self.present[rows] if where is None else self.present[rows] & where
+        features = {s.name: np.zeros((len(rows), *s.shape), s.dtype) for s in self.specs}
+        wanted = np.flatnonzero(present)
+        shards, offsets = np.divmod(rows[wanted], self.layout.shard_size)
+        for name, out in features.items():
+            for position, shard, offset in zip(
+                wanted.tolist(), shards.tolist(), offsets.tolist(), strict=True
+            ):
+                out[position] = self._mapped(shard, name)[offset]
+        return features, present
+
+    def _map(self, shard: int, feature: str) -> np.ndarray[Any, Any]:
+        array: np.ndarray[Any, Any] = np.load(
+            _feature_file(self.folder, shard, feature), mmap_mode="r", allow_pickle=False
+        )
+        return array
