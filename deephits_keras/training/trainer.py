@@ -19,6 +19,7 @@ from deephits_keras.corpus.splits import Split
 from deephits_keras.corpus.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.files import replacing, write_json
 from deephits_keras.fusion import Fusion, get_fusion
 from deephits_keras.registry import AnyEncoder
@@ -141,7 +142,7 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
         model = state.load_last(run) or _new_model(run, stores, split, steps=len(batches))
         for epoch in range(state.finished_epochs, training.epochs):
             began = time.monotonic()
-            fitted = model.fit(dataset(batches.epoch(epoch)), epochs=1, verbose=0).history
+            fitted = model.fit(dataset(batches.epoch(epoch)), shuffle=False, verbose=0).history
             if not np.isfinite(fitted["loss"][0]):
                 raise DeepHitsError(
                     f"The loss is {fitted['loss'][0]} in epoch {epoch + 1}: train with a lower "
@@ -225,6 +226,16 @@ def _epoch_figures(
     }
 
 
+def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
+    """Figures of always saying the most frequent tier, on the part that is reported."""
+    trained, reported = (
+        corpus.popularity[split.parts[part]]
+        for part in ("train", "test" if "test" in split.parts else "validation")
+    )
+    nothing = (np.empty((len(popularity), 0)) for popularity in (trained, reported))
+    return baseline_metrics(task, next(nothing), trained, next(nothing), reported, kind="majority")
+
+
 def _finish(
     run: Run,
     corpus: Corpus,
@@ -259,6 +270,7 @@ def _finish(
             },
         },
     )
+    write_json(run.folder / "baselines.json", {"majority": _majority(run.task, corpus, split)})
     with replacing(run.folder / MODEL) as temporary:
         model.save(temporary, include_optimizer=False)
     state.remove()
