@@ -6,6 +6,7 @@ model.keras          the selected checkpoint
 architecture.json    the parts of the model with their parameters
 history.csv          one line an epoch
 metrics.json         the figures of the selected checkpoint
+baselines.json       figures of simple predictors on the reported part
 predictions.parquet  its predictions on the held-out parts
 report.html          all of it as a page
 state/               only while training is unfinished: what `--resume` goes on from

@@ -1,0 +1,18 @@
+"""One synthetic sample with real MP3s, made once and shared by the integration tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deephits_keras.sample import make_sample
+
+TRACKS = 200
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample") / "raw"
+    make_sample(folder, TRACKS, seed=1)
+    return folder
