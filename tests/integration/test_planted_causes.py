@@ -8,7 +8,6 @@ n = 60 of them, an uninformed prediction's correlation has a standard deviation 
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -55,7 +54,7 @@ MODALITY = {"audio": "mel", "lyrics": "lyrics", "meta": "meta"}
 
 
 def test_the_planted_modality_is_found(planted: tuple[str, Corpus], tmp_path: Path) -> None:
-    cause, corpus = planted
+    _, corpus = planted
     assert validation_correlation(corpus, "mel,lyrics,meta", tmp_path / "run") > BEYOND_CHANCE
 
 
