@@ -139,11 +139,7 @@ def extract_features(
     _check_specs(encoder)
     folder = store_folder(corpus, encoder)
     layout = _prepare_layout(folder, corpus, encoder, shard_size)
-    current = in_threads(
-        lambda shard: _is_current(folder, layout, shard, corpus, encoder, retry_failed),
-        range(layout.shards),
-    )
-    todo = [shard for shard in range(layout.shards) if not current[shard]]
+    todo = _unfinished(folder, layout, corpus, encoder, retry_failed)
     extracted = sum(len(layout.rows(shard)) for shard in todo)
     for _ in progress(
         _extract_shards(folder, layout, todo, corpus, encoder, jobs),
@@ -208,23 +204,23 @@ def _prepare_layout(
     return layout
 
 
-def _is_current(
-    folder: Path,
-    layout: StoreLayout,
-    shard: int,
-    corpus: Corpus,
-    encoder: AnyEncoder,
-    retry_failed: bool,
-) -> bool:
-    try:
-        record = ShardRecord.read(folder, shard)
-    except DeepHitsError:
-        return False
-    if record is None or (retry_failed and record.failed):
-        return False
-    if record.inputs != _digest_inputs(corpus.tracks(layout.rows(shard))):
-        return False
-    return damage(folder, shard, record, encoder.feature_specs) is None
+def _unfinished(
+    folder: Path, layout: StoreLayout, corpus: Corpus, encoder: AnyEncoder, retry_failed: bool
+) -> list[int]:
+    """The shards that aren't there, are of other input, or are damaged."""
+    records: dict[int, ShardRecord] = {}
+    for shard in range(layout.shards):
+        with contextlib.suppress(DeepHitsError):
+            record = ShardRecord.read(folder, shard)
+            if record is None or (retry_failed and record.failed):
+                continue
+            if record.inputs == _digest_inputs(corpus.tracks(layout.rows(shard))):
+                records[shard] = record
+    damages = in_threads(
+        lambda shard: damage(folder, shard, records[shard], encoder.feature_specs), records
+    )
+    whole = {shard for shard, found in zip(records, damages, strict=True) if found is None}
+    return [shard for shard in range(layout.shards) if shard not in whole]
 
 
 def _digest_inputs(tracks: Sequence[Track]) -> str:
@@ -322,8 +318,6 @@ def _results(
     try:
         for result in encoder.extract_many(tracks):
             results.append(result)
-    except UserError:
-        raise
     except Exception:
         return results + [_result_alone(encoder, track) for track in tracks[len(results) :]]
     if len(results) != len(tracks):

@@ -124,7 +124,7 @@ class Batches:
     @cached_property
     def input_dtypes(self) -> dict[str, str]:
         """Dtype of each of the model's inputs, in the order of a batch's."""
-        dtypes = {}
+        dtypes: dict[str, str] = {}
         for modality, store in self.stores.items():
             dtypes |= {input_name(modality, spec.name): input_dtype(spec) for spec in store.specs}
             dtypes[input_name(modality, PRESENT)] = "float32"

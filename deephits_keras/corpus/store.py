@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -145,7 +145,10 @@ class ShardRecord:
             return None
         values = read_json(path, "a shard's record")
         if not isinstance(values, dict) or values.pop("sha256", "") != digest_of(values):
-            raise DeepHitsError(f"{path} is damaged: its content doesn't match its checksum")
+            raise DeepHitsError(
+                f"{path} is damaged: its content doesn't match its checksum. "
+                "To compute it again, run `deephits extract`"
+            )
         return cls(**values)
 
     def write(self, folder: Path, shard: int) -> None:
@@ -244,7 +247,7 @@ def _sha256_of_state(path: Path, size: int, modified_ns: int) -> str:
     return sha256(path)
 
 
-def in_threads(function: Callable[[int], T], items: range) -> list[T]:
+def in_threads(function: Callable[[int], T], items: Iterable[int]) -> list[T]:
     """`function` of each item, in order. For work that releases the GIL: hashing, reading."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(function, items))
