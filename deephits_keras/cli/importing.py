@@ -1,0 +1,159 @@
+"""`deephits import`: from the tables of others to a corpus."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deephits_keras.cli.common import PATH, json_option, pairs, print_json, print_table
+
+if TYPE_CHECKING:
+    from deephits_keras.corpus import ImportSummary
+
+AUDIO = click.option(
+    "--audio", type=PATH, help="Folder of recordings named after the track ids (any depth)."
+)
+
+
+@click.group(name="import")
+def import_group() -> None:
+    """Make a corpus from tables, recordings and lyrics.
+
+    Rows that can't be used are written to rejected.csv in the corpus, with the reason.
+
+    \b
+    Example:
+      deephits import spotgentrack SpotGenTrack corpus --audio previews
+      deephits import table songs.csv corpus --column popularity=track_popularity
+    """
+
+
+@import_group.command()
+@click.argument("folder", type=PATH)
+@click.argument("out", type=PATH)
+@AUDIO
+@click.option(
+    "--artist-rule",
+    type=click.Choice(["first", "max", "mean"]),
+    default="first",
+    show_default=True,
+    help="Whose popularity counts where a track has several artists.",
+)
+@click.option(
+    "--lyrics-placeholder", multiple=True, help="A further text that stands for missing lyrics."
+)
+@click.option("--no-filters", is_flag=True, help="Leave out the paper's three filters.")
+@json_option
+def spotgentrack(
+    folder: Path,
+    out: Path,
+    audio: Path | None,
+    artist_rule: Any,
+    lyrics_placeholder: tuple[str, ...],
+    no_filters: bool,
+    as_json: bool,
+) -> None:
+    """Import the SpotGenTrack folder as its authors ship it, and print Table 4.
+
+    \b
+    Example:
+      deephits import spotgentrack SpotGenTrack corpus --audio previews
+    """
+    from deephits_keras.corpus import PAPER_FILTERS, import_spotgentrack
+
+    summary = import_spotgentrack(
+        folder,
+        out,
+        audio=audio,
+        artist_rule=artist_rule,
+        lyrics_placeholders=lyrics_placeholder,
+        filters=() if no_filters else PAPER_FILTERS,
+    )
+    _show(summary, as_json=as_json)
+
+
+@import_group.command()
+@click.argument("file", type=PATH)
+@click.argument("out", type=PATH)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=COLUMN",
+    help="Which column holds a standard one, for example popularity=track_popularity.",
+)
+@AUDIO
+@click.option("--encoding", help="A CSV's encoding; UTF-8 and Latin-1 are found by themselves.")
+@click.option("--filters", is_flag=True, help="Apply the paper's three filters.")
+@json_option
+def table(
+    file: Path,
+    out: Path,
+    columns: tuple[str, ...],
+    audio: Path | None,
+    encoding: str | None,
+    filters: bool,
+    as_json: bool,
+) -> None:
+    """Import any CSV or Parquet table that has a popularity from 0 to 100.
+
+    Columns keep their names and become fields of the tracks. Without a track id, one is made
+    from title and artist, so that repeated tracks are found.
+
+    \b
+    Example:
+      deephits import table songs.csv corpus --column popularity=track_popularity
+    """
+    from deephits_keras.corpus import PAPER_FILTERS, import_table
+
+    summary = import_table(
+        file,
+        out,
+        columns=dict(pairs(columns, "--column")),
+        audio=audio,
+        encoding=encoding,
+        filters=PAPER_FILTERS if filters else (),
+    )
+    _show(summary, as_json=as_json)
+
+
+def _show(summary: ImportSummary, *, as_json: bool) -> None:
+    corpus = summary.corpus
+    if as_json:
+        described = {f.name: getattr(summary, f.name) for f in dataclasses.fields(summary)}
+        steps = [step.to_json() for step in summary.steps]
+        print_json(
+            {**described, "corpus": str(corpus.folder), "steps": steps, "tracks": len(corpus)}
+        )
+        return
+    if corpus.synthetic:
+        click.echo("This corpus is SYNTHETIC: made up by `deephits sample`.\n")
+    if summary.steps:
+        print_table(
+            "Filters (paper, Table 4)",
+            ("step", "criterion", "removed", "removed %", "remaining"),
+            (
+                (
+                    s.step,
+                    s.criterion,
+                    f"{s.removed:,}",
+                    f"{s.removed_percent:.2f}",
+                    f"{s.remaining:,}",
+                )
+                for s in summary.steps
+            ),
+            text_columns=2,
+        )
+    click.echo(f"{corpus.folder}: {len(corpus):,} tracks of {summary.source_rows:,} rows")
+    click.echo(f"  with a recording  {summary.with_audio:,}")
+    click.echo(f"  with lyrics       {summary.with_lyrics:,}")
+    if summary.missing:
+        fields = ", ".join(f"{name} {count:,}" for name, count in summary.missing.items())
+        click.echo(f"  without a value   {fields}")
+    rejected = sum(summary.rejected.values())
+    if rejected:
+        click.echo(f"  rejected          {rejected:,} (duplicates: {summary.duplicates:,})")
+        click.echo(f"                    {corpus.folder / 'rejected.csv'}")

@@ -1,0 +1,214 @@
+"""Splits: which rows are trained on and which are held out (paper, Section 2.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import GroupShuffleSplit, KFold, ShuffleSplit, StratifiedShuffleSplit
+
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.errors import UserError
+from deephits_keras.files import replacing
+from deephits_keras.tasks import TIERS, IntArray, Tiers
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of a corpus in parts.
+
+    Attributes:
+        kind: How it was drawn.
+        seed: Seed it was drawn with.
+        parts: Ascending int64 rows of `train`, `validation` and, if there is one, `test`.
+    """
+
+    kind: str
+    seed: int
+    parts: Mapping[str, IntArray]
+
+    def to_parquet(self, path: Path, corpus: Corpus) -> None:
+        """Write one line a track: `row`, `track_id`, `part`; and kind and seed beside them."""
+        ids = corpus.track_ids
+        lines = pd.DataFrame(
+            [(row, ids[row], part) for part, rows in self.parts.items() for row in rows.tolist()],
+            columns=["row", "track_id", "part"],
+        )
+        lines.attrs = {"kind": self.kind, "seed": self.seed}
+        with replacing(path) as temporary:
+            lines.sort_values("row").to_parquet(temporary, index=False)
+
+    @classmethod
+    def from_parquet(cls, path: Path) -> Self:
+        """Read what `to_parquet` wrote.
+
+        Raises:
+            UserError: if it isn't there or isn't a split.
+        """
+        try:
+            lines = pd.read_parquet(path)
+            parts = {
+                part: lines.loc[lines["part"] == part, "row"].to_numpy(np.int64)
+                for part in PARTS
+                if (lines["part"] == part).any()
+            }
+            return cls(lines.attrs["kind"], lines.attrs["seed"], parts)
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise UserError(f"{path} is not a split: {error}") from error
+
+
+def make_split(
+    kind: str,
+    corpus: Corpus,
+    *,
+    seed: int = 0,
+    validation: float = 0.2,
+    test: float = 0.0,
+    fold: int | None = None,
+    folds: int = 5,
+    tiers: Tiers = TIERS["tiers-10"],
+) -> Split:
+    """Draw a split.
+
+    Args:
+        kind: `random` (the paper's), `stratified` (by tier), `artist` (no artist on both sides of
+            any two parts), `date` (the newest tracks are held out), or `kfold`.
+        corpus: The corpus.
+        seed: Same seed, same split.
+        validation: Share of validation tracks.
+        test: Share of test tracks.
+        fold: For `kfold`, which fold is the validation part, from 0.
+        folds: For `kfold`, how many there are.
+        tiers: What `stratified` keeps the shares of.
+
+    Raises:
+        UserError: for a kind that there isn't, shares that leave nothing to train on, or a corpus
+            that lacks what the kind needs.
+    """
+    if kind not in KINDS:
+        raise UserError(f"There is no split named {kind!r}. Splits: {', '.join(KINDS)}")
+    if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise UserError(
+            "--validation and --test are shares that leave something to train on. "
+            f"Received: {validation} and {test}"
+        )
+    rows: IntArray = np.arange(len(corpus))
+    if kind == "kfold":
+        if fold is None or not 0 <= fold < folds:
+            raise UserError(f"kfold needs --fold from 0 to {folds - 1}. Received: {fold}")
+        if not 2 <= folds <= len(rows):
+            raise UserError(f"--folds must be from 2 to {len(rows)}. Received: {folds}")
+    draw = KINDS[kind](corpus, tiers, folds, fold or 0)
+    parts: dict[str, IntArray] = {}
+    try:
+        if test:
+            rows, parts["test"] = draw(rows, test, seed)
+        rows, parts["validation"] = draw(rows, validation / (1 - test), seed)
+    except ValueError as error:
+        raise UserError(f"This corpus can't be split ({kind}): {error}") from error
+    return Split(kind, seed, {"train": rows, **parts})
+
+
+Draw = Callable[[IntArray, float, int], tuple[IntArray, IntArray]]
+
+
+def _sklearn(splitter: Any, rows: IntArray, *labels: Any) -> tuple[IntArray, IntArray]:
+    kept, held_out = next(splitter.split(rows, *labels))
+    return np.sort(rows[kept]), np.sort(rows[held_out])
+
+
+def _random(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
+    del corpus, tiers, folds, fold
+    return lambda rows, share, seed: _sklearn(
+        ShuffleSplit(1, test_size=share, random_state=seed), rows
+    )
+
+
+def _stratified(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
+    del folds, fold
+    labels = tiers.of(corpus.popularity)
+    # A tier of one or two tracks can't be on both sides: it joins its neighbour for the draw.
+    counts = np.bincount(labels, minlength=tiers.count)
+    populated = np.flatnonzero(counts >= 3)
+    nearest = populated[np.abs(populated[None] - np.arange(tiers.count)[:, None]).argmin(axis=1)]
+    strata = nearest[labels]
+    return lambda rows, share, seed: _sklearn(
+        StratifiedShuffleSplit(1, test_size=share, random_state=seed), rows, strata[rows]
+    )
+
+
+def _artist(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
+    del tiers, folds, fold
+    groups = artist_groups(corpus)
+    return lambda rows, share, seed: _sklearn(
+        GroupShuffleSplit(1, test_size=share, random_state=seed), rows, None, groups[rows]
+    )
+
+
+def _date(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
+    del tiers, folds, fold
+    name = "release_date" if "release_date" in corpus.columns else "release_year"
+    dates = corpus.column(name).astype("string").fillna("")
+
+    def newest(rows: IntArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
+        # The seed only settles the order of tracks of one date.
+        shuffled = np.random.default_rng(seed).permutation(rows)
+        order = shuffled[np.argsort(dates.to_numpy()[shuffled].astype(str), kind="stable")]
+        cut = len(rows) - max(1, round(share * len(rows)))
+        return np.sort(order[:cut]), np.sort(order[cut:])
+
+    return newest
+
+
+def _kfold(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
+    del corpus, tiers
+
+    def chosen(rows: IntArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
+        del share
+        splits = list(KFold(folds, shuffle=True, random_state=seed).split(rows))
+        return np.sort(rows[splits[fold][0]]), np.sort(rows[splits[fold][1]])
+
+    return chosen
+
+
+KINDS: dict[str, Callable[[Corpus, Tiers, int, int], Draw]] = {
+    "random": _random,
+    "stratified": _stratified,
+    "artist": _artist,
+    "date": _date,
+    "kfold": _kfold,
+}
+
+
+def artist_groups(corpus: Corpus) -> IntArray:
+    """A group number a track: tracks that share an artist, directly or over others, are together.
+
+    Where collaborations join a large part of a corpus into one group, that group goes to one side
+    whole, and the shares of the split are met as well as the groups allow. A track without any
+    artist is a group of its own.
+
+    Raises:
+        UserError: if the corpus has none of the columns `artist_ids`, `artist_id`, `artist_name`.
+    """
+    name = next((n for n in ("artist_ids", "artist_id", "artist_name") if n in corpus.columns), "")
+    if not name:
+        raise UserError(
+            "This corpus names no artists: it has none of the columns "
+            "artist_ids, artist_id and artist_name"
+        )
+    artists = corpus.column(name).reset_index(drop=True).explode().dropna()
+    codes, known = pd.factorize(artists)
+    tracks = len(corpus)
+    shape = (tracks + len(known),) * 2
+    edges = (np.ones(len(codes)), (artists.index.to_numpy(), tracks + codes))
+    _, groups = connected_components(coo_array(edges, shape=shape), directed=False)
+    return np.asarray(groups[:tracks])

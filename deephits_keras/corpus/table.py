@@ -1,0 +1,170 @@
+"""`Corpus`: a folder with one validated row a track, as import leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deephits_keras.errors import UserError
+from deephits_keras.files import read_json, replacing, sha256, write_json
+from deephits_keras.tracks import Track
+
+FORMAT = 1
+TRACKS = "tracks.parquet"
+INFO = "corpus.json"
+REJECTED = "rejected.csv"
+ROW_GROUP = 1024
+"""Rows that are read together: a track costs the reading of its row group, not of the table."""
+
+INPUTS = ("track_id", "popularity", "audio", "lyrics")
+"""Columns that aren't fields of a track."""
+
+
+class Corpus:
+    """A corpus, open for reading; a row number from 0 names a track everywhere.
+
+    Args:
+        folder: The corpus's folder.
+
+    Raises:
+        UserError: if it isn't a corpus.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.info: dict[str, Any] = read_json(folder / INFO, "a corpus")
+        if not isinstance(self.info, dict) or self.info.get("format") != FORMAT:
+            raise UserError(f"{folder / INFO} is not a corpus of format {FORMAT}: import it again")
+        if not (folder / TRACKS).exists():
+            raise UserError(f"{folder} is not a corpus: it has no {TRACKS}")
+        try:
+            self._file = pq.ParquetFile(folder / TRACKS)
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{folder / TRACKS} can't be read: {error}") from error
+
+    @classmethod
+    def open(cls, folder: Path) -> Corpus:
+        """Open a corpus; see the class."""
+        return cls(folder)
+
+    def __len__(self) -> int:
+        """Number of tracks."""
+        return int(self._file.metadata.num_rows)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the table's columns."""
+        return list(self._file.schema_arrow.names)
+
+    def column(self, name: str) -> pd.Series[Any]:
+        """A column of the table, in row order.
+
+        Raises:
+            UserError: if there is none of that name; the message lists those there are.
+        """
+        if name not in self.columns:
+            raise UserError(
+                f"The corpus has no column {name!r}. Columns: {', '.join(self.columns)}"
+            )
+        series: pd.Series[Any] = self._file.read([name]).column(0).to_pandas()
+        return series
+
+    @cached_property
+    def track_ids(self) -> list[str]:
+        """The tracks' ids, in row order."""
+        ids: list[str] = self._file.read(["track_id"]).column(0).to_pylist()
+        return ids
+
+    @cached_property
+    def popularity(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """`(n,)` popularity of each track, 0-100."""
+        return self.column("popularity").to_numpy(dtype=np.float32)
+
+    def tracks(self, rows: Sequence[int]) -> list[Track]:
+        """The raw input of some tracks; only the row groups that hold them are read."""
+        tracks: dict[int, Track] = {}
+        wanted = np.unique(np.asarray(rows, dtype=np.int64))
+        for group in np.unique(wanted // ROW_GROUP):
+            table = self._file.read_row_group(int(group))
+            start = int(group) * ROW_GROUP
+            inside = wanted[(wanted >= start) & (wanted < start + ROW_GROUP)]
+            for row, values in zip(
+                inside, table.take(pa.array(inside - start)).to_pylist(), strict=True
+            ):
+                tracks[int(row)] = self._track(values)
+        return [tracks[int(row)] for row in rows]
+
+    def _track(self, values: dict[str, Any]) -> Track:
+        audio = values.get("audio")
+        return Track(
+            id=values["track_id"],
+            audio=self.folder / audio if audio else None,
+            lyrics=values.get("lyrics"),
+            fields={name: value for name, value in values.items() if name not in INPUTS},
+        )
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the corpus was made up by `deephits sample`."""
+        return bool(self.info["synthetic"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the tracks table."""
+        return str(self.info["fingerprint"])
+
+    @property
+    def encoder_settings(self) -> dict[str, dict[str, Any]]:
+        """Encoders' settings that the source asks for, by encoder name."""
+        return dict(self.info.get("encoder_settings", {}))
+
+    @property
+    def features_folder(self) -> Path:
+        """Where the feature stores are."""
+        return self.folder / "features"
+
+
+def write_corpus(
+    folder: Path, tracks: pd.DataFrame, info: Mapping[str, Any], rejected: pd.DataFrame
+) -> Corpus:
+    """Write a corpus, or put other tracks into one that is there; its features stay.
+
+    Args:
+        folder: Where.
+        tracks: A row a track; `INPUTS` and any fields.
+        info: What else `corpus.json` holds. Must not depend on the time or the machine.
+        rejected: Rows that were left out, with the reason.
+
+    Raises:
+        UserError: if the folder holds something else, or can't be written to.
+    """
+    check_target(folder)
+    with replacing(folder / REJECTED) as temporary:
+        rejected.to_csv(temporary, index=False)
+    with replacing(folder / TRACKS) as temporary:
+        table = pa.Table.from_pandas(tracks, preserve_index=False).replace_schema_metadata(None)
+        pq.write_table(table, temporary, row_group_size=ROW_GROUP, compression="zstd")
+        fingerprint = sha256(temporary)
+    write_json(
+        folder / INFO, {"format": FORMAT, **info, "tracks": len(tracks), "fingerprint": fingerprint}
+    )
+    return Corpus(folder)
+
+
+def check_target(folder: Path) -> None:
+    """Refuse to import into a folder that holds something other than a corpus.
+
+    Raises:
+        UserError: if it does.
+    """
+    if folder.is_file():
+        raise UserError(f"{folder} is a file: name a folder to import into")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / INFO).exists():
+        raise UserError(f"{folder} already holds something that isn't a corpus: choose another")

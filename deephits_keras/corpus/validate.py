@@ -1,0 +1,119 @@
+"""Types and ranges of the standard columns, checked once, when a corpus is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a standard column may hold.
+
+    Attributes:
+        low: Lowest value allowed.
+        high: Highest value allowed.
+        whole: Whether only whole numbers are.
+        required: Whether a track can't do without it.
+        unit: For the documentation.
+    """
+
+    low: float
+    high: float
+    whole: bool = False
+    required: bool = False
+    unit: str = ""
+
+
+_SHARE = Column(0, 1)
+
+STANDARD = {
+    "popularity": Column(0, 100, required=True),
+    "artist_popularity": Column(0, 100),
+    "release_year": Column(1800, 2200, whole=True),
+    "acousticness": _SHARE,
+    "danceability": _SHARE,
+    "duration_ms": Column(0, 24 * 3600 * 1000, unit="ms"),
+    "energy": _SHARE,
+    "instrumentalness": _SHARE,
+    "key": Column(-1, 11, whole=True, unit="pitch class, -1 undefined"),
+    "liveness": _SHARE,
+    "loudness": Column(-100, 20, unit="dB"),
+    "mode": Column(0, 1, whole=True, unit="1 major, 0 minor"),
+    "speechiness": _SHARE,
+    "tempo": Column(0, 1000, unit="BPM"),
+    "valence": _SHARE,
+    "time_signature": Column(0, 32, whole=True),
+}
+
+ZERO_IS_UNKNOWN = ("tempo",)
+"""Spotify writes 0 where it found no beat."""
+
+
+def validate(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Check every standard column, and the ids.
+
+    A value that is absent or NaN is missing, which is allowed unless the column is required. A
+    value that is there but isn't a number, isn't whole where it must be, or is out of range
+    rejects its row: a column that is wrong in one place isn't to be trusted in silence. A
+    repeated `track_id` rejects all rows but the first.
+
+    Args:
+        tracks: A row a track, with `track_id` and `source_row`.
+
+    Returns:
+        The good tracks with standard columns as float64, and the rejected rows as `track_id`,
+        `source_row`, `field`, `reason`.
+    """
+    tracks = tracks.copy()
+    rejected = []
+    bad = pd.Series(False, index=tracks.index)
+
+    def reject(rows: pd.Series[bool], field: str, reason: pd.Series[str] | str) -> None:
+        nonlocal bad
+        fresh = rows & ~bad
+        found = tracks.loc[fresh, ["track_id", "source_row"]].assign(field=field)
+        found["reason"] = reason if isinstance(reason, str) else reason[fresh]
+        rejected.append(found)
+        bad = bad | fresh
+
+    ids = tracks["track_id"].astype("string").str.strip()
+    reject((ids.isna() | (ids == "")).astype(bool), "track_id", "there is no track id")
+    tracks["track_id"] = ids.fillna("")
+    for name, column in STANDARD.items():
+        if name not in tracks:
+            continue
+        given = tracks[name]
+        numbers = pd.to_numeric(given, errors="coerce").astype("float64")
+        shown = given.astype("string")
+        absent = (given.isna() | (shown.str.strip() == "")).astype(bool)
+        if column.required:
+            reject(absent, name, f"there is no {name}")
+        reject(~absent & numbers.isna(), name, name + " is not a number: " + shown)
+        outside = ~numbers.between(column.low, column.high) & numbers.notna()
+        limits = f" is not from {column.low:g} to {column.high:g}: "
+        reject(outside, name, name + limits + shown)
+        if column.whole:
+            split = numbers.notna() & (numbers % 1 != 0)
+            reject(split, name, name + " is not a whole number: " + shown)
+        if name in ZERO_IS_UNKNOWN:
+            numbers = numbers.mask(numbers == 0)
+        tracks[name] = numbers
+    reject(tracks["track_id"].duplicated() & ~bad, "track_id", "duplicate of an earlier row")
+    columns = ["track_id", "source_row", "field", "reason"]
+    reasons = pd.concat(rejected)[columns].sort_values("source_row", kind="stable")
+    return tracks[~bad].reset_index(drop=True), reasons.reset_index(drop=True)
+
+
+def year_of(dates: pd.Series[str]) -> pd.Series[float]:
+    """Release years of dates as found in the wild, float64 with NaN where there is none.
+
+    Understood are `2019`, `2019-06`, `2019-06-14` and what spreadsheets make of them: `2/8/19`,
+    `14/06/2019`, `Jun-19`. Two digits mean a year of this century up to 30, else of the last.
+    """
+    text = dates.astype("string").str.strip()
+    full = pd.to_numeric(text.str.extract(r"(?<!\d)(\d{4})(?!\d)", expand=False))
+    short = pd.to_numeric(text.str.extract(r"[/\-.](\d{2})$", expand=False))
+    guessed = short.where(short > 30, short + 2000).where(short <= 30, short + 1900)
+    return full.fillna(guessed).astype("float64")
