@@ -1,0 +1,83 @@
+"""Inside the graph: the low-level audio branch of Table A1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import initializers, layers
+
+STEM_CHANNELS = 8
+BLOCK_CHANNELS = (16, 32, 64)
+HIDDEN = 128
+EMBEDDING = 64
+
+Tensor = Any
+
+
+def residual_cnn(log_mel: Tensor, *, mean: float, variance: float) -> Tensor:
+    """The residual CNN: conv stem, three residual blocks, average pooling, two dense layers.
+
+    Args:
+        log_mel: `(batch, mel_bands, frames)` in dB; any number of either.
+        mean: What to subtract.
+        variance: What to divide by the root of.
+
+    Returns:
+        `(batch, 64)`.
+    """
+    x = layers.Normalization(axis=None, mean=mean, variance=variance, name="z_score")(log_mel)
+    x = layers.Reshape((*log_mel.shape[1:], 1), name="channel")(x)
+    x = _convolution(STEM_CHANNELS, 5, 2, "stem", use_bias=True)(x)
+    x = layers.ReLU(name="stem_relu")(_batch_norm("stem_norm")(x))
+    for number, channels in enumerate(BLOCK_CHANNELS, start=1):
+        x = _residual_block(x, channels, f"block{number}")
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    x = _dense(HIDDEN, "hidden")(x)
+    return _dense(EMBEDDING, "embedding")(x)
+
+
+def _residual_block(x: Tensor, channels: int, name: str) -> Tensor:
+    """Two 3 x 3 convolutions, the first of stride 2, around a projected shortcut."""
+    inner = _convolution(channels, 3, 2, f"{name}_conv1")(x)
+    inner = layers.ReLU(name=f"{name}_relu1")(_batch_norm(f"{name}_norm1")(inner))
+    inner = _convolution(channels, 3, 1, f"{name}_conv2")(inner)
+    inner = _batch_norm(f"{name}_norm2")(inner)
+    # A 1 x 1 convolution of stride 2, taken apart: as one layer its gradient corrupts memory in
+    # oneDNN on CPUs with AVX-512. Pooling single pixels is the same function, and faster.
+    shortcut = layers.MaxPooling2D(pool_size=1, strides=2, name=f"{name}_stride")(x)
+    shortcut = layers.Conv2D(
+        channels, 1, use_bias=False, kernel_initializer=_he(), name=f"{name}_shortcut"
+    )(shortcut)
+    shortcut = _batch_norm(f"{name}_shortcut_norm")(shortcut)
+    x = layers.Add(name=f"{name}_add")([inner, shortcut])
+    return layers.ReLU(name=f"{name}_relu2")(x)
+
+
+def _convolution(channels: int, size: int, stride: int, name: str, use_bias: bool = False) -> Any:
+    """A convolution padded alike on both sides, as PyTorch's; Keras' "same" is not at stride 2."""
+    pad = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")
+    convolve = layers.Conv2D(
+        channels,
+        size,
+        strides=stride,
+        padding="valid",
+        use_bias=use_bias,
+        kernel_initializer=_he(),
+        name=name,
+    )
+    return lambda x: convolve(pad(x))
+
+
+def _he() -> initializers.Initializer:
+    return initializers.HeNormal()
+
+
+def _batch_norm(name: str) -> layers.Layer:
+    """Batch normalisation with PyTorch's defaults: its momentum 0.1 is Keras' 0.9."""
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+
+
+def _dense(units: int, name: str) -> layers.Layer:
+    """A fully connected layer with ReLU, its kernel drawn as PyTorch's `nn.Linear` draws it."""
+    kernel = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    return layers.Dense(units, activation="relu", kernel_initializer=kernel, name=name)
