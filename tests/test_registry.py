@@ -54,6 +54,8 @@ def distribution(
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(tmp_path))
+    for module in ("acme_tempo", "rival_tempo", "acme_broken"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     return tmp_path
 
 

@@ -65,7 +65,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: The words after `deephits`; those of this process by default.
     """
     try:
-        sys.exit(cli.main(args, standalone_mode=False) or 0)
+        sys.exit(cli.main(args, prog_name="deephits", standalone_mode=False) or 0)
     except click.Abort:
         click.echo("Stopped. What was complete is kept; run the same command to go on.", err=True)
         sys.exit(1)
