@@ -198,8 +198,9 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         modality: The kind of input it serves. Lower-case identifier, used in input names.
         version: Raise it when `extract` gives other arrays for the same input.
         summary: One line for `deephits encoders list`.
-        default: True for the encoder to take when `--modalities` names only the modality. At
-            most one encoder of a modality may say so; a modality's only encoder needn't.
+        default: True for the encoder to take when `--modalities` names only the modality, and
+            for a modality that takes part when no modalities are named. At most one encoder of a
+            modality may say so; a modality's only encoder needn't.
         parallel: False if `extract_many` already uses every core (as a neural network does): the
             core then gives it one process instead of one for each core.
         contract_version: The `CONTRACT_VERSION` that the encoder was written for.

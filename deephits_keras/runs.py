@@ -227,15 +227,20 @@ class Run:
             raise UserError(
                 f"{self.folder} holds no finished model: go on with `deephits train --resume`"
             )
-        return load_model(path, self)
+        return load_model(path, self, compiled=False)
 
     def write_config(self) -> None:
         """Write `config.json`."""
         write_json(self.folder / CONFIG, self.config.to_json())
 
 
-def load_model(path: Path, run: Run) -> keras.Model:
+def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:
     """Load a `.keras` file of a run in safe mode, with the run's encoders' layers registered.
+
+    Args:
+        path: The file.
+        run: The run.
+        compiled: Whether to restore optimizer and loss as well, to go on with training.
 
     Raises:
         UserError: if the file can't be loaded, or isn't the model that the run's settings say.
@@ -248,7 +253,7 @@ def load_model(path: Path, run: Run) -> keras.Model:
     # to expect of the file.
     expected = build_model(list(run.encoders.values()), fusion=run.fusion, task=run.task)
     try:
-        model = keras.saving.load_model(path, safe_mode=True)
+        model = keras.saving.load_model(path, compile=compiled, safe_mode=True)
     except Exception as error:
         raise UserError(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
     wanted = {name: t.shape for name, t in expected.input.items()}

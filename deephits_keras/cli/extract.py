@@ -12,6 +12,7 @@ from deephits_keras.cli.common import (
     PATH,
     EncoderCommand,
     jobs_option,
+    import_keras,
     json_option,
     modalities_option,
     print_json,
@@ -56,6 +57,9 @@ def extract(
 
     opened = Corpus.open(corpus)
     encoders = corpus_encoders(opened, modalities, settings)
+    if not all(encoder.parallel for encoder in encoders.values()):
+        # Such an encoder is a network that runs in this process.
+        import_keras()
     summaries = []
     unusable: list[DeepHitsError] = []
     for encoder in encoders.values():

@@ -76,7 +76,8 @@ def corpus_encoders(
 
     Args:
         corpus: The corpus; its `encoder_settings` count where `settings` says nothing.
-        modalities: `"mel,lyrics=my_encoder"`, or None for every installed modality.
+        modalities: `"mel,lyrics=my_encoder"`, or None for every modality that has an encoder
+            marked as its default.
         settings: Values for encoders' settings, by modality or encoder name.
 
     Returns:
@@ -93,7 +94,7 @@ def corpus_encoders(
             merged[name] = {**values, **given}
     if modalities is not None:
         return resolve_modalities(modalities, merged)
-    installed = list(dict.fromkeys(c.modality for c in classes.values()))
+    installed = [c.modality for c in classes.values() if c.default]
     encoders = resolve_modalities(installed, merged)
     for modality, encoder in encoders.items():
         try:

@@ -58,13 +58,15 @@ class TrainingState:
         """The model as the last finished epoch left it, compiled; None before the first."""
         from deephits_keras.runs import load_model
 
-        return load_model(self.checkpoint(self.finished_epochs), run) if self.history else None
+        if not self.history:
+            return None
+        return load_model(self.checkpoint(self.finished_epochs), run, compiled=True)
 
     def load_best(self, run: Run) -> keras.Model:
-        """The best model so far."""
+        """The best model so far, without its optimizer."""
         from deephits_keras.runs import load_model
 
-        return load_model(self.checkpoint(self.best_epoch), run)
+        return load_model(self.checkpoint(self.best_epoch), run, compiled=False)
 
     def finish_epoch(self, model: keras.Model, figures: Mapping[str, Any], *, select: str) -> None:
         """Keep what an epoch made of the model.

@@ -272,5 +272,5 @@ def _finish(
     )
     write_json(run.folder / "baselines.json", {"majority": _majority(run.task, corpus, split)})
     with replacing(run.folder / MODEL) as temporary:
-        model.save(temporary, include_optimizer=False)
+        model.save(temporary)
     state.remove()
