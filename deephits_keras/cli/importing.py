@@ -148,7 +148,8 @@ def _show(summary: ImportSummary, *, as_json: bool) -> None:
             text_columns=2,
         )
     click.echo(f"{corpus.folder}: {len(corpus):,} tracks of {summary.source_rows:,} rows")
-    click.echo(f"  with a recording  {summary.with_audio:,}")
+    without = len(corpus) - summary.with_audio
+    click.echo(f"  with a recording  {summary.with_audio:,} (without: {without:,})")
     click.echo(f"  with lyrics       {summary.with_lyrics:,}")
     if summary.missing:
         fields = ", ".join(f"{name} {count:,}" for name, count in summary.missing.items())

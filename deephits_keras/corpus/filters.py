@@ -72,7 +72,7 @@ class FilterStep:
 
 def apply_filters(
     tracks: pd.DataFrame, filters: Sequence[Filter] = PAPER_FILTERS
-) -> tuple[pd.DataFrame, pd.DataFrame, list[FilterStep]]:
+) -> tuple[pd.DataFrame, list[FilterStep]]:
     """Apply filters one after the other.
 
     Args:
@@ -80,19 +80,15 @@ def apply_filters(
         filters: The filters; one whose column isn't there removes nothing.
 
     Returns:
-        The tracks that remain, those removed (with a column `filter` that names the criterion),
-        and Table 4, whose first line is the raw corpus.
+        The tracks that remain, and Table 4, whose first line is the raw corpus.
     """
-    raw = max(len(tracks), 1)
-    steps = [FilterStep("raw dataset", "-", 0, 0.0, len(tracks))]
-    removed = []
+    raw = len(tracks)
+    steps = [FilterStep("raw dataset", "-", 0, 0.0, raw)]
     for each in filters:
+        before = len(tracks)
         if each.column in tracks:
-            out = each.removes(tracks).fillna(False).astype(bool)
-            removed.append(tracks[out].assign(filter=each.criterion))
-            tracks = tracks[~out]
-        count = len(removed[-1]) if each.column in tracks else 0
-        share = round(100 * count / raw, 2)
-        steps.append(FilterStep(each.name, each.criterion, count, share, len(tracks)))
-    gone = pd.concat(removed) if removed else tracks.iloc[:0].assign(filter="")
-    return tracks, gone, steps
+            tracks = tracks[~each.removes(tracks)]
+        removed = before - len(tracks)
+        share = round(100 * removed / raw, 2) if raw else 0.0
+        steps.append(FilterStep(each.name, each.criterion, removed, share, len(tracks)))
+    return tracks, steps

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,21 @@ from deephits_keras.files import read_json
 
 AUDIO_ENDINGS = frozenset({".mp3", ".ogg", ".oga", ".opus", ".flac", ".wav", ".aif", ".aiff"})
 ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")
+PREVIEW_PREFIX = "track_"
+"""Before the id in the names of the previews that SpotGenTrack's own downloader writes."""
+
+REJECTED_COLUMNS = ["track_id", "source_row", "field", "reason"]
 
 
 def read_table(
     path: Path,
     encoding: str | None = None,
     columns: Callable[[str], bool] | None = None,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read a CSV or Parquet file; every CSV value stays the text that it is in the file.
 
     A CSV is UTF-8 (with or without a byte-order mark), else Windows' Latin-1. Rows in which
-    nothing is filled in are dropped.
+    nothing is filled in are dropped, and so are lines with more values than there are columns.
 
     Args:
         path: The file.
@@ -33,7 +39,8 @@ def read_table(
         columns: Which columns to read; all by default.
 
     Returns:
-        The table, with the row's number in the file (from 0, the header not counted) as index.
+        The table, indexed by the row's number in the file (from 0; the header and lines with too
+        many values aren't counted), and those lines as rejected rows.
 
     Raises:
         UserError: if there is no such file, or it can't be read.
@@ -41,33 +48,60 @@ def read_table(
     if not path.is_file():
         raise UserError(f"There is no file {path}")
     if path.suffix.lower() == ".parquet":
-        try:
-            return pd.read_parquet(path)
-        except (pa.ArrowException, OSError) as error:
-            raise UserError(f"{path} can't be read as Parquet: {error}") from error
+        table, malformed = _read_parquet(path), _malformed(path, [])
+    else:
+        table, malformed = _read_csv(path, encoding, columns)
+        table = table.drop(columns=[c for c in table if str(c).startswith("Unnamed:")])
+    return table.replace("", pd.NA).dropna(how="all"), malformed
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} can't be read as Parquet: {error}") from error
+    return table.reset_index(drop=table.index.name is None)
+
+
+def _read_csv(
+    path: Path, encoding: str | None, columns: Callable[[str], bool] | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     for candidate in (encoding,) if encoding else ENCODINGS:
         try:
-            table = pd.read_csv(
-                path, encoding=candidate, dtype=str, usecols=columns, keep_default_na=False
-            )
-            break
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                table = pd.read_csv(
+                    path,
+                    encoding=candidate,
+                    dtype=str,
+                    usecols=columns,
+                    index_col=False,
+                    keep_default_na=False,
+                    on_bad_lines="warn",
+                )
         except UnicodeDecodeError as error:
-            problem: Exception = error
+            problem = error
         except LookupError as error:
             raise UserError(f"There is no encoding named {candidate!r}") from error
-        except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
+        except ValueError as error:
             raise UserError(f"{path} can't be read as CSV: {error}") from error
-    else:
-        raise UserError(f"{path} can't be read as {encoding or 'text'}: {problem}")
-    table = table.drop(columns=[c for c in table if str(c).startswith("Unnamed:")])
-    table = table.replace("", pd.NA)
-    return table.dropna(how="all")
+        else:
+            return table, _malformed(path, [str(warning.message) for warning in told])
+    raise UserError(f"{path} can't be read as {encoding or 'text'}: {problem}")
+
+
+def _malformed(path: Path, told: list[str]) -> pd.DataFrame:
+    """Rejected rows for the lines that pandas says it skipped."""
+    skipped = re.findall(r"Skipping (line \d+: .*)", "\n".join(told))
+    rows = [("", pd.NA, path.name, reason) for reason in skipped]
+    return pd.DataFrame(rows, columns=REJECTED_COLUMNS).astype({"source_row": "Int64"})
 
 
 def find_audio(folder: Path, track_ids: Iterable[str]) -> dict[str, Path]:
     """Find `<track id>.<ending>` anywhere below a folder, for each of the ids that has one.
 
-    Links that lead out of the folder are not followed.
+    Files called `track_<track id>.<ending>` are found, too. Links to folders, and links that
+    lead out of the folder, are not followed. Of several files for a track, the first counts.
 
     Raises:
         UserError: if there is no such folder.
@@ -77,15 +111,17 @@ def find_audio(folder: Path, track_ids: Iterable[str]) -> dict[str, Path]:
     root = folder.resolve()
     wanted = set(track_ids)
     found: dict[str, Path] = {}
-    for place, _, names in os.walk(folder):
+    for place, folders, names in os.walk(folder):
+        folders.sort()
         for name in sorted(names):
             path = Path(place) / name
+            stem = path.stem if path.stem in wanted else path.stem.removeprefix(PREVIEW_PREFIX)
             if (
                 path.suffix.lower() in AUDIO_ENDINGS
-                and path.stem in wanted
+                and stem in wanted
                 and path.resolve().is_relative_to(root)
             ):
-                found.setdefault(path.stem, path)
+                found.setdefault(stem, path)
     return found
 
 
@@ -96,7 +132,7 @@ def audio_column(
 
     Args:
         tracks: A row a track, with `track_id`; its own column `audio`, if there, holds paths
-            relative to the folder `audio`.
+            relative to the folder `audio`. A path that names no file is as good as none.
         audio: The folder that the recordings are in, if there are any.
         corpus: The corpus's folder.
 
@@ -114,7 +150,8 @@ def audio_column(
         named = tracks["audio"].dropna().map(lambda name: (audio / str(name)).resolve())
         outside = named.map(lambda path: not path.is_relative_to(root)).astype(bool)
         escaping[outside[outside].index] = True
-        paths = named[~outside].reindex(tracks.index).fillna(paths)
+        there = named[~outside & named.map(Path.is_file).astype(bool)]
+        paths = there.reindex(tracks.index).fillna(paths)
     relative = paths.dropna().map(lambda path: os.path.relpath(path.resolve(), corpus.resolve()))
     return relative.reindex(tracks.index).astype("string"), escaping
 
@@ -131,7 +168,10 @@ def source_info(source: Path) -> dict[str, Any]:
     settings: dict[str, dict[str, Any]] = {}
     path = source / "encoder-settings.json"
     if path.exists():
-        for encoder, values in read_json(path, "encoder settings").items():
+        given = read_json(path, "encoder settings")
+        if not isinstance(given, dict) or not all(isinstance(v, dict) for v in given.values()):
+            raise UserError(f"{path} must hold an object of settings for each encoder's name")
+        for encoder, values in given.items():
             settings[encoder] = {k: _resolved(source, v) for k, v in values.items()}
     return {
         "synthetic": (source / "synthetic.json").exists(),

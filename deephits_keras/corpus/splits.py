@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import GroupShuffleSplit, KFold, ShuffleSplit, StratifiedShuffleSplit
+from sklearn.model_selection import KFold, ShuffleSplit, StratifiedShuffleSplit
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
@@ -80,12 +80,13 @@ def make_split(
     """Draw a split.
 
     Args:
-        kind: `random` (the paper's), `stratified` (by tier), `artist` (no artist on both sides of
-            any two parts), `date` (the newest tracks are held out), or `kfold`.
+        kind: `random` (the paper's), `stratified` (by tier), `artist` (no artist in two parts),
+            `date` (the newest tracks are held out; an unknown date counts as the oldest), or
+            `kfold`.
         corpus: The corpus.
         seed: Same seed, same split.
-        validation: Share of validation tracks.
-        test: Share of test tracks.
+        validation: Share of validation tracks; `kfold` doesn't use it.
+        test: Share of test tracks; `kfold` draws them first, the same ones for every fold.
         fold: For `kfold`, which fold is the validation part, from 0.
         folds: For `kfold`, how many there are.
         tiers: What `stratified` keeps the shares of.
@@ -107,11 +108,12 @@ def make_split(
             raise UserError(f"kfold needs --fold from 0 to {folds - 1}. Received: {fold}")
         if not 2 <= folds <= len(rows):
             raise UserError(f"--folds must be from 2 to {len(rows)}. Received: {folds}")
-    draw = KINDS[kind](corpus, tiers, folds, fold or 0)
     parts: dict[str, IntArray] = {}
     try:
+        draw = KINDS[kind](corpus, tiers, folds, fold or 0)
         if test:
-            rows, parts["test"] = draw(rows, test, seed)
+            first_draw = _random(corpus, tiers, folds, 0) if kind == "kfold" else draw
+            rows, parts["test"] = first_draw(rows, test, seed)
         rows, parts["validation"] = draw(rows, validation / (1 - test), seed)
     except ValueError as error:
         raise UserError(f"This corpus can't be split ({kind}): {error}") from error
@@ -149,9 +151,26 @@ def _stratified(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
 def _artist(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
     del tiers, folds, fold
     groups = artist_groups(corpus)
-    return lambda rows, share, seed: _sklearn(
-        GroupShuffleSplit(1, test_size=share, random_state=seed), rows, None, groups[rows]
-    )
+
+    # Not scikit-learn's GroupShuffleSplit: that holds out a share of the groups, and with them
+    # now and then the one group that collaborations make of a large part of a corpus.
+    def whole_groups(rows: IntArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
+        members, sizes = np.unique(groups[rows], return_counts=True)
+        room = round(share * len(rows))
+        held_out = []
+        for group in np.random.default_rng(seed).permutation(len(members)):
+            if sizes[group] <= room:
+                held_out.append(members[group])
+                room -= sizes[group]
+        out = np.isin(groups[rows], held_out)
+        if not out.any():
+            raise ValueError(
+                f"the smallest group of tracks that share artists has {sizes.min()} of "
+                f"{len(rows)} tracks"
+            )
+        return rows[~out], rows[out]
+
+    return whole_groups
 
 
 def _date(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
@@ -192,9 +211,10 @@ KINDS: dict[str, Callable[[Corpus, Tiers, int, int], Draw]] = {
 def artist_groups(corpus: Corpus) -> IntArray:
     """A group number a track: tracks that share an artist, directly or over others, are together.
 
-    Where collaborations join a large part of a corpus into one group, that group goes to one side
-    whole, and the shares of the split are met as well as the groups allow. A track without any
-    artist is a group of its own.
+    Every artist of a track counts where the corpus has `artist_ids`; else the main artist's id
+    or, failing that, name. Collaborations can join a large part of a corpus into one group: a
+    group that is larger than what is to be held out stays in training, so the held-out tracks
+    are then those of artists outside of it. A track without any artist is a group of its own.
 
     Raises:
         UserError: if the corpus has none of the columns `artist_ids`, `artist_id`, `artist_name`.

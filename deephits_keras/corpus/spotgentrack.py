@@ -2,13 +2,18 @@
 
 `Data Sources/` holds `spotify_tracks.csv`, `spotify_artists.csv` and `spotify_albums.csv`
 (https://data.mendeley.com/datasets/4m2x4zngny/1). Tracks join artists by the ids in
-`artists_id` and albums by `album_id`.
+`artists_id` and albums by `album_id`; a track whose artist or album isn't there lacks those fields.
+
+Beware of its lyrics: the program that collected them (`genius_manager.py` in its authors'
+repository dmgutierrez/hitmusicnet) keeps the last song it found when a search finds nothing, so a
+track may carry the lyrics of the one before it.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,28 +23,41 @@ from deephits_keras.corpus.filters import PAPER_FILTERS, Filter
 from deephits_keras.corpus.importing import ImportSummary, finish_import
 from deephits_keras.corpus.sources import read_table, source_info
 from deephits_keras.corpus.table import check_target
-from deephits_keras.corpus.validate import year_of
 from deephits_keras.errors import UserError
 from deephits_keras.files import read_json
 
 ArtistRule = Literal["first", "max", "mean"]
 
-PLACEHOLDERS = ("lyrics not available", "lyrics not found", "not found", "nan", "none", "[]")
-"""What stands for missing lyrics, in lower case. The exact text in the published files could not
-be checked here; `--lyrics-placeholder` adds to these."""
-
 MAX_LITERAL = 10_000
 """Longest list literal that is read, in characters: the real ones are a few hundred."""
 
-TRACK_COLUMNS = frozenset(
-    (
-        *("id", "name", "artists_id", "album_id", "popularity", "lyrics", "playlist", "country"),
-        *("acousticness", "danceability", "duration_ms", "energy", "instrumentalness", "key"),
-        *("liveness", "loudness", "mode", "speechiness", "tempo", "time_signature", "valence"),
-    )
+
+@dataclass(frozen=True)
+class SourceTable:
+    """One of the three tables.
+
+    Attributes:
+        name: The file's name.
+        required: Columns that it must have.
+        optional: Columns that are read if they are there; all others are left out.
+    """
+
+    name: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+TRACKS = SourceTable(
+    "spotify_tracks.csv",
+    required=("id", "popularity", "artists_id", "album_id"),
+    optional=(
+        *("name", "lyrics", "playlist", "country", "acousticness", "danceability", "duration_ms"),
+        *("energy", "instrumentalness", "key", "liveness", "loudness", "mode", "speechiness"),
+        *("tempo", "time_signature", "valence"),
+    ),
 )
-ARTIST_COLUMNS = frozenset(("id", "artist_popularity", "genres", "name", "followers"))
-ALBUM_COLUMNS = frozenset(("id", "release_date"))
+ARTISTS = SourceTable("spotify_artists.csv", ("id", "artist_popularity"), ("genres", "name"))
+ALBUMS = SourceTable("spotify_albums.csv", ("id", "release_date"), ())
 
 
 def import_spotgentrack(
@@ -58,9 +76,9 @@ def import_spotgentrack(
         folder: The corpus to make.
         audio: Folder of previews named after the track ids; `source/previews` if that is there.
         artist_rule: Whose popularity counts where a track has several artists: the `first` one
-            listed (Spotify lists the main artist first), the `max` or the `mean` of all. The
-            paper doesn't say.
-        lyrics_placeholders: Further texts that stand for missing lyrics.
+            listed (Spotify lists the main artist first), or the `max` or `mean` of those that
+            the table knows. The paper doesn't say; the dataset's authors take the mean.
+        lyrics_placeholders: Texts that stand for missing lyrics, beside `LYRICS_PLACEHOLDERS`.
         filters: The paper's three, or others.
 
     Raises:
@@ -68,36 +86,27 @@ def import_spotgentrack(
     """
     check_target(folder)
     tables = source / "Data Sources" if (source / "Data Sources").is_dir() else source
-    names = [f"spotify_{kind}.csv" for kind in ("tracks", "artists", "albums")]
-    absent = [name for name in names if not (tables / name).is_file()]
+    absent = [t.name for t in (TRACKS, ARTISTS, ALBUMS) if not (tables / t.name).is_file()]
     if absent:
         raise UserError(f"{source} is not a SpotGenTrack folder: it lacks {', '.join(absent)}")
-    needed = ({"id", "popularity", "artists_id", "album_id"}, {"id", "artist_popularity"}, {"id"})
-    columns = (TRACK_COLUMNS, ARTIST_COLUMNS, ALBUM_COLUMNS)
-    raw, artists, albums = (
-        _read(tables / name, wanted, required)
-        for name, wanted, required in zip(names, columns, needed, strict=True)
-    )
-    tracks = raw.rename(columns={"id": "track_id", "name": "title"})
+    tracks, malformed_tracks = _read(tables, TRACKS)
+    artists, malformed_artists = _read(tables, ARTISTS)
+    albums, malformed_albums = _read(tables, ALBUMS)
+    tracks = tracks.rename(columns={"id": "track_id", "name": "title"})
     tracks["artist_ids"] = tracks.pop("artists_id").map(_literal_list)
     tracks["artist_id"] = tracks["artist_ids"].str[0].astype("string")
     _join_artists(tracks, artists.drop_duplicates("id").set_index("id"), artist_rule)
-    dates = albums.drop_duplicates("id").set_index("id").get("release_date")
-    if dates is not None:
-        tracks["release_date"] = tracks["album_id"].map(dates).astype("string")
-        tracks["release_year"] = year_of(tracks["release_date"])
+    dates = albums.drop_duplicates("id").set_index("id")["release_date"]
+    tracks["release_date"] = tracks["album_id"].map(dates)
     info = source_info(source)
-    placeholders = {text.strip().casefold() for text in (*PLACEHOLDERS, *lyrics_placeholders)}
     if info["synthetic"]:
         marker = read_json(source / "synthetic.json", "a synthetic sample")
-        placeholders.add(str(marker.get("lyrics_placeholder", "")).casefold())
-    if "lyrics" in tracks:
-        text = tracks["lyrics"].astype("string").str.strip()
-        tracks["lyrics"] = text.mask(text.str.casefold().isin(placeholders) | (text == ""))
+        lyrics_placeholders = (*lyrics_placeholders, str(marker.get("lyrics_placeholder", "")))
     if audio is None and (source / "previews").is_dir():
         audio = source / "previews"
     return finish_import(
         tracks,
+        pd.concat([malformed_tracks, malformed_artists, malformed_albums]),
         folder,
         audio=audio,
         filters=filters,
@@ -107,17 +116,20 @@ def import_spotgentrack(
             "artist_rule": artist_rule,
             **info,
         },
+        lyrics_placeholders=lyrics_placeholders,
     )
 
 
-def _read(path: Path, wanted: frozenset[str], required: set[str]) -> pd.DataFrame:
-    table = read_table(path, columns=lambda name: name.lstrip("\ufeff") in wanted)
-    absent = sorted(required - set(table.columns))
+def _read(folder: Path, source: SourceTable) -> tuple[pd.DataFrame, pd.DataFrame]:
+    wanted = {*source.required, *source.optional}
+    table, malformed = read_table(folder / source.name, columns=lambda name: name in wanted)
+    absent = [name for name in source.required if name not in table]
     if absent:
         raise UserError(
-            f"{path} has no column {', '.join(absent)}. It has: {', '.join(map(str, table))}"
+            f"{folder / source.name} has no column {', '.join(absent)}. "
+            f"Of those that count it has: {', '.join(map(str, table))}"
         )
-    return table
+    return table, malformed
 
 
 def _literal_list(text: Any) -> list[str]:
@@ -143,6 +155,4 @@ def _join_artists(tracks: pd.DataFrame, artists: pd.DataFrame, rule: ArtistRule)
     if "name" in artists:
         tracks["artist_name"] = tracks["artist_id"].map(artists["name"]).astype("string")
     if "genres" in artists:
-        genres = artists["genres"].map(_literal_list)
-        tracks["genres"] = tracks["artist_id"].map(genres)
-        tracks["genres"] = [g if isinstance(g, list) else [] for g in tracks["genres"]]
+        tracks["genres"] = tracks["artist_id"].map(artists["genres"].map(_literal_list))

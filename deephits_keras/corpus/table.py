@@ -166,5 +166,9 @@ def check_target(folder: Path) -> None:
     """
     if folder.is_file():
         raise UserError(f"{folder} is a file: name a folder to import into")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / INFO).exists():
+    if not folder.is_dir() or (folder / INFO).exists():
+        return
+    # An import that was interrupted leaves some of these without INFO, which is written last.
+    own = {TRACKS, REJECTED}
+    if any(p.name not in own and not p.name.startswith(".partial-") for p in folder.iterdir()):
         raise UserError(f"{folder} already holds something that isn't a corpus: choose another")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -50,14 +51,17 @@ STANDARD = {
 ZERO_IS_UNKNOWN = ("tempo",)
 """Spotify writes 0 where it found no beat."""
 
+NOTHING = ("", "nan", "na", "n/a", "null", "none")
+"""What tables write, in any case, where a number is unknown."""
+
 
 def validate(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Check every standard column, and the ids.
 
-    A value that is absent or NaN is missing, which is allowed unless the column is required. A
-    value that is there but isn't a number, isn't whole where it must be, or is out of range
-    rejects its row: a column that is wrong in one place isn't to be trusted in silence. A
-    repeated `track_id` rejects all rows but the first.
+    A value that is absent, NaN or one of `NOTHING` is missing, which is allowed unless the column
+    is required. A value that is there but isn't a number, isn't whole where it must be, or is out
+    of range rejects its row: a column that is wrong in one place isn't to be trusted in silence.
+    Of the good rows that share a `track_id`, all but the first are rejected.
 
     Args:
         tracks: A row a track, with `track_id` and `source_row`.
@@ -87,7 +91,8 @@ def validate(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         given = tracks[name]
         numbers = pd.to_numeric(given, errors="coerce").astype("float64")
         shown = given.astype("string")
-        absent = (given.isna() | (shown.str.strip() == "")).astype(bool)
+        absent = given.isna() | shown.str.strip().str.casefold().isin(NOTHING).fillna(False)
+        absent = absent.astype(bool)
         if column.required:
             reject(absent, name, f"there is no {name}")
         reject(~absent & numbers.isna(), name, name + " is not a number: " + shown)
@@ -100,20 +105,30 @@ def validate(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         if name in ZERO_IS_UNKNOWN:
             numbers = numbers.mask(numbers == 0)
         tracks[name] = numbers
-    reject(tracks["track_id"].duplicated() & ~bad, "track_id", "duplicate of an earlier row")
+    repeated = tracks.loc[~bad, "track_id"].duplicated().reindex(tracks.index, fill_value=False)
+    reject(repeated, "track_id", "duplicate of an earlier row")
     columns = ["track_id", "source_row", "field", "reason"]
     reasons = pd.concat(rejected)[columns].sort_values("source_row", kind="stable")
     return tracks[~bad].reset_index(drop=True), reasons.reset_index(drop=True)
 
 
-def year_of(dates: pd.Series[str]) -> pd.Series[float]:
-    """Release years of dates as found in the wild, float64 with NaN where there is none.
+def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
+    """Release dates as found in the wild, in ISO form and only as precise as they are known.
 
-    Understood are `2019`, `2019-06`, `2019-06-14` and what spreadsheets make of them: `2/8/19`,
-    `14/06/2019`, `Jun-19`. Two digits mean a year of this century up to 30, else of the last.
+    `2019`, `2019-06` and `2019-06-14` stay; of what spreadsheets make of them (`2/8/19`,
+    `14/06/2019`, `Jun-19`) only the year counts, since nobody can tell day from month. Two digits
+    mean a year of this century up to 30, else of the last. Anything else, and Spotify's `0000`,
+    is missing.
     """
     text = dates.astype("string").str.strip()
-    full = pd.to_numeric(text.str.extract(r"(?<!\d)(\d{4})(?!\d)", expand=False))
-    short = pd.to_numeric(text.str.extract(r"[/\-.](\d{2})$", expand=False))
-    guessed = short.where(short > 30, short + 2000).where(short <= 30, short + 1900)
-    return full.fillna(guessed).astype("float64")
+    iso = text.str.extract(r"^(\d{4}(?:-\d{2}(?:-\d{2})?)?)(?!\d)", expand=False)
+    full = text.str.extract(r"(?<!\d)(\d{4})(?!\d)", expand=False)
+    short = text.str.extract(r"[/\-.](\d{2})$", expand=False)
+    guessed = ("20" + short).where(pd.to_numeric(short) <= 30, "19" + short)
+    found = iso.fillna(full).fillna(guessed)
+    return found.mask(found.str.startswith("0000"))
+
+
+def years_of(dates: pd.Series[str]) -> pd.Series[float]:
+    """Years of ISO dates, float64 with NaN where there is none."""
+    return pd.to_numeric(dates.str[:4]).astype("float64")
