@@ -11,8 +11,8 @@ import click
 from deephits_keras.cli.common import (
     PATH,
     EncoderCommand,
-    jobs_option,
     import_keras,
+    jobs_option,
     json_option,
     modalities_option,
     print_json,

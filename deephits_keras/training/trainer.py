@@ -142,6 +142,7 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
         model = state.load_last(run) or _new_model(run, stores, split, steps=len(batches))
         for epoch in range(state.finished_epochs, training.epochs):
             began = time.monotonic()
+            _reseed(model, training.seed, epoch)
             fitted = model.fit(dataset(batches.epoch(epoch)), shuffle=False, verbose=0).history
             if not np.isfinite(fitted["loss"][0]):
                 raise DeepHitsError(
@@ -194,6 +195,17 @@ def _new_model(
         jit_compile=training.xla,
     )
     return model
+
+
+def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Draw an epoch's dropout from the seed and the epoch alone.
+
+    A saved model doesn't hold its generators' states, so a resumed run couldn't repeat them.
+    """
+    states = [v for v in model.variables if v.name == "seed_generator_state"]
+    seeds = np.random.SeedSequence([seed, epoch]).spawn(len(states))
+    for state, drawn in zip(states, seeds, strict=True):
+        state.assign(drawn.generate_state(2))
 
 
 def make_optimizer(training: TrainingConfig, *, steps: int) -> keras.optimizers.Optimizer:

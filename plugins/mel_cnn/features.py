@@ -50,7 +50,7 @@ def log_mel(waveform: Array, config: MelCNNConfig) -> Array:
         power = spectrum.real**2 + spectrum.imag**2
         mel[:, start : start + _BLOCK] = filters @ power.T
     decibels = 10 * np.log10(np.maximum(mel, POWER_FLOOR))
-    return np.maximum(decibels, decibels.max() - DYNAMIC_RANGE)
+    return np.asarray(np.maximum(decibels, decibels.max() - DYNAMIC_RANGE), dtype=np.float32)
 
 
 _BLOCK = 128
@@ -58,14 +58,14 @@ _BLOCK = 128
 
 @lru_cache(maxsize=8)
 def _window(n_fft: int) -> Array:
-    return scipy.signal.get_window("hann", n_fft, fftbins=True).astype(np.float32)
+    return np.asarray(scipy.signal.get_window("hann", n_fft, fftbins=True), dtype=np.float32)
 
 
 @lru_cache(maxsize=8)
 def _filters_of(sample_rate: int, n_fft: int, mel_bands: int) -> Array:
-    import librosa
+    from librosa.filters import mel as mel_filters
 
-    filters = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=mel_bands)
+    filters = mel_filters(sr=sample_rate, n_fft=n_fft, n_mels=mel_bands)
     return np.asarray(filters, dtype=np.float32)
 
 

