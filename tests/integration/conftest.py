@@ -8,11 +8,9 @@ import pytest
 
 from deephits_keras.sample import make_sample
 
-TRACKS = 200
-
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "raw"
-    make_sample(folder, TRACKS, seed=1)
+    make_sample(folder, 200, seed=1)
     return folder

@@ -21,8 +21,6 @@ from deephits_keras.sample.tables import draw_tables
 from deephits_keras.training.config import TrainingConfig
 from deephits_keras.training.trainer import new_run, train
 
-from .conftest import TRACKS
-
 SETTINGS = {"mel": {"frames": 256}}
 TRAINING = TrainingConfig(epochs=30, batch_size=16, max_learning_rate=0.01, select="loss")
 BEYOND_CHANCE = 0.4
@@ -33,9 +31,9 @@ def planted(request: pytest.FixtureRequest, sample: Path, tmp_path_factory) -> t
     folder = tmp_path_factory.mktemp(request.param)
     raw = folder / "raw"
     shutil.copytree(sample, raw, ignore=shutil.ignore_patterns("previews"))
-    draw_tables(TRACKS, 1, request.param).tracks.to_csv(
-        raw / "Data Sources" / "spotify_tracks.csv", index=True, encoding="utf-8-sig"
-    )
+    table = raw / "Data Sources" / "spotify_tracks.csv"
+    tracks = len(pd.read_csv(table))
+    draw_tables(tracks, 1, request.param).tracks.to_csv(table, index=True, encoding="utf-8-sig")
     import_spotgentrack(raw, folder / "corpus", audio=sample / "previews")
     return request.param, Corpus.open(folder / "corpus")
 
