@@ -328,8 +328,10 @@ def test_settings_given_win_over_the_corpuss(tmp_path, installed):
         assert given == {"scale": 7.0, "seconds": 0.5}
 
 
-def test_without_names_every_installed_modality_is_used(tmp_path, installed):
+def test_without_names_the_default_encoders_are_used(tmp_path, installed, monkeypatch):
     corpus = make_corpus(tmp_path / "corpus", 6)
+    assert not {"sound", "text"} & set(corpus_encoders(corpus, None, {}))
+    monkeypatch.setattr(Toy, "default", True)
     assert {"sound", "text"} <= set(corpus_encoders(corpus, None, {}))
 
 

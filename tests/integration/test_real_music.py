@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,6 @@ def test_real_ogg_recordings_go_all_the_way_to_a_prediction(tmp_path: Path) -> N
         [sys.executable, str(EXAMPLE), str(tmp_path)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "17 recordings from hyperrogue-music; their popularity is MADE UP." in done.stdout
+    assert re.match(r"\d+ recordings .*; their popularity is MADE UP\.", done.stdout)
     assert (tmp_path / "run" / "report.html").exists()
     assert "popularity" in done.stdout.split("$ deephits predict")[1]
