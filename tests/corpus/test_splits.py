@@ -1,0 +1,154 @@
+"""Splits: what is promised of each kind holds for every seed tried."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deephits_keras.corpus import Corpus, make_split
+from deephits_keras.corpus.splits import Split, artist_groups
+from deephits_keras.corpus.table import write_corpus
+from deephits_keras.errors import UserError
+from deephits_keras.tasks import TIERS
+
+TRACKS = 400
+SEEDS = range(5)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    draw = np.random.default_rng(3)
+    tracks = pd.DataFrame(
+        {
+            "track_id": [f"t{n:03}" for n in range(TRACKS)],
+            "popularity": draw.beta(2, 4, TRACKS).round(2) * 100,
+            "artist_ids": [
+                [f"a{n}" for n in draw.choice(120, size=size, replace=False)]
+                for size in draw.choice([1, 2], TRACKS, p=[0.95, 0.05])
+            ],
+            "release_date": [f"{year}-06" for year in draw.integers(1990, 2021, TRACKS)],
+        }
+    )
+    tracks.loc[7, "release_date"] = None
+    return make_corpus(tmp_path_factory.mktemp("corpus") / "corpus", tracks)
+
+
+def make_corpus(folder: Path, tracks: pd.DataFrame) -> Corpus:
+    for name in ("audio", "lyrics"):
+        tracks[name] = pd.Series(pd.NA, index=tracks.index, dtype="string")
+    return write_corpus(folder, tracks, {"source": "made up"}, pd.DataFrame())
+
+
+@pytest.mark.parametrize("kind", ["random", "stratified", "artist", "date", "kfold"])
+@pytest.mark.parametrize("test", [0.0, 0.1])
+def test_every_row_is_in_exactly_one_part(kind: str, test: float, corpus: Corpus) -> None:
+    fold = 2 if kind == "kfold" else None
+    for seed in SEEDS:
+        parts = make_split(kind, corpus, seed=seed, test=test, fold=fold).parts
+        assert list(parts) == (["train", "test", "validation"] if test else ["train", "validation"])
+        rows = np.concatenate(list(parts.values()))
+        assert sorted(rows) == list(range(TRACKS))
+        assert all((np.diff(part) > 0).all() for part in parts.values())
+        held_out = {"validation": 0.2, "test": test} if kind != "kfold" else {"test": test}
+        for part, share in held_out.items():
+            if share:
+                # Whole groups of artists seldom fill a part to the last track.
+                assert abs(len(parts[part]) - share * TRACKS) <= (8 if kind == "artist" else 1)
+
+
+def test_the_seed_decides(corpus: Corpus) -> None:
+    for kind in ("random", "stratified", "artist"):
+        first, again, other = (make_split(kind, corpus, seed=s).parts for s in (1, 1, 2))
+        np.testing.assert_array_equal(first["validation"], again["validation"])
+        assert set(first["validation"]) != set(other["validation"])
+
+
+def test_stratified_keeps_the_share_of_every_tier(corpus: Corpus) -> None:
+    tiers = TIERS["tiers-10"].of(corpus.popularity)
+    whole = np.bincount(tiers, minlength=10)
+    for seed in SEEDS:
+        rows = make_split("stratified", corpus, seed=seed).parts["validation"]
+        held_out = np.bincount(tiers[rows], minlength=10)
+        # Two sparse tiers that are drawn as one may share out its tracks as they like.
+        assert (np.abs(held_out - 0.2 * whole)[whole >= 10] <= 2).all()
+
+
+def test_no_artist_is_on_both_sides(corpus: Corpus) -> None:
+    artists = corpus.column("artist_ids").reset_index(drop=True)
+    for seed in SEEDS:
+        parts = make_split("artist", corpus, seed=seed, test=0.1).parts
+        names = [set(artists[part].explode()) for part in parts.values()]
+        assert not names[0] & names[1]
+        assert not names[0] & names[2]
+        assert not names[1] & names[2]
+        random = make_split("random", corpus, seed=seed).parts
+        assert set(artists[random["train"]].explode()) & set(
+            artists[random["validation"]].explode()
+        )
+
+
+def test_artists_are_joined_over_others(tmp_path: Path) -> None:
+    tracks = pd.DataFrame(
+        {
+            "track_id": list("abcdef"),
+            "popularity": [1.0] * 6,
+            "artist_ids": [["x"], ["x", "y"], ["y"], ["z"], [], []],
+        }
+    )
+    groups = artist_groups(make_corpus(tmp_path / "corpus", tracks))
+    assert groups[0] == groups[1] == groups[2]
+    assert len(set(groups.tolist())) == 4
+
+
+def test_by_date_the_newest_are_held_out(corpus: Corpus) -> None:
+    dates = corpus.column("release_date").fillna("").to_numpy().astype(str)
+    parts = make_split("date", corpus, test=0.1).parts
+    assert max(dates[parts["train"]]) <= min(dates[parts["validation"]])
+    assert max(dates[parts["validation"]]) <= min(dates[parts["test"]])
+    assert 7 in parts["train"]
+
+
+def test_the_folds_hold_out_every_track_once(corpus: Corpus) -> None:
+    splits = [make_split("kfold", corpus, fold=fold, folds=4, seed=1) for fold in range(4)]
+    held_out = np.concatenate([split.parts["validation"] for split in splits])
+    assert sorted(held_out) == list(range(TRACKS))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("by mood", {}, "random, stratified, artist, date, kfold"),
+        ("random", {"validation": 0.0}, "--validation and --test"),
+        ("random", {"validation": 0.6, "test": 0.4}, "leave something to train on"),
+        ("kfold", {}, "--fold from 0 to 4"),
+        ("kfold", {"fold": 5}, "--fold from 0 to 4"),
+        ("kfold", {"fold": 0, "folds": 1}, "--folds must be from 2"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(
+    kind: str, options: dict[str, Any], message: str, corpus: Corpus
+) -> None:
+    with pytest.raises(UserError, match=message):
+        make_split(kind, corpus, **options)
+
+
+def test_without_artists_there_is_no_split_by_artist(tmp_path: Path) -> None:
+    tracks = pd.DataFrame({"track_id": list("abcd"), "popularity": [1.0, 2, 3, 4]})
+    with pytest.raises(UserError, match="names no artists"):
+        make_split("artist", make_corpus(tmp_path / "corpus", tracks))
+
+
+def test_saved_and_read_a_split_is_the_same(corpus: Corpus, tmp_path: Path) -> None:
+    split = make_split("random", corpus, seed=4, test=0.1)
+    split.to_parquet(tmp_path / "split.parquet", corpus)
+    again = Split.from_parquet(tmp_path / "split.parquet")
+    assert (again.kind, again.seed) == ("random", 4)
+    for part, rows in split.parts.items():
+        np.testing.assert_array_equal(again.parts[part], rows)
+    (tmp_path / "split.parquet").write_bytes(b"no split")
+    with pytest.raises(UserError, match=r"split\.parquet is not a split"):
+        Split.from_parquet(tmp_path / "split.parquet")

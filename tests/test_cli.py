@@ -1,0 +1,95 @@
+"""The command as a whole: help, what it imports, the list of encoders, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deephits_keras.cli import VERBS
+
+Deephits = Callable[..., Any]
+
+HEAVY = ("tensorflow", "keras", "keras_hub", "torch", "jax", "transformers", "pandas", "librosa")
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["encoders", "list"], ["encoders", "show", "mel_cnn"], ["--version"]]
+)
+def test_what_only_tells_imports_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from deephits_keras.cli import main\n"
+        "try:\n"
+        f"    main({words!r})\n"
+        "except SystemExit as stop:\n"
+        f"    heavy = set({HEAVY!r}) & set(sys.modules)\n"
+        "    sys.exit(f'imported: {heavy}' if heavy or stop.code else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "import table", "import spotgentrack", "encoders list"])
+def test_every_verb_has_help_with_an_example(verb: str, deephits: Deephits) -> None:
+    outcome = deephits(*verb.split(), "--help")
+    assert outcome.code == 0
+    assert f"deephits {verb.split()[0]}" in outcome.out.split("Example")[1]
+
+
+def test_the_encoders_are_listed_with_where_they_come_from(deephits: Deephits) -> None:
+    rows = {row["encoder"]: row for row in json.loads(deephits("encoders", "list", "--json").out)}
+    assert {"mel_cnn", "bert_lyrics", "numeric"} <= set(rows)
+    assert rows["mel_cnn"]["modality"] == "mel"
+    assert rows["mel_cnn"]["target"] == "deephits_plugins.mel_cnn:MelCNN"
+    assert rows["mel_cnn"]["distribution"] == "deephits-keras"
+    assert rows["mel_cnn"]["distribution_version"] == "0.1.0"
+    assert rows["mel_cnn"]["state"] == "ok"
+    text = deephits("encoders", "list").out
+    for row in rows.values():
+        assert row["encoder"] in text
+        assert row["target"] in text
+
+
+def test_an_encoder_is_shown_with_its_settings(deephits: Deephits) -> None:
+    shown = deephits("encoders", "show", "mel_cnn").out
+    for option in ("--mel-cnn-frames", "--mel-cnn-hop-length", "--mel-cnn-decoder"):
+        assert option in shown
+    as_json = json.loads(deephits("encoders", "show", "mel_cnn", "--json").out)
+    defaults = {row["setting"]: row["default"] for row in as_json["settings"]}
+    assert defaults["frames"] == 1292
+
+
+def test_an_unknown_encoder_names_those_there_are(deephits: Deephits) -> None:
+    outcome = deephits("encoders", "show", "zither")
+    assert outcome.code == 2
+    assert "numeric" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sing"],
+        ["build"],
+        ["build", "--modalities", "mel,smell"],
+        ["build", "--modalities", "mel,mel"],
+        ["build", "--modalities", "mel", "--task", "tiers-7"],
+        ["build", "--modalities", "mel", "--fusion", "cold"],
+        ["build", "--modalities", "mel", "--mel-frames", "many"],
+        ["build", "--modalities", "mel", "--mel-colour", "red"],
+        ["build", "--modalities", "mel", "--out", "model.txt"],
+        ["predict", "run"],
+        ["predict", "run", "no-such-song.mp3"],
+        ["import", "table", "no-such-table.csv", "corpus"],
+        ["train", "no-such-corpus", "run"],
+    ],
+)
+def test_a_mistake_of_the_user_is_told_with_exit_code_2(words: list[str], deephits) -> None:
+    outcome = deephits(*words)
+    assert outcome.code == 2
+    assert outcome.err.strip()
+    assert "Traceback" not in outcome.err
