@@ -11,12 +11,12 @@ DEMO := demo
 .PHONY: demo test test-tfio lint bench clean
 
 demo: $(VENV)/installed
-	$(BIN)/deephits sample $(DEMO)/raw --tracks 240
+	$(BIN)/deephits sample $(DEMO)/raw --tracks 600
 	$(BIN)/deephits import spotgentrack $(DEMO)/raw $(DEMO)/corpus
 	$(BIN)/deephits extract $(DEMO)/corpus
 	test -e $(DEMO)/run/report.html || $(BIN)/deephits train $(DEMO)/corpus $(DEMO)/run \
-	    --modalities mel,lyrics,meta --task tiers-3 --split stratified \
-	    --epochs 12 --batch-size 16 --max-learning-rate 0.01
+	    --modalities mel,lyrics,meta --task regression --split stratified \
+	    --epochs 15 --batch-size 32 --max-learning-rate 0.01 --select loss
 	$(BIN)/deephits evaluate $(DEMO)/run
 	$(BIN)/deephits predict $(DEMO)/run "$$(ls $(DEMO)/raw/previews/*.mp3 | head -n 1)" \
 	    --set artist_popularity=63 --set release_year=2024
