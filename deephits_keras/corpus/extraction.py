@@ -252,9 +252,11 @@ def _extract_shards(
     """Extract shards and yield the number of tracks of each as it is done, in any order."""
     useful = min(joblib.effective_n_jobs(jobs), len(shards)) if encoder.parallel else 1
     workers = joblib.Parallel(n_jobs=max(useful, 1), return_as="generator_unordered")
+    # Workers may be older than this process's current folder, and keep their own.
+    source, store = corpus.folder.resolve(), folder.resolve()
     try:
         yield from workers(
-            joblib.delayed(extract_shard)(corpus.folder, encoder, folder, shard, layout.rows(shard))
+            joblib.delayed(extract_shard)(source, encoder, store, shard, layout.rows(shard))
             for shard in shards
         )
     except BrokenProcessPool as error:

@@ -156,6 +156,8 @@ def _claim(folder: Path, recipe: dict[str, Any]) -> None:
 def _write_previews(folder: Path, tables: Tables, seed: int, jobs: int | None) -> None:
     """Write the previews that aren't there yet."""
     rows = tables.tracks.assign(audio_cause=tables.truth["audio_cause"])
+    # Workers may be older than this process's current folder, and keep their own.
+    folder = folder.resolve()
     wanted = {
         folder / f"{row['id']}.mp3": _piece(row, (seed, 2, number))
         for number, row in enumerate(rows.to_dict("records"))

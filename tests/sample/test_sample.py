@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 import soundfile
 
+from deephits_keras.corpus import Corpus, import_spotgentrack
+from deephits_keras.corpus.extraction import corpus_encoders, extract_features
 from deephits_keras.errors import UserError
 from deephits_keras.registry import registry
 from deephits_keras.sample import make_sample
@@ -202,6 +204,21 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     make_sample(raw, 2, seed=3, jobs=1)
     assert digests(raw) == whole
     assert kept.stat().st_mtime_ns == kept_at
+
+
+def test_a_relative_folder_means_the_current_one_whatever_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("first", "second"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        make_sample(Path("raw"), 4, jobs=2)
+        import_spotgentrack(Path("raw"), Path("corpus"))
+        corpus = Corpus.open(Path("corpus"))
+        encoders = corpus_encoders(corpus, "mel", {"mel": {"frames": 8}})
+        assert extract_features(corpus, encoders["mel"], jobs=2, shard_size=1).failed == 0
+        assert list((tmp_path / place / "raw" / "previews").glob("*.mp3"))
+        assert list((tmp_path / place / "corpus").rglob("part-*.npy"))
 
 
 def test_the_seed_changes_the_corpus(tmp_path: Path) -> None:
