@@ -221,10 +221,9 @@ print("trained")
 
 
 def test_training_at_full_size_survives(run_python: Callable[[str], str]) -> None:
-    """In a process of its own, which the strided 1 x 1 convolution ended with signal 11 or 6.
+    """In a process of its own: a strided 1 x 1 convolution ends it with a segmentation fault.
 
-    With the shortcut written as one convolution of stride 2 this script died in each of five runs
-    on a CPU with AVX-512.
+    With the shortcut written so, this script died in three of three runs on a CPU with AVX-512.
     """
     assert run_python(TRAIN).strip().endswith("trained")
 
