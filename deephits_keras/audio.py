@@ -63,7 +63,7 @@ def to_mono(channels: np.ndarray[Any, Any], original_rate: int, sample_rate: int
     import soxr
 
     # Channel by channel: NumPy's mean over so short an axis takes longer than decoding.
-    mono = sum(channels.T) / np.float32(channels.shape[1])
+    mono: Waveform = sum(channels.T) / np.float32(channels.shape[1])
     if original_rate == sample_rate:
         return mono
     return np.asarray(soxr.resample(mono, original_rate, sample_rate, "HQ"), dtype=np.float32)
