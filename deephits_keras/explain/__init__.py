@@ -1,1 +1,1 @@
-"""Why a run says what it says: integrated gradients for a track, permutation importance for a run."""
+"""Why a run says what it says, for one track and on the whole."""

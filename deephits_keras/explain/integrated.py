@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,8 +106,8 @@ def integrated_gradients(
         contribution = sum(float(array.sum()) for array in integral.values())
         return _Segment(start, end, (float(scores[0]), float(scores[-1])), integral, contribution)
 
-    ends = np.linspace(0, 1, FIRST_SEGMENTS + 1)
-    segments = [measure(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    ends = np.linspace(0, 1, FIRST_SEGMENTS + 1).tolist()
+    segments = [measure(a, b) for a, b in itertools.pairwise(ends)]
     scores = segments[0].scores[0], segments[-1].scores[1]
     allowed = tolerance * max(abs(scores[1] - scores[0]), _rounding(*scores))
     splits = MOST_SEGMENTS - FIRST_SEGMENTS

@@ -22,7 +22,7 @@ TIMES, BANDS = 10, 4
 CELL_TIMES, CELL_BANDS = 80, 16
 """Cells of the picture: a single frame's contribution is noise to the eye."""
 
-TICKS_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16000)
+TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 
 
 class ExplainableMel(ExplainableFeatures):
