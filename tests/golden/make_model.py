@@ -41,8 +41,8 @@ DENSE = {
     "mel/embedding": (128, 64),
     "lyrics/lyrics_dense_1": (HIDDEN, 256),
     "lyrics/lyrics_dense_2": (256, 256),
-    "meta/hidden": (26, 64),
-    "meta/embedding": (64, 64),
+    "meta/fields_hidden": (26, 64),
+    "meta/fields_embedding": (64, 64),
     "fusion_1": (384, 256),
     "fusion_2": (256, 64),
 }
@@ -148,7 +148,7 @@ def main() -> None:
         indicators = np.eye(13)[key.astype(int)]
         vector = np.concatenate([scaled[:, :11], indicators, scaled[:, 12:]], axis=1)
         meta = torch.tensor(vector, dtype=dtype)
-        meta = F.relu(linear(F.relu(linear(meta, "meta/hidden")), "meta/embedding"))
+        meta = F.relu(linear(F.relu(linear(meta, "meta/fields_hidden")), "meta/fields_embedding"))
 
         fused = torch.cat([mel, words, meta], dim=1)
         fused = F.relu(linear(F.relu(linear(fused, "fusion_1")), "fusion_2"))
