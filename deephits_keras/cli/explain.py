@@ -144,7 +144,7 @@ def _print_explanation(explanation: Explanation) -> None:
     for modality in explanation.modalities:
         rows.append((modality.modality, "", f"{modality.contribution:+.4f}"))
         largest = sorted(modality.parts, key=lambda p: -abs(p.contribution))[:PARTS_PRINTED]
-        for p in largest:
+        for p in filter(lambda p: p.contribution, largest):
             name = f"{p.name} = {p.value}" if p.value else p.name
             rows.append(("", name, f"{p.contribution:+.4f}"))
     title = f"Contributions, complete to {attribution.error:.2%}"
