@@ -93,7 +93,7 @@ def as_keras_keeps_it(name: str, variance: np.ndarray, start: np.ndarray) -> np.
     """PyTorch keeps a batch's variance times n / (n - 1), Keras as it is.
 
     n is the number of values of a channel in a batch: here 6 tracks of 64 x 32 (stem) to 8 x 4
-    places; at the paper's size and batch 256 the factor differs from 1 by 3e-6 at most.
+    places; at the paper's size and batch 256 the factor differs from 1 by 6e-6 at most.
     """
     halvings = 1 if "stem" in name else 1 + int(name.split("block")[1][0])
     places = (TWIN["BANDS"] // 2**halvings) * (TWIN["FRAMES"] // 2**halvings)
