@@ -21,8 +21,10 @@ from deephits_keras.errors import DeepHitsError, UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import keras
     import numpy as np
 
+    from deephits_keras.explain.explainable import Explainable
     from deephits_keras.tracks import Track
 
 CONTRACT_VERSION = 1
@@ -327,6 +329,30 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """
         del track, features
         return ()
+
+    # === Explaining ===
+
+    def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:
+        """What of a track's input a score is attributed to, and how the answer is named and drawn.
+
+        The default: each float feature as a whole, against zeros.
+
+        Args:
+            track: The track.
+            features: What `extract` gave for it.
+            branch: The trained branch that `build` made, from features by name.
+        """
+        from deephits_keras.explain.explainable import ExplainableFeatures
+
+        del track
+        return ExplainableFeatures.from_zeros(self.feature_specs, features, branch)
+
+    def fields(self) -> Mapping[str, tuple[str, int]]:
+        """Named numbers among the features: a feature's name and a place on its first axis.
+
+        Permutation importance exchanges each between tracks on its own. The default: none.
+        """
+        return {}
 
     # === Configuration ===
 

@@ -19,6 +19,7 @@ VERBS = {
     "train": "train:train",
     "evaluate": "evaluate:evaluate",
     "predict": "predict:predict",
+    "explain": "explain:explain",
     "encoders": "encoders:encoders",
 }
 

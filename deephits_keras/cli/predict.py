@@ -14,23 +14,19 @@ from deephits_keras.cli.common import (
     EncoderCommand,
     import_keras,
     json_option,
-    pairs,
+    one_track,
     print_json,
+    song_options,
 )
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
     from deephits_keras.predictor import Predictor, TrackPrediction
-    from deephits_keras.tracks import Track
 
 
 @click.command(cls=EncoderCommand)
 @click.argument("run", type=PATH)
-@click.argument("audio", type=PATH, required=False)
-@click.option("--lyrics", type=PATH, help="A text file, UTF-8.")
-@click.option(
-    "--set", "fields", multiple=True, metavar="FIELD=VALUE", help="A field, as in the corpus."
-)
+@song_options
 @click.option("--table", type=PATH, help="A CSV or Parquet file: one prediction a row.")
 @click.option("--audio-dir", type=PATH, help="Where the table's audio paths start.")
 @click.option("--out", type=PATH, help="With --table: write a CSV here instead of printing it.")
@@ -60,9 +56,9 @@ def predict(
         raise UserError("Give either one song or --table, not both")
     if not (table or audio or lyrics or fields):
         raise UserError("Give a song: an audio file, --lyrics, --set, or a --table of songs")
-    for path in (audio, lyrics, table):
-        if path is not None and not path.is_file():
-            raise UserError(f"There is no file {path}")
+    if table is not None and not table.is_file():
+        raise UserError(f"There is no file {table}")
+    song = [] if table else [one_track(audio, lyrics, fields)]
 
     import_keras()
     from deephits_keras.runs import Run
@@ -74,7 +70,7 @@ def predict(
     if table:
         _predict_table(predictor, table, audio_dir or table.parent, out, as_json=as_json)
         return
-    prediction = predictor.predict([_one_track(audio, lyrics, fields)])[0]
+    prediction = predictor.predict(song)[0]
     if as_json:
         print_json({**dataclasses.asdict(prediction), "synthetic": _synthetic(opened)})
     else:
@@ -87,25 +83,6 @@ def predict(
 
 def _synthetic(run: Any) -> bool:
     return bool(run.config.corpus["synthetic"])
-
-
-def _one_track(audio: Path | None, lyrics: Path | None, fields: tuple[str, ...]) -> Track:
-    from deephits_keras.tracks import Track
-
-    text = None
-    if lyrics is not None:
-        try:
-            text = lyrics.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{lyrics} is not UTF-8 text: {error.reason}") from error
-    name = audio.stem if audio else lyrics.stem if lyrics else "track"
-    values: dict[str, Any] = {}
-    for field, value in pairs(fields, "--set"):
-        try:
-            values[field] = float(value)
-        except ValueError:
-            values[field] = value
-    return Track(id=name, audio=audio, lyrics=text, fields=values)
 
 
 def _print(prediction: TrackPrediction) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders import (
     EncoderConfig,
@@ -16,6 +16,11 @@ from deephits_keras.encoders import (
     setting,
 )
 from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    import keras
+
+    from .explaining import ExplainableFields
 
 DESCRIPTORS = (
     "acousticness",
@@ -132,3 +137,16 @@ class Numeric(ModalityEncoder[NumericConfig]):
             deviation=self._deviation,
             units=self.config.units,
         )
+
+    def explainable(
+        self, track: Track, features: Features, branch: keras.Model
+    ) -> ExplainableFields:
+        """The vector of Section 2.1 against that of a track of which nothing is known."""
+        from .explaining import ExplainableFields
+
+        del track
+        return ExplainableFields(self.config.columns, features["fields"], branch)
+
+    def fields(self) -> dict[str, tuple[str, int]]:
+        """The columns."""
+        return {column: ("fields", place) for place, column in enumerate(self.config.columns)}
