@@ -20,6 +20,7 @@ FORMAT = 1
 TRACKS = "tracks.parquet"
 INFO = "corpus.json"
 REJECTED = "rejected.csv"
+FILTERED = "filtered.parquet"
 ROW_GROUP = 1024
 """Rows that are read together: a track costs the reading of its row group, not of the table."""
 
@@ -111,6 +112,19 @@ class Corpus:
         )
 
     @property
+    def filtered(self) -> pd.DataFrame:
+        """The fields of the tracks that the filters removed at import; empty if there are none.
+
+        Raises:
+            UserError: if the file can't be read.
+        """
+        path = self.folder / FILTERED
+        try:
+            return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{path} can't be read: {error}") from error
+
+    @property
     def synthetic(self) -> bool:
         """Whether the corpus was made up by `deephits sample`."""
         return bool(self.info["synthetic"])
@@ -132,7 +146,11 @@ class Corpus:
 
 
 def write_corpus(
-    folder: Path, tracks: pd.DataFrame, info: Mapping[str, Any], rejected: pd.DataFrame
+    folder: Path,
+    tracks: pd.DataFrame,
+    info: Mapping[str, Any],
+    rejected: pd.DataFrame,
+    filtered: pd.DataFrame | None = None,
 ) -> Corpus:
     """Write a corpus, or put other tracks into one that is there; its features stay.
 
@@ -141,6 +159,7 @@ def write_corpus(
         tracks: A row a track; `INPUTS` and any fields.
         info: What else `corpus.json` holds. Must not depend on the time or the machine.
         rejected: Rows that were left out, with the reason.
+        filtered: Tracks that the filters removed, without their inputs.
 
     Raises:
         UserError: if the folder holds something else, or can't be written to.
@@ -148,6 +167,8 @@ def write_corpus(
     check_target(folder)
     with replacing(folder / REJECTED) as temporary:
         rejected.to_csv(temporary, index=False)
+    with replacing(folder / FILTERED) as temporary:
+        (pd.DataFrame() if filtered is None else filtered).to_parquet(temporary, index=False)
     with replacing(folder / TRACKS) as temporary:
         table = pa.Table.from_pandas(tracks, preserve_index=False).replace_schema_metadata(None)
         pq.write_table(table, temporary, row_group_size=ROW_GROUP, compression="zstd")
@@ -169,6 +190,6 @@ def check_target(folder: Path) -> None:
     if not folder.is_dir() or (folder / INFO).exists():
         return
     # An import that was interrupted leaves some of these without INFO, which is written last.
-    own = {TRACKS, REJECTED}
+    own = {TRACKS, REJECTED, FILTERED}
     if any(p.name not in own and not p.name.startswith(".partial-") for p in folder.iterdir()):
         raise UserError(f"{folder} already holds something that isn't a corpus: choose another")
