@@ -100,8 +100,10 @@ def class_logits(
         UserError: if there is no such baseline.
     """
     targets = task.targets(train_popularity)
-    # With one tier in training there is nothing to learn, and most classifiers refuse to.
-    if len(np.unique(targets)) == 1:
+    # A column that training never knows, or a single tier, is more than most classifiers accept.
+    known = ~np.isnan(train_features).all(axis=0)
+    train_features, test_features = train_features[:, known], test_features[:, known]
+    if len(np.unique(targets)) == 1 or not known.any():
         kind = "majority"
     model = _model(kind, classification=True, seed=seed)
     if balanced:
