@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shlex
 import sys
 from pathlib import Path
@@ -113,6 +114,8 @@ def reproduce(
 
     opened = Corpus.open(corpus)
     import_keras()
+    # It takes many small models in one process for a sign of bad code.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from deephits_keras.reproduction.deep import Setup
     from deephits_keras.reproduction.page import Reproduction
     from deephits_keras.reproduction.run import compute
@@ -169,7 +172,12 @@ def _chosen(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _show(table: Any) -> None:
-    lines = [(name, source, *figures) for name, source, figures in table.shown()]
+    shown = table.shown()
+    before = ["", *(name for name, _, _ in shown)]
+    lines = [
+        ("" if name == last else name, source, *figures)
+        for last, (name, source, figures) in zip(before, shown, strict=False)
+    ]
     print_table(
         table.caption, ("", "source", *(c.name for c in table.columns)), lines, text_columns=2
     )

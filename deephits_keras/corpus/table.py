@@ -120,9 +120,12 @@ class Corpus:
         """
         path = self.folder / FILTERED
         try:
-            return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+            found: pd.DataFrame = pq.read_table(path).to_pandas()
+        except FileNotFoundError:
+            return pd.DataFrame()
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"{path} can't be read: {error}") from error
+        return found
 
     @property
     def synthetic(self) -> bool:
@@ -168,15 +171,19 @@ def write_corpus(
     with replacing(folder / REJECTED) as temporary:
         rejected.to_csv(temporary, index=False)
     with replacing(folder / FILTERED) as temporary:
-        (pd.DataFrame() if filtered is None else filtered).to_parquet(temporary, index=False)
+        _write_table(pd.DataFrame() if filtered is None else filtered, temporary)
     with replacing(folder / TRACKS) as temporary:
-        table = pa.Table.from_pandas(tracks, preserve_index=False).replace_schema_metadata(None)
-        pq.write_table(table, temporary, row_group_size=ROW_GROUP, compression="zstd")
+        _write_table(tracks, temporary)
         fingerprint = sha256(temporary)
     write_json(
         folder / INFO, {"format": FORMAT, **info, "tracks": len(tracks), "fingerprint": fingerprint}
     )
     return Corpus(folder)
+
+
+def _write_table(tracks: pd.DataFrame, path: Path) -> None:
+    table = pa.Table.from_pandas(tracks, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, path, row_group_size=ROW_GROUP, compression="zstd")
 
 
 def check_target(folder: Path) -> None:

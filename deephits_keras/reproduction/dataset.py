@@ -89,39 +89,43 @@ def table_a3(corpus: Corpus) -> Table:
     known = words.dropna()
     tiers = TIERS["tiers-10"]
     top = known[tiers.of(corpus.popularity)[known.index] >= tiers.count - 2]
-    figures = {
-        "tracks": len(words),
-        "missing_lyrics": int(words.isna().sum()),
-        "missing_percent_printed": 100 * float(words.isna().mean()),
-        "median_words": _quantile(known, 0.5),
-        "percentile_95_words": _quantile(known, 0.95),
-        "percentile_99_words": _quantile(known, 0.99),
-        "over_512_words_percent": _percent_over(known),
-        "over_512_words_percent_top_two_tiers": _percent_over(top),
-    }
+    figures = (
+        ("tracks", "tracks", len(words)),
+        ("missing lyrics", "missing_lyrics", int(words.isna().sum())),
+        (
+            "missing lyrics, %",
+            "missing_percent_printed",
+            round(100 * float(words.isna().mean()), 2),
+        ),
+        ("median words", "median_words", _quantile(known, 0.5)),
+        ("95th percentile of words", "percentile_95_words", _quantile(known, 0.95)),
+        ("99th percentile of words", "percentile_99_words", _quantile(known, 0.99)),
+        ("over 512 words, %", "over_512_words_percent", _percent_over(known)),
+        (
+            "over 512 words, %, in the top two of ten tiers",
+            "over_512_words_percent_top_two_tiers",
+            _percent_over(top),
+        ),
+    )
     printed = published()["tables"]["A3"]
     lines = [
-        line
-        for name, value in figures.items()
-        for line in beside(
-            name.removesuffix("_printed").replace("_", " "), [value], [printed[name]]
-        )
+        line for label, name, value in figures for line in beside(label, [value], [printed[name]])
     ]
     return Table(
         "A3",
         "Availability and length of the lyrics",
-        (Column("value", "{:,.2f}"),),
+        (Column("value", "{:,g}"),),
         tuple(lines),
         (f"Words by whitespace. Of the published figures: {printed['remark']}.",),
     )
 
 
 def _quantile(words: pd.Series[float], share: float) -> float | None:
-    return float(words.quantile(share)) if len(words) else None
+    return round(float(words.quantile(share)), 2) if len(words) else None
 
 
 def _percent_over(words: pd.Series[float]) -> float | None:
-    return 100 * float((words > WINDOW).mean()) if len(words) else None
+    return round(100 * float((words > WINDOW).mean()), 2) if len(words) else None
 
 
 def _genres(tracks: pd.DataFrame) -> pd.Series[str]:
@@ -159,8 +163,8 @@ def table_a6(corpus: Corpus) -> Table | None:
 
 def table_a7(corpus: Corpus) -> Table | None:
     """What other thresholds of the speech filter would remove."""
-    kept_columns = [f.column for f in PAPER_FILTERS] + ["genres"]
-    names = [c for c in kept_columns if c in corpus.columns]
+    wanted = dict.fromkeys([*(f.column for f in PAPER_FILTERS), "genres"])
+    names = [c for c in wanted if c in corpus.columns]
     if SPEECH.column not in names or not corpus.info.get("filters"):
         return None
     kept = pd.DataFrame({name: corpus.column(name) for name in names})

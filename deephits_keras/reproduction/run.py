@@ -44,10 +44,12 @@ def compute(
             raise UserError(f"There is no {unknown[0]!r}. There are: {', '.join(known)}")
     setup.claim()
     baselines = [t for t in tables if t in shallow.TASKS_OF_TABLE]
-    # Without columns there is nothing shallow to train; the deep tables don't wait for that.
-    if baselines and column_groups(setup.encoders):
-        for encoder in setup.encoders.values():
-            extract_features(setup.corpus, encoder, jobs=jobs)
+    groups = column_groups(setup.encoders)
+    # Among other tables the baselines are left out where no encoder gives columns.
+    if baselines and (groups or len(baselines) == len(tables)):
+        givers = {name.partition(".")[0] for names in groups.values() for name in names}
+        for modality in givers:
+            extract_features(setup.corpus, setup.encoders[modality], jobs=jobs)
         columns = shallow.read_columns(setup.corpus, setup.encoders)
         for family in families:
             shallow.run_shallow(setup.corpus, columns, setup.out, baselines, seeds, family=family)
