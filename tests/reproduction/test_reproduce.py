@@ -188,7 +188,7 @@ def appears(pattern: str) -> Callable[[Path], bool]:
 def test_killed_at_any_point_it_goes_on_to_the_same_rows(
     corpus: Corpus, out: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    """Killed before the first run's settings, in its first epoch's wake and between runs."""
+    """Killed as a run begins, as an epoch ends and as a run ends."""
     broken = tmp_path / "out"
     words = ["reproduce", str(corpus.folder), str(broken), "--table", "7", "--seeds", "1", *options]
     command = [sys.executable, "-m", "deephits_keras", *words]
@@ -205,6 +205,12 @@ def test_killed_at_any_point_it_goes_on_to_the_same_rows(
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         finished |= {p: p.stat().st_mtime_ns for p in broken.rglob("model.keras")}
+    # Two moments that are too short to be hit: before a run's settings, and before its state goes.
+    begun = broken / "runs/paper/tiers-10/all-features/seed-0"
+    assert not begun.exists()
+    begun.mkdir(parents=True)
+    (begun / "split.parquet").touch()
+    (next(iter(finished)).parent / "state").mkdir(exist_ok=True)
     subprocess.run(command, check=True, capture_output=True)
     assert {p: p.stat().st_mtime_ns for p in finished} == finished
     assert len(finished) < 3
