@@ -42,7 +42,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
     Rows 0 to 3 are speech (at 0.62, 0.68, 0.68 and 0.9: the first stays), rows 4 and 5 last
     eight minutes, row 6 twenty seconds; of row 3 both hold. Row n has popularity 5n, and lyrics
-    of 100n words from row 12 on. Every artist has two tracks and every album one.
+    from row 12 on, of 200, 300, 400, 500, 600, 50, 800 and 900 words. Every artist has two tracks and every album one.
     """
     folder = tmp_path_factory.mktemp("counted")
     rows = range(20)
@@ -55,7 +55,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
             "artists_id": [f"['a{n // 2}']" for n in rows],
             "album_id": [f"b{n}" for n in rows],
             "name": [f"song {n}" for n in rows],
-            "lyrics": ["la " * 100 * n if n >= 12 else "-99" for n in rows],
+            "lyrics": ["-99"] * 12 + ["la " * n for n in (200, 300, 400, 500, 600, 50, 800, 900)],
             "speechiness": [speech.get(n, 0.1) for n in rows],
             "duration_ms": [1000 * seconds.get(n, 200) for n in rows],
         }

@@ -46,13 +46,16 @@ def test_table_4_is_what_the_filters_removed(tables: dict[str, Table]) -> None:
 
 
 def test_table_a3_measures_the_lyrics(tables: dict[str, Table]) -> None:
-    # Six of fourteen lack lyrics; the others have 1200, 1300, ... 1900 words.
+    # Six of fourteen lack lyrics; in order the others have 50, 200, 300 ... 600, 800, 900 words.
     table = tables["A3"]
     assert values(table, "missing lyrics", "measured") == [6]
     assert values(table, "missing lyrics, %", "measured") == [42.86]
-    assert values(table, "median words", "measured") == [1550]
-    assert values(table, "95th percentile of words", "measured") == [1865]
-    assert values(table, "over 512 words, %", "measured") == [100]
+    assert values(table, "median words", "measured") == [450]
+    # A place of 0.95 * 7 = 6.65 in the order.
+    assert values(table, "95th percentile of words", "measured") == [865]
+    assert values(table, "over 512 words, %", "measured") == [37.5]
+    # Of popularity 80 and more: rows 16 to 19.
+    assert values(table, "over 512 words, %, in the top two of ten tiers", "measured") == [75]
 
 
 def test_table_a6_counts_the_genres_of_removed_speech(tables: dict[str, Table]) -> None:

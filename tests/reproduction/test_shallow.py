@@ -101,12 +101,13 @@ def test_tables_show_mean_and_spread_beside_the_published(
     assert sorted(t.number for t in tables) == ["6", "A8", "A8"]
     lines = [v for t in tables if t.number == "6" for v in t.lines if v.name == EARLY]
     assert [v.source for v in lines] == ["measured", "published", "published, 5 seeds (A4)"]
-    accuracies = [100 * r["rows"][EARLY]["accuracy"] for r in results if r["task"] == "tiers-10"]
-    assert lines[0].values[3].value == pytest.approx(sum(accuracies) / 2)
+    scores = [100 * r["rows"][EARLY]["macro_f1"] for r in results if r["task"] == "tiers-10"]
+    assert lines[0].values[0].value == pytest.approx(sum(scores) / 2)
+    assert scores[0] != scores[1]
     # The standard deviation of two values is their distance over the root of two.
-    spread = abs(accuracies[0] - accuracies[1]) / 2**0.5
-    assert lines[0].values[3].spread == pytest.approx(spread)
-    assert lines[2].values[3].value == 35.03
+    spread = abs(scores[0] - scores[1]) / 2**0.5
+    assert lines[0].values[0].spread == pytest.approx(spread)
+    assert lines[2].values[0].value == 23.46
 
 
 def test_without_columns_there_is_nothing_to_do(corpus: Corpus) -> None:
