@@ -42,7 +42,8 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
     Rows 0 to 3 are speech (at 0.62, 0.68, 0.68 and 0.9: the first stays), rows 4 and 5 last
     eight minutes, row 6 twenty seconds; of row 3 both hold. Row n has popularity 5n, and lyrics
-    from row 12 on, of 200, 300, 400, 500, 600, 50, 800 and 900 words. Every artist has two tracks and every album one.
+    from row 12 on, of 200, 300, 400, 500, 600, 50, 800 and 900 words. Every artist has two tracks
+    and every album one.
     """
     folder = tmp_path_factory.mktemp("counted")
     rows = range(20)
