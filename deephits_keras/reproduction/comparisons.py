@@ -53,9 +53,13 @@ class Comparison:
     macro_f1_high: float
 
     @property
-    def pair(self) -> tuple[str, str, str, str]:
-        """What the seeds of a comparison share."""
-        return (self.protocol, self.tiers, self.model, self.reference)
+    def label(self) -> str:
+        """What is compared with what, for a table."""
+        task, _, variant = self.model.partition(", ")
+        other, _, whole = self.reference.partition(", ")
+        if task == other:
+            return f"{task}: {variant} against {whole}"
+        return f"{self.tiers}: {task} against classification"
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

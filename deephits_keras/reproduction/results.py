@@ -236,41 +236,44 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table | None:
     """Which differences are real, over the seeds of each pair."""
     if not comparisons:
         return None
-    lines = []
-    for (protocol, tiers, model, reference), seeds in by_key(comparisons, lambda c: c.pair).items():
-        gains = np.array([c.macro_f1_difference for c in seeds]) * 100
-        values = [
-            _over([c.accuracy_difference * 100 for c in seeds]),
-            Value(float(max(c.mcnemar_p for c in seeds))),
-            Value(float(sum(c.mcnemar_p < SIGNIFICANT for c in seeds))),
-            Value(
-                float(gains.mean()),
-                None,
-                100 * min(c.macro_f1_low for c in seeds),
-                100 * max(c.macro_f1_high for c in seeds),
-            ),
-            Value(float(sum(_excludes_zero(c) for c in seeds))),
-        ]
-        name = f"{model} against {reference}, by {tiers}"
-        lines.append(Line(name, protocol, tuple(values), len(seeds)))
+    named = by_key(comparisons, lambda c: c.label)
+    lines = [
+        _compared(name, protocol, seeds)
+        for name, of_pair in named.items()
+        for protocol, seeds in by_key(of_pair, lambda c: c.protocol).items()
+    ]
     return Table(
         "comparisons",
         "Which differences are real",
         (
             Column("Δ accuracy, points"),
-            Column("McNemar p, largest", "{:.2g}"),
+            Column("largest p", "{:.2g}"),
             Column("seeds with p < 0.05", "{:.0f}"),
-            Column("Δ macro-F1, points [outermost ends]"),
-            Column("seeds whose interval excludes 0", "{:.0f}"),
+            Column("Δ macro-F1, points [outermost]"),
+            Column("seeds without 0", "{:.0f}"),
         ),
         tuple(lines),
         (
             "Both models of a pair on the same tracks, seed by seed: the exact McNemar test of "
-            "accuracy, and a 95 % percentile bootstrap interval over tracks of the difference in "
-            "macro-F1. Seeds share tracks, so their p-values are not combined; call a difference "
-            "real if every seed says so. Not corrected for the number of pairs.",
+            "accuracy (the largest p of the seeds), and a 95 % percentile bootstrap interval over "
+            "tracks of the difference in macro-F1 (the outermost ends, and how many intervals "
+            "exclude 0). Seeds share tracks, so their p-values are not combined; call a "
+            "difference real if every seed says so. Not corrected for the number of pairs.",
         ),
     )
+
+
+def _compared(name: str, protocol: str, seeds: Sequence[Comparison]) -> Line:
+    gains = [100 * c.macro_f1_difference for c in seeds]
+    low, high = min(c.macro_f1_low for c in seeds), max(c.macro_f1_high for c in seeds)
+    values = (
+        _over([100 * c.accuracy_difference for c in seeds]),
+        Value(max(c.mcnemar_p for c in seeds)),
+        Value(float(sum(c.mcnemar_p < SIGNIFICANT for c in seeds))),
+        Value(float(np.mean(gains)), low=100 * low, high=100 * high),
+        Value(float(sum(_excludes_zero(c) for c in seeds))),
+    )
+    return Line(name, protocol, values, len(seeds))
 
 
 def _over(values: Sequence[float]) -> Value:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from math import comb
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
-from deephits_keras.reproduction.comparisons import bootstrap_difference, macro_f1, mcnemar
+from deephits_keras.reproduction.comparisons import (
+    Comparison,
+    bootstrap_difference,
+    compare,
+    macro_f1,
+    mcnemar,
+)
+from deephits_keras.reproduction.deep import Row
+from deephits_keras.reproduction.results import comparison_table
+from deephits_keras.tasks import TIERS
 
 
 def test_mcnemar_is_the_two_sided_binomial_test() -> None:
@@ -59,3 +70,59 @@ def test_the_interval_keeps_its_confidence() -> None:
 def test_equal_predictions_have_no_interval() -> None:
     truth = np.array([0, 1, 2])
     assert bootstrap_difference(truth, truth, truth) == (0, 0)
+
+
+def run_folder(folder: Path, task: str, tier: list[int], popularity: list[float]) -> Row:
+    """What a run leaves of its held-out tracks, as far as comparisons read it."""
+    folder.mkdir()
+    predicted = [5.0 + 10 * t for t in tier]
+    pd.DataFrame(
+        {
+            "track_id": [f"t{n}" for n in range(len(tier))],
+            "row": range(len(tier)),
+            "part": "test",
+            "popularity": popularity,
+            "predicted_popularity": predicted,
+            "true_tier": TIERS["tiers-10"].of(np.array(popularity)),
+            "tier": tier,
+        }
+    ).to_parquet(folder / "predictions.parquet")
+    return Row("holdout", task, "all features", 0, "test", 1, 1, {}, {}, folder)
+
+
+def test_runs_are_compared_on_the_tracks_that_both_report(tmp_path: Path) -> None:
+    popularity = [5.0, 15, 25, 35, 45, 55]
+    good = run_folder(tmp_path / "good", "tiers-10", [0, 1, 2, 3, 4, 0], popularity)
+    bad = run_folder(tmp_path / "bad", "regression", [0, 1, 0, 0, 0, 5], popularity)
+    found = compare(bad, good, TIERS["tiers-10"])
+    assert (found.only_model, found.only_reference, found.tracks) == (1, 3, 6)
+    # Of four discordant tracks three or more on one side: 2 * (4 + 1) / 16.
+    assert found.mcnemar_p == pytest.approx(0.625)
+    assert found.accuracy_difference == pytest.approx(-2 / 6)
+    # By three tiers the popularities 5, 15, 5, 5, 5 and 55 count: tier 1 is found once in four.
+    by_three = compare(bad, good, TIERS["tiers-3"])
+    assert (by_three.only_model, by_three.only_reference) == (1, 3)
+
+
+def test_runs_of_different_tracks_are_not_compared(tmp_path: Path) -> None:
+    six = run_folder(tmp_path / "six", "tiers-10", [0] * 6, [5.0] * 6)
+    five = run_folder(tmp_path / "five", "tiers-10", [0] * 5, [5.0] * 5)
+    with pytest.raises(ValueError, match="different tracks"):
+        compare(six, five, TIERS["tiers-10"])
+
+
+def test_the_table_counts_the_seeds_that_agree(tmp_path: Path) -> None:
+    def of_seed(seed: int, p: float, low: float, high: float) -> Comparison:
+        reference, model = "tiers-10, all features", "tiers-10, without lyrics"
+        return Comparison(
+            "paper", "tiers-10", model, reference, seed, 9, 0, 0, p, -0.02, -0.03, low, high
+        )
+
+    table = comparison_table([of_seed(0, 0.01, -0.05, -0.01), of_seed(1, 0.2, -0.06, 0.02)])
+    assert table is not None
+    (line,) = table.lines
+    assert line.name == "tiers-10: without lyrics against all features"
+    assert [v.value for v in line.values if v] == pytest.approx([-2, 0.2, 1, -3, 1])
+    gain = line.values[3]
+    assert gain is not None
+    assert (gain.low, gain.high) == (pytest.approx(-6), pytest.approx(2))
