@@ -143,8 +143,9 @@ def reproduce(
     else:
         if opened.synthetic:
             click.echo("This corpus is SYNTHETIC: made up by `deephits sample`.\n")
+        deep = not set(wanted).isdisjoint(DEEP)
         for table in found.tables:
-            if table.number in wanted or not table.numbered:
+            if table.number in wanted or (deep and not table.numbered):
                 _show(table)
         click.echo(f"Every table and figure: {page}")
     if failed:
