@@ -354,6 +354,35 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """
         return {}
 
+    # === For comparisons ===
+
+    def ablations(self) -> Mapping[str, Mapping[str, Any]]:
+        """Parts of the input that an ablation study leaves out one by one (Section 3.3.2).
+
+        The default, no parts: the study leaves out the whole modality.
+
+        Returns:
+            For each part, by a name like `metadata` (lower-case identifier), the settings to
+            change so that the encoder does without it. All else stays as it is.
+        """
+        return {}
+
+    def tabular(self, features: Features) -> Mapping[str, np.ndarray[Any, Any]]:
+        """A batch of features as named columns, for the shallow baselines (Table 6).
+
+        The default, no columns: the modality takes no part in them.
+
+        Args:
+            features: An array `(batch, *spec.shape)` for each feature spec; the batch may be empty.
+
+        Returns:
+            `(batch,)` float numbers for each column, NaN where unknown, not scaled. Column names
+            depend on the configuration only. A column that holds a field of the corpus has its
+            name, and one of several made of one field is called `field=value`.
+        """
+        del features
+        return {}
+
     # === Configuration ===
 
     def get_config(self) -> dict[str, Any]:

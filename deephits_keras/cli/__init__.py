@@ -17,6 +17,7 @@ VERBS = {
     "extract": "extract:extract",
     "build": "build:build",
     "train": "train:train",
+    "reproduce": "reproduce:reproduce",
     "evaluate": "evaluate:evaluate",
     "predict": "predict:predict",
     "explain": "explain:explain",

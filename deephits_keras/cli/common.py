@@ -248,5 +248,5 @@ def print_table(
         table.add_row(*(Text(str(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(100, console.measure(table).maximum))
+        console = Console(width=max(100, Console(width=1000).measure(table).maximum))
     console.print(table)

@@ -8,9 +8,8 @@ from typing import Any
 import keras
 from keras import initializers, layers, ops
 
-PITCH_CLASSES = 12
-INDICATORS = {"key": PITCH_CLASSES + 1}
-"""Columns that become indicators, with their number: the pitch classes and "undefined"."""
+from .features import INDICATORS, PITCH_CLASSES
+
 FLAGS = ("mode",)
 
 Tensor = Any

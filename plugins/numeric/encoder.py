@@ -126,6 +126,21 @@ class Numeric(ModalityEncoder[NumericConfig]):
             moments.add(batch["fields"])
         self._mean, self._deviation = moments.mean.tolist(), moments.deviation.tolist()
 
+    def ablations(self) -> dict[str, dict[str, Any]]:
+        """Without the descriptors, and without the metadata (Tables 7 and A2)."""
+        parts = {"descriptors": DESCRIPTORS, "metadata": METADATA}
+        columns = self.config.columns
+        rests = {part: [c for c in columns if c not in left] for part, left in parts.items()}
+        return {
+            part: {"columns": rest} for part, rest in rests.items() if 0 < len(rest) < len(columns)
+        }
+
+    def tabular(self, features: Features) -> Features:
+        """The columns by name, `key` as thirteen indicators as in the graph."""
+        from .features import named_columns
+
+        return named_columns(features["fields"], self.config.columns)
+
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, columns)` to `(batch, units)`."""
         from .branch import numeric_branch
