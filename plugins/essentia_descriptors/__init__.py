@@ -1,4 +1,4 @@
-"""High-level descriptors measured from the recording with Essentia (AGPL-3.0, the extra `essentia`)."""
+"""Descriptors measured from the recording with Essentia (AGPL-3.0, the extra `essentia`)."""
 
 from .encoder import EssentiaDescriptors, EssentiaDescriptorsConfig
 

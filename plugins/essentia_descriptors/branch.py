@@ -68,7 +68,7 @@ class DescriptorVector(layers.Layer):  # type: ignore[misc]
     def map(self, statistics: Tensor) -> tuple[Tensor, Tensor]:
         """`(batch, descriptors)` values, and which of them are unknown."""
         table = ops.convert_to_tensor(self.table, dtype=statistics.dtype)
-        low, high = ops.convert_to_tensor(self.ranges, dtype=statistics.dtype)
+        low, high = (ops.convert_to_tensor(r, dtype=statistics.dtype) for r in self.ranges)
         absent = ops.isnan(statistics)
         known = ops.where(absent, ops.zeros_like(statistics), statistics)
         values = ops.matmul(known, table) + ops.convert_to_tensor(self.bias, dtype=table.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
         what = "statistics of Essentia's MusicExtractor: " + ", ".join(STATISTICS)
         return (FeatureSpec("statistics", (len(STATISTICS),), "float32", what),)
 
-    @property
+    @cached_property
     def mapping(self) -> DescriptorMapping:
         """From statistics to descriptors.
 
@@ -114,10 +115,9 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
     def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
         """Which descriptors are on Essentia's scale instead of Spotify's."""
         del track, features
-        lacking = self.mapping.uncalibrated
-        return (f"uncalibrated: {', '.join(lacking)} (see `deephits essentia fit`)",) * bool(
-            lacking
-        )
+        if not (lacking := ", ".join(self.mapping.uncalibrated)):
+            return ()
+        return (f"uncalibrated, see `deephits essentia fit`: {lacking}",)
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take each descriptor's mean and deviation over the tracks that have a value."""

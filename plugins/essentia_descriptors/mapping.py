@@ -1,11 +1,10 @@
-"""From Essentia's statistics to Spotify's descriptors: a documented default, or one that was learnt.
+"""From Essentia's statistics to Spotify's descriptors: a default mapping, or one that was learnt.
 
 Either is a table of weights: a descriptor is a weighted sum of statistics, kept within its range.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +54,7 @@ DEFAULTS: dict[str, tuple[dict[str, float], float]] = {
     "mode": ({"tonal.mode": 1.0}, 0.0),
     "key": ({"tonal.key": 1.0}, 0.0),
 }
-"""The default: weights of statistics, and what is added to their sum. `docs/essentia.md` says why."""
+"""The default: weights of statistics, and what is added; `docs/essentia.md` says why."""
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -192,5 +191,5 @@ def _rule(path: Path, name: str, values: Any) -> Rule:
 
 
 def _finite(number: Any) -> bool:
-    # A float32 of the model must be able to hold it.
-    return type(number) in (int, float) and math.isfinite(number) and abs(number) < 1e30
+    # The model's float32 must be able to hold it; NaN compares as neither.
+    return type(number) in (int, float) and -1e30 < number < 1e30
