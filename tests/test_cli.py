@@ -61,6 +61,7 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
             f"[deephits_keras.commands]\n{verb} = {module}:command\n"
         )
         monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, module, raising=False)
 
     return add
 

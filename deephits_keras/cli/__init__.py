@@ -74,8 +74,11 @@ def _load_added(name: str) -> click.Command | None:
         raise UserError(f"{_origins(found)} all add a command {name!r}: uninstall all but one")
     try:
         command = found[0].load()
-    except ImportError as error:
-        raise UserError(f"The command {name!r} of {_origins(found)} fails: {error}") from error
+    except Exception as error:
+        raise UserError(
+            f"The command {name!r} of {_origins(found)} can't be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if not isinstance(command, click.Command):
         raise UserError(f"{found[0].value} of {_origins(found)} is not a click command")
     return command
