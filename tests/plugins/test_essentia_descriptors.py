@@ -242,12 +242,12 @@ def test_without_essentia_it_says_what_to_install(tmp_path: Path) -> None:
 
 
 def statistics_of(tracks: int) -> np.ndarray:
-    """Plausible statistics: the rest are standard normal."""
+    """Plausible statistics, some danceability above 1; the others are standard normal."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(tracks, len(STATISTICS)))
     for name, column in {
         "rhythm.bpm": rng.uniform(70, 180, tracks),
-        "rhythm.danceability": rng.uniform(0.5, 2.5, tracks),
+        "rhythm.danceability": rng.uniform(0.5, 4.5, tracks),
         "rhythm.onset_rate": rng.uniform(1, 6, tracks),
         "lowlevel.loudness_ebu128.integrated": rng.uniform(-25, -6, tracks),
         "lowlevel.spectral_complexity.mean": rng.uniform(2, 28, tracks),
