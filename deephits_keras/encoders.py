@@ -330,6 +330,33 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         del track, features
         return ()
 
+    def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
+        """What the reader of a prediction should know of these features, in words.
+
+        For example that they are on another scale than what the model is meant for. The default:
+        nothing.
+
+        Args:
+            track: The track.
+            features: What `extract` gave for it.
+        """
+        del track, features
+        return ()
+
+    def describe(self, track: Track, features: Features) -> dict[str, float]:
+        """Fields of the track that its features tell, by name and in the units of a corpus.
+
+        `deephits predict --descriptors ENCODER` fills a track's unknown fields with them, so that
+        a model trained on a table scores a bare recording. A value that isn't known is left out.
+        The default tells none.
+
+        Args:
+            track: The track.
+            features: What `extract` gave for it.
+        """
+        del track, features
+        return {}
+
     # === Explaining ===
 
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:

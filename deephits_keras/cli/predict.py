@@ -22,11 +22,18 @@ from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
     from deephits_keras.predictor import Predictor, TrackPrediction
+    from deephits_keras.registry import AnyEncoder
+    from deephits_keras.runs import Run
 
 
 @click.command(cls=EncoderCommand)
 @click.argument("run", type=PATH)
 @song_options
+@click.option(
+    "--descriptors",
+    metavar="ENCODER",
+    help="Measure the fields that aren't given with this encoder or modality.",
+)
 @click.option("--table", type=PATH, help="A CSV or Parquet file: one prediction a row.")
 @click.option("--audio-dir", type=PATH, help="Where the table's audio paths start.")
 @click.option("--out", type=PATH, help="With --table: write a CSV here instead of printing it.")
@@ -36,6 +43,7 @@ def predict(
     audio: Path | None,
     lyrics: Path | None,
     fields: tuple[str, ...],
+    descriptors: str | None,
     table: Path | None,
     audio_dir: Path | None,
     out: Path | None,
@@ -45,11 +53,13 @@ def predict(
     """Predict how popular a song will be, from whatever is known of it.
 
     Any input may be left out: the answer says what was missing. With --table, the columns
-    track_id, audio and lyrics are the inputs, and every other column is a field.
+    track_id, audio and lyrics are the inputs, and every other column is a field. With
+    --descriptors, fields that aren't given are measured, from the recording for example.
 
     \b
     Example:
       deephits predict run song.mp3 --lyrics song.txt --set artist_popularity=63
+      deephits predict run song.mp3 --descriptors essentia --set artist_popularity=63
       deephits predict run --table songs.csv --out predictions.csv
     """
     if table and (audio or lyrics or fields):
@@ -61,12 +71,13 @@ def predict(
     song = [] if table else [one_track(audio, lyrics, fields)]
 
     import_keras()
+    from deephits_keras.measured import descriptor_source
+    from deephits_keras.predictor import Predictor
     from deephits_keras.runs import Run
 
-    opened = Run(run, settings)
-    from deephits_keras.predictor import Predictor
-
-    predictor = Predictor(opened)
+    source = descriptor_source(descriptors, settings) if descriptors else None
+    opened = Run(run, _run_settings(Run(run), source, settings))
+    predictor = Predictor(opened, source)
     if table:
         _predict_table(predictor, table, audio_dir or table.parent, out, as_json=as_json)
         return
@@ -79,6 +90,15 @@ def predict(
             click.echo("This model was trained on a synthetic corpus: it knows no real music.")
     if prediction.popularity is None:
         raise click.exceptions.Exit(1)
+
+
+def _run_settings(
+    run: Run, source: AnyEncoder | None, settings: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The settings without those of an encoder that only measures fields."""
+    used = {n for m, record in run.config.modalities.items() for n in (m, record.encoder)}
+    only_source = {source.name, source.modality} - used if source else set()
+    return {name: values for name, values in settings.items() if name not in only_source}
 
 
 def _synthetic(run: Any) -> bool:
@@ -98,6 +118,11 @@ def _print(prediction: TrackPrediction) -> None:
         click.echo(f"missing      {modality}: {', '.join(parts)}")
     for warning in prediction.warnings:
         click.echo(f"warning      {warning}")
+    for remark in prediction.remarks:
+        click.echo(f"remark       {remark}")
+    for name, origin in prediction.fields.items():
+        shown = f"{origin.value:.6g}" if isinstance(origin.value, float) else origin.value
+        click.echo(f"field        {name} = {shown} ({origin.source})")
 
 
 def _predict_table(

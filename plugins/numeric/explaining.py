@@ -12,7 +12,8 @@ from keras import ops
 from deephits_keras.encoders import Features
 from deephits_keras.explain.explainable import Explainable, Part
 
-from .branch import INDICATORS, FieldVector
+from .branch import FieldVector
+from .features import INDICATORS
 
 Tensor = Any
 
