@@ -328,6 +328,13 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         del track, features
         return ()
 
+    @property
+    def embedding_size(self) -> int | None:
+        """Size of the embedding that `build` gives with this configuration, if it is known
+        without building: for `deephits encoders list`. The default: not known.
+        """
+        return None
+
     # === Configuration ===
 
     def get_config(self) -> dict[str, Any]:
@@ -360,6 +367,22 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         identity = [self.name, self.version, self.fingerprint_config()]
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    # === Samples and checks ===
+
+    @classmethod
+    def example_tracks(cls, folder: Path) -> Sequence[Track]:
+        """A few different tracks that have this modality, for the checks of `testing`.
+
+        Override it if the encoder needs what the default tracks lack: a field of its own, a
+        longer recording. The default: short synthesised recordings with lyrics and fields.
+
+        Args:
+            folder: An empty folder to write files into.
+        """
+        from deephits_keras.testing import sample_tracks
+
+        return sample_tracks(folder)
 
     @classmethod
     def prepare_sample(cls, folder: Path, lyrics: Sequence[str]) -> dict[str, Any]:
