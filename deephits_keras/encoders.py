@@ -330,8 +330,9 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
     @property
     def embedding_size(self) -> int | None:
-        """Size of the embedding that `build` gives with this configuration, if it is known
-        without building: for `deephits encoders list`. The default: not known.
+        """Size of the embedding that `build` gives with this configuration, for lists.
+
+        None, the default, where it isn't known without building.
         """
         return None
 

@@ -19,7 +19,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deephits_keras.testing.subject import CheckFailed, CheckSkipped
+    from deephits_keras.testing.subject import CheckError, CheckSkipped
     from deephits_keras.testing.suite import (
         CheckResult,
         check_encoder,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from deephits_keras.testing.tracks import sample_tracks
 
 _HOMES = {
-    "CheckFailed": "subject",
+    "CheckError": "subject",
     "CheckResult": "suite",
     "CheckSkipped": "subject",
     "check_encoder": "suite",
@@ -41,7 +41,7 @@ _HOMES = {
 }
 
 __all__ = [
-    "CheckFailed",
+    "CheckError",
     "CheckResult",
     "CheckSkipped",
     "check_encoder",

@@ -66,8 +66,7 @@ def check_config_round_trip(subject: Subject) -> None:
     """The configuration survives `config.json`."""
     config = subject.encoder.config
     require(
-        isinstance(config, EncoderConfig)
-        and type(config).__dataclass_params__.frozen,  # type: ignore[attr-defined]
+        isinstance(config, EncoderConfig) and type(config).__dataclass_params__.frozen,  # type: ignore[attr-defined]
         "Config must be a frozen dataclass derived from EncoderConfig: write "
         f"@dataclass(frozen=True) above {type(config).__name__}",
     )

@@ -14,7 +14,7 @@ from deephits_keras.encoders import ExtractionError, Features, FeatureSpec
 from deephits_keras.errors import UserError
 from deephits_keras.registry import AnyEncoder
 from deephits_keras.testing.subject import (
-    CheckFailed,
+    CheckError,
     CheckSkipped,
     Subject,
     outcome,
@@ -34,7 +34,7 @@ def check_feature_specs(subject: Subject) -> None:
     try:
         check_specs(subject.encoder)
     except UserError as error:
-        raise CheckFailed(str(error)) from error
+        raise CheckError(str(error)) from error
     undescribed = [spec.name for spec in specs if not spec.description]
     require(
         not undescribed,
@@ -50,12 +50,12 @@ def check_extract_gives_what_specs_say(subject: Subject) -> None:
         try:
             features = outcome(subject.encoder, track)
         except Exception as error:
-            raise CheckFailed(
+            raise CheckError(
                 f"extract raised {type(error).__name__} for track {track.id}: {error}. Raise "
                 "ExtractionError(track.id, reason) for input that can't be used"
             ) from error
         if isinstance(features, ExtractionError):
-            raise CheckFailed(
+            raise CheckError(
                 f"extract can't use track {track.id}: {features.reason}. Give tracks that the "
                 "encoder can use: check_encoder(encoder, tracks=...) or example_tracks"
             )
@@ -94,7 +94,7 @@ def check_missing_is_none(subject: Subject) -> None:
     try:
         result = subject.encoder.extract(Track("nothing"))
     except Exception as error:
-        raise CheckFailed(
+        raise CheckError(
             f"extract raised {type(error).__name__} for a track with no audio, lyrics or fields: "
             f"{error}. Return None where the input isn't there"
         ) from error
@@ -118,7 +118,7 @@ def check_bad_input_is_extraction_error(subject: Subject) -> None:
             )
             continue
         except Exception as error:
-            raise CheckFailed(
+            raise CheckError(
                 f"extract raised {type(error).__name__} for {damage}: {error}. Catch it and "
                 "raise ExtractionError(track.id, reason)"
             ) from error
@@ -162,13 +162,16 @@ def check_works_in_worker_processes(subject: Subject) -> None:
     if not subject.encoder.parallel:
         raise CheckSkipped("the encoder says parallel = False: the core keeps it in one process")
     track, features = subject.usable[0]
+    again = outcome(subject.encoder, track)
+    if not isinstance(again, dict) or not same_bytes(again, features):
+        raise CheckSkipped("needs the same features twice: see extract_is_deterministic")
     try:
         workers = joblib.Parallel(n_jobs=2)
         (result, _) = workers(
             joblib.delayed(_extract_there)(subject.encoder, track) for _ in range(2)
         )
     except Exception as error:
-        raise CheckFailed(
+        raise CheckError(
             f"a worker process can't extract: {type(error).__name__}: {error}. Keep on the "
             "encoder only what pickle can copy (no locks, open files or models), or say "
             "parallel = False"

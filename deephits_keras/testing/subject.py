@@ -28,7 +28,7 @@ WORKER_SECONDS = 300
 VARIED_ROWS = 8
 
 
-class CheckFailed(AssertionError):
+class CheckError(AssertionError):
     """An encoder breaks the contract; the message says how, and what to change."""
 
 
@@ -39,7 +39,7 @@ class CheckSkipped(Exception):  # noqa: N818
 def require(condition: object, message: str) -> None:
     """Fail the check with `message` unless `condition` holds."""
     if not condition:
-        raise CheckFailed(message)
+        raise CheckError(message)
 
 
 class Subject:
@@ -185,7 +185,7 @@ class Subject:
             The answer, as JSON types.
 
         Raises:
-            CheckFailed: if the process fails; with its last words.
+            CheckError: if the process fails; with its last words.
         """
         encoder_class = type(self.encoder)
         described = {
