@@ -205,5 +205,6 @@ def print_table(
         table.add_row(*(Text(str(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(100, console.measure(table).maximum))
+        unlimited = console.options.update(width=10_000)
+        console = Console(width=max(100, console.measure(table, options=unlimited).maximum))
     console.print(table)

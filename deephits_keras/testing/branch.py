@@ -264,7 +264,7 @@ def check_saves_and_loads(subject: Subject) -> None:
     try:
         model.save(path)
         loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
-        said = loaded.predict(inputs, verbose=0)
+        said = _infer(loaded, inputs)
     except Exception as error:
         raise CheckError(
             f"the saved model doesn't load in safe mode: {type(error).__name__}: {error}. Register "
@@ -272,7 +272,7 @@ def check_saves_and_loads(subject: Subject) -> None:
             "get_config with every argument, and use no Lambda layer"
         ) from error
     require(
-        _close(said, model.predict(inputs, verbose=0)),
+        _close(said, _infer(model, inputs)),
         "the loaded model gives other outputs than the saved one. Keep what adapt learnt in a "
         "layer's weights or in its get_config, and draw nothing at random in build or call",
     )
