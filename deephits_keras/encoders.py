@@ -264,7 +264,8 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     def extract(self, track: Track) -> Features | None:
         """Turn one track into arrays.
 
-        Pure: the same track and configuration give the same bytes, in any process.
+        Pure: the same track and configuration give the same bytes, and in another process the
+        same up to the rounding of sums.
 
         Returns:
             An array for each feature spec, of exactly its shape and dtype and finite unless the
