@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -87,6 +88,23 @@ def test_the_sample_tracks_are_different_recordings_and_the_same_every_time(tmp_
     assert not np.allclose(waves[0], waves[1])
     assert [t.audio.read_bytes() for t in first] == [t.audio.read_bytes() for t in again]
     assert len({track.lyrics for track in first}) == len(first) == 3
+
+
+def test_the_checks_pass_with_jax_as_the_backend() -> None:
+    if not importlib.util.find_spec("jax"):
+        pytest.skip("JAX isn't installed")
+    code = (
+        "from deephits_keras.testing import check_encoder; "
+        "from deephits_plugins.numeric import Numeric; import keras; "
+        "check_encoder(Numeric()); print(keras.backend.backend())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "jax", done.stderr
 
 
 def test_importing_the_suite_imports_neither_pytest_nor_keras() -> None:

@@ -119,18 +119,15 @@ class Subject:
         }
 
     def varied_inputs(self) -> Features:
-        """More rows than there are tracks: those of the tracks with noise of their own size."""
+        """More rows than there are tracks, each value that of a track drawn at random.
+
+        Every value keeps its place, so that a category stays one that there is.
+        """
         rng = np.random.default_rng(0)
         varied = {}
         for name, values in self.inputs().items():
-            rows = np.resize(np.arange(len(values)), VARIED_ROWS)
-            repeated = values[rows]
-            if repeated.dtype.kind == "f":
-                scale = np.nanstd(values) or 1.0
-                noise = rng.normal(0, scale, repeated.shape).astype(repeated.dtype)
-                noise[: len(values)] = 0
-                repeated = repeated + noise
-            varied[name] = repeated
+            drawn = rng.integers(len(values), size=(VARIED_ROWS, *values.shape[1:]))
+            varied[name] = np.take_along_axis(values, drawn, axis=0)
         return varied
 
     # === The branch ===
