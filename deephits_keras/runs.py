@@ -51,6 +51,7 @@ class EncoderRecord:
         config: Its settings.
         fingerprint: The name of its feature store.
         learned_missing: Whether the model has a learned embedding for its absence.
+        source: The URL that the distribution was installed from, or empty for a registry's.
     """
 
     encoder: str
@@ -60,6 +61,7 @@ class EncoderRecord:
     config: dict[str, Any]
     fingerprint: str
     learned_missing: bool
+    source: str = ""
 
     @classmethod
     def of(cls, encoder: AnyEncoder, *, learned_missing: bool) -> Self:
@@ -74,6 +76,7 @@ class EncoderRecord:
             config=encoder.get_config(),
             fingerprint=encoder.fingerprint(),
             learned_missing=learned_missing,
+            source=origin.source if origin else "",
         )
 
     def load(self, settings: Mapping[str, Any], known: Registry) -> AnyEncoder:
@@ -85,17 +88,21 @@ class EncoderRecord:
         if self.encoder not in {r.name for r in known.registrations}:
             raise UserError(
                 f"This run needs the encoder {self.encoder!r} of {self.distribution} "
-                f"{self.distribution_version}, which isn't installed here. "
-                f"Install it: pip install {self.distribution}=={self.distribution_version}"
+                f"{self.distribution_version}, which isn't installed here. {self._how_to_get}"
             )
         encoder_class = known.load(self.encoder)
         if encoder_class.version != self.version:
             raise UserError(
                 f"This run used version {self.version} of the encoder {self.encoder!r}; installed "
                 f"is version {encoder_class.version}, which extracts other features. "
-                f"Install {self.distribution}=={self.distribution_version}"
+                f"{self._how_to_get}"
             )
         return encoder_class.from_config({**self.config, **settings})
+
+    @property
+    def _how_to_get(self) -> str:
+        where = f" (the run's own came from {self.source})" if self.source else ""
+        return f"Install it: pip install {self.distribution}=={self.distribution_version}{where}"
 
 
 @dataclass(frozen=True)

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import click
 
-from deephits_keras.cli.common import json_option, print_json, print_table
+from deephits_keras.cli.common import (
+    PATH,
+    EncoderCommand,
+    import_keras,
+    json_option,
+    print_json,
+    print_table,
+)
 from deephits_keras.errors import UserError
+from deephits_keras.registry import Registration, registry
 
 
 @click.group()
 def encoders() -> None:
-    """List and describe the installed encoders.
+    """List, describe, check and begin encoders.
 
     \b
     Example:
       deephits encoders list
       deephits encoders show numeric
+      deephits encoders new birdsong
+      deephits encoders check birdsong
     """
 
 
 @encoders.command("list")
 @json_option
 def list_encoders(as_json: bool) -> None:
-    """List every encoder with its modality, origin and state.
+    """List every encoder with its modality, embedding size, origin, licence and state.
 
     An encoder that can't be used is listed with the reason; the others work all the same.
 
@@ -33,36 +44,59 @@ def list_encoders(as_json: bool) -> None:
     Example:
       deephits encoders list --json
     """
-    from deephits_keras.registry import registry
-
-    rows = []
-    for registration in registry().registrations:
-        row: dict[str, Any] = {
-            "encoder": registration.name,
-            "modality": None,
-            "default": False,
-            "distribution": registration.distribution,
-            "distribution_version": registration.distribution_version,
-            "target": registration.target,
-            "state": "ok",
-            "summary": "",
-        }
-        try:
-            loaded = registry().load(registration.name)
-            row |= {"modality": loaded.modality, "default": loaded.default}
-            row["summary"] = loaded.summary
-        except UserError as error:
-            row["state"] = str(error)
-        rows.append(row)
+    rows = [_describe(registration) for registration in registry().registrations]
     if as_json:
         print_json(rows)
         return
-    for row in rows:
-        origin = f"{row['distribution']} {row['distribution_version']}"
-        mark = " (default)" if row["default"] else ""
-        click.echo(f"{row['encoder']:<22} {row['modality'] or '?':<10} {origin}{mark}")
-        click.echo(f"    {row['target']}")
-        click.echo(f"    {row['summary'] if row['state'] == 'ok' else row['state']}")
+    columns = ("encoder", "modality", "embedding", "distribution", "version", "licence", "target")
+    names = [row["encoder"] + (" (default)" if row["default"] else "") for row in rows]
+    print_table(
+        "Encoders",
+        (*columns, "state"),
+        (
+            (name, *(_known(row[key]) for key in KEYS), row["state"])
+            for name, row in zip(names, rows, strict=True)
+        ),
+        text_columns=len(columns) + 1,
+    )
+
+
+KEYS = (
+    "modality",
+    "embedding_size",
+    "distribution",
+    "distribution_version",
+    "licence",
+    "target",
+)
+
+
+def _describe(registration: Registration) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "encoder": registration.name,
+        "modality": None,
+        "default": False,
+        "embedding_size": None,
+        "distribution": registration.distribution,
+        "distribution_version": registration.distribution_version,
+        "licence": registration.licence,
+        "target": registration.target,
+        "state": "ok",
+        "summary": "",
+    }
+    try:
+        loaded = registry().load(registration.name)
+        row |= {"modality": loaded.modality, "default": loaded.default}
+        row |= {"summary": loaded.summary, "embedding_size": loaded().embedding_size}
+    except UserError as error:
+        row["state"] = str(error)
+    except Exception as error:
+        row["state"] = f"its default configuration fails: {type(error).__name__}: {error}"
+    return row
+
+
+def _known(value: object) -> str:
+    return "?" if value is None else str(value)
 
 
 @encoders.command()
@@ -75,8 +109,6 @@ def show(name: str, as_json: bool) -> None:
     Example:
       deephits encoders show mel_cnn
     """
-    from deephits_keras.registry import registry
-
     registration = registry().find(name)
     loaded = registration.load()
     settings = [
@@ -120,6 +152,72 @@ def show(name: str, as_json: bool) -> None:
         ),
         text_columns=3,
     )
+
+
+@encoders.command(cls=EncoderCommand)
+@click.argument("name")
+@json_option
+def check(name: str, as_json: bool, settings: dict[str, dict[str, Any]]) -> None:
+    """Check that an installed encoder keeps the contract; exit with 1 if it doesn't.
+
+    It is tried on its own example tracks, and where it needs trained weights from outside, on the
+    small untrained ones that `deephits sample` would make, unless its settings say otherwise.
+
+    \b
+    Example:
+      deephits encoders check mel_cnn --mel-frames 128
+    """
+    import tempfile
+
+    loaded = registry().load(name)
+    given = {**settings.get(loaded.modality, {}), **settings.get(name, {})}
+    import_keras()
+    from deephits_keras.progress import progress
+    from deephits_keras.testing import check_names, run_checks
+    from deephits_keras.testing.tracks import LYRICS
+
+    with tempfile.TemporaryDirectory(prefix="deephits-check-") as folder:
+        stand_in = loaded.prepare_sample(Path(folder), LYRICS)
+        as_text = {k: str(v) if isinstance(v, Path) else v for k, v in stand_in.items()}
+        encoder = loaded.from_config({**as_text, **given})
+        total = len(check_names())
+        results = list(progress(run_checks(encoder), total=total, what=f"checking {name}"))
+    failed = [result for result in results if result.status == "failed"]
+    if as_json:
+        print_json({"encoder": name, "checks": [dataclasses.asdict(r) for r in results]})
+    else:
+        print_table(
+            f"{name}: {len(results) - len(failed)} of {len(results)} checks without a fault",
+            ("check", "result", "seconds"),
+            ((r.check, r.status, f"{r.seconds:.1f}") for r in results),
+            text_columns=2,
+        )
+        for result in results:
+            if result.message:
+                click.echo(f"{result.check} {result.status}: {result.message}")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@encoders.command()
+@click.argument("name")
+@click.option("--modality", help="The kind of input that it serves.  [default: NAME]")
+@click.option("--out", type=PATH, help="The folder to make.  [default: deephits-NAME]")
+def new(name: str, modality: str | None, out: Path | None) -> None:
+    """Begin an encoder: a small, complete distribution that works as written.
+
+    \b
+    Example:
+      deephits encoders new birdsong
+      pip install --editable deephits-birdsong
+      deephits encoders check birdsong
+    """
+    from deephits_keras.scaffold import distribution_name, write_distribution
+
+    folder = out or Path(distribution_name(name))
+    for path in write_distribution(folder, name, modality or name):
+        click.echo(path)
+    click.echo(f"\nNext: pip install --editable {folder} && deephits encoders check {name}")
 
 
 def _shown(value: object) -> str:

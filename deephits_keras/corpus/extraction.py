@@ -137,7 +137,7 @@ def extract_features(
         raise UserError("The number of jobs must be positive, or -1 for one a core. Received: 0")
     if not len(corpus):
         raise UserError(f"{corpus.folder} has no tracks")
-    _check_specs(encoder)
+    check_specs(encoder)
     folder = store_folder(corpus, encoder)
     layout = _prepare_layout(folder, corpus, encoder, shard_size)
     todo = _unfinished(folder, layout, corpus, encoder, retry_failed)
@@ -175,7 +175,12 @@ def extract_features(
     )
 
 
-def _check_specs(encoder: AnyEncoder) -> None:
+def check_specs(encoder: AnyEncoder) -> None:
+    """Refuse feature specs that no store can hold.
+
+    Raises:
+        UserError: if there are none, two share a name, or one isn't of numbers.
+    """
     names = [spec.name for spec in encoder.feature_specs]
     if not names or len(set(names)) < len(names):
         raise UserError(
@@ -296,8 +301,8 @@ def extract_shard(
             missing.append(row)
         elif isinstance(result, ExtractionError):
             failed[str(row)] = result.reason
-        elif fault := _fault(encoder, result):
-            failed[str(row)] = fault
+        elif found := fault(encoder, result):
+            failed[str(row)] = found
         else:
             for name, array in arrays.items():
                 array[row - rows.start] = result[name]
@@ -346,8 +351,8 @@ def _result_alone(encoder: AnyEncoder, track: Track) -> Features | ExtractionErr
     return results[0]
 
 
-def _fault(encoder: AnyEncoder, features: Any) -> str:
-    """How what an encoder gave differs from its feature specs; empty if it doesn't."""
+def fault(encoder: AnyEncoder, features: Any) -> str:
+    """How what an encoder's `extract` gave differs from its feature specs; empty if it doesn't."""
     if not isinstance(features, dict):
         return f"{encoder.name} gave {type(features).__name__} instead of a dict of features"
     wanted = {spec.name: spec for spec in encoder.feature_specs}

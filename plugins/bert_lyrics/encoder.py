@@ -97,6 +97,11 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         size = checkpoint.hidden_size(self.config.checkpoint)
         return (FeatureSpec("cls", (size,), "float32", "BERT's pooled [CLS] vector, -1 to 1"),)
 
+    @property
+    def embedding_size(self) -> int:
+        """See the base class."""
+        return self.config.units
+
     def extract(self, track: Track) -> Features | None:
         """Embed one track's lyrics; `extract_many` is far faster for several.
 

@@ -83,6 +83,11 @@ class MelCNN(ModalityEncoder[MelCNNConfig]):
         shape = (self.config.mel_bands, self.config.frames)
         return (FeatureSpec("log_mel", shape, "float16", "log-mel power spectrogram, dB"),)
 
+    @property
+    def embedding_size(self) -> int:
+        """See the base class."""
+        return 64
+
     def extract(self, track: Track) -> Features | None:
         """Decode and transform one recording; see the base class."""
         if track.audio is None:

@@ -93,6 +93,11 @@ class Numeric(ModalityEncoder[NumericConfig]):
         shape = (len(self.config.columns),)
         return (FeatureSpec("fields", shape, "float32", ", ".join(self.config.columns)),)
 
+    @property
+    def embedding_size(self) -> int:
+        """See the base class."""
+        return self.config.units
+
     def extract(self, track: Track) -> Features | None:
         """Read the columns; see the base class."""
         import numpy as np

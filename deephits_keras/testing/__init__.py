@@ -1,0 +1,58 @@
+"""The conformance suite: what every encoder must keep to, as about thirty named checks.
+
+The same for an encoder of a third party and for those that ship. In a test of your own:
+
+    from deephits_keras.testing import parametrize_with_checks
+
+    @parametrize_with_checks([MyEncoder()])
+    def test_my_encoder_keeps_the_contract(encoder, check):
+        check(encoder)
+
+In a notebook `check_encoder(MyEncoder())`, on the command line `deephits encoders check NAME`.
+
+Importing this package imports neither Keras nor pytest: the names below load on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deephits_keras.testing.subject import CheckError, CheckSkipped
+    from deephits_keras.testing.suite import (
+        CheckResult,
+        check_encoder,
+        check_names,
+        parametrize_with_checks,
+        run_checks,
+    )
+    from deephits_keras.testing.tracks import sample_tracks
+
+_HOMES = {
+    "CheckError": "subject",
+    "CheckResult": "suite",
+    "CheckSkipped": "subject",
+    "check_encoder": "suite",
+    "check_names": "suite",
+    "parametrize_with_checks": "suite",
+    "run_checks": "suite",
+    "sample_tracks": "tracks",
+}
+
+__all__ = [
+    "CheckError",
+    "CheckResult",
+    "CheckSkipped",
+    "check_encoder",
+    "check_names",
+    "parametrize_with_checks",
+    "run_checks",
+    "sample_tracks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,245 @@
+"""What the checks work on: the encoder under test, its tracks, and what several checks share."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deephits_keras.corpus.extraction import fault
+from deephits_keras.encoders import ExtractionError, Features
+from deephits_keras.registry import AnyEncoder
+from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    import keras
+
+Array = np.ndarray[Any, Any]
+
+WORKER_SECONDS = 300
+VARIED_ROWS = 8
+
+
+class CheckError(AssertionError):
+    """An encoder breaks the contract; the message says how, and what to change."""
+
+
+class CheckSkipped(Exception):  # noqa: N818
+    """A check can't be made or doesn't apply; the message says why."""
+
+
+def require(condition: object, message: str) -> None:
+    """Fail the check with `message` unless `condition` holds."""
+    if not condition:
+        raise CheckError(message)
+
+
+class Subject:
+    """An encoder under test.
+
+    Args:
+        encoder: The encoder.
+        tracks: Different tracks that have the modality; its own `example_tracks` by default.
+        bad_tracks: Tracks whose input is there but can't be used.
+    """
+
+    def __init__(
+        self,
+        encoder: AnyEncoder,
+        tracks: Sequence[Track] | None = None,
+        bad_tracks: Sequence[Track] = (),
+    ) -> None:
+        self.encoder = encoder
+        self.bad_tracks = tuple(bad_tracks)
+        self._tracks = tracks
+        self._folder = tempfile.TemporaryDirectory(prefix="deephits-check-")
+        self.folder = Path(self._folder.name)
+
+    def fresh(self) -> AnyEncoder:
+        """Another encoder of the same configuration, not adapted."""
+        return type(self.encoder)(self.encoder.config)
+
+    def new_folder(self) -> Path:
+        """An empty folder that is removed with the subject."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+    # === Tracks and features ===
+
+    @cached_property
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks to work with."""
+        if self._tracks is not None:
+            return tuple(self._tracks)
+        return tuple(self.encoder.example_tracks(self.new_folder()))
+
+    @cached_property
+    def usable(self) -> list[tuple[Track, Features]]:
+        """The tracks that have features that keep to the specs, two or more, with them.
+
+        Raises:
+            CheckSkipped: if there are fewer.
+        """
+        found = []
+        for track in self.tracks:
+            try:
+                features = self.encoder.extract(track)
+            except Exception as error:
+                raise CheckSkipped("needs features: see the checks of extract") from error
+            if features is not None and not fault(self.encoder, features):
+                found.append((track, features))
+        if len(found) < 2:
+            raise CheckSkipped("needs the features of two tracks: see the checks of extract")
+        return found
+
+    @property
+    def features(self) -> list[Features]:
+        """The features of the usable tracks."""
+        return [features for _, features in self.usable]
+
+    def stored(self) -> Features:
+        """All usable tracks' features as one batch, as they are stored."""
+        return stack(self.features)
+
+    def inputs(self, features: Sequence[Features] | None = None) -> Features:
+        """A batch of inputs of the branch: the usable tracks' by default."""
+        from deephits_keras.builder import input_dtype
+
+        batch = stack(self.features if features is None else features)
+        return {
+            spec.name: batch[spec.name].astype(input_dtype(spec))
+            for spec in self.encoder.feature_specs
+        }
+
+    def varied_inputs(self) -> Features:
+        """More rows than there are tracks, each value that of a track drawn at random.
+
+        Every value keeps its place, so that a category stays one that there is.
+        """
+        rng = np.random.default_rng(0)
+        varied = {}
+        for name, values in self.inputs().items():
+            drawn = rng.integers(len(values), size=(VARIED_ROWS, *values.shape[1:]))
+            varied[name] = np.take_along_axis(values, drawn, axis=0)
+        return varied
+
+    # === The branch ===
+
+    def adapted(self) -> AnyEncoder:
+        """A fresh encoder that was adapted on the usable tracks.
+
+        Raises:
+            CheckSkipped: if `adapt` fails.
+        """
+        encoder = self.fresh()
+        try:
+            encoder.adapt([self.stored()])
+        except Exception as error:
+            raise CheckSkipped("needs a working adapt: see the checks of adapt") from error
+        return encoder
+
+    def branch(self, seed: int = 0) -> keras.Model:
+        """The branch of an adapted encoder, as a model of its own.
+
+        Raises:
+            CheckSkipped: if it can't be built.
+        """
+        import keras
+
+        keras.utils.set_random_seed(seed)
+        encoder = self.adapted()
+        try:
+            model = branch_of(encoder)
+            if len(model.outputs[0].shape) != 2 or model.outputs[0].shape[-1] is None:
+                raise ValueError("not an embedding")
+        except Exception as error:
+            raise CheckSkipped("needs the branch: see the check embedding_shape") from error
+        return model
+
+    @cached_property
+    def shared_branch(self) -> keras.Model:
+        """A branch for the checks that don't change it."""
+        return self.branch()
+
+    # === Other processes ===
+
+    def ask_worker(self, question: str, environment: Mapping[str, str], **job: Any) -> Any:
+        """Ask `testing.worker` in a Python process of its own.
+
+        Args:
+            question: What `worker` calls it.
+            environment: Variables to set there.
+            **job: What else the question needs, as JSON types.
+
+        Returns:
+            The answer, as JSON types.
+
+        Raises:
+            CheckError: if the process fails; with its last words.
+        """
+        encoder_class = type(self.encoder)
+        described = {
+            "question": question,
+            "module": encoder_class.__module__,
+            "class": encoder_class.__qualname__,
+            "config": self.encoder.get_config(),
+            **job,
+        }
+        path = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
+        done = subprocess.run(
+            [sys.executable, "-m", "deephits_keras.testing.worker"],
+            input=json.dumps(described),
+            capture_output=True,
+            text=True,
+            cwd=self.new_folder(),
+            env={**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+            timeout=WORKER_SECONDS,
+        )
+        words = done.stderr.strip().splitlines() or ["it said nothing"]
+        require(
+            done.returncode == 0,
+            f"a Python process of its own failed with: {words[-1]}. Define the class at the top "
+            f"level of an importable module; it is {encoder_class.__module__}."
+            f"{encoder_class.__qualname__}",
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+def branch_of(encoder: AnyEncoder) -> keras.Model:
+    """An encoder's branch as a model from its features to its embedding."""
+    import keras
+
+    from deephits_keras.builder import input_dtype
+
+    inputs = {
+        spec.name: keras.Input(spec.shape, dtype=input_dtype(spec), name=spec.name)
+        for spec in encoder.feature_specs
+    }
+    return keras.Model(inputs, encoder.build(inputs))
+
+
+def stack(features: Sequence[Features]) -> Features:
+    """Tracks' features as one batch."""
+    return {name: np.stack([f[name] for f in features]) for name in features[0]}
+
+
+def same_bytes(first: Features, second: Features) -> bool:
+    """Whether two tracks' features are the same to the bit."""
+    return first.keys() == second.keys() and all(
+        np.asarray(first[name]).tobytes() == np.asarray(second[name]).tobytes() for name in first
+    )
+
+
+def outcome(encoder: AnyEncoder, track: Track) -> Features | ExtractionError | None:
+    """What `extract` gives, an `ExtractionError` as a value."""
+    try:
+        return encoder.extract(track)
+    except ExtractionError as error:
+        return error

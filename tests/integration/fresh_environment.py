@@ -1,0 +1,60 @@
+"""A virtual environment that has this project's built wheel, as a user's would.
+
+To stay quick it borrows everything else from the environment that runs the tests, by a `.pth` file:
+no `.pth` of the borrowed folder is read, so that the project's editable installation isn't there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("deephits_keras", "plugins", "setup.cfg", "pyproject.toml", "LICENSE", "README.md")
+
+
+class FreshEnvironment:
+    """A new environment in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+        site = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        (site / "site-packages" / "borrowed.pth").write_text(sysconfig.get_paths()["purelib"])
+        self.python = folder / "bin" / "python"
+        pip = folder / "bin" / "pip"
+        pip.write_text(f'#!/bin/sh\nexec {sys.executable} -m pip --python {self.python} "$@"\n')
+        pip.chmod(0o755)
+
+    def run(self, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run a program of this environment, or one found elsewhere."""
+        own = self.folder / "bin" / str(words[0])
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        return subprocess.run(
+            [str(own if own.exists() else words[0]), *map(str, words[1:])],
+            cwd=cwd,
+            env={**kept, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+            text=True,
+        )
+
+    def install_this_project(self) -> None:
+        source, wheels = self.folder / "source", self.folder / "wheels"
+        source.mkdir()
+        for name in SOURCES:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, source / name)
+            elif (ROOT / name).exists():
+                shutil.copy(ROOT / name, source)
+        self._pip("wheel", "--no-deps", "--wheel-dir", wheels, source)
+        found = ("--no-deps", "--ignore-installed", "--no-index", "--find-links", wheels)
+        self._pip("install", *found, "deephits-keras")
+
+    def _pip(self, *words: object) -> None:
+        done = self.run("pip", *words, cwd=self.folder)
+        assert done.returncode == 0, done.stderr

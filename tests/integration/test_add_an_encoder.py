@@ -1,0 +1,39 @@
+"""Every block of docs/add-an-encoder.md, run in order as a reader would.
+
+`bash` blocks are run; `python` blocks with a title are written to that file, others are run; a
+`toml` block must be in a file of the reader's; each line of a `text` block must be in what the last
+`bash` block printed, with anything in the place of an ellipsis.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from fresh_environment import ROOT, FreshEnvironment
+
+PAGE = ROOT / "docs" / "add-an-encoder.md"
+BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_every_block_of_the_page_works(fresh: FreshEnvironment, tmp_path: Path) -> None:
+    printed = ""
+    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    assert len(blocks) == PAGE.read_text(encoding="utf-8").count("\n```") / 2 > 10
+    for language, title, content in blocks:
+        if title:
+            assert (tmp_path / title).exists()
+            (tmp_path / title).write_text(content)
+        elif language == "toml":
+            assert any(content in path.read_text() for path in tmp_path.rglob("*.toml"))
+        elif language == "text":
+            for line in content.splitlines():
+                pattern = ".*".join(re.escape(part.strip()) for part in line.split("…"))
+                assert re.search(pattern, printed), f"{line!r} isn't in\n{printed}"
+        else:
+            words = {"bash": ("bash", "-euo", "pipefail", "-c"), "python": ("python", "-c")}
+            done = fresh.run(*words[language], content, cwd=tmp_path)
+            printed = done.stdout + done.stderr
+            assert done.returncode == 0, f"{content}\n{printed}"
