@@ -9,6 +9,7 @@ metrics.json         the figures of the selected checkpoint
 baselines.json       figures of simple predictors on the reported part
 predictions.parquet  its predictions on the held-out parts
 report.html          all of it as a page
+checksums.json       SHA-256 of all of these but the page, written last: the run is finished
 state/               only while training is unfinished: what `--resume` goes on from
 """
 
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from deephits_keras import __version__
 from deephits_keras.errors import UserError
-from deephits_keras.files import read_json, write_json
+from deephits_keras.files import read_json, sha256, write_json
 from deephits_keras.registry import AnyEncoder, Registry, registry
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.training.config import TrainingConfig
@@ -37,6 +38,18 @@ if TYPE_CHECKING:
 FORMAT = 1
 MODEL = "model.keras"
 CONFIG = "config.json"
+CHECKSUMS = "checksums.json"
+RECORDED = (
+    CONFIG,
+    "split.parquet",
+    MODEL,
+    "architecture.json",
+    "history.csv",
+    "metrics.json",
+    "baselines.json",
+    "predictions.parquet",
+)
+"""Files of a finished run whose checksums are kept. The page can be made from them at any time."""
 
 
 @dataclass(frozen=True)
@@ -229,9 +242,20 @@ class Run:
             )
         return load_model(path, self, compiled=False)
 
+    @property
+    def finished(self) -> bool:
+        """Whether training has ended and everything is written."""
+        return (self.folder / CHECKSUMS).exists()
+
     def write_config(self) -> None:
         """Write `config.json`."""
         write_json(self.folder / CONFIG, self.config.to_json())
+
+    def write_checksums(self) -> None:
+        """Write `checksums.json`: the last step, which says that the run is finished."""
+        write_json(
+            self.folder / CHECKSUMS, {name: sha256(self.folder / name) for name in RECORDED}
+        )
 
 
 def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:

@@ -19,6 +19,7 @@ VERBS = {
     "train": "train:train",
     "evaluate": "evaluate:evaluate",
     "predict": "predict:predict",
+    "verify": "verify:verify",
     "encoders": "encoders:encoders",
 }
 
