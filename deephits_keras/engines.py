@@ -95,16 +95,12 @@ def _dask_backend() -> Any:
 
             def tell(done: Any) -> None:
                 if error := done.exception():
-                    callback(backends._TracebackCapturingWrapper(_raise)(error))
+                    callback(error)
 
             future.add_done_callback(tell)
             return future
 
     return Backend
-
-
-def _raise(error: BaseException) -> None:
-    raise error
 
 
 @contextlib.contextmanager
