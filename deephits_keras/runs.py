@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import math
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from deephits_keras import __version__
-from deephits_keras.errors import UserError
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.files import read_json, sha256, write_json
 from deephits_keras.registry import AnyEncoder, Registry, registry
 from deephits_keras.tasks import Task, get_task
@@ -50,6 +52,12 @@ RECORDED = (
     "predictions.parquet",
 )
 """Files of a finished run whose checksums are kept. The page can be made from them at any time."""
+
+CORPUS_FACTS = {"folder": str, "fingerprint": str, "synthetic": bool, "tracks": int}
+"""What a run keeps of its corpus."""
+
+LARGEST_FEATURE = 2**28
+"""Values of one feature of one track; the paper's spectrogram has 165,376."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +164,26 @@ class RunConfig:
         try:
             records = {m: EncoderRecord(**r) for m, r in values["modalities"].items()}
             training = TrainingConfig.from_json(values["training"])
-            return cls(**{**values, "modalities": records, "training": training})
+            config = cls(**{**values, "modalities": records, "training": training})
+            _check_types(config)
+            for record in records.values():
+                _check_types(record)
+            for name, kind in CORPUS_FACTS.items():
+                _check_type(f"corpus.{name}", config.corpus[name], kind)
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{CONFIG} is damaged: {error}") from error
+        return config
+
+
+def _check_types(record: Any) -> None:
+    """Check the fields of a dataclass that came from JSON, as far as JSON tells types apart."""
+    for name, hint in typing.get_type_hints(type(record)).items():
+        _check_type(name, getattr(record, name), typing.get_origin(hint) or hint)
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if type(value) is not kind:
+        raise TypeError(f"{name} must be {kind.__name__}. Received: {value!r:.80}")
 
 
 def versions() -> dict[str, str]:
@@ -271,16 +296,46 @@ def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:
     """
     import keras
 
-    from deephits_keras.builder import build_model
+    from deephits_keras.archives import check_archive
 
-    # Building registers every layer that the encoders and the fusion use, and gives the inputs
-    # to expect of the file.
-    expected = build_model(list(run.encoders.values()), fusion=run.fusion, task=run.task)
+    check_archive(path, expected_model(run))
     try:
-        model = keras.saving.load_model(path, compile=compiled, safe_mode=True)
+        return keras.saving.load_model(path, compile=compiled, safe_mode=True)
     except Exception as error:
         raise UserError(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
-    wanted = {name: t.shape for name, t in expected.input.items()}
-    if not isinstance(model.input, dict) or wanted != {n: t.shape for n, t in model.input.items()}:
-        raise UserError(f"{path} is not the model that {CONFIG} describes")
-    return model
+
+
+def expected_model(run: Run) -> keras.Model:
+    """The model that a run's configuration describes, without values.
+
+    Making it registers every layer that the encoders and the fusion use.
+
+    Raises:
+        UserError: if there is no such model, or its inputs are too large to be meant.
+    """
+    from deephits_keras.archives import symbolically
+    from deephits_keras.builder import build_model
+
+    for encoder in run.encoders.values():
+        for spec in encoder.feature_specs:
+            if math.prod(spec.shape) > LARGEST_FEATURE:
+                raise UserError(
+                    f"{CONFIG} asks for features of {encoder.name} of shape {spec.shape}: "
+                    "a track of that size can't be meant"
+                )
+    learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
+    try:
+        return symbolically(
+            lambda: build_model(
+                list(run.encoders.values()),
+                fusion=run.fusion,
+                task=run.task,
+                learned_missing=learned,
+            )
+        )
+    except DeepHitsError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"The model that {CONFIG} describes can't be built: {type(error).__name__}: {error}"
+        ) from error
