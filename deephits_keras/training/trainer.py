@@ -141,7 +141,7 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
     for folder in (run.folder, run.folder / "state"):
         remove_leftovers(folder)
     training = config.training
-    split = Split.from_parquet(run.folder / "split.parquet")
+    split = Split.from_parquet(run.folder / "split.parquet", len(corpus))
     stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
     keras.config.set_dtype_policy(training.precision)
     try:
