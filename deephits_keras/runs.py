@@ -245,13 +245,19 @@ class Run:
         }
         if unknown:
             raise UserError(f"This run has no {', '.join(sorted(unknown))} to set anything of")
-        return {
+        encoders = {
             modality: record.load(
                 {**self.settings.get(modality, {}), **self.settings.get(record.encoder, {})},
                 registry(),
             )
             for modality, record in self.config.modalities.items()
         }
+        for modality, encoder in encoders.items():
+            if encoder.modality != modality:
+                raise UserError(
+                    f"{CONFIG} is damaged: {encoder.name} does not serve the modality {modality!r}"
+                )
+        return encoders
 
     @cached_property
     def model(self) -> keras.Model:
