@@ -284,9 +284,7 @@ class Run:
 
     def write_checksums(self) -> None:
         """Write `checksums.json`: the last step, which says that the run is finished."""
-        write_json(
-            self.folder / CHECKSUMS, {name: sha256(self.folder / name) for name in RECORDED}
-        )
+        write_json(self.folder / CHECKSUMS, {name: sha256(self.folder / name) for name in RECORDED})
 
 
 def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:

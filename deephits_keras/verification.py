@@ -117,9 +117,7 @@ def _verify_store(store: Path, ids: list[str], again: str) -> tuple[int, list[Fi
     except UserError as error:
         there = (store / "store.json").exists()
         return 1, [
-            Finding(
-                str(store / "store.json"), "damaged" if there else "missing", str(error), again
-            )
+            Finding(str(store / "store.json"), "damaged" if there else "missing", str(error), again)
         ]
     if layout.tracks != len(ids):
         problem = f"it is of {layout.tracks} tracks, the corpus has {len(ids)}"

@@ -21,7 +21,7 @@ from deephits_plugins.bert_lyrics.untrained import write_untrained_bert
 from deephits_keras.sample import make_sample
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/guide.md", "docs/limits.md"]
+PAGES = ["README.md", "docs/guide.md", "docs/limits.md", "docs/scale.md"]
 TESTED_ELSEWHERE = {"examples/real_table.py", "examples/real_music.py"}
 """Scripts with a test of their own in tests/integration."""
 

@@ -69,7 +69,7 @@ class Split:
         except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
             raise UserError(f"{path} is not a split: {error}") from error
         rows = np.concatenate([np.empty(0, np.int64), *parts.values()])
-        if tracks is not None and rows.size and not (0 <= rows.min() and rows.max() < tracks):
+        if tracks is not None and rows.size and not (rows.min() >= 0 and rows.max() < tracks):
             raise UserError(f"{path} is not a split of a corpus of {tracks} tracks")
         return split
 

@@ -261,9 +261,7 @@ def damage(
         try:
             status = path.stat()
             digest = (
-                sha256(path)
-                if anew
-                else _sha256_of_state(path, status.st_size, status.st_mtime_ns)
+                sha256(path) if anew else _sha256_of_state(path, status.st_size, status.st_mtime_ns)
             )
         except OSError as error:
             return f"{path} can't be read: {error.strerror}"

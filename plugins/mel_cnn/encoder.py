@@ -16,7 +16,6 @@ from deephits_keras.encoders import (
 )
 from deephits_keras.tracks import Track
 
-
 LARGEST = {
     "sample_rate": 768_000,
     "n_fft": 2**16,

@@ -98,9 +98,7 @@ def test_a_worker_killed_in_the_middle_changes_no_byte(
     killer = threading.Thread(target=kill_one_in_the_middle)
     killer.start()
     with engine("dask", scheduler):
-        summary = extract_features(
-            corpus, Toy.from_config({"seconds": 0.1}), jobs=-1, shard_size=4
-        )
+        summary = extract_features(corpus, Toy.from_config({"seconds": 0.1}), jobs=-1, shard_size=4)
     killer.join()
     assert complete_at_the_kill[0] < 24
     assert summary.extracted == 96
