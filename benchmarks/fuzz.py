@@ -186,7 +186,7 @@ def try_table(content: bytes, folder: Path) -> str:
         for encoder in corpus_encoders(summary.corpus, "meta").values():
             extract_features(summary.corpus, encoder, jobs=1)
     except DeepHitsError as error:
-        assert str(error)
+        assert str(error)  # noqa: PT017
         return "rejected"
     return "accepted"
 
