@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TFIO := .venv-tfio
+TORCH := .venv-torch
 DEMO := demo
 
 .PHONY: demo test test-tfio lint bench clean
@@ -35,8 +36,11 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: $(VENV)/installed $(TORCH)/installed
+	$(BIN)/python -m benchmarks
+
 clean:
-	rm -rf $(VENV) $(TFIO) $(DEMO)
+	rm -rf $(VENV) $(TFIO) $(TORCH) $(DEMO)
 
 $(VENV)/installed: setup.cfg
 	$(PYTHON) -m venv $(VENV)
@@ -47,4 +51,9 @@ $(VENV)/installed: setup.cfg
 $(TFIO)/installed: setup.cfg
 	$(PYTHON) -m venv $(TFIO)
 	$(TFIO)/bin/pip install --quiet --editable '.[tfio,dev]'
+	touch $@
+
+$(TORCH)/installed:
+	$(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/pip install --quiet torch==2.13.0 numpy
 	touch $@

@@ -12,6 +12,7 @@ import pyarrow
 import pyarrow.parquet
 
 from deephits_keras.errors import UserError
+from deephits_keras.measured import GIVEN, FieldOrigin
 from deephits_keras.predictor import TrackPrediction
 from deephits_keras.tracks import Track
 
@@ -55,7 +56,8 @@ def write_csv(file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequ
     """
     plain = ("track_id", "popularity", "tier", "tier_label")
     writer = csv.writer(file)
-    writer.writerow([*plain, *(f"score_{label}" for label in labels), "missing", "warnings"])
+    last = ("missing", "warnings", "remarks", "measured")
+    writer.writerow([*plain, *(f"score_{label}" for label in labels), *last])
     count = 0
     for count, prediction in enumerate(predictions, start=1):  # noqa: B007
         missing = [*prediction.missing]
@@ -67,9 +69,16 @@ def write_csv(file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequ
                 *(prediction.scores.get(label) for label in labels),
                 " ".join(missing),
                 "; ".join(prediction.warnings),
+                "; ".join(prediction.remarks),
+                " ".join(f"{n}={f.value:.6g}" for n, f in measured_fields(prediction).items()),
             ]
         )
     return count
+
+
+def measured_fields(prediction: TrackPrediction) -> dict[str, FieldOrigin]:
+    """The fields that an encoder measured, by name."""
+    return {name: origin for name, origin in prediction.fields.items() if origin.source != GIVEN}
 
 
 def _chunks(table: Path) -> Iterator[pd.DataFrame]:

@@ -21,8 +21,10 @@ from deephits_keras.errors import DeepHitsError, UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import keras
     import numpy as np
 
+    from deephits_keras.explain.explainable import Explainable
     from deephits_keras.tracks import Track
 
 CONTRACT_VERSION = 1
@@ -327,6 +329,86 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """
         del track, features
         return ()
+
+    def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
+        """What the reader of a prediction should know of these features, in words.
+
+        For example that they are on another scale than what the model is meant for. The default:
+        nothing.
+
+        Args:
+            track: The track.
+            features: What `extract` gave for it.
+        """
+        del track, features
+        return ()
+
+    def describe(self, track: Track, features: Features) -> dict[str, float]:
+        """Fields of the track that its features tell, by name and in the units of a corpus.
+
+        `deephits predict --descriptors ENCODER` fills a track's unknown fields with them, so that
+        a model trained on a table scores a bare recording. A value that isn't known is left out.
+        The default tells none.
+
+        Args:
+            track: The track.
+            features: What `extract` gave for it.
+        """
+        del track, features
+        return {}
+
+    # === Explaining ===
+
+    def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:
+        """What of a track's input a score is attributed to, and how the answer is named and drawn.
+
+        The default: each float feature as a whole, against zeros.
+
+        Args:
+            track: The track.
+            features: What `extract` gave for it.
+            branch: The trained branch that `build` made, from features by name.
+        """
+        from deephits_keras.explain.explainable import ExplainableFeatures
+
+        del track
+        return ExplainableFeatures.from_zeros(self.feature_specs, features, branch)
+
+    def fields(self) -> Mapping[str, tuple[str, int]]:
+        """Named numbers among the features: a feature's name and a place on its first axis.
+
+        Permutation importance exchanges each between tracks on its own. The default: none.
+        """
+        return {}
+
+    # === For comparisons ===
+
+    def ablations(self) -> Mapping[str, Mapping[str, Any]]:
+        """Parts of the input that an ablation study leaves out one by one (Section 3.3.2).
+
+        The default, no parts: the study leaves out the whole modality.
+
+        Returns:
+            For each part, by a name like `metadata` (lower-case identifier), the settings to
+            change so that the encoder does without it. All else stays as it is.
+        """
+        return {}
+
+    def tabular(self, features: Features) -> Mapping[str, np.ndarray[Any, Any]]:
+        """A batch of features as named columns, for the shallow baselines (Table 6).
+
+        The default, no columns: the modality takes no part in them.
+
+        Args:
+            features: An array `(batch, *spec.shape)` for each feature spec; the batch may be empty.
+
+        Returns:
+            `(batch,)` float numbers for each column, NaN where unknown, not scaled. Column names
+            depend on the configuration only. A column that holds a field of the corpus has its
+            name, and one of several made of one field is called `field=value`.
+        """
+        del features
+        return {}
 
     # === Configuration ===
 

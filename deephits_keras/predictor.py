@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from deephits_keras.builder import input_dtype, input_name
 from deephits_keras.encoders import PRESENT, ExtractionError, Features
+from deephits_keras.measured import FieldOrigin, MeasuredTrack, measure_fields
+from deephits_keras.registry import AnyEncoder
 from deephits_keras.runs import Run
 from deephits_keras.tracks import Track
 
@@ -31,6 +34,8 @@ class TrackPrediction:
         missing: Modalities that the track lacks.
         missing_parts: Parts missing from modalities that it has, for example fields.
         warnings: Why the prediction may not be worth much, in words.
+        remarks: What the encoders say of what they made of the track, in words.
+        fields: Value and source of each known field, if some were measured.
     """
 
     track_id: str
@@ -41,6 +46,8 @@ class TrackPrediction:
     missing: tuple[str, ...]
     missing_parts: dict[str, tuple[str, ...]]
     warnings: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    fields: dict[str, FieldOrigin] = field(default_factory=dict)
 
 
 class Predictor:
@@ -48,6 +55,8 @@ class Predictor:
 
     Args:
         run: A finished run.
+        descriptors: An encoder that measures the fields that a track lacks
+            (`deephits_keras.measured.descriptor_source`).
 
     Raises:
         UserError: if the run isn't finished or can't be loaded.
@@ -59,8 +68,9 @@ class Predictor:
         41.3
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, descriptors: AnyEncoder | None = None) -> None:
         self.run = run
+        self.descriptors = descriptors
         self.model = run.model
         self.encoders = run.encoders
 
@@ -75,13 +85,20 @@ class Predictor:
         """
         iterator = iter(tracks)
         while batch := list(islice(iterator, BATCH_SIZE)):
-            yield from self._predict_batch(batch)
+            yield from self._predict_batch(self._measure(batch))
 
-    def _predict_batch(self, tracks: list[Track]) -> list[TrackPrediction]:
+    def _measure(self, tracks: list[Track]) -> list[MeasuredTrack]:
+        if self.descriptors is None:
+            return [MeasuredTrack(track, {}) for track in tracks]
+        return list(measure_fields(tracks, self.descriptors))
+
+    def _predict_batch(self, measured: list[MeasuredTrack]) -> list[TrackPrediction]:
+        tracks = [m.track for m in measured]
         inputs: dict[str, np.ndarray[Any, Any]] = {}
         missing: list[list[str]] = [[] for _ in tracks]
         parts: list[dict[str, tuple[str, ...]]] = [{} for _ in tracks]
-        warnings: list[list[str]] = [[] for _ in tracks]
+        warnings = [list(m.warnings) for m in measured]
+        remarks = [list(m.remarks) for m in measured]
         for modality, encoder in self.encoders.items():
             extracted: list[Features | None] = []
             for index, outcome in enumerate(encoder.extract_many(tracks)):
@@ -91,8 +108,12 @@ class Predictor:
                     warnings[index].append(f"{modality} can't be used: {outcome.reason}")
                 if features is None:
                     missing[index].append(modality)
-                elif lacking := encoder.missing_parts(tracks[index], features):
+                    continue
+                if lacking := encoder.missing_parts(tracks[index], features):
                     parts[index][modality] = lacking
+                remarks[index] += [
+                    f"{modality}: {remark}" for remark in encoder.remarks(tracks[index], features)
+                ]
             for spec in encoder.feature_specs:
                 empty = np.zeros(spec.shape, spec.dtype)
                 values = [empty if f is None else f[spec.name] for f in extracted]
@@ -101,7 +122,11 @@ class Predictor:
             inputs[input_name(modality, PRESENT)] = present
         outputs = np.asarray(self.model.predict_on_batch(inputs))
         return [
-            self._describe(track, outputs[i], missing[i], parts[i], warnings[i])
+            dataclasses.replace(
+                self._describe(track, outputs[i], missing[i], parts[i], warnings[i]),
+                remarks=tuple(remarks[i]),
+                fields=measured[i].fields,
+            )
             for i, track in enumerate(tracks)
         ]
 

@@ -181,3 +181,9 @@ def test_build_refuses_a_mistake_with_exit_2(
     outcome = deephits("build", *words)
     assert outcome.code == 2
     assert message in outcome.err
+
+
+def test_no_two_weights_share_a_path() -> None:
+    """On PyTorch, Keras keeps weights by path: of two alike, one's gradient is never reset."""
+    paths = [weight.path for weight in build_model("mel,lyrics,meta").trainable_weights]
+    assert len(set(paths)) == len(paths)

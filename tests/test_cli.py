@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,11 +35,76 @@ def test_what_only_tells_imports_nothing_heavy(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "import table", "import spotgentrack", "encoders list"])
+@pytest.mark.parametrize(
+    "verb",
+    [*VERBS, "import table", "import spotgentrack", "encoders list", "essentia", "essentia fit"],
+)
 def test_every_verb_has_help_with_an_example(verb: str, deephits: Deephits) -> None:
     outcome = deephits(*verb.split(), "--help")
     assert outcome.code == 0
     assert f"deephits {verb.split()[0]}" in outcome.out.split("Example")[1]
+
+
+@pytest.fixture
+def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put a distribution that adds a verb on the path."""
+
+    def add(distribution: str, verb: str, code: str) -> None:
+        module = distribution.replace("-", "_")
+        (tmp_path / f"{module}.py").write_text(code)
+        info = tmp_path / f"{module}-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n"
+        )
+        (info / "entry_points.txt").write_text(
+            f"[deephits_keras.commands]\n{verb} = {module}:command\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    return add
+
+
+CLICK = "import click\ncommand = click.Command('x', callback=lambda: click.echo('played'))\n"
+
+
+def test_a_distribution_adds_a_verb(added: Callable[..., None], deephits: Deephits) -> None:
+    added("zithers", "zither", CLICK)
+    assert "zither    from zithers 1.2" in deephits("--help").out
+    assert deephits("zither").out == "played\n"
+
+
+def test_help_imports_no_added_verb(added: Callable[..., None], deephits: Deephits) -> None:
+    added("zithers", "zither", "raise ImportError('no strings')")
+    assert "zithers 1.2" in deephits("--help").out
+    failed = deephits("zither")
+    assert failed.code == 2
+    assert "zithers 1.2" in failed.err
+    assert "no strings" in failed.err
+
+
+def test_an_added_verb_cannot_replace_one(added: Callable[..., None], deephits: Deephits) -> None:
+    added("zithers", "train", CLICK)
+    assert "zithers" not in deephits("--help").out
+    assert "played" not in deephits("train").out
+
+
+def test_two_distributions_with_one_verb_are_both_named(
+    added: Callable[..., None], deephits: Deephits
+) -> None:
+    added("zithers", "zither", CLICK)
+    added("harps", "zither", CLICK)
+    failed = deephits("zither")
+    assert failed.code == 2
+    assert "harps 1.2, zithers 1.2" in failed.err
+
+
+def test_an_added_verb_must_be_a_command(added: Callable[..., None], deephits: Deephits) -> None:
+    added("zithers", "zither", "command = 3")
+    failed = deephits("zither")
+    assert failed.code == 2
+    assert "not a click command" in failed.err
 
 
 def test_the_encoders_are_listed_with_where_they_come_from(deephits: Deephits) -> None:

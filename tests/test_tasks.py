@@ -23,6 +23,34 @@ def test_edges_belong_to_the_tier_above_and_100_to_the_top(name: str, expected: 
     assert TIERS[name].of(POPULARITY).tolist() == expected
 
 
+EDGES = [0, 25, 65, 90, 100]
+AT_EDGES = {"tiers-3": [0, 1, 2, 2, 2], "tiers-5": [0, 1, 3, 4, 4], "tiers-10": [0, 2, 6, 9, 9]}
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "float64"])
+@pytest.mark.parametrize("name", AT_EDGES)
+def test_the_papers_edge_values(name: str, dtype: str) -> None:
+    """Equations (2) and (3) at every edge of theirs, as a classification's targets."""
+    targets = get_task(name).targets(np.array(EDGES, dtype))
+    assert targets.tolist() == AT_EDGES[name]
+    assert targets.dtype == np.int32
+
+
+@pytest.mark.parametrize("name", ["tiers-3", "tiers-10"])
+def test_a_regression_is_cut_at_the_papers_edges(name: str) -> None:
+    at = get_task("regression").decode(np.array(EDGES)[:, None] / 100)
+    assert at.tiers(TIERS[name]).tolist() == AT_EDGES[name]
+    below = get_task("regression").decode(np.array([0.2499, 0.6499, 0.8999, 0.9999])[:, None])
+    expected = {"tiers-3": [0, 1, 2, 2], "tiers-10": [2, 6, 8, 9]}
+    assert below.tiers(TIERS[name]).tolist() == expected[name]
+
+
+def test_three_tiers_are_the_papers_formula_everywhere() -> None:
+    popularity = np.linspace(0, 100, 100_001)
+    formula = np.where(popularity < 25, 0, np.where(popularity < 65, 1, 2))
+    assert np.array_equal(TIERS["tiers-3"].of(popularity), formula)
+
+
 def test_ten_tiers_are_the_papers_formula_everywhere() -> None:
     popularity = np.linspace(0, 100, 100_001)
     formula = np.minimum(9, np.floor(popularity / 10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import sys
 from collections.abc import Sequence
 
@@ -17,11 +18,17 @@ VERBS = {
     "extract": "extract:extract",
     "build": "build:build",
     "train": "train:train",
+    "reproduce": "reproduce:reproduce",
     "evaluate": "evaluate:evaluate",
     "predict": "predict:predict",
+    "explain": "explain:explain",
     "verify": "verify:verify",
     "encoders": "encoders:encoders",
 }
+
+
+COMMANDS_GROUP = "deephits_keras.commands"
+"""Entry points of this group are verbs that other distributions and encoders add."""
 
 
 class LazyGroup(click.Group):
@@ -32,16 +39,56 @@ class LazyGroup(click.Group):
         del ctx
         return list(VERBS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs, then those that were added: by their entry points, not imported."""
+        super().format_commands(ctx, formatter)
+        if added := _added_verbs():
+            with formatter.section("Added commands"):
+                formatter.write_dl(
+                    [(name, f"from {_origins(found)}") for name, found in added.items()]
+                )
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the verb's module and give its command."""
         del ctx
         if cmd_name not in VERBS:
-            return None
+            return _load_added(cmd_name)
         module, _, attribute = VERBS[cmd_name].partition(":")
         command: click.Command = getattr(
             importlib.import_module(f"deephits_keras.cli.{module}"), attribute
         )
         return command
+
+
+def _added_verbs() -> dict[str, list[importlib.metadata.EntryPoint]]:
+    """Entry points by verb; a verb of this package can't be replaced."""
+    added: dict[str, list[importlib.metadata.EntryPoint]] = {}
+    for entry in sorted(set(importlib.metadata.entry_points(group=COMMANDS_GROUP))):
+        if entry.name not in VERBS:
+            added.setdefault(entry.name, []).append(entry)
+    return added
+
+
+def _load_added(name: str) -> click.Command | None:
+    found = _added_verbs().get(name, [])
+    if not found:
+        return None
+    if len(found) > 1:
+        raise UserError(f"{_origins(found)} all add a command {name!r}: uninstall all but one")
+    try:
+        command = found[0].load()
+    except Exception as error:
+        raise UserError(
+            f"The command {name!r} of {_origins(found)} can't be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(command, click.Command):
+        raise UserError(f"{found[0].value} of {_origins(found)} is not a click command")
+    return command
+
+
+def _origins(entries: Sequence[importlib.metadata.EntryPoint]) -> str:
+    return ", ".join(f"{e.dist.name} {e.dist.version}" for e in entries if e.dist)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

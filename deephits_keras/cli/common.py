@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from deephits_keras.errors import UserError
+
+if TYPE_CHECKING:
+    from deephits_keras.tracks import Track
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,6 +70,46 @@ def modalities_option(command: Command) -> Command:
         metavar="M[=ENCODER],...",
         help="Modalities, each with an encoder of its own if wanted: mel,lyrics=my_encoder,meta.",
     )(command)
+
+
+def song_options(command: Command) -> Command:
+    """Add a song: the argument `audio`, `--lyrics` and `--set`, passed as `fields`."""
+    for option in (
+        click.option(
+            "--set", "fields", multiple=True, metavar="FIELD=VALUE", help="A field of the corpus."
+        ),
+        click.option("--lyrics", type=PATH, help="A text file, UTF-8."),
+        click.argument("audio", type=PATH, required=False),
+    ):
+        command = option(command)
+    return command
+
+
+def one_track(audio: Path | None, lyrics: Path | None, fields: Sequence[str]) -> Track:
+    """The song of `song_options`.
+
+    Raises:
+        UserError: if a file isn't there, the lyrics aren't UTF-8 or a field isn't `NAME=VALUE`.
+    """
+    from deephits_keras.tracks import Track
+
+    for path in (audio, lyrics):
+        if path is not None and not path.is_file():
+            raise UserError(f"There is no file {path}")
+    text = None
+    if lyrics is not None:
+        try:
+            text = lyrics.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{lyrics} is not UTF-8 text: {error.reason}") from error
+    name = audio.stem if audio else lyrics.stem if lyrics else "track"
+    values: dict[str, Any] = {}
+    for field, value in pairs(fields, "--set"):
+        try:
+            values[field] = float(value)
+        except ValueError:
+            values[field] = value
+    return Track(id=name, audio=audio, lyrics=text, fields=values)
 
 
 def fusion_options(command: Command) -> Command:
@@ -223,5 +266,5 @@ def print_table(
         table.add_row(*(Text(str(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(100, console.measure(table).maximum))
+        console = Console(width=max(100, Console(width=1000).measure(table).maximum))
     console.print(table)

@@ -14,22 +14,25 @@ from deephits_keras.cli.common import (
     EncoderCommand,
     import_keras,
     json_option,
-    pairs,
+    one_track,
     print_json,
+    song_options,
 )
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
     from deephits_keras.predictor import Predictor, TrackPrediction
-    from deephits_keras.tracks import Track
+    from deephits_keras.registry import AnyEncoder
+    from deephits_keras.runs import Run
 
 
 @click.command(cls=EncoderCommand)
 @click.argument("run", type=PATH)
-@click.argument("audio", type=PATH, required=False)
-@click.option("--lyrics", type=PATH, help="A text file, UTF-8.")
+@song_options
 @click.option(
-    "--set", "fields", multiple=True, metavar="FIELD=VALUE", help="A field, as in the corpus."
+    "--descriptors",
+    metavar="ENCODER",
+    help="Measure the fields that aren't given with this encoder or modality.",
 )
 @click.option("--table", type=PATH, help="A CSV or Parquet file: one prediction a row.")
 @click.option("--audio-dir", type=PATH, help="Where the table's audio paths start.")
@@ -40,6 +43,7 @@ def predict(
     audio: Path | None,
     lyrics: Path | None,
     fields: tuple[str, ...],
+    descriptors: str | None,
     table: Path | None,
     audio_dir: Path | None,
     out: Path | None,
@@ -49,32 +53,35 @@ def predict(
     """Predict how popular a song will be, from whatever is known of it.
 
     Any input may be left out: the answer says what was missing. With --table, the columns
-    track_id, audio and lyrics are the inputs, and every other column is a field.
+    track_id, audio and lyrics are the inputs, and every other column is a field. With
+    --descriptors, fields that aren't given are measured, from the recording for example.
 
     \b
     Example:
       deephits predict run song.mp3 --lyrics song.txt --set artist_popularity=63
+      deephits predict run song.mp3 --descriptors essentia --set artist_popularity=63
       deephits predict run --table songs.csv --out predictions.csv
     """
     if table and (audio or lyrics or fields):
         raise UserError("Give either one song or --table, not both")
     if not (table or audio or lyrics or fields):
         raise UserError("Give a song: an audio file, --lyrics, --set, or a --table of songs")
-    for path in (audio, lyrics, table):
-        if path is not None and not path.is_file():
-            raise UserError(f"There is no file {path}")
+    if table is not None and not table.is_file():
+        raise UserError(f"There is no file {table}")
+    song = [] if table else [one_track(audio, lyrics, fields)]
 
     import_keras()
+    from deephits_keras.measured import descriptor_source
+    from deephits_keras.predictor import Predictor
     from deephits_keras.runs import Run
 
-    opened = Run(run, settings)
-    from deephits_keras.predictor import Predictor
-
-    predictor = Predictor(opened)
+    source = descriptor_source(descriptors, settings) if descriptors else None
+    opened = Run(run, _run_settings(Run(run), source, settings))
+    predictor = Predictor(opened, source)
     if table:
         _predict_table(predictor, table, audio_dir or table.parent, out, as_json=as_json)
         return
-    prediction = predictor.predict([_one_track(audio, lyrics, fields)])[0]
+    prediction = predictor.predict(song)[0]
     if as_json:
         print_json({**dataclasses.asdict(prediction), "synthetic": _synthetic(opened)})
     else:
@@ -85,27 +92,17 @@ def predict(
         raise click.exceptions.Exit(1)
 
 
+def _run_settings(
+    run: Run, source: AnyEncoder | None, settings: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The settings without those of an encoder that only measures fields."""
+    used = {n for m, record in run.config.modalities.items() for n in (m, record.encoder)}
+    only_source = {source.name, source.modality} - used if source else set()
+    return {name: values for name, values in settings.items() if name not in only_source}
+
+
 def _synthetic(run: Any) -> bool:
     return bool(run.config.corpus["synthetic"])
-
-
-def _one_track(audio: Path | None, lyrics: Path | None, fields: tuple[str, ...]) -> Track:
-    from deephits_keras.tracks import Track
-
-    text = None
-    if lyrics is not None:
-        try:
-            text = lyrics.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{lyrics} is not UTF-8 text: {error.reason}") from error
-    name = audio.stem if audio else lyrics.stem if lyrics else "track"
-    values: dict[str, Any] = {}
-    for field, value in pairs(fields, "--set"):
-        try:
-            values[field] = float(value)
-        except ValueError:
-            values[field] = value
-    return Track(id=name, audio=audio, lyrics=text, fields=values)
 
 
 def _print(prediction: TrackPrediction) -> None:
@@ -121,6 +118,11 @@ def _print(prediction: TrackPrediction) -> None:
         click.echo(f"missing      {modality}: {', '.join(parts)}")
     for warning in prediction.warnings:
         click.echo(f"warning      {warning}")
+    for remark in prediction.remarks:
+        click.echo(f"remark       {remark}")
+    for name, origin in prediction.fields.items():
+        shown = f"{origin.value:.6g}" if isinstance(origin.value, float) else origin.value
+        click.echo(f"field        {name} = {shown} ({origin.source})")
 
 
 def _predict_table(

@@ -183,6 +183,7 @@ def finish_import(
     kept, steps = apply_filters(good, filters) if filters else (good, [])
     if not len(kept):
         raise UserError("The filters remove every track")
+    filtered = good.drop(index=kept.index).drop(columns=["source_row", "audio", "lyrics"])
     kept = _ordered(kept.drop(columns="source_row"))
     fields = [c for c in kept if c not in INPUTS]
     missing = {str(c): int(kept[c].isna().sum()) for c in fields if kept[c].isna().any()}
@@ -195,7 +196,7 @@ def finish_import(
         "missing": missing,
     }
     told = {"made_by": __version__, "filters": [step.to_json() for step in steps]}
-    corpus = write_corpus(folder, kept, {**info, **told, **counts}, rejected)
+    corpus = write_corpus(folder, kept, {**info, **told, **counts}, rejected, filtered)
     return ImportSummary(
         corpus=corpus,
         duplicates=int(rejected["reason"].str.startswith("duplicate").sum()),

@@ -27,6 +27,7 @@ FORMAT = 1
 TRACKS = "tracks.parquet"
 INFO = "corpus.json"
 REJECTED = "rejected.csv"
+FILTERED = "filtered.parquet"
 ROW_GROUP = 1024
 """Rows that are read together: a track costs the reading of its row group, not of the table."""
 
@@ -118,6 +119,22 @@ class Corpus:
         )
 
     @property
+    def filtered(self) -> pd.DataFrame:
+        """The fields of the tracks that the filters removed at import; empty if there are none.
+
+        Raises:
+            UserError: if the file can't be read.
+        """
+        path = self.folder / FILTERED
+        try:
+            found: pd.DataFrame = pq.read_table(path).to_pandas()
+        except FileNotFoundError:
+            return pd.DataFrame()
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{path} can't be read: {error}") from error
+        return found
+
+    @property
     def synthetic(self) -> bool:
         """Whether the corpus was made up by `deephits sample`."""
         return bool(self.info["synthetic"])
@@ -139,7 +156,11 @@ class Corpus:
 
 
 def write_corpus(
-    folder: Path, tracks: pd.DataFrame, info: Mapping[str, Any], rejected: pd.DataFrame
+    folder: Path,
+    tracks: pd.DataFrame,
+    info: Mapping[str, Any],
+    rejected: pd.DataFrame,
+    filtered: pd.DataFrame | None = None,
 ) -> Corpus:
     """Write a corpus, or put other tracks into one that is there; its features stay.
 
@@ -148,6 +169,7 @@ def write_corpus(
         tracks: A row a track; `INPUTS` and any fields.
         info: What else `corpus.json` holds. Must not depend on the time or the machine.
         rejected: Rows that were left out, with the reason.
+        filtered: Tracks that the filters removed, without their inputs.
 
     Raises:
         UserError: if the folder holds something else, or can't be written to.
@@ -156,14 +178,20 @@ def write_corpus(
     remove_leftovers(folder)
     with replacing(folder / REJECTED) as temporary:
         rejected.to_csv(temporary, index=False)
+    with replacing(folder / FILTERED) as temporary:
+        _write_table(pd.DataFrame() if filtered is None else filtered, temporary)
     with replacing(folder / TRACKS) as temporary:
-        table = pa.Table.from_pandas(tracks, preserve_index=False).replace_schema_metadata(None)
-        pq.write_table(table, temporary, row_group_size=ROW_GROUP, compression="zstd")
+        _write_table(tracks, temporary)
         fingerprint = sha256(temporary)
     write_json(
         folder / INFO, {"format": FORMAT, **info, "tracks": len(tracks), "fingerprint": fingerprint}
     )
     return Corpus(folder)
+
+
+def _write_table(tracks: pd.DataFrame, path: Path) -> None:
+    table = pa.Table.from_pandas(tracks, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(table, path, row_group_size=ROW_GROUP, compression="zstd")
 
 
 def check_target(folder: Path) -> None:
@@ -177,6 +205,6 @@ def check_target(folder: Path) -> None:
     if not folder.is_dir() or (folder / INFO).exists():
         return
     # An import that was interrupted leaves some of these without INFO, which is written last.
-    own = {TRACKS, REJECTED}
+    own = {TRACKS, REJECTED, FILTERED}
     if any(p.name not in own and not p.name.startswith(PARTIAL) for p in folder.iterdir()):
         raise UserError(f"{folder} already holds something that isn't a corpus: choose another")

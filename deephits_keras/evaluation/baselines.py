@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.metrics import Figures, evaluate
 from deephits_keras.tasks import FloatArray, Task
 
-BASELINES = ("majority", "logistic", "boosting")
+FAMILIES = ("logistic", "mlp", "boosting")
+"""Classifiers that learn from features."""
+
+BASELINES = ("majority", *FAMILIES)
+
+HIDDEN_UNITS = (64, 64)
+"""Of the MLP: the paper's own numeric branch (Table A1)."""
+
+MLP_EPOCHS = 25
+"""As many as the paper trains its model for (Section 2.2.2)."""
 
 
 def baseline_metrics(
@@ -38,8 +51,9 @@ def baseline_metrics(
         test_features: `(m, features)` of the tracks to measure on.
         test_popularity: `(m,)` their popularity, 0-100.
         kind: `majority` (the most frequent tier, or the mean popularity, whatever the features),
-            `logistic` (logistic regression, or ridge regression, on z-scored features with
-            missing ones at their mean) or `boosting` (histogram gradient boosting).
+            `logistic` (logistic or ridge regression) or `mlp` (two hidden layers), both on
+            z-scored features with missing ones at their mean, or `boosting` (histogram gradient
+            boosting).
         seed: Seed of what the baseline draws at random.
 
     Returns:
@@ -48,26 +62,75 @@ def baseline_metrics(
     Raises:
         UserError: if there is no such baseline.
     """
-    targets = task.targets(train_popularity)
-    # With one tier in training there is nothing to learn, and most classifiers refuse to.
-    if task.kind == "classification" and len(np.unique(targets)) == 1:
-        kind = "majority"
-    model = _model(kind, task.kind == "classification", seed).fit(train_features, targets)
-    outputs = (
-        _logits(model, test_features, task)
-        if task.kind == "classification"
-        else model.predict(test_features)
-    )
+    if task.kind == "classification":
+        outputs = class_logits(
+            task, train_features, train_popularity, test_features, kind=kind, seed=seed
+        )
+    else:
+        model = _model(kind, classification=False, seed=seed)
+        outputs = model.fit(train_features, task.targets(train_popularity)).predict(test_features)
     return evaluate(task, test_popularity, task.decode(outputs))
 
 
-def _model(kind: str, classification: bool, seed: int) -> Any:
+def class_logits(
+    task: Task,
+    train_features: FloatArray,
+    train_popularity: FloatArray,
+    test_features: FloatArray,
+    *,
+    kind: str = "logistic",
+    seed: int = 0,
+    balanced: bool = False,
+) -> FloatArray:
+    """Fit a classifier and give what it says of other tracks, for `Task.decode`.
+
+    Args:
+        task: A classification.
+        train_features: As for `baseline_metrics`.
+        train_popularity: As for `baseline_metrics`.
+        test_features: `(m, features)` of the other tracks.
+        kind: As for `baseline_metrics`.
+        seed: As for `baseline_metrics`.
+        balanced: Weight tracks by the rarity of their tier (scikit-learn's formula).
+
+    Returns:
+        `(m, tiers)` logarithms of class scores, minus infinity for a tier that training lacks.
+
+    Raises:
+        UserError: if there is no such baseline.
+    """
+    targets = task.targets(train_popularity)
+    # A column that training never knows, or a single tier, is more than most classifiers accept.
+    known = ~np.isnan(train_features).all(axis=0)
+    train_features, test_features = train_features[:, known], test_features[:, known]
+    if len(np.unique(targets)) == 1 or not known.any():
+        kind = "majority"
+    model = _model(kind, classification=True, seed=seed)
+    if balanced:
+        last = f"{model.steps[-1][0]}__" if isinstance(model, Pipeline) else ""
+        weights = {f"{last}sample_weight": compute_sample_weight("balanced", targets)}
+    else:
+        weights = {}
+    with warnings.catch_warnings():
+        # The MLP stops after its epochs on purpose.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(train_features, targets, **weights)
+    logits = np.full((len(test_features), task.outputs), -np.inf)
+    with np.errstate(divide="ignore"):
+        logits[:, model.classes_] = np.log(model.predict_proba(test_features))
+    return logits
+
+
+def _model(kind: str, *, classification: bool, seed: int) -> Any:
     match kind:
         case "majority":
             return DummyClassifier(strategy="prior") if classification else DummyRegressor()
         case "logistic":
-            linear = LogisticRegression(max_iter=2000) if classification else Ridge()
-            return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), linear)
+            return _scaled(LogisticRegression(max_iter=2000) if classification else Ridge())
+        case "mlp":
+            # Not `early_stopping`: it refuses a tier of a single track.
+            network = MLPClassifier if classification else MLPRegressor
+            return _scaled(network(HIDDEN_UNITS, max_iter=MLP_EPOCHS, random_state=seed))
         case "boosting" if classification:
             return HistGradientBoostingClassifier(random_state=seed)
         case "boosting":
@@ -75,9 +138,5 @@ def _model(kind: str, classification: bool, seed: int) -> Any:
     raise UserError(f"There is no baseline named {kind!r}. Baselines: {', '.join(BASELINES)}")
 
 
-def _logits(classifier: Any, features: FloatArray, task: Task) -> FloatArray:
-    """Logits for every tier, minus infinity for those that the classifier never saw."""
-    logits = np.full((len(features), task.outputs), -np.inf)
-    with np.errstate(divide="ignore"):
-        logits[:, classifier.classes_] = np.log(classifier.predict_proba(features))
-    return logits
+def _scaled(model: Any) -> Pipeline:
+    return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,16 +37,27 @@ class FrozenBert:
     Args:
         backbone: Where the weights are.
         tokenize: The checkpoint's own tokenizer.
+        vocabulary: Its tokens' ids.
 
     Attributes:
         embedded: How many texts went through the network; the others were known already.
+        backbone: As given.
+        tokenize: As given.
+        vocabulary: As given.
     """
 
-    def __init__(self, backbone: keras_hub.models.BertBackbone, tokenize: Tokenize) -> None:
+    def __init__(
+        self,
+        backbone: keras_hub.models.BertBackbone,
+        tokenize: Tokenize,
+        vocabulary: Mapping[str, int],
+    ) -> None:
         self.embedded = 0
+        self.backbone = backbone
+        self.vocabulary = vocabulary
         self._model = keras.Model(backbone.input, backbone.output["pooled_output"])
         self._max_tokens = int(backbone.max_sequence_length)
-        self._tokenize = tokenize
+        self.tokenize = tokenize
         self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
 
     def embed(self, texts: Sequence[str], max_tokens: int, batch_size: int) -> np.ndarray:
@@ -68,7 +79,7 @@ class FrozenBert:
                 f"This BERT reads at most {self._max_tokens} tokens. "
                 f"Received: max_tokens={max_tokens}"
             )
-        keys = [np.array(i, "int32").tobytes() for i in self._tokenize(texts, max_tokens)]
+        keys = [np.array(i, "int32").tobytes() for i in self.tokenize(texts, max_tokens)]
         vectors: Vectors = {key: self._known[key] for key in keys if key in self._known}
         for batch in length_batches(
             [k for k in dict.fromkeys(keys) if k not in vectors], batch_size
@@ -145,7 +156,7 @@ def _load_folder(folder: Path, content: str) -> FrozenBert:
     try:
         # float32 whatever the global policy: a stored vector must not depend on it.
         backbone = keras_hub.models.BertBackbone.from_preset(str(folder), dtype="float32")
-        return FrozenBert(backbone, _folder_tokenizer(folder))
+        return FrozenBert(backbone, *_folder_tokenizer(folder))
     except Exception as error:
         raise UserError(f"{folder} can't be loaded as a BERT checkpoint: {error}") from error
 
@@ -166,7 +177,7 @@ def _require_pooler(folder: Path) -> None:
         )
 
 
-def _folder_tokenizer(folder: Path) -> Tokenize:
+def _folder_tokenizer(folder: Path) -> tuple[Tokenize, Mapping[str, int]]:
     # Without it transformers notes at import that PyTorch is missing, which it may be.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import AutoTokenizer
@@ -183,17 +194,19 @@ def _folder_tokenizer(folder: Path) -> Tokenize:
         ids: list[list[int]] = encoded["input_ids"]
         return ids
 
-    return tokenize
+    return tokenize, tokenizer.get_vocab()
 
 
 @lru_cache(maxsize=1)
 def _load_preset(preset: str) -> FrozenBert:
     backbone = _from_preset(keras_hub.models.BertBackbone, preset, dtype="float32")
     tokenizer = _from_preset(keras_hub.tokenizers.BertTokenizer, preset)
-    return FrozenBert(backbone, _preset_tokenizer(tokenizer))
+    return FrozenBert(backbone, *_preset_tokenizer(tokenizer))
 
 
-def _preset_tokenizer(preset: keras_hub.tokenizers.BertTokenizer) -> Tokenize:
+def _preset_tokenizer(
+    preset: keras_hub.tokenizers.BertTokenizer,
+) -> tuple[Tokenize, Mapping[str, int]]:
     """The preset's vocabulary in Hugging Face's tokenizer, which also runs without TensorFlow."""
     from tokenizers import BertWordPieceTokenizer
 
@@ -204,7 +217,7 @@ def _preset_tokenizer(preset: keras_hub.tokenizers.BertTokenizer) -> Tokenize:
         tokenizer.enable_truncation(max_tokens)
         return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
 
-    return tokenize
+    return tokenize, vocabulary
 
 
 @lru_cache(maxsize=8)

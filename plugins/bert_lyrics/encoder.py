@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders import (
     EncoderConfig,
@@ -18,6 +18,11 @@ from deephits_keras.encoders import (
 from deephits_keras.tracks import Track
 
 from . import checkpoint
+
+if TYPE_CHECKING:
+    import keras
+
+    from .explaining import ExplainableLyrics
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,21 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         from .branch import lyrics_branch
 
         return lyrics_branch(inputs["cls"], self.config.units)
+
+    def explainable(
+        self, track: Track, features: Features, branch: keras.Model
+    ) -> ExplainableLyrics:
+        """The words' embeddings against BERT's own for a hidden word."""
+        from .bert import load_bert
+        from .explaining import ExplainableLyrics
+
+        del features
+        text = self._text(track)
+        if not isinstance(text, str):
+            raise ValueError(f"track {track.id} has no lyrics to explain")
+        return ExplainableLyrics(
+            load_bert(self.config.checkpoint), text, self.config.max_tokens, branch
+        )
 
     def fingerprint_config(self) -> dict[str, Any]:
         """The settings, with the checkpoint's content in the place of its path.

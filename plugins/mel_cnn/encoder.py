@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders import (
     EncoderConfig,
@@ -15,6 +15,11 @@ from deephits_keras.encoders import (
     setting,
 )
 from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    import keras
+
+    from .explaining import ExplainableMel
 
 LARGEST = {
     "sample_rate": 768_000,
@@ -118,3 +123,10 @@ class MelCNN(ModalityEncoder[MelCNNConfig]):
         from .branch import residual_cnn
 
         return residual_cnn(inputs["log_mel"], mean=self._mean, variance=self._variance)
+
+    def explainable(self, track: Track, features: Features, branch: keras.Model) -> ExplainableMel:
+        """The spectrogram against an even one at the training tracks' mean level."""
+        from .explaining import ExplainableMel
+
+        del track
+        return ExplainableMel(self.config, features, branch)

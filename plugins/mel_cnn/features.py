@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.fft
 import scipy.signal
+import scipy.sparse
 
 if TYPE_CHECKING:
     from .encoder import MelCNNConfig
@@ -39,12 +40,14 @@ def log_mel(waveform: Array, config: MelCNNConfig) -> Array:
 
     Equal to `librosa.power_to_db(librosa.feature.melspectrogram(...))`: periodic Hann window,
     frames centred on a zero-padded signal, Slaney's mel scale and normalisation, 80 dB of
-    dynamic range. Computed in blocks that stay in the cache, with one FFT library call each.
+    dynamic range. Computed in blocks that stay in the cache. The filters are sparse: most of a
+    dense product would be zeros, and a BLAS would share it out to threads, which take longer to
+    meet than it does and get in the way of the other worker processes.
     """
     window, filters = _window(config.n_fft), _filters(config)
     padded = np.pad(waveform, config.n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop_length]
-    mel = np.empty((len(filters), len(frames)), dtype=np.float32)
+    mel = np.empty((config.mel_bands, len(frames)), dtype=np.float32)
     for start in range(0, len(frames), _BLOCK):
         spectrum = scipy.fft.rfft(frames[start : start + _BLOCK] * window, axis=1)
         power = spectrum.real**2 + spectrum.imag**2
@@ -62,14 +65,13 @@ def _window(n_fft: int) -> Array:
 
 
 @lru_cache(maxsize=8)
-def _filters_of(sample_rate: int, n_fft: int, mel_bands: int) -> Array:
+def _filters_of(sample_rate: int, n_fft: int, mel_bands: int) -> Any:
     from librosa.filters import mel as mel_filters
 
-    filters = mel_filters(sr=sample_rate, n_fft=n_fft, n_mels=mel_bands)
-    return np.asarray(filters, dtype=np.float32)
+    return scipy.sparse.csr_array(mel_filters(sr=sample_rate, n_fft=n_fft, n_mels=mel_bands))
 
 
-def _filters(config: MelCNNConfig) -> Array:
+def _filters(config: MelCNNConfig) -> Any:
     return _filters_of(config.sample_rate, config.n_fft, config.mel_bands)
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import keras
 from keras import initializers, layers, ops
 
-PITCH_CLASSES = 12
-INDICATORS = {"key": PITCH_CLASSES + 1}
-"""Columns that become indicators, with their number: the pitch classes and "undefined"."""
+from .features import INDICATORS, PITCH_CLASSES
+
 FLAGS = ("mode",)
 
 Tensor = Any
@@ -88,7 +87,8 @@ def numeric_branch(
     """
     # Single precision at any policy: half of it can't hold a duration in milliseconds.
     x = FieldVector(columns, mean, deviation, dtype="float32", name="vector")(fields)
-    for name in ("hidden", "embedding"):
+    # Named apart from every other branch: PyTorch in Keras finds a weight to reset by its path.
+    for name in ("fields_hidden", "fields_embedding"):
         kernel = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
         x = layers.Dense(units, activation="relu", kernel_initializer=kernel, name=name)(x)
     return x

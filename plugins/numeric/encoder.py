@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders import (
     EncoderConfig,
@@ -16,6 +16,11 @@ from deephits_keras.encoders import (
     setting,
 )
 from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    import keras
+
+    from .explaining import ExplainableFields
 
 DESCRIPTORS = (
     "acousticness",
@@ -121,6 +126,21 @@ class Numeric(ModalityEncoder[NumericConfig]):
             moments.add(batch["fields"])
         self._mean, self._deviation = moments.mean.tolist(), moments.deviation.tolist()
 
+    def ablations(self) -> dict[str, dict[str, Any]]:
+        """Without the descriptors, and without the metadata (Tables 7 and A2)."""
+        parts = {"descriptors": DESCRIPTORS, "metadata": METADATA}
+        columns = self.config.columns
+        rests = {part: [c for c in columns if c not in left] for part, left in parts.items()}
+        return {
+            part: {"columns": rest} for part, rest in rests.items() if 0 < len(rest) < len(columns)
+        }
+
+    def tabular(self, features: Features) -> Features:
+        """The columns by name, `key` as thirteen indicators as in the graph."""
+        from .features import named_columns
+
+        return named_columns(features["fields"], self.config.columns)
+
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, columns)` to `(batch, units)`."""
         from .branch import numeric_branch
@@ -132,3 +152,16 @@ class Numeric(ModalityEncoder[NumericConfig]):
             deviation=self._deviation,
             units=self.config.units,
         )
+
+    def explainable(
+        self, track: Track, features: Features, branch: keras.Model
+    ) -> ExplainableFields:
+        """The vector of Section 2.1 against that of a track of which nothing is known."""
+        from .explaining import ExplainableFields
+
+        del track
+        return ExplainableFields(self.config.columns, features["fields"], branch)
+
+    def fields(self) -> dict[str, tuple[str, int]]:
+        """The columns."""
+        return {column: ("fields", place) for place, column in enumerate(self.config.columns)}

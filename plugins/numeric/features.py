@@ -1,12 +1,29 @@
-"""Statistics of the columns over the training split."""
+"""The columns outside the graph: their statistics, and how they are spread out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+PITCH_CLASSES = 12
+INDICATORS = {"key": PITCH_CLASSES + 1}
+"""Columns that become indicators, with their number: the pitch classes and "undefined"."""
+
+
+def named_columns(fields: np.ndarray[Any, Any], columns: Sequence[str]) -> dict[str, Array]:
+    """`(batch, columns)` as it is stored, by name; a column of `INDICATORS` as `key=0`, ..."""
+    named: dict[str, Array] = {}
+    for values, column in zip(fields.T.astype(np.float64), columns, strict=True):
+        if column not in INDICATORS:
+            named[column] = values
+            continue
+        pitch = np.where(np.isnan(values) | (values < 0), PITCH_CLASSES, values)
+        named |= {f"{column}={k}": (pitch == k).astype(float) for k in range(INDICATORS[column])}
+    return named
 
 
 class ColumnMoments:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deephits_keras.errors import UserError
-from deephits_keras.evaluation.baselines import baseline_metrics
+from deephits_keras.evaluation.baselines import FAMILIES, baseline_metrics, class_logits
 from deephits_keras.tasks import TASKS
 
 LEARNERS = ["logistic", "boosting"]
@@ -21,7 +21,13 @@ def tracks():
 
 
 @pytest.mark.parametrize(
-    ("task", "kind"), [("tiers-3", "logistic"), ("tiers-3", "boosting"), ("tiers-10", "logistic")]
+    ("task", "kind"),
+    [
+        ("tiers-3", "logistic"),
+        ("tiers-3", "mlp"),
+        ("tiers-3", "boosting"),
+        ("tiers-10", "logistic"),
+    ],
 )
 def test_classifiers_beat_the_majority_where_there_is_something_to_learn(tracks, task, kind):
     majority = baseline_metrics(TASKS[task], *tracks, kind="majority")[task]
@@ -64,6 +70,26 @@ def test_the_scale_of_a_feature_does_not_matter_to_the_logistic_baseline(tracks)
     )
 
 
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_balanced_classes_bring_recall_to_rare_tiers(kind):
+    """The high tier is a tenth of the tracks and overlaps with the middle one."""
+    draw = np.random.default_rng(1)
+    popularity = np.where(draw.random(900) < 0.1, 80.0, 50.0)
+    features = (popularity + draw.normal(0, 20, 900))[:, None]
+    recall = []
+    for balanced in (False, True):
+        logits = class_logits(
+            TASKS["tiers-3"],
+            features[:600],
+            popularity[:600],
+            features[600:],
+            kind=kind,
+            balanced=balanced,
+        )
+        recall.append((logits.argmax(axis=1) == 2)[popularity[600:] == 80].mean())
+    assert recall[1] > recall[0] + 0.2
+
+
 def test_an_unknown_baseline_is_refused(tracks):
-    with pytest.raises(UserError, match="majority, logistic, boosting"):
+    with pytest.raises(UserError, match="majority, logistic, mlp, boosting"):
         baseline_metrics(TASKS["tiers-3"], *tracks, kind="oracle")

@@ -1,0 +1,1 @@
+"""Measured comparisons with what people would use instead; `make bench` prints them as a table."""

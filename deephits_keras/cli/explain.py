@@ -1,0 +1,167 @@
+"""`deephits explain`: why a song gets its score, and what a run uses of its input."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deephits_keras.cli.common import (
+    PATH,
+    EncoderCommand,
+    import_keras,
+    json_option,
+    one_track,
+    print_json,
+    print_table,
+    seed_option,
+    song_options,
+)
+from deephits_keras.errors import UserError
+
+if TYPE_CHECKING:
+    from deephits_keras.explain.permutation import Importances
+    from deephits_keras.explain.track import Explanation
+    from deephits_keras.runs import Run
+    from deephits_keras.tracks import Track
+
+PARTS_PRINTED = 5
+
+
+@click.command(cls=EncoderCommand)
+@click.argument("run", type=PATH)
+@song_options
+@click.option("--track", "track_id", metavar="ID", help="A track of the run's corpus.")
+@click.option("--part", help="Without a song: a part of the split.  [default: test or validation]")
+@click.option(
+    "--repeats", type=click.IntRange(2), default=10, show_default=True, help="Without a song."
+)
+@seed_option
+@click.option("--out", type=PATH, help="Folder for the page and the JSON.  [default: RUN/explain]")
+@json_option
+def explain(
+    run: Path,
+    audio: Path | None,
+    lyrics: Path | None,
+    fields: tuple[str, ...],
+    track_id: str | None,
+    part: str | None,
+    repeats: int,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+    settings: dict[str, dict[str, Any]],
+) -> None:
+    """Explain a song's score, or, without a song, what the run uses of its input.
+
+    A song: integrated gradients, which add up to the score of the predicted tier. The run:
+    permutation importance of modalities and fields on its held-out tracks.
+
+    \b
+    Example:
+      deephits explain run
+      deephits explain run song.mp3 --lyrics song.txt --set artist_popularity=63
+      deephits explain run --track 7qiZfU4dY1lWllzX7mPBI3
+    """
+    song = audio or lyrics or fields
+    if song and track_id:
+        raise UserError("Give either a song or --track, not both")
+    if part and (song or track_id):
+        raise UserError("--part is for the whole run: leave it out, or the song")
+
+    import_keras()
+    from deephits_keras.files import write_json, write_text
+    from deephits_keras.runs import Run
+
+    opened = Run(run, settings)
+    result: Explanation | Importances
+    if song or track_id is not None:
+        track = _track_of(opened, track_id) if track_id else one_track(audio, lyrics, fields)
+        result, page, name = _explain_track(opened, track)
+    else:
+        result, page = _importances(opened, part, repeats, seed)
+        name = "importance"
+    target = (out or run / "explain") / name
+    write_json(target.with_name(f"{name}.json"), result.to_json())
+    write_text(target.with_name(f"{name}.html"), page)
+    if as_json:
+        print_json(result.to_json())
+        return
+    _print(result)
+    click.echo(f"Page: {target}.html")
+
+
+def _explain_track(run: Run, track: Track) -> tuple[Explanation, str, str]:
+    from deephits_keras.explain.page import track_page
+    from deephits_keras.explain.track import TrackExplainer
+    from deephits_keras.predictor import Predictor
+
+    explanation = TrackExplainer(Predictor(run)).explain(track)
+    name = "track-" + re.sub(r"[^\w-]+", "_", track.id)[:80]
+    return explanation, track_page(explanation), name
+
+
+def _importances(run: Run, part: str | None, repeats: int, seed: int) -> tuple[Importances, str]:
+    from deephits_keras.corpus import Corpus
+    from deephits_keras.explain.page import importance_page
+    from deephits_keras.explain.permutation import importances
+
+    corpus = Corpus.open(Path(run.config.corpus["folder"]))
+    found = importances(run, corpus, part=part, repeats=repeats, seed=seed)
+    return found, importance_page(found)
+
+
+def _track_of(run: Run, track_id: str) -> Track:
+    from deephits_keras.corpus import Corpus
+
+    corpus = Corpus.open(Path(run.config.corpus["folder"]))
+    if track_id not in corpus.track_ids:
+        raise UserError(f"{corpus.folder} has no track {track_id!r}")
+    return corpus.tracks([corpus.track_ids.index(track_id)])[0]
+
+
+def _print(result: Explanation | Importances) -> None:
+    from deephits_keras.explain.track import Explanation
+
+    if isinstance(result, Explanation):
+        _print_explanation(result)
+    else:
+        _print_importances(result)
+    if result.synthetic:
+        click.echo("This model was trained on a synthetic corpus: it knows no real music.")
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    prediction, attribution = explanation.prediction, explanation.attribution
+    click.echo(f"track        {prediction.track_id}")
+    click.echo(f"{explanation.target}: {attribution.score:.4f}")
+    click.echo(f"with every input at its baseline: {attribution.baseline_score:.4f}")
+    for warning in prediction.warnings:
+        click.echo(f"warning      {warning}")
+    rows = []
+    for modality in explanation.modalities:
+        rows.append((modality.modality, "", f"{modality.contribution:+.4f}"))
+        largest = sorted(modality.parts, key=lambda p: -abs(p.contribution))[:PARTS_PRINTED]
+        for p in filter(lambda p: p.contribution, largest):
+            name = f"{p.name} = {p.value}" if p.value else p.name
+            rows.append(("", name, f"{p.contribution:+.4f}"))
+    title = f"Contributions, complete to {attribution.error:.2%}"
+    print_table(title, ("modality", "largest parts", "contribution"), rows, text_columns=2)
+
+
+def _print_importances(importances: Importances) -> None:
+    figures = list(importances.figures)
+    groups = {"modalities": importances.modalities}
+    groups |= {f"fields of {modality}": of for modality, of in importances.fields.items()}
+    for group, of in groups.items():
+        print_table(
+            f"{group}: {importances.part}, {importances.tracks} tracks, "
+            f"{importances.repeats} repeats",
+            ("exchanged", *(f"{figure} worse by" for figure in figures)),
+            (
+                (i.name, *(f"{v.mean():+.4f} ± {v.std():.4f}" for v in i.worsening.values()))
+                for i in sorted(of, key=lambda i: -float(i.worsening[figures[0]].mean()))
+            ),
+        )

@@ -1,0 +1,65 @@
+"""A model taken apart at its embeddings: branches before, fusion and output after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from deephits_keras.tasks import POPULARITY_MAX, Task
+
+Tensor = Any
+
+
+class Anatomy:
+    """A model of `build_model`, in two halves.
+
+    Args:
+        model: The model.
+        modalities: Its modalities.
+
+    Attributes:
+        modalities: As given.
+        embed: From the model's inputs to `(batch, size)` for each modality, by modality.
+    """
+
+    def __init__(self, model: keras.Model, modalities: Sequence[str]) -> None:
+        self.modalities = tuple(modalities)
+        self._model = model
+        joints = [model.get_layer(f"{modality}_missing").input for modality in modalities]
+        embeddings, masks = zip(*joints, strict=True)
+        self.embed = keras.Model(model.input, dict(zip(modalities, embeddings, strict=True)))
+        self._head = keras.Model([*embeddings, *masks], model.output)
+
+    def branch(self, modality: str) -> keras.Model:
+        """The branch of a modality, from features by name to `(batch, size)`."""
+        return self._model.get_layer(modality)
+
+    def embedding_size(self, modality: str) -> int:
+        """Length of a modality's embedding."""
+        return int(self.branch(modality).output_shape[-1])
+
+    def outputs(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+        """The second half.
+
+        Args:
+            embeddings: `(batch, size)` for each modality.
+            present: `(batch, 1)` presence mask of each modality.
+
+        Returns:
+            Raw outputs `(batch, outputs)`.
+        """
+        ordered = [parts[m] for parts in (embeddings, present) for m in self.modalities]
+        return self._head(list(map(ops.convert_to_tensor, ordered)), training=False)
+
+
+def score_of(task: Task, outputs: Tensor, tier: int) -> Tensor:
+    """`(batch,)` the class score of a tier, 0-1, or the popularity of a regression, 0-100.
+
+    The differentiable form of `Task.decode`; a popularity isn't cut to its range.
+    """
+    if task.kind == "regression":
+        return outputs[:, 0] * POPULARITY_MAX
+    return ops.softmax(ops.cast(outputs, "float32"), axis=-1)[:, tier]

@@ -1,0 +1,57 @@
+"""Bar charts of contributions and of importances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from deephits_keras.explain.explainable import Part
+from deephits_keras.figures import BLUE, INK, MUTED, VERMILLION, styled
+
+MOST_BARS = 20
+
+
+def draw_parts(parts: Sequence[Part], target: str) -> Figure:
+    """A bar for each part, in the parts' order: blue raises the score, red lowers it.
+
+    Of more than `MOST_BARS` parts the largest are shown, and the others as one.
+    """
+    shown = sorted(parts, key=lambda part: -abs(part.contribution))[:MOST_BARS]
+    ordered = [part for part in parts if part in shown]
+    names = [f"{part.name} = {part.value}" if part.value else part.name for part in ordered]
+    values = [part.contribution for part in ordered]
+    if rest := [part.contribution for part in parts if part not in shown]:
+        names.append(f"{len(rest)} others")
+        values.append(sum(rest))
+    return draw_bars(names, values, label=f"contribution to the {target}")
+
+
+@styled
+def draw_bars(
+    names: Sequence[str], values: Sequence[float], *, label: str, spread: Sequence[float] = ()
+) -> Figure:
+    """Horizontal bars, the first on top, each with its value.
+
+    Args:
+        names: A name each.
+        values: A value each.
+        label: What they are.
+        spread: A standard deviation each, or nothing.
+    """
+    places = np.arange(len(names))
+    figure = Figure(figsize=(8.4, 0.8 + 0.27 * len(names)))
+    axes = figure.subplots()
+    colours = [BLUE if value >= 0 else VERMILLION for value in values]
+    bars = axes.barh(
+        places, values, color=colours, height=0.7, xerr=spread or None, ecolor=INK, capsize=2
+    )
+    axes.bar_label(bars, [f"{value:+.3g}" for value in values], padding=4, color=MUTED, fontsize=7)
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.12)
+    axes.set_xlabel(label)
+    return figure

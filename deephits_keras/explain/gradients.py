@@ -1,0 +1,77 @@
+"""Gradients on every backend: the one thing that Keras has no neutral form of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from deephits_keras.encoders import Features
+
+Tensor = Any
+Function = Callable[[Mapping[str, Tensor]], Tensor]
+"""Named tensors `(batch, *shape)` -> `(batch,)` scores, each of its own row alone."""
+
+
+def values_and_gradients(
+    function: Function, inputs: Features
+) -> tuple[np.ndarray[Any, Any], Features]:
+    """Evaluate a function of a batch, with its gradient in each input.
+
+    Args:
+        function: Made of `keras.ops` and Keras layers.
+        inputs: float32 `(batch, *shape)` by name.
+
+    Returns:
+        `(batch,)` values, and for each input the gradient of a row's value in that row; zeros
+        where the value doesn't depend on it.
+
+    Raises:
+        NotImplementedError: on a backend without gradients (NumPy, OpenVINO).
+    """
+    backend = keras.backend.backend()
+    if backend not in _BACKENDS:
+        raise NotImplementedError(f"Keras' {backend} backend has no gradients")
+    values, gradients = _BACKENDS[backend](function, inputs)
+    return ops.convert_to_numpy(values), {
+        name: ops.convert_to_numpy(gradient) for name, gradient in gradients.items()
+    }
+
+
+def _tensorflow(function: Function, inputs: Features) -> tuple[Tensor, dict[str, Tensor]]:
+    import tensorflow as tf
+
+    tensors = {name: tf.constant(array) for name, array in inputs.items()}
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        values = function(tensors)
+    return values, tape.gradient(values, tensors, unconnected_gradients="zero")
+
+
+def _jax(function: Function, inputs: Features) -> tuple[Tensor, dict[str, Tensor]]:
+    import jax
+
+    def total(tensors: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        values = function(tensors)
+        return values.sum(), values
+
+    tensors = {name: ops.convert_to_tensor(array) for name, array in inputs.items()}
+    (_, values), gradients = jax.value_and_grad(total, has_aux=True)(tensors)
+    return values, gradients
+
+
+def _torch(function: Function, inputs: Features) -> tuple[Tensor, dict[str, Tensor]]:
+    import torch
+
+    tensors = {n: ops.convert_to_tensor(a).requires_grad_() for n, a in inputs.items()}
+    values = function(tensors)
+    gradients = torch.autograd.grad(
+        values.sum(), list(tensors.values()), allow_unused=True, materialize_grads=True
+    )
+    return values.detach(), dict(zip(tensors, gradients, strict=True))
+
+
+_BACKENDS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}

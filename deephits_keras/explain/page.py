@@ -1,0 +1,152 @@
+"""Explanations as self-contained HTML pages."""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from deephits_keras.explain.drawing import draw_bars, draw_parts
+from deephits_keras.explain.explainable import Part
+from deephits_keras.explain.permutation import Importance, Importances
+from deephits_keras.explain.track import Explanation
+from deephits_keras.figures import svg
+
+FIGURE_NAMES = {"loss": "loss", "macro_f1": "macro-F1", "accuracy": "accuracy", "mae": "MAE"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with a picture and a table.
+
+    Attributes:
+        heading: The heading.
+        note: A sentence or two under it.
+        picture: A picture, or a piece of HTML.
+        alt: What the picture shows, for who can't see it.
+        columns: The table's columns.
+        rows: Its rows of text; the first cell is the row's name.
+    """
+
+    heading: str
+    note: str
+    picture: Figure | Markup
+    alt: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def track_page(explanation: Explanation) -> str:
+    """Why a track got its score, as HTML that loads nothing."""
+    prediction, attribution = explanation.prediction, explanation.attribution
+    missing = [f"Missing: {', '.join(prediction.missing)}."] if prediction.missing else []
+    return _render(
+        title=f"Why {prediction.track_id} is predicted at {prediction.popularity:.1f}",
+        eyebrow="Explanation of a prediction",
+        lead=(
+            f"Popularity {prediction.popularity:.1f} of 100, tier {prediction.tier_label}. "
+            f"The {explanation.target} is {attribution.score:.3f}; with every input at its "
+            f"baseline it would be {attribution.baseline_score:.3f}. The contributions below add "
+            f"up to the difference, {attribution.difference:+.3f}, to within "
+            f"{attribution.error:.2%} of it (integrated gradients)."
+        ),
+        synthetic=explanation.synthetic,
+        warnings=[*missing, *prediction.warnings, *_incomplete(attribution.error)],
+        sections=list(_track_sections(explanation)),
+    )
+
+
+def _incomplete(error: float) -> list[str]:
+    if error < 0.01:
+        return []
+    return [f"The contributions miss the difference by {error:.1%} of it: trust none of them."]
+
+
+def _track_sections(explanation: Explanation) -> Iterator[Section]:
+    totals = [Part(m.modality, m.contribution) for m in explanation.modalities]
+    yield Section(
+        heading="Modalities",
+        note="Blue raised the score, red lowered it.",
+        picture=draw_parts(totals, explanation.target),
+        alt="A bar for each modality's contribution",
+        columns=("modality", "contribution"),
+        rows=[(part.name, f"{part.contribution:+.4f}") for part in totals],
+    )
+    for modality in explanation.modalities:
+        parts = sorted(modality.parts, key=lambda part: -abs(part.contribution))
+        valued = any(part.value for part in parts)
+        yield Section(
+            heading=f"{modality.modality}: {modality.contribution:+.4f}",
+            note=f"By {modality.encoder}, against: {modality.reference}.",
+            picture=modality.picture or draw_parts(modality.parts, explanation.target),
+            alt=f"Contributions of the parts of {modality.modality}",
+            columns=("part", *["value"] * valued, "contribution"),
+            rows=[
+                (part.name, *[part.value] * valued, f"{part.contribution:+.4f}") for part in parts
+            ],
+        )
+
+
+def importance_page(importances: Importances) -> str:
+    """What a run's parts of the input are worth, as HTML that loads nothing."""
+    figures = ", ".join(
+        f"{FIGURE_NAMES[name]} {value:.3f}" for name, value in importances.figures.items()
+    )
+    groups = {
+        "Modalities": importances.modalities,
+        **{f"Fields of {modality}": of for modality, of in importances.fields.items() if of},
+    }
+    return _render(
+        title="What the model uses",
+        eyebrow="Permutation importance",
+        lead=(
+            f"How much worse the model gets on the {importances.tracks:,} {importances.part} "
+            "tracks when one part of the input is exchanged between them at random, mean and "
+            f"standard deviation of {importances.repeats} repeats. Without it: {figures}."
+        ),
+        synthetic=importances.synthetic,
+        warnings=[],
+        sections=[_importance_section(heading, of) for heading, of in groups.items()],
+    )
+
+
+def _importance_section(heading: str, importances: Sequence[Importance]) -> Section:
+    figures = list(importances[0].worsening)
+    main = figures[0]
+    by_size = sorted(importances, key=lambda i: -float(i.worsening[main].mean()))
+    return Section(
+        heading=heading,
+        note="A part that another one can stand in for looks less important than it is.",
+        picture=draw_bars(
+            [i.name for i in by_size],
+            [float(i.worsening[main].mean()) for i in by_size],
+            label=f"rise of the {FIGURE_NAMES[main]}",
+            spread=[float(i.worsening[main].std()) for i in by_size],
+        ),
+        alt=f"Bars: rise of the {FIGURE_NAMES[main]} for each part",
+        columns=("part", *(f"{FIGURE_NAMES[figure]} worse by" for figure in figures)),
+        rows=[
+            (i.name, *(f"{v.mean():+.4f} ± {v.std():.4f}" for v in i.worsening.values()))
+            for i in by_size
+        ],
+    )
+
+
+def _render(**values: Any) -> str:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["picture_uri"] = _picture_uri
+    environment.tests["figure"] = lambda value: isinstance(value, Figure)
+    source = importlib.resources.files(__package__).joinpath("page.html.jinja")
+    return environment.from_string(source.read_text(encoding="utf-8")).render(**values)
+
+
+def _picture_uri(figure: Figure) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()

@@ -1,0 +1,239 @@
+"""Permutation importance (Breiman 2001) of modalities and fields on a run's held-out tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from keras import ops
+from sklearn.base import BaseEstimator
+from sklearn.inspection import permutation_importance
+
+from deephits_keras.builder import input_dtype
+from deephits_keras.corpus.pipeline import Batches, dataset
+from deephits_keras.corpus.splits import Split
+from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders import Features
+from deephits_keras.errors import UserError
+from deephits_keras.explain.anatomy import Anatomy
+from deephits_keras.runs import Run
+from deephits_keras.tasks import IntArray
+from deephits_keras.training.scoring import BATCH_SIZE, Scored
+
+Array = np.ndarray[Any, Any]
+Figures = dict[str, float]
+
+LOWER_IS_BETTER = ("loss", "mae")
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What is lost when one part of the input is exchanged between tracks at random.
+
+    Attributes:
+        name: The modality, or the field.
+        worsening: For each figure by how much it got worse in each repeat, `(repeats,)`: a fall of
+            macro-F1, a rise of the loss. About 0 where the model doesn't use the part.
+    """
+
+    name: str
+    worsening: dict[str, Array]
+
+    def to_json(self) -> dict[str, Any]:
+        """Mean and standard deviation over the repeats for each figure."""
+        return {
+            figure: {"mean": float(values.mean()), "deviation": float(values.std())}
+            for figure, values in self.worsening.items()
+        }
+
+
+@dataclass(frozen=True)
+class Importances:
+    """The permutation importance of all parts of a run's input.
+
+    Attributes:
+        part: The part of the split.
+        tracks: Its size.
+        repeats: Permutations of each part.
+        figures: The figures without any permutation.
+        modalities: Importance of each modality, its absence from some tracks included.
+        fields: Importance of each field of a modality, by modality, among the tracks that have it.
+        synthetic: Whether the run was trained on a synthetic corpus.
+    """
+
+    part: str
+    tracks: int
+    repeats: int
+    figures: Figures
+    modalities: tuple[Importance, ...]
+    fields: Mapping[str, tuple[Importance, ...]]
+    synthetic: bool
+
+    @property
+    def main_figure(self) -> str:
+        """The figure to show first."""
+        return next(iter(self.figures))
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON types."""
+        return {
+            "part": self.part,
+            "tracks": self.tracks,
+            "repeats": self.repeats,
+            "synthetic": self.synthetic,
+            "figures": self.figures,
+            "modalities": {i.name: i.to_json() for i in self.modalities},
+            "fields": {m: {i.name: i.to_json() for i in of} for m, of in self.fields.items()},
+        }
+
+
+def importances(
+    run: Run, corpus: Corpus, *, part: str | None = None, repeats: int = 10, seed: int = 0
+) -> Importances:
+    """Measure how much worse a run gets without each part of its input.
+
+    Each branch runs once over the tracks; a permutation of a modality then costs no more than the
+    model's second half.
+
+    Args:
+        run: A finished run.
+        corpus: The run's corpus, with its features.
+        part: A part of the run's split; by default `test` if there is one, else `validation`.
+        repeats: Permutations of each part.
+        seed: Seed of the permutations.
+
+    Raises:
+        UserError: if the corpus has changed, the split has no such part, or it is too small.
+    """
+    if corpus.fingerprint != run.config.corpus["fingerprint"]:
+        raise UserError(f"{corpus.folder} was imported again with other tracks since {run.folder}")
+    parts = Split.from_parquet(run.folder / "split.parquet").parts
+    part = part or ("test" if "test" in parts else "validation")
+    if part not in parts:
+        raise UserError(f"The run's split has no part {part!r}. Parts: {', '.join(parts)}")
+    if len(parts[part]) < 2:
+        raise UserError(f"The split's part {part!r} has fewer than two tracks to exchange between")
+    held_out = _HeldOut(run, corpus, parts[part])
+    return Importances(
+        part=part,
+        tracks=len(parts[part]),
+        repeats=repeats,
+        figures=held_out.figures(held_out.rows, held_out.embeddings, held_out.present),
+        modalities=held_out.of_modalities(repeats, seed),
+        fields={
+            modality: held_out.of_fields(modality, repeats, seed)
+            for modality, encoder in run.encoders.items()
+            if encoder.fields()
+        },
+        synthetic=bool(run.config.corpus["synthetic"]),
+    )
+
+
+class _HeldOut:
+    """A run's embeddings of some tracks, and its figures when they are mixed up."""
+
+    def __init__(self, run: Run, corpus: Corpus, rows: IntArray) -> None:
+        self.run, self.corpus, self.rows = run, corpus, rows
+        self.anatomy = Anatomy(run.model, list(run.encoders))
+        self.stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
+        self.present = {
+            m: store.present[rows].astype(np.float32)[:, None] for m, store in self.stores.items()
+        }
+
+    @cached_property
+    def embeddings(self) -> dict[str, Array]:
+        """`(rows, size)` by modality."""
+        nothing = np.zeros(len(self.rows))
+        batches = Batches(self.stores, self.rows, nothing, batch_size=BATCH_SIZE)
+        embedded: dict[str, Array] = self.anatomy.embed.predict(dataset(batches), verbose=0)
+        return embedded
+
+    def figures(
+        self, rows: IntArray, embeddings: Mapping[str, Array], present: Mapping[str, Array]
+    ) -> Figures:
+        """Figures of tracks whose inputs are given in the place of their own."""
+        outputs = np.asarray(ops.convert_to_numpy(self.anatomy.outputs(embeddings, present)))
+        scored = Scored(self.run.task, rows, self.corpus.popularity[rows], outputs)
+        figures = scored.figures()
+        if self.run.task.kind == "regression":
+            return {"mae": figures["regression"]["mae"], "loss": scored.loss}
+        tiers = figures[self.run.task.tiers.name]
+        return {"loss": scored.loss, **{name: tiers[name] for name in ("macro_f1", "accuracy")}}
+
+    def of_modalities(self, repeats: int, seed: int) -> tuple[Importance, ...]:
+        """Exchange whole modalities, each with its presence."""
+        names = self.anatomy.modalities
+
+        def figures(sources: Mapping[str, IntArray]) -> Figures:
+            embeddings = {m: self.embeddings[m][sources[m]] for m in names}
+            present = {m: self.present[m][sources[m]] for m in names}
+            return self.figures(self.rows, embeddings, present)
+
+        return _importances(names, len(self.rows), figures, repeats, seed)
+
+    def of_fields(self, modality: str, repeats: int, seed: int) -> tuple[Importance, ...]:
+        """Exchange single numbers of a modality between the tracks that have it."""
+        fields = self.run.encoders[modality].fields()
+        known = np.flatnonzero(self.present[modality][:, 0])
+        if len(known) < 2:
+            return ()
+        store = self.stores[modality]
+        gathered, _ = store.gather(self.rows[known])
+        features = {s.name: gathered[s.name].astype(input_dtype(s)) for s in store.specs}
+        present = {m: mask[known] for m, mask in self.present.items()}
+        others = {m: e[known] for m, e in self.embeddings.items()}
+
+        def figures(sources: Mapping[str, IntArray]) -> Figures:
+            mixed: Features = {name: array.copy() for name, array in features.items()}
+            for field, (feature, place) in fields.items():
+                mixed[feature][:, place] = features[feature][sources[field], place]
+            branch = self.anatomy.branch(modality)
+            own = branch.predict(mixed, batch_size=BATCH_SIZE, verbose=0)
+            return self.figures(self.rows[known], {**others, modality: own}, present)
+
+        return _importances(list(fields), len(known), figures, repeats, seed)
+
+
+class _Sources(BaseEstimator):  # type: ignore[misc]
+    """What scikit-learn takes for an estimator: here its columns are row numbers."""
+
+    def fit(self, rows: Any, targets: Any) -> _Sources:
+        """Nothing to fit."""
+        del rows, targets
+        return self
+
+
+def _importances(
+    names: Sequence[str],
+    tracks: int,
+    figures: Callable[[Mapping[str, IntArray]], Figures],
+    repeats: int,
+    seed: int,
+) -> tuple[Importance, ...]:
+    """scikit-learn's permutation importance of a table that says which track a part comes from.
+
+    Args:
+        names: The parts, a column each.
+        tracks: Number of rows.
+        figures: The figures when each track's part `name` comes from track `sources[name]`.
+        repeats: Permutations of each column.
+        seed: Seed of the permutations.
+    """
+
+    def score(estimator: Any, sources: Array, targets: Any) -> Figures:
+        del estimator, targets
+        found = figures(dict(zip(names, sources.T, strict=True)))
+        return {f: -value if f in LOWER_IS_BETTER else value for f, value in found.items()}
+
+    sources = np.tile(np.arange(tracks)[:, None], (1, len(names)))
+    result = permutation_importance(
+        _Sources(), sources, None, scoring=score, n_repeats=repeats, random_state=seed
+    )
+    return tuple(
+        Importance(name, {figure: of["importances"][column] for figure, of in result.items()})
+        for column, name in enumerate(names)
+    )

@@ -1,0 +1,189 @@
+"""Why a run gives a track the score that it gives."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from keras import ops
+
+from deephits_keras.builder import input_name
+from deephits_keras.encoders import Features
+from deephits_keras.errors import UserError
+from deephits_keras.explain.anatomy import Anatomy, score_of
+from deephits_keras.explain.explainable import Explainable, Part
+from deephits_keras.explain.integrated import Attribution, integrated_gradients
+from deephits_keras.predictor import Predictor, TrackPrediction
+from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class ModalityExplanation:
+    """What one modality contributed to a score.
+
+    Attributes:
+        modality: The modality.
+        encoder: Its encoder's name.
+        reference: What the baseline is.
+        parts: Its named parts in the encoder's order; their contributions are all of it.
+        picture: The encoder's drawing of them, or None.
+    """
+
+    modality: str
+    encoder: str
+    reference: str
+    parts: tuple[Part, ...]
+    picture: Figure | Markup | None
+
+    @property
+    def contribution(self) -> float:
+        """Sum of the parts' contributions."""
+        return sum(part.contribution for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a track got its score, as contributions that add up.
+
+    Attributes:
+        prediction: What the run says of the track.
+        target: What is explained, for example `score of tier 25-65` (0-1) or `popularity` (0-100).
+        attribution: The contributions as integrated gradients gave them, with both scores.
+        modalities: The modalities that the track has.
+        synthetic: Whether the run was trained on a synthetic corpus.
+    """
+
+    prediction: TrackPrediction
+    target: str
+    attribution: Attribution
+    modalities: tuple[ModalityExplanation, ...]
+    synthetic: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the pictures and the single values, as JSON types."""
+        return {
+            "prediction": dataclasses.asdict(self.prediction),
+            "synthetic": self.synthetic,
+            "target": self.target,
+            "score": self.attribution.score,
+            "baseline_score": self.attribution.baseline_score,
+            "completeness_error": self.attribution.error,
+            "modalities": {
+                m.modality: {
+                    "encoder": m.encoder,
+                    "baseline": m.reference,
+                    "contribution": m.contribution,
+                    "parts": [dataclasses.asdict(part) for part in m.parts],
+                }
+                for m in self.modalities
+            },
+        }
+
+
+class TrackExplainer:
+    """A run, ready to explain tracks by integrated gradients.
+
+    Args:
+        predictor: The run.
+
+    Example:
+        >>> explainer = TrackExplainer(Predictor(Run(Path("run"))))  # doctest: +SKIP
+        >>> explanation = explainer.explain(Track("song", audio=Path("song.mp3")))
+        ... # doctest: +SKIP
+        >>> {m.modality: round(m.contribution, 3) for m in explanation.modalities}
+        ... # doctest: +SKIP
+        {'mel': 0.12}
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    @cached_property
+    def _anatomy(self) -> Anatomy:
+        return Anatomy(self.predictor.model, list(self.predictor.encoders))
+
+    def explain(self, track: Track) -> Explanation:
+        """Attribute the predicted tier's score, or the popularity of a regression.
+
+        All modalities that the track has go from their baselines to its own input together;
+        those that it lacks stay missing.
+
+        Raises:
+            UserError: if nothing of the track can be used.
+        """
+        (prediction,) = self.predictor.predict([track])
+        if prediction.tier is None:
+            reasons = "; ".join(prediction.warnings)
+            raise UserError(f"track {track.id} can't be explained: {reasons}")
+        explainables = {
+            modality: self._explainable(modality, track)
+            for modality in self.predictor.encoders
+            if modality not in prediction.missing
+        }
+        if not any(explainable.point for explainable in explainables.values()):
+            raise UserError(f"track {track.id} has no input that a score can be followed back to")
+        attribution = self._attribute(explainables, prediction.tier)
+        run = self.predictor.run
+        regression = run.task.kind == "regression"
+        return Explanation(
+            prediction=prediction,
+            target="popularity" if regression else f"score of tier {prediction.tier_label}",
+            attribution=attribution,
+            modalities=tuple(
+                self._describe(modality, explainable, attribution)
+                for modality, explainable in explainables.items()
+            ),
+            synthetic=bool(run.config.corpus["synthetic"]),
+        )
+
+    def _explainable(self, modality: str, track: Track) -> Explainable:
+        encoder = self.predictor.encoders[modality]
+        features = encoder.extract(track)
+        if features is None:
+            raise ValueError(f"{encoder.name} gave features of track {track.id} only once")
+        return encoder.explainable(track, features, self._anatomy.branch(modality))
+
+    def _attribute(self, explainables: Mapping[str, Explainable], tier: int) -> Attribution:
+        def score(values: Mapping[str, Tensor]) -> Tensor:
+            rows = ops.shape(next(iter(values.values())))[0]
+            embeddings, present = {}, {}
+            for modality in self._anatomy.modalities:
+                explainable = explainables.get(modality)
+                if explainable is None:
+                    size = self._anatomy.embedding_size(modality)
+                    embeddings[modality] = ops.zeros((rows, size))
+                    present[modality] = ops.zeros((rows, 1))
+                    continue
+                own = {n: values[input_name(modality, n)] for n in explainable.point}
+                embedding = explainable.embed(own)
+                embeddings[modality] = ops.broadcast_to(embedding, (rows, embedding.shape[-1]))
+                present[modality] = ops.ones((rows, 1))
+            outputs = self._anatomy.outputs(embeddings, present)
+            return score_of(self.predictor.run.task, outputs, tier)
+
+        return integrated_gradients(
+            score,
+            {input_name(m, n): a for m, e in explainables.items() for n, a in e.point.items()},
+            {input_name(m, n): a for m, e in explainables.items() for n, a in e.baseline.items()},
+        )
+
+    def _describe(
+        self, modality: str, explainable: Explainable, attribution: Attribution
+    ) -> ModalityExplanation:
+        own: Features = {n: attribution.values[input_name(modality, n)] for n in explainable.point}
+        return ModalityExplanation(
+            modality=modality,
+            encoder=self.predictor.encoders[modality].name,
+            reference=explainable.reference,
+            parts=tuple(explainable.parts(own)),
+            picture=explainable.draw(own),
+        )

@@ -1,0 +1,1 @@
+"""The paper's tables and figures, computed on any corpus and shown beside the published ones."""

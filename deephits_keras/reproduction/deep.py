@@ -1,0 +1,321 @@
+"""The deep protocol (Tables 5, 7 and A2): one run folder for each variant and seed.
+
+    OUT/settings.json                                    what every run in OUT has in common
+    OUT/runs/<protocol>/<task>/<variant>/seed-<n>/       a run, as `deephits train` leaves it
+
+A run's model is the last file that training writes, so a folder that has one is finished. The
+rows of results are read from the finished runs whenever they are needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deephits_keras.corpus.splits import Split
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.files import read_json, write_json
+from deephits_keras.progress import progress
+from deephits_keras.registry import AnyEncoder
+from deephits_keras.reproduction.protocols import PROTOCOLS
+from deephits_keras.reproduction.variants import (
+    ALL_FEATURES,
+    Variant,
+    ablated_variants,
+    describe_encoders,
+    name_of,
+)
+from deephits_keras.runs import CONFIG, MODEL
+from deephits_keras.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from deephits_keras.evaluation.metrics import Figures
+
+SETTINGS = "settings.json"
+
+TASKS_OF_TABLE = {
+    "5": ("tiers-3", "tiers-10", "regression"),
+    "7": ("tiers-10",),
+    "A2": ("tiers-3",),
+}
+"""The tasks of each table of deep models; all but Table 5 compare ablated variants."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every run of a reproduction has in common.
+
+    Attributes:
+        corpus: The corpus.
+        out: The reproduction's folder.
+        encoders: Every encoder, by modality.
+        training: How to train; each run has a seed of its own.
+        fusion: Name and settings of the fusion.
+        command: The command line, for the record.
+    """
+
+    corpus: Corpus
+    out: Path
+    encoders: Mapping[str, AnyEncoder]
+    training: TrainingConfig
+    fusion: Mapping[str, Any]
+    command: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What must not differ from one call to the next, as JSON types."""
+        training = self.training.to_json()
+        del training["seed"]
+        return {
+            "corpus": self.corpus.fingerprint,
+            "encoders": describe_encoders(self.encoders),
+            "training": training,
+            "fusion": {
+                k: list(map(list, v)) if k == "weights" else v for k, v in self.fusion.items()
+            },
+        }
+
+    def claim(self) -> None:
+        """Mark the folder as this reproduction's.
+
+        Raises:
+            UserError: if it holds something else, or a reproduction with other settings.
+        """
+        path = self.out / SETTINGS
+        wanted = self.to_json()
+        if not path.exists():
+            if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+                raise UserError(f"{self.out} already holds something: choose another folder")
+            write_json(path, wanted)
+            return
+        found = read_json(path, "a reproduction")
+        found = found if isinstance(found, dict) else {}
+        if other := _differences(found, wanted):
+            raise UserError(
+                f"{self.out} was begun with other settings: {'; '.join(other)}. Its rows would "
+                "not be comparable: give the same ones, or choose another folder"
+            )
+
+
+def _differences(found: Any, wanted: Any, name: str = "") -> list[str]:
+    if not (isinstance(found, dict) and isinstance(wanted, dict)):
+        return [] if found == wanted else [f"{name} was {found!r}, now {wanted!r}"]
+    return [
+        line
+        for key in {**found, **wanted}
+        for line in _differences(found.get(key), wanted.get(key), f"{name}.{key}".strip("."))
+    ]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run of the plan.
+
+    Attributes:
+        protocol: Name of its protocol.
+        task: Name of its task.
+        variant: What it sees.
+        seed: Seed of the split and of the training.
+    """
+
+    protocol: str
+    task: str
+    variant: Variant
+    seed: int
+
+    def folder(self, out: Path) -> Path:
+        """Where its run is."""
+        return out / "runs" / self.protocol / self.task / self.variant.slug / f"seed-{self.seed}"
+
+
+def plan(
+    tables: Iterable[str],
+    encoders: Mapping[str, AnyEncoder],
+    protocols: Sequence[str],
+    seeds: Iterable[int],
+) -> list[Experiment]:
+    """The runs that some tables need, whole seeds first, each run once.
+
+    Args:
+        tables: Of `TASKS_OF_TABLE`.
+        encoders: Every encoder, by modality.
+        protocols: Of `PROTOCOLS`.
+        seeds: The seeds.
+
+    Raises:
+        UserError: if an encoder's parts can't be used.
+    """
+    variants = ablated_variants(encoders)
+    wanted = dict.fromkeys(
+        (task, variant.slug)
+        for table in tables
+        for task in TASKS_OF_TABLE[table]
+        for variant in variants
+        if table != "5" or variant.name == ALL_FEATURES
+    )
+    by_slug = {variant.slug: variant for variant in variants}
+    return [
+        Experiment(protocol, task, by_slug[slug], seed)
+        for seed in seeds
+        for protocol in protocols
+        for task, slug in wanted
+    ]
+
+
+def run_plan(setup: Setup, experiments: Sequence[Experiment], *, jobs: int = -1) -> dict[str, str]:
+    """Carry out what isn't finished yet, going on with what was interrupted.
+
+    Args:
+        setup: What the runs have in common.
+        experiments: The plan.
+        jobs: Worker processes for extraction.
+
+    Returns:
+        The reason for each run that failed, by its folder in OUT. The others went on.
+
+    Raises:
+        UserError: if the corpus can't be split so, or the settings can't be used.
+    """
+    from deephits_keras.corpus.extraction import extract_features
+
+    # Every split before the first run: a corpus that can't be split so is no surprise at the end.
+    splits = {
+        (e.protocol, e.seed): PROTOCOLS[e.protocol].draw(setup.corpus, e.seed) for e in experiments
+    }
+    waiting = [e for e in experiments if not finished(e.folder(setup.out))]
+    encoders = [e for x in waiting for e in x.variant.encoders.values()]
+    for encoder in {e.name + e.fingerprint(): e for e in encoders}.values():
+        extract_features(setup.corpus, encoder, jobs=jobs)
+    failed = {}
+    for experiment in progress(waiting, total=len(waiting), what="training"):
+        try:
+            _train(setup, experiment, splits[experiment.protocol, experiment.seed])
+        except UserError:
+            raise
+        except DeepHitsError as error:
+            folder = experiment.folder(setup.out).relative_to(setup.out)
+            failed[folder.as_posix()] = str(error)
+    for experiment in experiments:
+        _tidy(experiment.folder(setup.out))
+    return failed
+
+
+def _tidy(folder: Path) -> None:
+    """Do what an interruption just after a run's end left undone."""
+    from deephits_keras.evaluation.report import write_report
+
+    if finished(folder):
+        shutil.rmtree(folder / "state", ignore_errors=True)
+        if not (folder / "report.html").exists():
+            write_report(folder)
+
+
+def finished(folder: Path) -> bool:
+    """Whether a run folder holds a finished run."""
+    return (folder / MODEL).exists()
+
+
+def _train(setup: Setup, experiment: Experiment, split: Split) -> None:
+    import keras
+
+    from deephits_keras.runs import Run
+    from deephits_keras.training.trainer import new_run, train
+
+    folder = experiment.folder(setup.out)
+    if (folder / CONFIG).exists():
+        run = Run(folder)
+    else:
+        # What an interruption left before the run had a configuration.
+        shutil.rmtree(folder, ignore_errors=True)
+        run = new_run(
+            folder,
+            setup.corpus,
+            experiment.variant.encoders,
+            split,
+            task=experiment.task,
+            fusion=setup.fusion,
+            training=dataclasses.replace(setup.training, seed=experiment.seed),
+            command=setup.command,
+        )
+    train(run, setup.corpus)
+    keras.backend.clear_session()
+
+
+@dataclass(frozen=True)
+class Row:
+    """The result of one run.
+
+    Attributes:
+        protocol: Name of its protocol.
+        task: Name of its task.
+        variant: Name of its variant.
+        seed: Its seed.
+        part: The part of the split that `figures` are of.
+        parameters: Trainable parameters.
+        selected_epoch: The epoch of the kept checkpoint.
+        figures: Figures of the reported part, by tiers (and `regression`).
+        selection: The same of the validation part, which the checkpoint was selected on.
+        folder: The run's folder.
+    """
+
+    protocol: str
+    task: str
+    variant: str
+    seed: int
+    part: str
+    parameters: int
+    selected_epoch: int
+    figures: Mapping[str, Figures]
+    selection: Mapping[str, Figures]
+    folder: Path
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Protocol, task and variant: what its seeds share."""
+        return (self.protocol, self.task, self.variant)
+
+    def to_json(self, out: Path) -> dict[str, Any]:
+        """The row as JSON types, its folder relative to the reproduction's."""
+        return {**vars(self), "folder": self.folder.relative_to(out).as_posix()}
+
+
+def read_rows(out: Path) -> list[Row]:
+    """One row for each finished run in a reproduction's folder, in a fixed order.
+
+    Raises:
+        UserError: if a finished run is damaged.
+    """
+    rows = []
+    for folder in out.glob("runs/*/*/*/seed-*"):
+        protocol, task, variant, seed = folder.relative_to(out / "runs").parts
+        if protocol not in PROTOCOLS or not finished(folder):
+            continue
+        metrics = read_json(folder / "metrics.json", "a finished run")
+        part = "test" if "test" in metrics["parts"] else "validation"
+        rows.append(
+            Row(
+                protocol=protocol,
+                task=task,
+                variant=name_of(variant),
+                seed=int(seed.removeprefix("seed-")),
+                part=part,
+                parameters=_parameters(folder),
+                selected_epoch=metrics["selected_epoch"],
+                figures=metrics["parts"][part],
+                selection=metrics["parts"]["validation"],
+                folder=folder,
+            )
+        )
+    order = list(PROTOCOLS)
+    return sorted(rows, key=lambda r: (order.index(r.protocol), r.task, r.variant, r.seed))
+
+
+def _parameters(folder: Path) -> int:
+    from deephits_keras.architecture import Architecture
+
+    path = folder / "architecture.json"
+    return Architecture.from_json(read_json(path, "a finished run")).total

@@ -1,0 +1,178 @@
+"""Everything that a reproduction came to, as one page and as files for other programs.
+
+OUT/reproduction.html     every table and figure, self-contained
+OUT/reproduction.json     the same without the pictures
+OUT/tables.csv            one line a figure of a table
+OUT/rows.csv              one line a deep run
+OUT/comparisons.csv       one line a pair of deep runs
+OUT/shallow.csv           one line a shallow baseline and seed
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import importlib.resources
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from matplotlib.figure import Figure
+
+from deephits_keras import __version__
+from deephits_keras.figures import svg
+from deephits_keras.files import replacing, write_json, write_text
+from deephits_keras.reproduction.comparisons import Comparison, compare_all
+from deephits_keras.reproduction.dataset import dataset_tables, table_a1
+from deephits_keras.reproduction.deep import Row, Setup, read_rows
+from deephits_keras.reproduction.pictures import (
+    Pictures,
+    dataset_pictures,
+    deep_pictures,
+    shallow_pictures,
+)
+from deephits_keras.reproduction.results import (
+    comparison_table,
+    deep_tables,
+    protocols_of,
+    shallow_tables,
+)
+from deephits_keras.reproduction.shallow import read_shallow
+from deephits_keras.reproduction.tables import Table
+
+PAGE = "reproduction.html"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Everything that was computed.
+
+    Attributes:
+        setup: What the runs have in common.
+        rows: A row for each deep run.
+        shallow: What `shallow.measure` gave for each split.
+        comparisons: Paired tests of the deep runs.
+        tables: Every table, in the page's order.
+        pictures: Every figure.
+    """
+
+    setup: Setup
+    rows: Sequence[Row]
+    shallow: Sequence[Mapping[str, Any]]
+    comparisons: Sequence[Comparison]
+    tables: Sequence[Table]
+    pictures: Pictures
+
+    @classmethod
+    def of(cls, setup: Setup) -> Reproduction:
+        """Collect what is finished in the reproduction's folder, and count the corpus.
+
+        Raises:
+            UserError: if a finished run is damaged.
+        """
+        rows, shallow = read_rows(setup.out), read_shallow(setup.out)
+        comparisons = list(compare_all(rows))
+        compared = comparison_table(comparisons)
+        tables = [
+            *dataset_tables(setup.corpus, setup.encoders),
+            table_a1(setup.encoders, setup.fusion),
+            *deep_tables(rows),
+            *([compared] if compared else []),
+            *shallow_tables(shallow),
+        ]
+        pictures = {
+            **dataset_pictures(setup.corpus),
+            **deep_pictures(rows),
+            **(shallow_pictures(shallow) if shallow else {}),
+        }
+        return cls(setup, rows, shallow, comparisons, tables, pictures)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it but the pictures, as JSON types."""
+        corpus = self.setup.corpus
+        return {
+            "corpus": {
+                "folder": str(corpus.folder),
+                "fingerprint": corpus.fingerprint,
+                "tracks": len(corpus),
+                "synthetic": corpus.synthetic,
+                "source": corpus.info.get("source", ""),
+            },
+            "settings": self.setup.to_json(),
+            "command": self.setup.command,
+            "made_by": __version__,
+            "protocols": protocols_of(self.rows),
+            "tables": [record for table in self.tables for record in table.records()],
+            "rows": [row.to_json(self.setup.out) for row in self.rows],
+            "comparisons": [dataclasses.asdict(c) for c in self.comparisons],
+            "shallow": list(self.shallow),
+        }
+
+    def write(self) -> Path:
+        """Write the page and the files beside it.
+
+        Returns:
+            The page's path.
+
+        Raises:
+            UserError: if the folder can't be written to.
+        """
+        out = self.setup.out
+        values = self.to_json()
+        write_json(out / "reproduction.json", values)
+        _write_csv(out / "tables.csv", values["tables"])
+        _write_csv(out / "rows.csv", [_flat(row) for row in values["rows"]])
+        _write_csv(out / "comparisons.csv", values["comparisons"])
+        _write_csv(out / "shallow.csv", _shallow_lines(self.shallow))
+        write_text(out / PAGE, self.render(values))
+        return out / PAGE
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        """The page as HTML: no scripts, nothing loaded from elsewhere.
+
+        Args:
+            values: What `to_json` gives.
+        """
+        environment = jinja2.Environment(
+            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        source = importlib.resources.files(__package__).joinpath("reproduction.html.jinja")
+        return environment.from_string(source.read_text(encoding="utf-8")).render(
+            values,
+            seeds=sorted({row.seed for row in self.rows} | {s["seed"] for s in self.shallow}),
+            contents=self.tables,
+            pictures=[(n, caption, _data_uri(f)) for n, (caption, f) in self.pictures.items()],
+        )
+
+
+def _data_uri(figure: Figure) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep row with a column for each figure, `tiers-10.macro_f1` and the like."""
+    plain = {k: v for k, v in row.items() if not isinstance(v, Mapping)}
+    for prefix, groups in (("", row["figures"]), ("validation.", row["selection"])):
+        for group, figures in groups.items():
+            plain |= {f"{prefix}{group}.{name}": value for name, value in figures.items()}
+    return plain
+
+
+def _shallow_lines(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"family": r["family"], "task": r["task"], "columns": name, "seed": r["seed"], **figures}
+        for r in results
+        for name, figures in r["rows"].items()
+    ]
+
+
+def _write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write a table, or remove an older one if there is nothing to write."""
+    if not records:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as temporary:
+        pd.DataFrame(records).to_csv(temporary, index=False)

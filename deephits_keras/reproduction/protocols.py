@@ -1,0 +1,65 @@
+"""How tracks are held out, and which of them the reported figures are of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deephits_keras.corpus.splits import Split, make_split
+from deephits_keras.corpus.table import Corpus
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to measure a model.
+
+    Attributes:
+        name: `paper`, `holdout` or `artist`.
+        split: Kind of the split.
+        validation: Share of tracks that the checkpoint is selected on.
+        test: Share of tracks that are only reported on; 0 to report on the validation tracks.
+        meaning: One sentence for the report.
+    """
+
+    name: str
+    split: str
+    validation: float
+    test: float
+    meaning: str
+
+    def draw(self, corpus: Corpus, seed: int) -> Split:
+        """The split of a seed: the same one for every variant and task.
+
+        Raises:
+            UserError: if the corpus is too small, or lacks what the split needs.
+        """
+        return make_split(self.split, corpus, seed=seed, validation=self.validation, test=self.test)
+
+
+PROTOCOLS = {
+    p.name: p
+    for p in (
+        Protocol(
+            "paper",
+            "random",
+            0.2,
+            0.0,
+            "80 % training and 20 % validation tracks at random; the checkpoint is selected and "
+            "reported on the same validation tracks (Sections 2.2.2 and 3.1).",
+        ),
+        Protocol(
+            "holdout",
+            "random",
+            0.1,
+            0.2,
+            "70 % training, 10 % validation and 20 % test tracks at random; the checkpoint is "
+            "selected on the validation tracks and reported on the test tracks.",
+        ),
+        Protocol(
+            "artist",
+            "artist",
+            0.1,
+            0.2,
+            "as holdout, and no artist is in two parts.",
+        ),
+    )
+}

@@ -1,0 +1,260 @@
+"""The capacity-controlled shallow baselines (Tables 6, A4, A8 and A9), with scikit-learn.
+
+The same family of classifiers on the same stratified 80/20 split of a seed, for each set of
+columns. The encoders give the columns (`ModalityEncoder.tabular`) and name the groups.
+
+    OUT/shallow/<family>/<task>/seed-<n>.json     every figure of one split
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from deephits_keras.corpus.splits import make_split
+from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.errors import UserError
+from deephits_keras.evaluation.baselines import class_logits
+from deephits_keras.evaluation.metrics import evaluate, per_tier_recall
+from deephits_keras.files import read_json, write_json
+from deephits_keras.progress import progress
+from deephits_keras.registry import AnyEncoder
+from deephits_keras.reproduction.variants import column_groups
+from deephits_keras.tasks import FloatArray, IntArray, Task, get_task
+
+FAMILY = "logistic"
+"""The default family. The paper doesn't name its own. Logistic regression is the simplest that has
+both things that it speaks of, softmax outputs and scikit-learn's `class_weight`."""
+
+EARLY, LATE, WEIGHTED = "early fusion", "late fusion", "early fusion, class-weighted"
+
+SENSITIVITY = {
+    "without speechiness": ("speechiness",),
+    "without liveness": ("liveness",),
+    "without both": ("speechiness", "liveness"),
+}
+"""Table A8: the fields of the corpus that Essentia doesn't give (Section 2.1)."""
+
+TASKS_OF_TABLE = {
+    "6": ("tiers-10",),
+    "A4": ("tiers-10",),
+    "A8": ("tiers-3", "tiers-10"),
+    "A9": ("tiers-5",),
+}
+VALIDATION = 0.2
+TUNING = 0.2
+"""Share of the training tracks that late fusion's weights are tuned on."""
+WEIGHT_STEPS = 10
+"""Late fusion's weights are multiples of one over this; the paper's chosen one is 0.9."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A corpus as a table of numbers.
+
+    Attributes:
+        table: A row a track, a column `modality.name` each, NaN where unknown.
+        groups: Names of the columns of each part of the input.
+    """
+
+    table: pd.DataFrame
+    groups: Mapping[str, Sequence[str]]
+
+    def of(self, names: Sequence[str]) -> FloatArray:
+        """`(tracks, columns)` of some columns."""
+        values: FloatArray = self.table[list(names)].to_numpy(dtype=np.float64)
+        return values
+
+    def without(self, fields: Sequence[str]) -> FloatArray:
+        """`(tracks, columns)` of all columns but those of some fields of the corpus."""
+        return self.of([c for c in self.names if _field(c) not in fields])
+
+    @property
+    def names(self) -> list[str]:
+        """Every column's name."""
+        return [str(column) for column in self.table]
+
+    @property
+    def fields(self) -> set[str]:
+        """The fields of the corpus that columns are made of."""
+        return {_field(c) for c in self.names}
+
+
+def _field(column: str) -> str:
+    return column.partition(".")[2].partition("=")[0]
+
+
+def read_columns(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> Columns:
+    """The columns of every encoder that gives any, but those that no track has a value of.
+
+    Args:
+        corpus: The corpus, its features extracted.
+        encoders: The encoders, by modality.
+
+    Raises:
+        UserError: if no encoder gives columns.
+    """
+    groups = column_groups(encoders)
+    if not groups:
+        raise UserError(
+            f"The shallow baselines need columns, and no encoder of {', '.join(encoders)} gives "
+            "any: add a modality that does with --modalities"
+        )
+    owners = {name.partition(".")[0] for names in groups.values() for name in names}
+    tables = [_columns_of(corpus, m, encoders[m]) for m in encoders if m in owners]
+    table = pd.concat(tables, axis=1).dropna(axis=1, how="all")
+    known = {group: [c for c in names if c in table] for group, names in groups.items()}
+    return Columns(table, {group: names for group, names in known.items() if names})
+
+
+def _columns_of(corpus: Corpus, modality: str, encoder: AnyEncoder) -> pd.DataFrame:
+    features, present = FeatureStore.open(corpus, encoder).gather(np.arange(len(corpus)))
+    table = pd.DataFrame(encoder.tabular(features)).astype(np.float64).add_prefix(f"{modality}.")
+    return table.where(pd.Series(present), np.nan)
+
+
+def run_shallow(
+    corpus: Corpus,
+    columns: Columns,
+    out: Path,
+    tables: Iterable[str],
+    seeds: Iterable[int],
+    *,
+    family: str = FAMILY,
+) -> None:
+    """Measure every set of columns of every task that some tables need; go on where it stopped.
+
+    Args:
+        corpus: The corpus.
+        columns: Its columns.
+        out: The reproduction's folder.
+        tables: Of `TASKS_OF_TABLE`.
+        seeds: Each draws a split and initialises the classifiers.
+        family: Of `evaluation.baselines.FAMILIES`.
+
+    Raises:
+        UserError: if the corpus is too small to be split.
+    """
+    tasks = dict.fromkeys(task for table in tables for task in TASKS_OF_TABLE[table])
+    wanted = [(seed, task) for seed in seeds for task in tasks]
+    waiting = [w for w in wanted if not _file(out, family, w[1], w[0]).exists()]
+    for seed, task in progress(waiting, total=len(waiting), what=f"shallow baselines, {family}"):
+        result = measure(corpus, columns, get_task(task), seed, family=family)
+        write_json(_file(out, family, task, seed), result)
+
+
+def _file(out: Path, family: str, task: str, seed: int) -> Path:
+    return out / "shallow" / family / task / f"seed-{seed}.json"
+
+
+def read_shallow(out: Path) -> list[dict[str, Any]]:
+    """What `measure` gave for each family, task and seed that is finished, in a fixed order."""
+    results = [read_json(path, "a result") for path in out.glob("shallow/*/*/seed-*.json")]
+    return sorted(results, key=lambda r: (r["family"], r["task"], r["seed"]))
+
+
+def measure(
+    corpus: Corpus, columns: Columns, task: Task, seed: int, *, family: str = FAMILY
+) -> dict[str, Any]:
+    """Figures of every set of columns on one split, as JSON types.
+
+    Returns:
+        `rows`: for each set of columns its figures; `recall`: of the early fusions, the recall of
+        each tier (Figure A1); `weights`: what late fusion chose.
+    """
+    split = make_split("stratified", corpus, seed=seed, validation=VALIDATION, tiers=task.tiers)
+    train, held_out = split.parts["train"], split.parts["validation"]
+    popularity = corpus.popularity
+
+    def logits(values: FloatArray, *, balanced: bool = False) -> FloatArray:
+        return class_logits(
+            task,
+            values[train],
+            popularity[train],
+            values[held_out],
+            kind=family,
+            seed=seed,
+            balanced=balanced,
+        )
+
+    everything = columns.of(columns.names)
+    said = {f"{group}-only": logits(columns.of(names)) for group, names in columns.groups.items()}
+    alone = list(said.values())
+    said[EARLY] = logits(everything)
+    weights: dict[str, float] = {}
+    if len(alone) > 1:
+        chosen = _tune(columns, task, train, popularity[train], family, seed)
+        weights = dict(zip(columns.groups, chosen, strict=True))
+        said[LATE] = _weighted(alone, chosen)
+    said[WEIGHTED] = logits(everything, balanced=True)
+    for name, fields in SENSITIVITY.items():
+        if columns.fields.issuperset(fields) and columns.fields != set(fields):
+            said[name] = logits(columns.without(fields))
+
+    truth = task.tiers.of(popularity[held_out])
+    decoded = {name: task.decode(values) for name, values in said.items()}
+    return {
+        "family": family,
+        "task": task.name,
+        "seed": seed,
+        "tracks": {"train": len(train), "validation": len(held_out)},
+        "rows": {
+            name: evaluate(task, popularity[held_out], prediction)[task.tiers.name]
+            for name, prediction in decoded.items()
+        },
+        "recall": {
+            name: per_tier_recall(truth, decoded[name].tiers(task.tiers), task.tiers)
+            for name in (EARLY, WEIGHTED)
+        },
+        "weights": weights,
+    }
+
+
+def _weighted(logits: Sequence[FloatArray], weights: Sequence[float]) -> FloatArray:
+    """Logarithm of the weighted average of class scores."""
+    scores: FloatArray = np.einsum("mnk,m->nk", np.exp(np.stack(logits)), np.asarray(weights))
+    with np.errstate(divide="ignore"):
+        logarithms: FloatArray = np.log(scores)
+    return logarithms
+
+
+def _tune(
+    columns: Columns, task: Task, train: IntArray, popularity: FloatArray, family: str, seed: int
+) -> tuple[float, ...]:
+    """The weights with the best macro-F1 on a part of the training tracks.
+
+    The paper tunes on the held-out split itself, which flatters late fusion.
+    """
+    fitted, tuned, known, judged = train_test_split(
+        train, popularity, test_size=TUNING, random_state=seed
+    )
+    logits = [
+        class_logits(task, values[fitted], known, values[tuned], kind=family, seed=seed)
+        for values in (columns.of(names) for names in columns.groups.values())
+    ]
+
+    def merit(weights: tuple[float, ...]) -> float:
+        figures = evaluate(task, judged, task.decode(_weighted(logits, weights)))
+        return figures[task.tiers.name]["macro_f1"] or 0.0
+
+    return max(_weight_grid(len(logits)), key=merit)
+
+
+def _weight_grid(groups: int) -> Iterable[tuple[float, ...]]:
+    """Every way to share one among the groups in steps of a tenth, equal shares first."""
+    steps = range(WEIGHT_STEPS + 1)
+    grid = (
+        (*w, WEIGHT_STEPS - sum(w))
+        for w in itertools.product(steps, repeat=groups - 1)
+        if sum(w) <= WEIGHT_STEPS
+    )
+    ordered = sorted(grid, key=lambda w: max(w) - min(w))
+    return [tuple(x / WEIGHT_STEPS for x in w) for w in ordered]

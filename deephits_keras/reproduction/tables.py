@@ -1,0 +1,221 @@
+"""A table of results: lines of measured figures beside the published ones."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+PUBLISHED = "published"
+MEASURED = "measured"
+DIFFERENCE = "difference"
+
+
+@cache
+def published() -> dict[str, Any]:
+    """The figures of the paper and of HitMusicNet, with their sources (`published.json`)."""
+    source = importlib.resources.files("deephits_keras.evaluation").joinpath("published.json")
+    found: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    return found
+
+
+@dataclass(frozen=True)
+class Value:
+    """A figure.
+
+    Attributes:
+        value: It, or its mean over seeds.
+        spread: Standard deviation over seeds (of a sample); None for a single seed.
+        low: Lower end of an interval, if it is one.
+        high: Upper end.
+    """
+
+    value: float
+    spread: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of figures.
+
+    Attributes:
+        name: Its heading, with the unit.
+        format: How to write a value.
+    """
+
+    name: str
+    format: str = "{:.2f}"
+
+    def show(self, value: Value | None) -> str:
+        """The value as text: with its spread or interval, or a dash where there is none."""
+        if value is None:
+            return "-"
+        text = self.format.format(value.value)
+        if value.spread is not None:
+            text += f" ± {self.format.format(value.spread)}"
+        if value.low is not None and value.high is not None:
+            text += f" [{self.format.format(value.low)}, {self.format.format(value.high)}]"
+        return text
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a table.
+
+    Attributes:
+        name: What it is of; lines of one name are about the same thing.
+        source: Where the figures come from: a protocol, `measured`, `published`, `difference`.
+        values: A figure for each column, None where there is none.
+        seeds: How many seeds the figures are the mean of; 0 where that means nothing.
+    """
+
+    name: str
+    source: str
+    values: tuple[Value | None, ...]
+    seeds: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        number: The paper's number for it, or a word of ours.
+        title: What it shows.
+        columns: Its columns of figures.
+        lines: Its lines.
+        notes: What a reader must know to compare them.
+    """
+
+    number: str
+    title: str
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        """Number and title."""
+        return f"Table {self.number}. {self.title}" if self.numbered else self.title
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the paper has this table."""
+        return self.number.lstrip("A").isdecimal()
+
+    def shown(self) -> list[tuple[str, str, list[str]]]:
+        """Name, source and figures of each line as text."""
+        return [
+            (
+                line.name,
+                f"{line.source}, {line.seeds} seed{'s' * (line.seeds > 1)}"
+                if line.seeds
+                else line.source,
+                [c.show(v) for c, v in zip(self.columns, line.values, strict=True)],
+            )
+            for line in self.lines
+        ]
+
+    def records(self) -> list[dict[str, Any]]:
+        """One record a figure, for CSV and JSON."""
+        return [
+            {
+                "table": self.number,
+                "row": line.name,
+                "source": line.source,
+                "seeds": line.seeds or None,
+                "figure": column.name,
+                "value": value.value,
+                "spread": value.spread,
+                "low": value.low,
+                "high": value.high,
+            }
+            for line in self.lines
+            for column, value in zip(self.columns, line.values, strict=True)
+            if value is not None
+        ]
+
+
+FIGURES = {
+    "macro_precision": Column("macro-precision %"),
+    "macro_recall": Column("macro-recall %"),
+    "macro_f1": Column("macro-F1 %"),
+    "accuracy": Column("accuracy %"),
+    "within_one_tier": Column("within ±1 tier %"),
+    "tier_mae": Column("tier MAE", "{:.3f}"),
+    "roc_auc": Column("ROC-AUC %"),
+    "pr_auc": Column("PR-AUC %"),
+    "mae_unit": Column("MAE, 0-1 scale", "{:.4f}"),
+}
+NOT_PERCENT = ("tier_mae", "mae_unit")
+
+
+def figure_columns(names: Iterable[str]) -> tuple[Column, ...]:
+    """The columns of some figures."""
+    return tuple(FIGURES[name] for name in names)
+
+
+def summary(
+    name: str, source: str, seeds: Sequence[Mapping[str, float | None]], figures: Sequence[str]
+) -> Line:
+    """Mean and standard deviation of some figures over seeds, in the paper's units.
+
+    Args:
+        name: The line's name.
+        source: The line's source.
+        seeds: Figures of each seed, shares from 0 to 1.
+        figures: Names of the figures, in the columns' order.
+    """
+    return Line(name, source, tuple(_over_seeds(seeds, f) for f in figures), len(seeds))
+
+
+def _over_seeds(seeds: Sequence[Mapping[str, float | None]], figure: str) -> Value | None:
+    known = [v for of_seed in seeds if (v := of_seed.get(figure)) is not None]
+    if not known:
+        return None
+    values = np.array(known) * (1 if figure in NOT_PERCENT else 100)
+    return Value(float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None)
+
+
+def published_line(
+    name: str, row: Mapping[str, Any] | None, figures: Sequence[str], source: str = PUBLISHED
+) -> list[Line]:
+    """The published figures of a line, as printed; nothing if there are none.
+
+    Args:
+        name: The line's name.
+        row: The figures: a number, or a list of mean and standard deviation.
+        figures: Names of the figures, in the columns' order.
+        source: The line's source.
+    """
+    if row is None:
+        return []
+    values = [row.get(figure) for figure in figures]
+    cells = [Value(*v) if isinstance(v, list) else v if v is None else Value(v) for v in values]
+    return [Line(name, source, tuple(cells))]
+
+
+def beside(name: str, measured: Sequence[float | None], printed: Sequence[Any]) -> list[Line]:
+    """A measured line, the published one, and what lies between them.
+
+    Args:
+        name: The lines' name.
+        measured: Our figures.
+        printed: The published ones, None where there is none; all None leaves them out.
+    """
+    lines = [Line(name, MEASURED, tuple(None if v is None else Value(v) for v in measured))]
+    if all(value is None for value in printed):
+        return lines
+    pairs = list(zip(measured, printed, strict=True))
+    differences = tuple(
+        None if ours is None or theirs is None else Value(ours - theirs) for ours, theirs in pairs
+    )
+    values = tuple(None if v is None else Value(float(v)) for v in printed)
+    return [*lines, Line(name, PUBLISHED, values), Line(name, DIFFERENCE, differences)]

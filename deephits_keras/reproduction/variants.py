@@ -1,0 +1,128 @@
+"""What the paper compares: the whole model, and the model without a part of its input."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from deephits_keras.encoders import Features
+from deephits_keras.errors import UserError
+from deephits_keras.registry import AnyEncoder
+
+ALL_FEATURES = "all features"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Encoders under a name.
+
+    Attributes:
+        name: `all features`, or `without` and what is left out.
+        encoders: The encoders, by modality.
+    """
+
+    name: str
+    encoders: Mapping[str, AnyEncoder]
+
+    @property
+    def slug(self) -> str:
+        """The name as a folder's."""
+        return self.name.replace(" ", "-")
+
+
+def name_of(slug: str) -> str:
+    """The name of the variant with that slug."""
+    return slug.replace("-", " ")
+
+
+def ablated_variants(encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
+    """The variants of Section 3.3.2, each without one part of the input; the whole one last.
+
+    An encoder that names parts of its input (`ModalityEncoder.ablations`) loses them one by one;
+    of another, the branch is removed, unless it is the only one.
+
+    Args:
+        encoders: Every encoder, by modality.
+
+    Raises:
+        UserError: if a part's name can't be used, or two parts share one.
+    """
+    variants: dict[str, Variant] = {}
+    for modality, encoder in encoders.items():
+        parts: dict[str, Mapping[str, AnyEncoder]] = {
+            part: {**encoders, modality: smaller} for part, smaller in parts_of(encoder).items()
+        }
+        if not parts and len(encoders) > 1:
+            parts = {modality: {m: e for m, e in encoders.items() if m != modality}}
+        for part, rest in parts.items():
+            if part in variants:
+                raise UserError(
+                    f"Two parts of the input are called {part!r}; one is of the encoder "
+                    f"{encoder.name!r}. Leave a modality out with --modalities"
+                )
+            variants[part] = Variant(f"without {part}", rest)
+    return [*variants.values(), Variant(ALL_FEATURES, encoders)]
+
+
+def parts_of(encoder: AnyEncoder) -> dict[str, AnyEncoder]:
+    """For each part of an encoder's input, the encoder that does without it.
+
+    Raises:
+        UserError: if a part's name isn't a lower-case identifier.
+    """
+    parts = {}
+    for part, changes in encoder.ablations().items():
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", part):
+            raise UserError(
+                f"The encoder {encoder.name!r} calls a part of its input {part!r}: "
+                "it must be a lower-case identifier"
+            )
+        parts[part] = type(encoder).from_config({**encoder.get_config(), **changes})
+    return parts
+
+
+def size_of(encoder: AnyEncoder) -> int:
+    """Numbers that an encoder's features hold for one track."""
+    return sum(math.prod(spec.shape) for spec in encoder.feature_specs)
+
+
+def column_names(encoder: AnyEncoder) -> list[str]:
+    """Names of an encoder's columns for shallow models, in order; none if it gives none."""
+    return list(encoder.tabular(_no_tracks(encoder)))
+
+
+def column_groups(encoders: Mapping[str, AnyEncoder]) -> dict[str, list[str]]:
+    """The columns of each part of the input, qualified by their modality as `modality.column`.
+
+    A part's columns are those that the encoder lacks when it does without the part. An encoder
+    that gives columns but names no parts is a group of its own.
+    """
+    groups: dict[str, list[str]] = {}
+    for modality, encoder in encoders.items():
+        columns = column_names(encoder)
+        parts = parts_of(encoder) if columns else {}
+        left_out = {
+            part: [c for c in columns if c not in column_names(smaller)]
+            for part, smaller in parts.items()
+        }
+        for group, names in (left_out or {modality: columns}).items():
+            if names:
+                groups[group] = [f"{modality}.{name}" for name in names]
+    return groups
+
+
+def _no_tracks(encoder: AnyEncoder) -> Features:
+    return {s.name: np.empty((0, *s.shape), s.dtype) for s in encoder.feature_specs}
+
+
+def describe_encoders(encoders: Mapping[str, AnyEncoder]) -> dict[str, Any]:
+    """Name, version and settings of each encoder by modality, as JSON types."""
+    return {
+        modality: {"encoder": e.name, "version": e.version, "config": e.get_config()}
+        for modality, e in encoders.items()
+    }

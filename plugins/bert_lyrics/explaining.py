@@ -1,0 +1,91 @@
+"""What a score owes to each word, followed back through BERT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from markupsafe import Markup
+
+from deephits_keras.encoders import Features
+from deephits_keras.explain.explainable import Explainable, Part
+
+from .bert import FrozenBert
+
+Tensor = Any
+
+NEUTRAL = "[MASK]"
+"""BERT learned to read it as "a word is here, and it is not known which"."""
+
+CONTINUED = "##"
+
+
+class ExplainableLyrics(Explainable):
+    """The tokens' word embeddings, from which BERT and the branch lead to the lyrics' embedding.
+
+    The baseline has the embedding of `[MASK]` in each token's place; positions, segments, `[CLS]`
+    and `[SEP]` stay, so that the text keeps its length and only its words are gone.
+
+    Args:
+        bert: The network.
+        text: The lyrics.
+        max_tokens: Tokens read of it.
+        branch: The branch on top of BERT's pooled vector.
+    """
+
+    def __init__(self, bert: FrozenBert, text: str, max_tokens: int, branch: keras.Model) -> None:
+        (ids,) = bert.tokenize([text], max_tokens)
+        names = {index: token for token, index in bert.vocabulary.items()}
+        self.tokens = [names[index] for index in ids]
+        self.branch = branch
+        self.pool = _after_word_embeddings(bert.backbone)
+        hidden = [ids[0], *[bert.vocabulary[NEUTRAL]] * (len(ids) - 2), ids[-1]]
+        words, masks = ops.convert_to_numpy(bert.backbone.token_embedding(np.array([ids, hidden])))
+        super().__init__({"words": words}, {"words": masks}, f"every token {NEUTRAL}")
+
+    def embed(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The rest of BERT, then the branch."""
+        words = values["words"]
+        zeros = ops.zeros(ops.shape(words)[:2], "int32")
+        pooled = self.pool([words, zeros, zeros + 1], training=False)
+        return self.branch({"cls": pooled}, training=False)
+
+    def parts(self, attribution: Features) -> list[Part]:
+        """A part a word, in their order; a word's pieces are taken together."""
+        sums = attribution["words"].sum(axis=-1)
+        parts: list[Part] = []
+        for token, value in zip(self.tokens, sums.tolist(), strict=True):
+            if token.startswith(CONTINUED) and parts:
+                last = parts.pop()
+                name = last.name + token.removeprefix(CONTINUED)
+                parts.append(Part(name, last.contribution + value))
+            else:
+                parts.append(Part(token, value))
+        return parts[1:-1]
+
+    def draw(self, attribution: Features) -> Markup:
+        """The words, blue where they raised the score and red where they lowered it."""
+        parts = self.parts(attribution)
+        limit = max((abs(part.contribution) for part in parts), default=0) or 1.0
+        spans = [
+            Markup('<span style="background: rgba({}, {:.2f})" title="{:+.4f}">{}</span>').format(
+                "0, 114, 178" if part.contribution > 0 else "213, 94, 0",
+                0.75 * abs(part.contribution) / limit,
+                part.contribution,
+                part.name,
+            )
+            for part in parts
+        ]
+        return Markup('<p class="words">{}</p>').format(Markup(" ").join(spans))
+
+
+def _after_word_embeddings(backbone: Any) -> keras.Model:
+    """BERT from `(batch, tokens, hidden size)` word embeddings to its pooled vector."""
+    inputs = backbone.input
+    words = backbone.token_embedding.output
+    return keras.Model(
+        [words, inputs["segment_ids"], inputs["padding_mask"]], backbone.output["pooled_output"]
+    )

@@ -1,0 +1,5 @@
+"""Descriptors measured from the recording with Essentia (AGPL-3.0, the extra `essentia`)."""
+
+from .encoder import EssentiaDescriptors, EssentiaDescriptorsConfig
+
+__all__ = ["EssentiaDescriptors", "EssentiaDescriptorsConfig"]

@@ -1,0 +1,132 @@
+"""`deephits essentia`: the verb that this plug-in adds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from deephits_keras.cli.common import PATH, jobs_option, json_option, print_json, print_table
+from deephits_keras.errors import UserError
+
+if TYPE_CHECKING:
+    from deephits_keras.corpus import Corpus
+
+    from .fit import Fit
+
+FIGURES = ("tracks", "r2", "mae", "default_r2", "default_mae", "outcome")
+
+
+@click.group()
+def essentia() -> None:
+    """Descriptors that Essentia measures, on Spotify's scales.
+
+    \b
+    Example:
+      deephits essentia fit corpus
+    """
+
+
+@essentia.command()
+@click.argument("corpus", type=PATH)
+@click.option("--out", type=PATH, help="Folder of the results; CORPUS/essentia if not given.")
+@jobs_option
+@json_option
+def fit(corpus: Path, out: Path | None, jobs: int, as_json: bool) -> None:
+    """Learn from CORPUS how Essentia's measurements map to Spotify's descriptors.
+
+    Uses the tracks that have a recording and the descriptors' columns, judges what it learnt on
+    tracks that it held out, and writes calibration.json (plain numbers) and report.html with a
+    scatter plot for each descriptor.
+
+    \b
+    Example:
+      deephits essentia fit corpus --jobs 4
+      deephits predict run song.mp3 --descriptors essentia \\
+          --essentia-calibration corpus/essentia/calibration.json
+    """
+    from deephits_keras.corpus import Corpus
+    from deephits_keras.files import write_text
+
+    from .fit import FOLDS
+    from .page import render_page
+
+    opened = Corpus.open(corpus)
+    learnt = fit_corpus(opened, jobs)
+    folder = out or corpus / "essentia"
+    page = render_page(learnt, str(corpus), synthetic=opened.synthetic, folds=FOLDS)
+    learnt.mapping.save(folder / "calibration.json")
+    write_text(folder / "report.html", page)
+    rows = {d.name: {f: getattr(d, f) for f in FIGURES} for d in learnt.descriptors}
+    if as_json:
+        print_json(
+            {
+                "calibration": str(folder / "calibration.json"),
+                "report": str(folder / "report.html"),
+                "tracks": learnt.tracks,
+                "synthetic": opened.synthetic,
+                "descriptors": rows,
+                "skipped": learnt.skipped,
+                "agreement": learnt.agreement,
+            }
+        )
+        return
+    _print(learnt, rows)
+    if opened.synthetic:
+        click.echo("The corpus is synthetic: the figures say nothing of real music.")
+    click.echo(f"Calibration: {folder / 'calibration.json'}\nReport: {folder / 'report.html'}")
+
+
+def fit_corpus(corpus: Corpus, jobs: int = -1) -> Fit:
+    """Extract what isn't extracted yet, and learn the mapping.
+
+    Raises:
+        UserError: if the corpus has no recordings or no descriptors to learn from.
+    """
+    import numpy as np
+
+    from deephits_keras.corpus.extraction import extract_features
+    from deephits_keras.corpus.splits import artist_groups
+    from deephits_keras.corpus.store import FeatureStore
+
+    from .encoder import EssentiaDescriptors
+    from .fit import fit_mapping
+    from .mapping import RANGES
+
+    columns = [name for name in RANGES if name in corpus.columns]
+    if not columns:
+        raise UserError(
+            f"{corpus.folder} has none of the columns to learn from: {', '.join(RANGES)}"
+        )
+    encoder = EssentiaDescriptors()
+    extract_features(corpus, encoder, jobs=jobs)
+    store = FeatureStore.open(corpus, encoder)
+    rows = np.flatnonzero(store.present)
+    if not rows.size:
+        raise UserError(f"{corpus.folder} has no recordings to measure")
+    spotify = {name: corpus.column(name).to_numpy(dtype=np.float64)[rows] for name in columns}
+    try:
+        groups = artist_groups(corpus)[rows]
+    except UserError:
+        groups = rows
+    return fit_mapping(store.gather(rows)[0]["statistics"], spotify, groups)
+
+
+def _print(learnt: Fit, rows: dict[str, dict[str, Any]]) -> None:
+    print_table(
+        f"Held-out figures of {learnt.tracks} tracks",
+        ("descriptor", "outcome", "tracks", "R2", "MAE", "R2, default", "MAE, default"),
+        [
+            (name, row["outcome"], row["tracks"], *(_shown(row[f]) for f in FIGURES[1:-1]))
+            for name, row in rows.items()
+        ]
+        + [(name, reason, *[""] * 5) for name, reason in learnt.skipped.items()],
+        text_columns=2,
+    )
+    for name, share in learnt.agreement.items():
+        click.echo(f"{name}: as measured the same as Spotify's on {share:.1%} of the tracks")
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

@@ -1,0 +1,149 @@
+"""`EssentiaDescriptors`: the descriptors that Spotify would give, from the recording itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deephits_keras.encoders import (
+    EncoderConfig,
+    ExtractionError,
+    Features,
+    FeatureSpec,
+    ModalityEncoder,
+    setting,
+)
+from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    from .mapping import Mapping as DescriptorMapping
+
+
+@dataclass(frozen=True)
+class EssentiaDescriptorsConfig(EncoderConfig):
+    """Settings of `EssentiaDescriptors`."""
+
+    calibration: str | None = setting(
+        None, "calibration.json of `deephits essentia fit`; none for the default mapping"
+    )
+    units: int = setting(64, "size of both layers and of the embedding")
+
+    def __post_init__(self) -> None:
+        if self.units < 1:
+            raise ValueError(f"units must be positive. Received: {self.units}")
+
+
+class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
+    """Spotify-style descriptors of any recording, measured with Essentia (paper, Section 2.1).
+
+    Outside the graph: statistics of Essentia's MusicExtractor, as they are (`measure.STATISTICS`).
+    Needs the extra `essentia`, which is under the AGPL-3.0.
+
+    Inside: a table of weights maps them to danceability, energy, loudness, tempo, key, mode,
+    acousticness, instrumentalness, valence and duration; then the structured numeric branch. The
+    table is the documented default, or was learnt by `deephits essentia fit` and given as
+    `calibration`: that isn't part of the features, so nothing is extracted again for another one.
+    Speechiness and liveness are there only if the calibration has learnt them. 22-64-64 by
+    default: 5,632 trainable parameters.
+
+    Example:
+        >>> encoder = EssentiaDescriptors()
+        >>> encoder.describe(track, encoder.extract(track))["tempo"]  # doctest: +SKIP
+        120.0
+    """
+
+    name = "essentia_descriptors"
+    modality = "essentia"
+    version = "1"
+    summary = "descriptors measured with Essentia (AGPL-3.0) -> 22-D vector -> 64-D"
+    Config = EssentiaDescriptorsConfig
+
+    def __init__(self, config: EssentiaDescriptorsConfig | None = None) -> None:
+        super().__init__(config)
+        self._moments: tuple[list[float], list[float]] | None = None
+
+    @property
+    def feature_specs(self) -> tuple[FeatureSpec, ...]:
+        """One feature, `statistics`: `(statistics,)` float32, in Essentia's units."""
+        from .measure import STATISTICS
+
+        what = "statistics of Essentia's MusicExtractor: " + ", ".join(STATISTICS)
+        return (FeatureSpec("statistics", (len(STATISTICS),), "float32", what),)
+
+    @cached_property
+    def mapping(self) -> DescriptorMapping:
+        """From statistics to descriptors.
+
+        Raises:
+            UserError: if the calibration isn't there or can't be used.
+        """
+        from .mapping import default_mapping, read_mapping
+
+        path = self.config.calibration
+        return default_mapping() if path is None else read_mapping(Path(path).expanduser())
+
+    def extract(self, track: Track) -> Features | None:
+        """Measure one recording; see the base class."""
+        if track.audio is None:
+            return None
+        from deephits_keras.audio import AudioError
+
+        from .measure import measure
+
+        try:
+            return {"statistics": measure(track.audio)}
+        except AudioError as error:
+            raise ExtractionError(track.id, str(error)) from error
+
+    def describe(self, track: Track, features: Features) -> dict[str, float]:
+        """The descriptors under the names and in the units of Spotify's."""
+        del track
+        mapping = self.mapping
+        values = mapping.apply(features["statistics"][None])[0].tolist()
+        pairs = zip(mapping.descriptors, values, strict=True)
+        return {name: value for name, value in pairs if not math.isnan(value)}
+
+    def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
+        """The descriptors that Essentia can't tell of so little sound."""
+        known = self.describe(track, features)
+        return tuple(name for name in self.mapping.descriptors if name not in known)
+
+    def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
+        """Which descriptors are on Essentia's scale instead of Spotify's."""
+        del track, features
+        if not (lacking := ", ".join(self.mapping.uncalibrated)):
+            return ()
+        return (f"uncalibrated, see `deephits essentia fit`: {lacking}",)
+
+    def adapt(self, batches: Iterable[Features]) -> None:
+        """Take each descriptor's mean and deviation over the tracks that have a value."""
+        import numpy as np
+        from sklearn.preprocessing import StandardScaler
+
+        mapping, scaler = self.mapping, StandardScaler()
+        for batch in batches:
+            scaler.partial_fit(mapping.apply(batch["statistics"]))
+        mean, deviation = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.scale_, nan=1.0)
+        self._moments = mean.tolist(), deviation.tolist()
+
+    def build(self, inputs: Mapping[str, Any]) -> Any:
+        """`(batch, statistics)` to `(batch, units)`."""
+        from .branch import descriptor_branch
+
+        mapping = self.mapping
+        count = len(mapping.descriptors)
+        mean, deviation = self._moments or ([0.0] * count, [1.0] * count)
+        return descriptor_branch(
+            inputs["statistics"],
+            units=self.config.units,
+            descriptors=mapping.descriptors,
+            weights=mapping.weights.tolist(),
+            bias=mapping.bias.tolist(),
+            ranges=mapping.ranges.tolist(),
+            mean=mean,
+            deviation=deviation,
+        )

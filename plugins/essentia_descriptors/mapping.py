@@ -1,0 +1,195 @@
+"""From Essentia's statistics to Spotify's descriptors: a default mapping, or one that was learnt.
+
+Either is a table of weights: a descriptor is a weighted sum of statistics, kept within its range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deephits_keras.errors import UserError
+from deephits_keras.files import read_json, write_json
+
+from .measure import STATISTICS
+
+FORMAT = "deephits essentia calibration 1"
+LARGEST_FILE = 1_000_000
+"""Bytes; a calibration has about 40,000."""
+
+RANGES = {
+    "acousticness": (0.0, 1.0),
+    "danceability": (0.0, 1.0),
+    "duration_ms": (0.0, 1e9),
+    "energy": (0.0, 1.0),
+    "instrumentalness": (0.0, 1.0),
+    "liveness": (0.0, 1.0),
+    "loudness": (-70.0, 10.0),
+    "speechiness": (0.0, 1.0),
+    "tempo": (0.0, 300.0),
+    "valence": (0.0, 1.0),
+    "mode": (0.0, 1.0),
+    "key": (-1.0, 11.0),
+}
+"""Every descriptor that there can be, in order, with Spotify's range (-70 LUFS is R128's gate)."""
+
+MEASURED = ("duration_ms", "mode", "key")
+"""Descriptors that mean the same to Spotify: they are never learnt."""
+
+LEARNABLE = tuple(name for name in RANGES if name not in MEASURED)
+
+DEFAULTS: dict[str, tuple[dict[str, float], float]] = {
+    "acousticness": ({"lowlevel.spectral_complexity.mean": -1 / 30}, 1.0),
+    "danceability": ({"rhythm.danceability": 1 / 3}, 0.0),
+    "duration_ms": ({"length": 1000.0}, 0.0),
+    "energy": ({"lowlevel.loudness_ebu128.integrated": 1 / 50, "rhythm.onset_rate": 1 / 16}, 0.7),
+    "instrumentalness": ({"lowlevel.pitch_salience.stdev": -5.0}, 1.0),
+    "loudness": ({"lowlevel.loudness_ebu128.integrated": 1.0}, 0.0),
+    "tempo": ({"rhythm.bpm": 1.0}, 0.0),
+    "valence": ({"tonal.mode": 0.25, "rhythm.bpm": 1 / 480}, 0.125),
+    "mode": ({"tonal.mode": 1.0}, 0.0),
+    "key": ({"tonal.key": 1.0}, 0.0),
+}
+"""The default: weights of statistics, and what is added; `docs/essentia.md` says why."""
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one descriptor comes from the statistics.
+
+    Attributes:
+        weights: One for each of `STATISTICS`.
+        bias: Added to the weighted sum.
+        r2: Cross-validated share of the variance explained, if it was learnt.
+        mae: Cross-validated mean absolute error in the descriptor's unit, likewise.
+    """
+
+    weights: tuple[float, ...]
+    bias: float
+    r2: float | None = None
+    mae: float | None = None
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A rule for each descriptor.
+
+    Attributes:
+        rules: By descriptor, in the order of `RANGES`.
+        tracks: How many tracks it was learnt from; 0 for the default.
+    """
+
+    rules: dict[str, Rule]
+    tracks: int = 0
+
+    @property
+    def descriptors(self) -> tuple[str, ...]:
+        """What it gives."""
+        return tuple(self.rules)
+
+    @property
+    def uncalibrated(self) -> tuple[str, ...]:
+        """Descriptors on Essentia's scale, not Spotify's."""
+        return tuple(n for n, rule in self.rules.items() if n in LEARNABLE and rule.r2 is None)
+
+    @property
+    def weights(self) -> Array:
+        """`(statistics, descriptors)`."""
+        return np.array([rule.weights for rule in self.rules.values()]).T
+
+    @property
+    def bias(self) -> Array:
+        """`(descriptors,)`."""
+        return np.array([rule.bias for rule in self.rules.values()])
+
+    @property
+    def ranges(self) -> Array:
+        """`(2, descriptors)`: the least and the greatest value."""
+        return np.array([RANGES[name] for name in self.rules]).T
+
+    def apply(self, statistics: np.ndarray[Any, Any]) -> Array:
+        """Statistics to descriptors.
+
+        Args:
+            statistics: `(tracks, statistics)`, NaN where unknown.
+
+        Returns:
+            `(tracks, descriptors)` float64, NaN where a statistic that has weight is unknown.
+        """
+        known = ~np.isnan(statistics)
+        values = np.where(known, statistics, 0).astype(np.float64) @ self.weights + self.bias
+        lacking = ~known @ (self.weights != 0)
+        return np.where(lacking, np.nan, np.clip(values, *self.ranges))
+
+    def save(self, path: Path) -> None:
+        """Write the learnt rules as JSON, whole or not at all."""
+        learnt = {name: rule for name, rule in self.rules.items() if rule.r2 is not None}
+        write_json(
+            path,
+            {
+                "format": FORMAT,
+                "tracks": self.tracks,
+                "statistics": list(STATISTICS),
+                "descriptors": {name: vars(rule) for name, rule in learnt.items()},
+            },
+        )
+
+
+def default_mapping(learnt: Map[str, Rule] | None = None, tracks: int = 0) -> Mapping:
+    """The default mapping, with learnt rules in the place of its own or beside them."""
+    rules = {name: _default_rule(*DEFAULTS[name]) for name in DEFAULTS} | dict(learnt or {})
+    return Mapping({name: rules[name] for name in RANGES if name in rules}, tracks)
+
+
+def _default_rule(weights: Map[str, float], bias: float) -> Rule:
+    return Rule(tuple(weights.get(name, 0.0) for name in STATISTICS), bias)
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Read what `Mapping.save` wrote.
+
+    Raises:
+        UserError: if it isn't there, isn't a calibration, or holds anything but finite numbers.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"There is no calibration {path}. Make one with `deephits essentia fit CORPUS`, or "
+            "name where it is now with --essentia-calibration PATH"
+        )
+    if path.stat().st_size > LARGEST_FILE:
+        raise UserError(f"{path} is too large for a calibration: over {LARGEST_FILE:,} bytes")
+    values = read_json(path, "a calibration")
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise UserError(f"{path} is not a calibration of the format {FORMAT!r}")
+    if values.get("statistics") != list(STATISTICS):
+        raise UserError(f"{path} is of other statistics than this version measures: fit again")
+    descriptors, tracks = values.get("descriptors"), values.get("tracks")
+    if not isinstance(descriptors, dict) or not isinstance(tracks, int):
+        raise UserError(f"{path} is damaged: it has no descriptors, or no number of tracks")
+    return default_mapping({n: _rule(path, n, v) for n, v in descriptors.items()}, tracks)
+
+
+def _rule(path: Path, name: str, values: Any) -> Rule:
+    if name not in LEARNABLE:
+        raise UserError(f"{path} is damaged: there is no descriptor {name!r} to learn")
+    expected = set(Rule.__dataclass_fields__)
+    if not isinstance(values, dict) or set(values) != expected:
+        raise UserError(f"{path} is damaged: {name} must have {', '.join(sorted(expected))}")
+    weights = values["weights"]
+    if not isinstance(weights, list) or len(weights) != len(STATISTICS):
+        raise UserError(f"{path} is damaged: {name} must have {len(STATISTICS)} weights")
+    numbers = [*weights, values["bias"], values["r2"], values["mae"]]
+    if not all(_finite(number) for number in numbers):
+        raise UserError(f"{path} is damaged: {name} holds what isn't a finite number")
+    return Rule(tuple(map(float, weights)), *(float(v) for v in numbers[-3:]))
+
+
+def _finite(number: Any) -> bool:
+    # The model's float32 must be able to hold it; NaN compares as neither.
+    return type(number) in (int, float) and -1e30 < number < 1e30

@@ -1,0 +1,116 @@
+"""What a score owes to each region of time and frequency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+from matplotlib.figure import Figure
+
+from deephits_keras.encoders import Features
+from deephits_keras.explain.explainable import ExplainableFeatures, Part
+from deephits_keras.figures import styled
+
+if TYPE_CHECKING:
+    from .encoder import MelCNNConfig
+
+TIMES, BANDS = 10, 4
+"""Regions that the parts are, along each axis."""
+
+CELL_TIMES, CELL_BANDS = 80, 16
+"""Cells of the picture: a single frame's contribution is noise to the eye."""
+
+TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
+
+
+class ExplainableMel(ExplainableFeatures):
+    """The log-mel spectrogram, against an even one at the training tracks' mean level.
+
+    Silence would be another baseline, but lies far from all that the network was trained on.
+
+    Args:
+        config: The encoder's settings.
+        features: One track's features.
+        branch: The branch.
+    """
+
+    def __init__(self, config: MelCNNConfig, features: Features, branch: keras.Model) -> None:
+        self.config = config
+        self.decibels = features["log_mel"].astype(np.float32)
+        level = float(np.ravel(ops.convert_to_numpy(branch.get_layer("z_score").mean))[0])
+        baseline = np.full_like(self.decibels, level)
+        reference = f"an even spectrogram at the training tracks' mean level, {level:.1f} dB"
+        super().__init__({"log_mel": self.decibels}, branch, {"log_mel": baseline}, reference)
+
+    def parts(self, attribution: Features) -> list[Part]:
+        """A part a region; the first bands are the lowest."""
+        sums = _cells(attribution["log_mel"], BANDS, TIMES)
+        hertz, seconds = self._frequencies(), self._seconds()
+        bands = [f"{a:.0f}-{b:.0f} Hz" for a, b in _ends(hertz, sums.shape[0])]
+        times = [f"{a:.1f}-{b:.1f} s" for a, b in _ends(seconds, sums.shape[1])]
+        return [
+            Part(f"{time}, {band}", float(sums[row, column]))
+            for column, time in enumerate(times)
+            for row, band in enumerate(bands)
+        ]
+
+    def draw(self, attribution: Features) -> Figure:
+        """The spectrogram in grey, under it the same with the contributions over it."""
+        return self._draw(_cells(attribution["log_mel"], CELL_BANDS, CELL_TIMES))
+
+    @styled
+    def _draw(self, cells: np.ndarray[Any, Any]) -> Figure:
+        figure = Figure(figsize=(8.4, 5.2))
+        bands, _ = self.decibels.shape
+        extent = (0.0, float(self._seconds()[-1]), 0.0, float(bands))
+        limit = max(float(np.abs(cells).max()), 1e-12)
+        for axes, overlaid in zip(figure.subplots(2, 1, sharex=True), (False, True), strict=True):
+            options = {"origin": "lower", "aspect": "auto", "extent": extent}
+            grey = axes.imshow(self.decibels, cmap="gray", alpha=0.55 if overlaid else 1, **options)
+            if overlaid:
+                strength = np.sqrt(np.abs(cells) / limit)
+                colours = axes.imshow(
+                    cells, cmap="RdBu", vmin=-limit, vmax=limit, alpha=strength, **options
+                )
+            image = colours if overlaid else grey
+            label = "contribution of a cell" if overlaid else "level, dB"
+            figure.colorbar(image, ax=axes, label=label, pad=0.01).outline.set_visible(False)
+            places = [hertz for hertz in TICKS_HZ if hertz < self.config.sample_rate / 2]
+            axes.set_yticks(np.interp(places, self._frequencies(), np.arange(bands + 1)), places)
+            axes.set_ylabel("frequency, Hz")
+            axes.grid(False)
+        axes.set_xlabel("seconds of the clip")
+        return figure
+
+    def _frequencies(self) -> np.ndarray[Any, Any]:
+        """Lower edge of each band, and the highest band's upper: the neighbours' middles, Hz."""
+        from librosa import mel_frequencies
+
+        centres = mel_frequencies(len(self.decibels) + 2, fmax=self.config.sample_rate / 2)
+        edges: np.ndarray[Any, Any] = (centres[:-1] + centres[1:]) / 2
+        edges[0], edges[-1] = centres[0], centres[-1]
+        return edges
+
+    def _seconds(self) -> np.ndarray[Any, Any]:
+        """Start of each frame's hop, and the last one's end."""
+        frames = np.arange(self.decibels.shape[1] + 1)
+        return frames * self.config.hop_length / self.config.sample_rate
+
+
+def _edges(size: int, pieces: int) -> np.ndarray[Any, Any]:
+    """Starts of `pieces` about equal pieces, and the end; fewer pieces if `size` is smaller."""
+    return np.linspace(0, size, min(size, pieces) + 1).round().astype(int)
+
+
+def _ends(values: np.ndarray[Any, Any], pieces: int) -> list[tuple[float, float]]:
+    edges = values[_edges(len(values) - 1, pieces)]
+    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+
+def _cells(values: np.ndarray[Any, Any], bands: int, times: int) -> np.ndarray[Any, Any]:
+    """Sums of `values` over about equal cells: `(bands, times)` or fewer."""
+    rows, columns = (_edges(n, k)[:-1] for n, k in zip(values.shape, (bands, times), strict=True))
+    sums: np.ndarray[Any, Any] = np.add.reduceat(np.add.reduceat(values, rows, 0), columns, 1)
+    return sums

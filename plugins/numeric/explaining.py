@@ -1,0 +1,53 @@
+"""What a score owes to each column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from deephits_keras.encoders import Features
+from deephits_keras.explain.explainable import Explainable, Part
+
+from .branch import FieldVector
+from .features import INDICATORS
+
+Tensor = Any
+
+
+class ExplainableFields(Explainable):
+    """The standardised vector, which varies smoothly where a key as a number doesn't.
+
+    The baseline is the vector of a track of which nothing is known: every number at the training
+    tracks' mean, the key undefined, the mode 0. A value that is unknown contributes nothing.
+
+    Args:
+        columns: Names of the columns.
+        fields: `(columns,)` the track's values, NaN where unknown.
+        branch: The branch.
+    """
+
+    def __init__(self, columns: Sequence[str], fields: Any, branch: keras.Model) -> None:
+        self.columns, self.fields = columns, fields
+        (vector,) = (layer for layer in branch.layers if isinstance(layer, FieldVector))
+        self.rest = keras.Model(vector.output, branch.output)
+        rows = np.stack([fields, np.full_like(fields, np.nan)])
+        known, unknown = ops.convert_to_numpy(vector(rows))
+        reference = "unknown: numbers at the training tracks' mean, no key, mode 0"
+        super().__init__({"vector": known}, {"vector": unknown}, reference)
+
+    def embed(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The two dense layers."""
+        return self.rest(values["vector"], training=False)
+
+    def parts(self, attribution: Features) -> list[Part]:
+        """A part a column, the key's indicators taken together."""
+        sizes = [INDICATORS.get(column, 1) for column in self.columns]
+        pieces = np.split(attribution["vector"], np.cumsum(sizes)[:-1])
+        return [
+            Part(column, float(piece.sum()), "unknown" if np.isnan(value) else f"{value:.6g}")
+            for column, piece, value in zip(self.columns, pieces, self.fields, strict=True)
+        ]
