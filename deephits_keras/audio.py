@@ -14,6 +14,11 @@ from deephits_keras.errors import DeepHitsError, UserError
 
 Waveform = np.ndarray[Any, np.dtype[np.float32]]
 
+LONGEST_SECONDS = 6 * 3600
+LOWEST_RATE, HIGHEST_RATE = 2_000, 768_000
+MOST_SAMPLES = 2**29
+"""More (hours, Hz, samples of all channels: 2 GiB) is a damaged header, or no song."""
+
 SHORTEST_SECONDS = 0.05
 """Less sound than this is no recording: what decodes of a damaged file's remains, mostly."""
 
@@ -53,6 +58,12 @@ def load_audio(source: Path | bytes, sample_rate: int, *, decoder: str = "soundf
     channels, original_rate = DECODERS[decoder](source, name)
     if len(channels) < SHORTEST_SECONDS * original_rate:
         raise AudioError(f"{name} holds no sound: {len(channels)} samples could be decoded")
+    if not LOWEST_RATE <= original_rate <= HIGHEST_RATE:
+        raise AudioError(f"{name} says that its sample rate is {original_rate} Hz")
+    if channels.size >= MOST_SAMPLES or len(channels) > LONGEST_SECONDS * original_rate:
+        raise AudioError(
+            f"{name} is longer than {LONGEST_SECONDS // 3600} hours or {MOST_SAMPLES} samples"
+        )
     if not np.isfinite(channels).all():
         raise AudioError(f"{name} holds samples that aren't finite numbers")
     return to_mono(channels, original_rate, sample_rate)
@@ -74,7 +85,11 @@ def _decode_with_soundfile(source: Path | bytes, name: str) -> tuple[np.ndarray[
 
     file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
     try:
-        return soundfile.read(file, dtype="float32", always_2d=True)  # type: ignore[no-any-return]
+        with soundfile.SoundFile(file) as opened:
+            # A damaged header may claim any length: memory is only asked for up to a limit.
+            frames = min(opened.frames, MOST_SAMPLES // opened.channels)
+            samples = opened.read(frames, dtype="float32", always_2d=True)
+            return samples, opened.samplerate
     except soundfile.SoundFileError as error:
         raise AudioError(f"{name} can't be decoded: {error}") from error
 

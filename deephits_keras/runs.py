@@ -9,6 +9,7 @@ metrics.json         the figures of the selected checkpoint
 baselines.json       figures of simple predictors on the reported part
 predictions.parquet  its predictions on the held-out parts
 report.html          all of it as a page
+checksums.json       SHA-256 of all of these but the page, written last: the run is finished
 state/               only while training is unfinished: what `--resume` goes on from
 """
 
@@ -16,6 +17,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import math
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from deephits_keras import __version__
-from deephits_keras.errors import UserError
-from deephits_keras.files import read_json, write_json
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.files import read_json, sha256, write_json
 from deephits_keras.registry import AnyEncoder, Registry, registry
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.training.config import TrainingConfig
@@ -37,6 +40,24 @@ if TYPE_CHECKING:
 FORMAT = 1
 MODEL = "model.keras"
 CONFIG = "config.json"
+CHECKSUMS = "checksums.json"
+RECORDED = (
+    CONFIG,
+    "split.parquet",
+    MODEL,
+    "architecture.json",
+    "history.csv",
+    "metrics.json",
+    "baselines.json",
+    "predictions.parquet",
+)
+"""Files of a finished run whose checksums are kept. The page can be made from them at any time."""
+
+CORPUS_FACTS = {"folder": str, "fingerprint": str, "synthetic": bool, "tracks": int}
+"""What a run keeps of its corpus."""
+
+LARGEST_FEATURE = 2**28
+"""Values of one feature of one track; the paper's spectrogram has 165,376."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +171,26 @@ class RunConfig:
         try:
             records = {m: EncoderRecord(**r) for m, r in values["modalities"].items()}
             training = TrainingConfig.from_json(values["training"])
-            return cls(**{**values, "modalities": records, "training": training})
+            config = cls(**{**values, "modalities": records, "training": training})
+            _check_types(config)
+            for record in records.values():
+                _check_types(record)
+            for name, kind in CORPUS_FACTS.items():
+                _check_type(f"corpus.{name}", config.corpus[name], kind)
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{CONFIG} is damaged: {error}") from error
+        return config
+
+
+def _check_types(record: Any) -> None:
+    """Check the fields of a dataclass that came from JSON, as far as JSON tells types apart."""
+    for name, hint in typing.get_type_hints(type(record)).items():
+        _check_type(name, getattr(record, name), typing.get_origin(hint) or hint)
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if type(value) is not kind:
+        raise TypeError(f"{name} must be {kind.__name__}. Received: {value!r:.80}")
 
 
 def versions() -> dict[str, str]:
@@ -214,13 +252,19 @@ class Run:
         }
         if unknown:
             raise UserError(f"This run has no {', '.join(sorted(unknown))} to set anything of")
-        return {
+        encoders = {
             modality: record.load(
                 {**self.settings.get(modality, {}), **self.settings.get(record.encoder, {})},
                 registry(),
             )
             for modality, record in self.config.modalities.items()
         }
+        for modality, encoder in encoders.items():
+            if encoder.modality != modality:
+                raise UserError(
+                    f"{CONFIG} is damaged: {encoder.name} does not serve the modality {modality!r}"
+                )
+        return encoders
 
     @cached_property
     def model(self) -> keras.Model:
@@ -236,9 +280,18 @@ class Run:
             )
         return load_model(path, self, compiled=False)
 
+    @property
+    def finished(self) -> bool:
+        """Whether training has ended and everything is written."""
+        return (self.folder / CHECKSUMS).exists()
+
     def write_config(self) -> None:
         """Write `config.json`."""
         write_json(self.folder / CONFIG, self.config.to_json())
+
+    def write_checksums(self) -> None:
+        """Write `checksums.json`: the last step, which says that the run is finished."""
+        write_json(self.folder / CHECKSUMS, {name: sha256(self.folder / name) for name in RECORDED})
 
 
 def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:
@@ -254,16 +307,46 @@ def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:
     """
     import keras
 
-    from deephits_keras.builder import build_model
+    from deephits_keras.archives import check_archive
 
-    # Building registers every layer that the encoders and the fusion use, and gives the inputs
-    # to expect of the file.
-    expected = build_model(list(run.encoders.values()), fusion=run.fusion, task=run.task)
+    check_archive(path, expected_model(run))
     try:
-        model = keras.saving.load_model(path, compile=compiled, safe_mode=True)
+        return keras.saving.load_model(path, compile=compiled, safe_mode=True)
     except Exception as error:
         raise UserError(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
-    wanted = {name: t.shape for name, t in expected.input.items()}
-    if not isinstance(model.input, dict) or wanted != {n: t.shape for n, t in model.input.items()}:
-        raise UserError(f"{path} is not the model that {CONFIG} describes")
-    return model
+
+
+def expected_model(run: Run) -> keras.Model:
+    """The model that a run's configuration describes, without values.
+
+    Making it registers every layer that the encoders and the fusion use.
+
+    Raises:
+        UserError: if there is no such model, or its inputs are too large to be meant.
+    """
+    from deephits_keras.archives import symbolically
+    from deephits_keras.builder import build_model
+
+    for encoder in run.encoders.values():
+        for spec in encoder.feature_specs:
+            if math.prod(spec.shape) > LARGEST_FEATURE:
+                raise UserError(
+                    f"{CONFIG} asks for features of {encoder.name} of shape {spec.shape}: "
+                    "a track of that size can't be meant"
+                )
+    learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
+    try:
+        return symbolically(
+            lambda: build_model(
+                list(run.encoders.values()),
+                fusion=run.fusion,
+                task=run.task,
+                learned_missing=learned,
+            )
+        )
+    except DeepHitsError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"The model that {CONFIG} describes can't be built: {type(error).__name__}: {error}"
+        ) from error

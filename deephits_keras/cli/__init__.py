@@ -22,6 +22,7 @@ VERBS = {
     "evaluate": "evaluate:evaluate",
     "predict": "predict:predict",
     "explain": "explain:explain",
+    "verify": "verify:verify",
     "encoders": "encoders:encoders",
 }
 

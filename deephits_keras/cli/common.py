@@ -45,6 +45,24 @@ def jobs_option(command: Command) -> Command:
     )(command)
 
 
+def engine_options(command: Command) -> Command:
+    """Add `--engine` and `--scheduler`, for `deephits_keras.engines.engine`."""
+    for option in (
+        click.option(
+            "--scheduler", metavar="ADDRESS", help="The cluster's, for example tcp://host:8786."
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "dask", "ray"]),
+            default="local",
+            show_default=True,
+            help="What computes features: this machine's cores, or a cluster that sees CORPUS.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def modalities_option(command: Command) -> Command:
     """Add `--modalities`, a comma-separated string or None."""
     return click.option(

@@ -63,7 +63,7 @@ def evaluate(
                 f"{tracks.folder} was imported again with other tracks since {run} was made: "
                 f"its split no longer applies. Score all of it with --corpus {tracks.folder}"
             )
-        parts = dict(Split.from_parquet(run / "split.parquet").parts)
+        parts = dict(Split.from_parquet(run / "split.parquet", len(tracks)).parts)
         if part and part not in parts:
             raise UserError(f"The run's split has no part {part!r}. Parts: {', '.join(parts)}")
         parts = {name: rows for name, rows in parts.items() if name == (part or name)}

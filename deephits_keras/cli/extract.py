@@ -11,6 +11,7 @@ import click
 from deephits_keras.cli.common import (
     PATH,
     EncoderCommand,
+    engine_options,
     import_keras,
     jobs_option,
     json_option,
@@ -27,6 +28,7 @@ COLUMNS = ("modality", "encoder", "fingerprint", "present", "missing", "failed",
 @click.argument("corpus", type=PATH)
 @modalities_option
 @jobs_option
+@engine_options
 @click.option(
     "--retry-failed",
     is_flag=True,
@@ -37,6 +39,8 @@ def extract(
     corpus: Path,
     modalities: str | None,
     jobs: int,
+    engine: str,
+    scheduler: str | None,
     retry_failed: bool,
     as_json: bool,
     settings: dict[str, dict[str, Any]],
@@ -51,9 +55,11 @@ def extract(
     Example:
       deephits extract corpus
       deephits extract corpus --modalities mel,meta --mel-frames 128 --jobs 4
+      deephits extract corpus --engine dask --scheduler tcp://10.0.0.5:8786
     """
     from deephits_keras.corpus.extraction import corpus_encoders, extract_features
     from deephits_keras.corpus.table import Corpus
+    from deephits_keras.engines import engine as on_engine
 
     opened = Corpus.open(corpus)
     encoders = corpus_encoders(opened, modalities, settings)
@@ -62,15 +68,16 @@ def extract(
         import_keras()
     summaries = []
     unusable: list[DeepHitsError] = []
-    for encoder in encoders.values():
-        try:
-            summaries.append(
-                extract_features(opened, encoder, jobs=jobs, retry_failed=retry_failed)
-            )
-        except UserError:
-            raise
-        except DeepHitsError as error:
-            unusable.append(error)
+    with on_engine(engine, scheduler):
+        for encoder in encoders.values():
+            try:
+                summaries.append(
+                    extract_features(opened, encoder, jobs=jobs, retry_failed=retry_failed)
+                )
+            except UserError:
+                raise
+            except DeepHitsError as error:
+                unusable.append(error)
     if as_json:
         print_json([{**dataclasses.asdict(s), "rejected": str(s.rejected)} for s in summaries])
     else:

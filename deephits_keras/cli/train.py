@@ -14,6 +14,7 @@ from deephits_keras.cli.common import (
     PATH,
     Command,
     EncoderCommand,
+    engine_options,
     fusion_options,
     get_fusion_settings,
     import_keras,
@@ -74,6 +75,7 @@ def training_option(
 @click.option("--dropout", default=0.5, show_default=True, help="Dropout after the fusion.")
 @click.option("--xla/--no-xla", default=DEFAULTS.xla, help="Compile the training step with XLA.")
 @jobs_option
+@engine_options
 @seed_option
 @click.option("--resume", is_flag=True, help="Go on with the unfinished run in RUN.")
 @json_option
@@ -91,6 +93,8 @@ def train(
     folds: int,
     dropout: float,
     jobs: int,
+    engine: str,
+    scheduler: str | None,
     seed: int,
     resume: bool,
     as_json: bool,
@@ -109,6 +113,7 @@ def train(
     """
     from deephits_keras.corpus import Corpus, make_split
     from deephits_keras.corpus.extraction import corpus_encoders, extract_features
+    from deephits_keras.engines import engine as on_engine
     from deephits_keras.evaluation.report import write_report
     from deephits_keras.runs import Run
     from deephits_keras.tasks import get_task
@@ -124,12 +129,13 @@ def train(
     if resume:
         _refuse_changes(click.get_current_context(), settings)
         current = Run(run)
-        if (run / "metrics.json").exists() and not (run / "state").exists():
+        if current.finished and (run / "report.html").exists():
             raise UserError(f"{run} is finished: there is nothing to resume")
     else:
         encoders = corpus_encoders(opened, modalities, settings)
-        for encoder in encoders.values():
-            extract_features(opened, encoder, jobs=jobs)
+        with on_engine(engine, scheduler):
+            for encoder in encoders.values():
+                extract_features(opened, encoder, jobs=jobs)
         rows = make_split(
             split,
             opened,
@@ -162,7 +168,8 @@ def train(
             err=as_json,
         )
 
-    train_run(current, opened, report=show)
+    if not current.finished:
+        train_run(current, opened, report=show)
     write_report(run)
     from deephits_keras.files import read_json
 

@@ -32,7 +32,7 @@ from deephits_keras.corpus.store import (
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders import ExtractionError, Features
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.files import replacing, write_json
+from deephits_keras.files import remove_leftovers, replacing, write_json
 from deephits_keras.progress import progress
 from deephits_keras.registry import AnyEncoder, registry, resolve_modalities
 from deephits_keras.tracks import Track
@@ -139,6 +139,7 @@ def extract_features(
         raise UserError(f"{corpus.folder} has no tracks")
     check_specs(encoder)
     folder = store_folder(corpus, encoder)
+    remove_leftovers(folder)
     layout = _prepare_layout(folder, corpus, encoder, shard_size)
     todo = _unfinished(folder, layout, corpus, encoder, retry_failed)
     extracted = sum(len(layout.rows(shard)) for shard in todo)
@@ -256,7 +257,11 @@ def _extract_shards(
 ) -> Iterator[int]:
     """Extract shards and yield the number of tracks of each as it is done, in any order."""
     useful = min(joblib.effective_n_jobs(jobs), len(shards)) if encoder.parallel else 1
-    workers = joblib.Parallel(n_jobs=max(useful, 1), return_as="generator_unordered")
+    workers = joblib.Parallel(
+        n_jobs=max(useful, 1),
+        return_as="generator_unordered",
+        backend=None if encoder.parallel else "sequential",
+    )
     # Workers may be older than this process's current folder, and keep their own.
     source, store = corpus.folder.resolve(), folder.resolve()
     try:

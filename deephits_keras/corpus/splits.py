@@ -48,11 +48,15 @@ class Split:
             lines.sort_values("row").to_parquet(temporary, index=False)
 
     @classmethod
-    def from_parquet(cls, path: Path) -> Self:
+    def from_parquet(cls, path: Path, tracks: int | None = None) -> Self:
         """Read what `to_parquet` wrote.
 
+        Args:
+            path: The file.
+            tracks: Tracks of the corpus that its rows must lie in.
+
         Raises:
-            UserError: if it isn't there or isn't a split.
+            UserError: if it isn't there, isn't a split, or has rows that the corpus lacks.
         """
         try:
             lines = pd.read_parquet(path)
@@ -61,9 +65,13 @@ class Split:
                 for part in PARTS
                 if (lines["part"] == part).any()
             }
-            return cls(lines.attrs["kind"], lines.attrs["seed"], parts)
-        except (OSError, KeyError, pa.ArrowException) as error:
+            split = cls(lines.attrs["kind"], lines.attrs["seed"], parts)
+        except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
             raise UserError(f"{path} is not a split: {error}") from error
+        rows = np.concatenate([np.empty(0, np.int64), *parts.values()])
+        if tracks is not None and rows.size and not (rows.min() >= 0 and rows.max() < tracks):
+            raise UserError(f"{path} is not a split of a corpus of {tracks} tracks")
+        return split
 
 
 def make_split(

@@ -92,15 +92,26 @@ class StoreLayout:
         path = folder / "store.json"
         try:
             layout = cls(**read_json(path, "a feature store"))
-        except TypeError as error:
-            raise UserError(f"{path} is damaged: {error}") from error
+            layout.specs()
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise UserError(f"{path} is damaged: {error!r}") from error
         if layout.format != FORMAT:
             raise UserError(f"{path} is of format {layout.format}, not {FORMAT}")
+        for count in (layout.shard_size, layout.tracks):
+            if not isinstance(count, int) or count < 1:
+                raise UserError(f"{path} is damaged: {count!r} is no number of tracks")
         return layout
 
     def to_json(self) -> dict[str, Any]:
         """The layout as JSON types."""
         return dataclasses.asdict(self)
+
+    def specs(self) -> tuple[FeatureSpec, ...]:
+        """The features that it describes."""
+        return tuple(
+            FeatureSpec(name, tuple(spec["shape"]), str(np.dtype(spec["dtype"])))
+            for name, spec in self.features.items()
+        )
 
     @property
     def shards(self) -> int:
@@ -140,7 +151,7 @@ class ShardRecord:
         Raises:
             DeepHitsError: if it is damaged.
         """
-        path = _sidecar(folder, shard)
+        path = sidecar(folder, shard)
         if not path.exists():
             return None
         values = read_json(path, "a shard's record")
@@ -149,12 +160,15 @@ class ShardRecord:
                 f"{path} is damaged: its content doesn't match its checksum. "
                 "To compute it again, run `deephits extract`"
             )
-        return cls(**values)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise DeepHitsError(f"{path} is not a shard's record: {error}") from error
 
     def write(self, folder: Path, shard: int) -> None:
         """Write the sidecar, with a checksum of its own."""
         values = dataclasses.asdict(self)
-        write_json(_sidecar(folder, shard), {**values, "sha256": digest_of(values)})
+        write_json(sidecar(folder, shard), {**values, "sha256": digest_of(values)})
 
     @property
     def failures(self) -> list[tuple[int, str, str]]:
@@ -176,7 +190,8 @@ def digest_of(values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sidecar(folder: Path, shard: int) -> Path:
+def sidecar(folder: Path, shard: int) -> Path:
+    """Where a shard's record is."""
     return folder / f"part-{shard:05d}.json"
 
 
@@ -219,9 +234,22 @@ def write_shard(folder: Path, shard: int, record: ShardRecord, arrays: Features)
 
 
 def damage(
-    folder: Path, shard: int, record: ShardRecord, specs: Sequence[FeatureSpec]
+    folder: Path,
+    shard: int,
+    record: ShardRecord,
+    specs: Sequence[FeatureSpec],
+    *,
+    anew: bool = False,
 ) -> str | None:
-    """What is wrong with a shard's files, naming the file; None if they are as recorded."""
+    """What is wrong with a shard's files, naming the file; None if they are as recorded.
+
+    Args:
+        folder: The store.
+        shard: Which shard.
+        record: Its record.
+        specs: The encoder's features.
+        anew: Read every file, even if this process read it before and it looks the same.
+    """
     if not record.present.any():
         return None
     for spec in specs:
@@ -229,10 +257,12 @@ def damage(
         shape = [len(record.track_ids), *spec.shape]
         recorded = record.files.get(spec.name, {})
         if recorded.get("shape") != shape or recorded.get("dtype") != str(np.dtype(spec.dtype)):
-            return f"{_sidecar(folder, shard)} doesn't record {spec.dtype} {shape} for {spec.name}"
+            return f"{sidecar(folder, shard)} doesn't record {spec.dtype} {shape} for {spec.name}"
         try:
             status = path.stat()
-            digest = _sha256_of_state(path, status.st_size, status.st_mtime_ns)
+            digest = (
+                sha256(path) if anew else _sha256_of_state(path, status.st_size, status.st_mtime_ns)
+            )
         except OSError as error:
             return f"{path} can't be read: {error.strerror}"
         if digest != recorded.get("sha256"):
@@ -311,11 +341,11 @@ class FeatureStore:
             if record is None:
                 raise UserError(
                     f"The features of {encoder.name} aren't complete "
-                    f"({_sidecar(folder, shard)} is missing): {again}"
+                    f"({sidecar(folder, shard)} is missing): {again}"
                 )
             if record.track_ids != ids[rows.start : rows.stop]:
                 raise UserError(
-                    f"{_sidecar(folder, shard)} is of other tracks than the corpus, which was "
+                    f"{sidecar(folder, shard)} is of other tracks than the corpus, which was "
                     f"imported again: {again}"
                 )
             if reason := damage(folder, shard, record, encoder.feature_specs):
@@ -360,7 +390,15 @@ class FeatureStore:
         return features, present
 
     def _map(self, shard: int, feature: str) -> np.ndarray[Any, Any]:
-        array: np.ndarray[Any, Any] = np.load(
-            _feature_file(self.folder, shard, feature), mmap_mode="r", allow_pickle=False
-        )
+        path = _feature_file(self.folder, shard, feature)
+        [spec] = [spec for spec in self.specs if spec.name == feature]
+        wanted = (len(self.layout.rows(shard)), *spec.shape)
+        try:
+            array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DeepHitsError(f"{path} can't be read: {error}") from error
+        if array.shape != wanted or array.dtype != np.dtype(spec.dtype):
+            raise DeepHitsError(
+                f"{path} holds {array.dtype} {array.shape}, not {spec.dtype} {wanted}"
+            )
         return array

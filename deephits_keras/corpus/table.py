@@ -13,7 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deephits_keras.errors import UserError
-from deephits_keras.files import read_json, replacing, sha256, write_json
+from deephits_keras.files import (
+    PARTIAL,
+    read_json,
+    remove_leftovers,
+    replacing,
+    sha256,
+    write_json,
+)
 from deephits_keras.tracks import Track
 
 FORMAT = 1
@@ -168,6 +175,7 @@ def write_corpus(
         UserError: if the folder holds something else, or can't be written to.
     """
     check_target(folder)
+    remove_leftovers(folder)
     with replacing(folder / REJECTED) as temporary:
         rejected.to_csv(temporary, index=False)
     with replacing(folder / FILTERED) as temporary:
@@ -198,5 +206,5 @@ def check_target(folder: Path) -> None:
         return
     # An import that was interrupted leaves some of these without INFO, which is written last.
     own = {TRACKS, REJECTED, FILTERED}
-    if any(p.name not in own and not p.name.startswith(".partial-") for p in folder.iterdir()):
+    if any(p.name not in own and not p.name.startswith(PARTIAL) for p in folder.iterdir()):
         raise UserError(f"{folder} already holds something that isn't a corpus: choose another")

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from deephits_keras.architecture import Architecture, LayerRow
 from deephits_keras.drawing import draw_architecture
-from deephits_keras.errors import UserError
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation import plots
 from deephits_keras.evaluation.metrics import Figures
 from deephits_keras.figures import svg
@@ -126,7 +126,16 @@ def write_report(folder: Path) -> Path:
         UserError: if the folder isn't a finished run, or can't be written to.
     """
     page = folder / "report.html"
-    write_text(page, render_report(Results.read(folder)))
+    try:
+        html = render_report(Results.read(folder))
+    except DeepHitsError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{folder} holds figures that no report can be made of: "
+            f"{type(error).__name__}: {error}. `deephits verify {folder}` says what is damaged"
+        ) from error
+    write_text(page, html)
     return page
 
 

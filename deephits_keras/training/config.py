@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -60,6 +61,13 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            whole = kind is float and type(value) is int
+            if type(value) is not kind and not whole:
+                raise UserError(f"{field.name} must be {kind.__name__}. Received: {value!r}")
+            if kind is float and not math.isfinite(value):
+                raise UserError(f"{field.name} must be a finite number. Received: {value}")
         positive = ("epochs", "batch_size", "max_learning_rate", "div_factor", "final_div_factor")
         for name in positive:
             if getattr(self, name) <= 0:

@@ -20,7 +20,7 @@ from deephits_keras.corpus.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation.baselines import baseline_metrics
-from deephits_keras.files import replacing, write_json
+from deephits_keras.files import PARTIAL, remove_leftovers, replacing, write_json
 from deephits_keras.fusion import Fusion, get_fusion
 from deephits_keras.registry import AnyEncoder
 from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig
@@ -59,7 +59,7 @@ def new_run(
     Raises:
         UserError: if the folder holds something already, or a part of the split is empty.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not _is_free(folder):
         raise UserError(
             f"{folder} already holds something. Choose another folder, or go on with an "
             "unfinished run there with --resume"
@@ -93,6 +93,13 @@ def new_run(
     split.to_parquet(folder / "split.parquet", corpus)
     write_json(folder / "config.json", config.to_json())
     return Run(folder)
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether a folder holds nothing, or what `new_run` leaves that was killed half-way."""
+    return folder.is_dir() and all(
+        p.name == "split.parquet" or p.name.startswith(PARTIAL) for p in folder.iterdir()
+    )
 
 
 def _learned_missing(
@@ -131,8 +138,10 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
             f"{corpus.folder} is not the corpus that {run.folder} was made for, or was imported "
             "again with other tracks"
         )
+    for folder in (run.folder, run.folder / "state"):
+        remove_leftovers(folder)
     training = config.training
-    split = Split.from_parquet(run.folder / "split.parquet")
+    split = Split.from_parquet(run.folder / "split.parquet", len(corpus))
     stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
     keras.config.set_dtype_policy(training.precision)
     try:
@@ -285,4 +294,5 @@ def _finish(
     write_json(run.folder / "baselines.json", {"majority": _majority(run.task, corpus, split)})
     with replacing(run.folder / MODEL) as temporary:
         model.save(temporary)
+    run.write_checksums()
     state.remove()

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
     from .explaining import ExplainableMel
 
+LARGEST = {
+    "sample_rate": 768_000,
+    "n_fft": 2**16,
+    "hop_length": 2**16,
+    "mel_bands": 2**12,
+    "frames": 2**17,
+}
+"""No setting beyond these makes sense, and some would need more memory than there is."""
+
 
 @dataclass(frozen=True)
 class MelCNNConfig(EncoderConfig):
@@ -45,9 +54,11 @@ class MelCNNConfig(EncoderConfig):
     )
 
     def __post_init__(self) -> None:
-        for name in ("sample_rate", "n_fft", "hop_length", "mel_bands", "frames"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive. Received: {getattr(self, name)}")
+        for name, highest in LARGEST.items():
+            if not 1 <= getattr(self, name) <= highest:
+                raise ValueError(
+                    f"{name} must be from 1 to {highest}. Received: {getattr(self, name)}"
+                )
 
 
 class MelCNN(ModalityEncoder[MelCNNConfig]):

@@ -1,0 +1,148 @@
+"""Looks into a `.keras` archive before Keras loads it: a run folder may come from anybody.
+
+Keras' safe mode refuses code (a Lambda layer). It still makes every other class that the archive
+names, with every size that it claims. Here an archive must hold the model that the run's own
+encoders, fusion and task give: the same classes, inputs and number of parameters, worked out
+without allocating any, and weights that are in the file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+
+from deephits_keras.errors import UserError
+
+T = TypeVar("T")
+
+MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+TRAINING_MODULES = ("keras.losses", "keras.metrics", "keras.optimizers")
+"""Where Keras' own parts of a compiled model come from; ours are registered as `deephits>`."""
+
+LONGEST_CONFIG = 64 * 2**20
+"""Bytes; the paper's model has 58 thousand."""
+
+
+def symbolically(function: Callable[[], T]) -> T:
+    """Call a function that builds a model, without giving its variables any memory.
+
+    In a thread of its own: what Keras notes of variables that wait for a value goes with it.
+    """
+
+    def inside() -> T:
+        with keras.StatelessScope(initialize_variables=False):
+            return function()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(inside).result()
+
+
+def check_archive(path: Path, expected: keras.Model) -> None:
+    """Refuse an archive that isn't of the model that is expected.
+
+    Args:
+        path: The archive.
+        expected: The model that it must hold; `symbolically` built is enough.
+
+    Raises:
+        UserError: if it is another model, or anything but a model and its weights.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(path, archive)
+            config = json.loads(archive.read("config.json"))
+            weights = archive.read("model.weights.h5")
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{path} is damaged, or no Keras archive: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is damaged: its config.json describes no model")
+    _check_classes(path, config, expected)
+    config = {name: value for name, value in config.items() if name != "compile_config"}
+    try:
+        found = symbolically(lambda: keras.saving.deserialize_keras_object(config, safe_mode=True))
+        same = signature(found) == signature(expected)
+    except Exception as error:
+        raise UserError(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
+    if not same:
+        raise UserError(f"{path} is not the model that the run's config.json describes")
+    _check_weights(path, weights)
+
+
+def signature(model: keras.Model) -> tuple[dict[str, Any], int]:
+    """Shape of each input by name, and number of weights."""
+    inputs = {name: tuple(tensor.shape) for name, tensor in model.input.items()}
+    return inputs, sum(int(np.prod(v.shape, dtype=object)) for v in model.weights)
+
+
+def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
+    members = {member.filename: member for member in archive.infolist()}
+    if set(members) != MEMBERS or len(archive.infolist()) != len(MEMBERS):
+        raise UserError(f"{path} must hold {', '.join(sorted(MEMBERS))}. It holds: {list(members)}")
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):
+        raise UserError(f"{path} is compressed, which Keras' archives are not")
+    if members["config.json"].file_size > LONGEST_CONFIG:
+        raise UserError(f"{path} is damaged: its config.json is too long")
+
+
+def _check_classes(path: Path, config: dict[str, Any], expected: keras.Model) -> None:
+    wanted = set(_classes(json.loads(json.dumps(keras.saving.serialize_keras_object(expected)))))
+    compiled = config.get("compile_config")
+    model = {name: value for name, value in config.items() if name != "compile_config"}
+    foreign = set(_classes(model)) - wanted
+    foreign |= {c for c in _classes(compiled) if not _is_for_training(*c)}
+    if foreign:
+        names = ", ".join(sorted(f"{module}.{name}" for module, name, _ in foreign))
+        raise UserError(f"{path} holds what the run's model is not made of: {names}")
+
+
+def _classes(value: Any) -> Iterator[tuple[str, str, str]]:
+    """Module, name and registered name of everything that a configuration would make."""
+    if isinstance(value, dict):
+        if "class_name" in value:
+            keys = ("module", "class_name", "registered_name")
+            yield tuple(str(value.get(key)) for key in keys)  # type: ignore[misc]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _classes(item)
+
+
+def _is_for_training(module: str, name: str, registered: str) -> bool:
+    ours = registered == f"deephits>{name}" and module.startswith("deephits_keras.")
+    return ours or module in TRAINING_MODULES
+
+
+def _check_weights(path: Path, weights: bytes) -> None:
+    """Refuse weights that lie outside of the archive, or claim more than it holds."""
+    import h5py
+
+    try:
+        with h5py.File(io.BytesIO(weights)) as file:
+            claimed = sum(_stored_bytes(file))
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path} is damaged: its weights can't be read: {error}") from error
+    if claimed > len(weights):
+        raise UserError(f"{path} claims {claimed} bytes of weights and holds {len(weights)}")
+
+
+def _stored_bytes(group: Any) -> Iterator[int]:
+    import h5py
+
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is a link")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            yield from _stored_bytes(item)
+        elif item.external or item.is_virtual:
+            raise ValueError(f"{name} lies in another file")
+        else:
+            yield item.nbytes

@@ -1,0 +1,43 @@
+"""`deephits verify`: whether a corpus or a run is whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from deephits_keras.cli.common import PATH, json_option, print_json
+
+
+@click.command()
+@click.argument("folder", type=PATH, metavar="CORPUS|RUN")
+@json_option
+def verify(folder: Path, as_json: bool) -> None:
+    """Check every checksum of a corpus (tracks table, features) or of a run.
+
+    Says what is damaged, missing or unfinished, and what to do. Exits with 0 if all is whole,
+    with 1 if not, with 2 if the folder is neither a corpus nor a run.
+
+    \b
+    Example:
+      deephits verify corpus
+      deephits verify run --json
+    """
+    from deephits_keras.verification import verify as verify_folder
+
+    result = verify_folder(folder)
+    if as_json:
+        print_json(
+            {**dataclasses.asdict(result), "folder": str(result.folder), "whole": result.whole}
+        )
+    else:
+        for finding in result.findings:
+            click.echo(f"{finding.state:<10}  {finding.file}: {finding.problem}")
+        for remedy in dict.fromkeys(finding.remedy for finding in result.findings):
+            click.echo(f"What to do: {remedy}")
+        wrong = len(result.findings)
+        told = "whole" if result.whole else f"NOT whole, {wrong} finding{'s' * (wrong > 1)}"
+        click.echo(f"{folder}: a {result.kind}, {told}; {result.checked} files checked")
+    if not result.whole:
+        raise click.exceptions.Exit(1)

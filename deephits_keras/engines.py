@@ -1,0 +1,118 @@
+"""Engines: where extraction's tasks run. This machine's cores, or a cluster through joblib.
+
+On a cluster the same tasks run as here: each reads the corpus and writes its shard by itself, so
+that every worker must see the corpus at the same path, with the same packages installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import joblib
+
+from deephits_keras.errors import DeepHitsError, UserError
+
+ENGINES = ("local", "dask", "ray")
+
+CONNECT_SECONDS = 30
+"""How long to wait for a scheduler, and then for its first worker."""
+
+
+@contextlib.contextmanager
+def engine(name: str, scheduler: str | None = None) -> Iterator[None]:
+    """Run what `extract_features` computes in this block on an engine.
+
+    Args:
+        name: A name in `ENGINES`.
+        scheduler: Address of the cluster's scheduler: `tcp://host:8786` for Dask; for Ray the
+            address of its head, or None to start Ray on this machine.
+
+    Raises:
+        UserError: for an unknown engine, one that isn't installed, or a scheduler that doesn't
+            answer or has no workers.
+        DeepHitsError: if workers died again and again on the same task.
+    """
+    if name not in ENGINES:
+        raise UserError(f"There is no engine named {name!r}. Engines: {', '.join(ENGINES)}")
+    if name == "local":
+        if scheduler is not None:
+            raise UserError("--scheduler is the address of a cluster: choose --engine dask or ray")
+        yield
+        return
+    with {"dask": _dask, "ray": _ray}[name](scheduler):
+        yield
+
+
+def _package(module: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"--engine {extra} needs a package that isn't installed ({error}): "
+            f"pip install 'deephits-keras[{extra}]'"
+        ) from error
+
+
+@contextlib.contextmanager
+def _dask(scheduler: str | None) -> Iterator[None]:
+    distributed = _package("distributed", "dask")
+    if scheduler is None:
+        raise UserError("--engine dask needs the address of a scheduler: --scheduler tcp://...")
+    try:
+        client = distributed.Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"No Dask scheduler answers at {scheduler}: {error}") from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise UserError(
+                f"The Dask scheduler at {scheduler} has no worker: start one with "
+                f"`dask worker {scheduler}`"
+            ) from error
+        joblib.register_parallel_backend("deephits_dask", _dask_backend())
+        try:
+            with joblib.parallel_config(backend="deephits_dask", client=client):
+                yield
+        except (distributed.KilledWorker, distributed.client.FutureCancelledError) as error:
+            raise DeepHitsError(
+                f"Dask gave a task up: {error} What is complete is kept: run the same command "
+                "again, with workers that have more memory"
+            ) from error
+
+
+def _dask_backend() -> Any:
+    backends = importlib.import_module("joblib._dask")
+
+    class Backend(backends.DaskDistributedBackend):  # type: ignore[misc, name-defined]
+        """joblib's, which never tells of a task that Dask itself gives up: it would wait on."""
+
+        def submit(self, func: Any, callback: Any = None) -> Any:
+            future = super().submit(func, callback)
+
+            def tell(done: Any) -> None:
+                if error := done.exception():
+                    callback(error)
+
+            future.add_done_callback(tell)
+            return future
+
+    return Backend
+
+
+@contextlib.contextmanager
+def _ray(address: str | None) -> Iterator[None]:
+    ray = _package("ray", "ray")
+    _package("ray.util.joblib", "ray").register_ray()
+    try:
+        ray.init(address=address, log_to_driver=False)
+    except (ConnectionError, ValueError) as error:
+        raise UserError(f"No Ray cluster answers at {address}: {error}") from error
+    try:
+        with joblib.parallel_config(backend="ray"):
+            yield
+    finally:
+        ray.shutdown()

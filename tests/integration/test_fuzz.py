@@ -1,0 +1,26 @@
+"""A short run of `benchmarks/fuzz.py`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+FUZZ = Path(__file__).parents[2] / "benchmarks" / "fuzz.py"
+
+
+def test_whatever_is_damaged_is_accepted_or_rejected_with_a_reason() -> None:
+    words = ["--audio", "150", "--rows", "100", "--runs", "15", "--seed", "7"]
+    done = subprocess.run(
+        [sys.executable, str(FUZZ), *words], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "265 tried, 265 survived" in done.stdout
+    # Both happen: a program that rejects everything survives as well.
+    for what in ("recordings", "table rows"):
+        [(accepted, rejected)] = re.findall(
+            rf"{what}: .*\((\d+) accepted, (\d+) rejected", done.stdout
+        )
+        assert int(accepted) > 0
+        assert int(rejected) > 0
