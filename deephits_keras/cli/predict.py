@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,13 @@ from deephits_keras.cli.common import (
     json_option,
     one_track,
     print_json,
+    print_table,
     song_options,
 )
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
     from deephits_keras.predictor import Predictor, TrackPrediction
-    from deephits_keras.registry import AnyEncoder
     from deephits_keras.runs import Run
 
 
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     metavar="ENCODER",
     help="Measure the fields that aren't given with this encoder or modality.",
 )
+@click.option(
+    "--also",
+    type=PATH,
+    multiple=True,
+    metavar="RUN",
+    help="Ask this run too, and show the answers side by side; may be repeated.",
+)
 @click.option("--table", type=PATH, help="A CSV or Parquet file: one prediction a row.")
 @click.option("--audio-dir", type=PATH, help="Where the table's audio paths start.")
 @click.option("--out", type=PATH, help="With --table: write a CSV here instead of printing it.")
@@ -44,6 +51,7 @@ def predict(
     lyrics: Path | None,
     fields: tuple[str, ...],
     descriptors: str | None,
+    also: tuple[Path, ...],
     table: Path | None,
     audio_dir: Path | None,
     out: Path | None,
@@ -60,8 +68,11 @@ def predict(
     Example:
       deephits predict run song.mp3 --lyrics song.txt --set artist_popularity=63
       deephits predict run song.mp3 --descriptors essentia --set artist_popularity=63
+      deephits predict run song.mp3 --also run-of-other-modalities
       deephits predict run --table songs.csv --out predictions.csv
     """
+    if table and also:
+        raise UserError("--also asks about one song, not about a --table")
     if table and (audio or lyrics or fields):
         raise UserError("Give either one song or --table, not both")
     if not (table or audio or lyrics or fields):
@@ -76,29 +87,71 @@ def predict(
     from deephits_keras.runs import Run
 
     source = descriptor_source(descriptors, settings) if descriptors else None
-    opened = Run(run, _run_settings(Run(run), source, settings))
-    predictor = Predictor(opened, source)
+    runs = [Run(folder) for folder in (run, *also)]
+    known = {source.name, source.modality} if source else set()
+    known = known.union(*map(_encoder_names, runs))
+    opened = [Run(r.folder, _run_settings(r, known, settings)) for r in runs]
+    predictors = [Predictor(r, source) for r in opened]
     if table:
-        _predict_table(predictor, table, audio_dir or table.parent, out, as_json=as_json)
+        _predict_table(predictors[0], table, audio_dir or table.parent, out, as_json=as_json)
         return
-    prediction = predictor.predict(song)[0]
+    answers = [(p.run, p.predict(song)[0]) for p in predictors]
     if as_json:
-        print_json({**dataclasses.asdict(prediction), "synthetic": _synthetic(opened)})
+        records = [_record(*answer) for answer in answers]
+        print_json(
+            [_who(r) | v for (r, _), v in zip(answers, records, strict=True)]
+            if also
+            else records[0]
+        )
+    elif also:
+        _print_side_by_side(answers)
     else:
-        _print(prediction)
-        if _synthetic(opened):
-            click.echo("This model was trained on a synthetic corpus: it knows no real music.")
-    if prediction.popularity is None:
+        _print(answers[0][1])
+    if not as_json and any(_synthetic(r) for r, _ in answers):
+        which = "A model here" if also else "This model"
+        click.echo(f"{which} was trained on a synthetic corpus: it knows no real music.")
+    if all(prediction.popularity is None for _, prediction in answers):
         raise click.exceptions.Exit(1)
 
 
+def _encoder_names(run: Run) -> set[str]:
+    return {n for m, record in run.config.modalities.items() for n in (m, record.encoder)}
+
+
 def _run_settings(
-    run: Run, source: AnyEncoder | None, settings: dict[str, dict[str, Any]]
+    run: Run, known: set[str], settings: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """The settings without those of an encoder that only measures fields."""
-    used = {n for m, record in run.config.modalities.items() for n in (m, record.encoder)}
-    only_source = {source.name, source.modality} - used if source else set()
-    return {name: values for name, values in settings.items() if name not in only_source}
+    """The settings without those of encoders that only measure fields or are of other runs."""
+    left_out = known - _encoder_names(run)
+    return {name: values for name, values in settings.items() if name not in left_out}
+
+
+def _record(run: Run, prediction: TrackPrediction) -> dict[str, Any]:
+    return {**dataclasses.asdict(prediction), "synthetic": _synthetic(run)}
+
+
+def _who(run: Run) -> dict[str, Any]:
+    return {"run": str(run.folder), "modalities": list(run.config.modalities)}
+
+
+def _print_side_by_side(answers: Sequence[tuple[Run, TrackPrediction]]) -> None:
+    rows = []
+    for run, p in answers:
+        parts = (
+            f"{modality}: {', '.join(lacking)}" for modality, lacking in p.missing_parts.items()
+        )
+        popularity = "-" if p.popularity is None else f"{p.popularity:.1f}"
+        tier = "-" if p.tier is None else f"{p.tier} ({p.tier_label})"
+        missing = "; ".join((*p.missing, *parts))
+        rows.append((run.folder, ", ".join(run.config.modalities), missing, popularity, tier))
+    columns = ("run", "modalities", "missing", "popularity", "tier")
+    print_table(answers[0][1].track_id, columns, rows, text_columns=3)
+    for run, p in answers:
+        for what, sayings in (("warning", p.warnings), ("remark", p.remarks)):
+            for saying in sayings:
+                click.echo(f"{what:<12} {run.folder}: {saying}")
+    for line in dict.fromkeys(line for _, p in answers for line in _field_lines(p)):
+        click.echo(line)
 
 
 def _synthetic(run: Any) -> bool:
@@ -120,9 +173,14 @@ def _print(prediction: TrackPrediction) -> None:
         click.echo(f"warning      {warning}")
     for remark in prediction.remarks:
         click.echo(f"remark       {remark}")
+    for line in _field_lines(prediction):
+        click.echo(line)
+
+
+def _field_lines(prediction: TrackPrediction) -> Iterator[str]:
     for name, origin in prediction.fields.items():
         shown = f"{origin.value:.6g}" if isinstance(origin.value, float) else origin.value
-        click.echo(f"field        {name} = {shown} ({origin.source})")
+        yield f"field        {name} = {shown} ({origin.source})"
 
 
 def _predict_table(

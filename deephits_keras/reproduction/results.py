@@ -11,7 +11,7 @@ import numpy as np
 from deephits_keras.reproduction.comparisons import CONFIDENCE, Comparison
 from deephits_keras.reproduction.deep import Row
 from deephits_keras.reproduction.protocols import PROTOCOLS
-from deephits_keras.reproduction.shallow import EARLY, SENSITIVITY
+from deephits_keras.reproduction.shallow import base_row, sensitivity_rows
 from deephits_keras.reproduction.tables import (
     MEASURED,
     Column,
@@ -184,8 +184,8 @@ def _baselines(
 ) -> Table:
     printed = published()["tables"]
     lines: list[Line] = []
-    names = [name for name in seeds[0]["rows"] if name not in SENSITIVITY]
-    for name in names:
+    changes = {row for source in _sources(seeds) for row in sensitivity_rows(source).values()}
+    for name in [name for name in seeds[0]["rows"] if name not in changes]:
         lines.append(summary(name, MEASURED, [s["rows"][name] for s in seeds], figures))
         lines += published_line(name, printed[number]["rows"].get(name), figures)
         if number == "6":
@@ -209,26 +209,46 @@ def _baselines(
     )
 
 
+def _sources(seeds: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What `shallow.base_row` takes, for each line of sensitivity."""
+    return seeds[0].get("sources") or [""]
+
+
 def _sensitivity(title: str, task: str, seeds: Sequence[Mapping[str, Any]]) -> Table | None:
     figures = ("accuracy", "macro_f1")
     printed = published()["tables"]["A8"]["rows"].get(task)
-    names = [name for name in SENSITIVITY if name in seeds[0]["rows"]]
-    if printed is None or not names:
+    if printed is None:
         return None
+
+    def change(name: str, row: str, base: str) -> Line:
+        gaps = [{f: _gap(s["rows"][row][f], s["rows"][base][f]) for f in figures} for s in seeds]
+        return summary(name, MEASURED, gaps, figures)
+
+    first, *others = _sources(seeds)
     lines: list[Line] = []
-    for name in names:
-        changes = [
-            {f: _gap(s["rows"][name][f], s["rows"][EARLY][f]) for f in figures} for s in seeds
+    for source in (first, *others):
+        if source != first:
+            name = f"{source} in place of {first}"
+            lines.append(change(name, base_row(source), base_row(first)))
+        for name, row in sensitivity_rows(source).items():
+            if row in seeds[0]["rows"]:
+                lines.append(change(row, row, base_row(source)))
+                lines += published_line(row, printed[name], figures) if source == first else []
+    if not lines:
+        return None
+    notes = ["Against early fusion with all columns, on the same split."]
+    if others:
+        notes = [
+            f"{first}, {', '.join(others)} tell the same fields: each is taken without the others, "
+            "and a line without a field is against the same columns with it, on the same split."
         ]
-        lines.append(summary(name, MEASURED, changes, figures))
-        lines += published_line(name, printed[name], figures)
     columns = (Column("Δ accuracy, points"), Column("Δ macro-F1, points"))
     return Table(
         "A8",
         f"Early fusion without descriptors that Essentia lacks, {title}",
         columns,
         tuple(lines),
-        ("Against early fusion with all columns, on the same split.",),
+        tuple(notes),
     )
 
 

@@ -77,6 +77,28 @@ class Columns:
         """`(tracks, columns)` of all columns but those of some fields of the corpus."""
         return self.of([c for c in self.names if _field(c) not in fields])
 
+    def sources(self) -> dict[str, Columns]:
+        """Groups of different modalities that tell the same fields, each without the others.
+
+        Returns:
+            For each such group the columns with it and without its rivals; empty if there is none.
+        """
+        rivals = {
+            group: [g for g in self.groups if self._rivals(group, g)] for group in self.groups
+        }
+        return {g: self._with(g, list(others)) for g, others in rivals.items() if others}
+
+    def _rivals(self, group: str, other: str) -> bool:
+        first, second = self.groups[group], self.groups[other]
+        modalities = [{_modality(c) for c in names} for names in (first, second)]
+        shared = {_field(c) for c in first} & {_field(c) for c in second}
+        return bool(shared) and modalities[0] != modalities[1]
+
+    def _with(self, group: str, rivals: Sequence[str]) -> Columns:
+        groups = {g: names for g, names in self.groups.items() if g not in rivals}
+        left_out = {c for rival in rivals for c in self.groups[rival]}
+        return Columns(self.table[[c for c in self.names if c not in left_out]], groups)
+
     @property
     def names(self) -> list[str]:
         """Every column's name."""
@@ -88,8 +110,26 @@ class Columns:
         return {_field(c) for c in self.names}
 
 
+def _modality(column: str) -> str:
+    return column.partition(".")[0]
+
+
 def _field(column: str) -> str:
     return column.partition(".")[2].partition("=")[0]
+
+
+def base_row(source: str) -> str:
+    """Name of the early fusion that a sensitivity is measured against.
+
+    Args:
+        source: Of `Columns.sources`, or empty for all columns.
+    """
+    return f"{EARLY} with {source}" if source else EARLY
+
+
+def sensitivity_rows(source: str) -> dict[str, str]:
+    """Name of the row for each of `SENSITIVITY`; see `base_row`."""
+    return {name: f"{source} {name}".strip() for name in SENSITIVITY}
 
 
 def read_columns(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> Columns:
@@ -108,7 +148,7 @@ def read_columns(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> Columns:
             f"The shallow baselines need columns, and no encoder of {', '.join(encoders)} gives "
             "any: add a modality that does with --modalities"
         )
-    owners = {name.partition(".")[0] for names in groups.values() for name in names}
+    owners = {_modality(name) for names in groups.values() for name in names}
     tables = [_columns_of(corpus, m, encoders[m]) for m in encoders if m in owners]
     table = pd.concat(tables, axis=1).dropna(axis=1, how="all")
     known = {group: [c for c in names if c in table] for group, names in groups.items()}
@@ -168,7 +208,8 @@ def measure(
 
     Returns:
         `rows`: for each set of columns its figures; `recall`: of the early fusions, the recall of
-        each tier (Figure A1); `weights`: what late fusion chose.
+        each tier (Figure A1); `weights`: what late fusion chose; `sources`: groups of columns that
+        tell the same fields, each taken without the others for Table A8.
     """
     split = make_split("stratified", corpus, seed=seed, validation=VALIDATION, tiers=task.tiers)
     train, held_out = split.parts["train"], split.parts["validation"]
@@ -195,9 +236,14 @@ def measure(
         weights = dict(zip(columns.groups, chosen, strict=True))
         said[LATE] = _weighted(alone, chosen)
     said[WEIGHTED] = logits(everything, balanced=True)
-    for name, fields in SENSITIVITY.items():
-        if columns.fields.issuperset(fields) and columns.fields != set(fields):
-            said[name] = logits(columns.without(fields))
+    sources = columns.sources()
+    for source, of_source in (sources or {"": columns}).items():
+        if source:
+            said[base_row(source)] = logits(of_source.of(of_source.names))
+        for name, row in sensitivity_rows(source).items():
+            fields = set(SENSITIVITY[name])
+            if of_source.fields > fields:
+                said[row] = logits(of_source.without(SENSITIVITY[name]))
 
     truth = task.tiers.of(popularity[held_out])
     decoded = {name: task.decode(values) for name, values in said.items()}
@@ -215,6 +261,7 @@ def measure(
             for name in (EARLY, WEIGHTED)
         },
         "weights": weights,
+        "sources": list(sources),
     }
 
 

@@ -20,6 +20,8 @@ from deephits_keras.encoders import (
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .mapping import Mapping as DescriptorMapping
 
 
@@ -129,6 +131,12 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
             scaler.partial_fit(mapping.apply(batch["statistics"]))
         mean, deviation = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.scale_, nan=1.0)
         self._moments = mean.tolist(), deviation.tolist()
+
+    def tabular(self, features: Features) -> dict[str, np.ndarray[Any, Any]]:
+        """The descriptors by name, `key` as thirteen indicators as in the graph."""
+        from .mapping import named_columns
+
+        return named_columns(self.mapping, features["statistics"])
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, statistics)` to `(batch, units)`."""

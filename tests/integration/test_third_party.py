@@ -58,6 +58,15 @@ def test_a_modality_comes_with_its_distribution_and_goes_with_it(
     prediction = json.loads(deephits(*predict))
     assert 0 <= prediction["popularity"] <= 100
     assert prediction["missing"] == []
+    explained = json.loads(deephits("explain", *predict[1:]))
+    assert {m["modality"] for m in explained["modalities"]} == {"harmony", "meta"}
+    # Of two descriptors nothing can be left out but the whole modality: three trainings.
+    few = ("--modalities", "harmony,meta", "--meta-columns", "tempo,energy", *TRAINING[2:])
+    ablated = json.loads(
+        deephits("reproduce", "corpus", "out", "--table", "7", "--seeds", "1", *few, "--json")
+    )
+    variants = {row["variant"] for row in ablated["rows"]}
+    assert variants == {"without harmony", "without meta", "all features"}
 
     assert fresh.run("pip", "uninstall", "-y", "deephits-harmony", cwd=tmp_path).returncode == 0
     assert "chroma_tonnetz" not in encoders()

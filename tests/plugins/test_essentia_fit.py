@@ -316,6 +316,83 @@ def test_a_model_of_the_essentia_modality_says_that_it_is_uncalibrated(
     assert "remark       essentia: uncalibrated" in outcome.out
 
 
+def test_two_runs_side_by_side(
+    corpus: Path, song: Path, tmp_path: Path, deephits: Deephits
+) -> None:
+    columns = ("--meta-columns", "loudness,tempo,artist_popularity")
+    first = train(deephits, corpus, tmp_path / "spotify", "meta", *columns)
+    second = train(deephits, corpus, tmp_path / "essentia", "essentia")
+    words = (song, "--set", "tempo=101", "--essentia-units", "64")
+    both = json.loads(deephits("predict", first, "--also", second, *words, "--json").out)
+    assert [answer["run"] for answer in both] == [str(first), str(second)]
+    assert [answer["modalities"] for answer in both] == [["meta"], ["essentia"]]
+    alone = [
+        json.loads(deephits("predict", first, *words[:3], "--json").out),
+        json.loads(deephits("predict", second, *words, "--json").out),
+    ]
+    for answer, single in zip(both, alone, strict=True):
+        assert {name: answer[name] for name in single} == single
+
+    shown = deephits("predict", first, "--also", second, *words).out
+    lines = {run: next(x for x in shown.splitlines() if str(run) in x) for run in (first, second)}
+    assert "meta: loudness, artist_popularity" in lines[first]
+    for run, answer in zip(lines, both, strict=True):
+        assert f" {answer['popularity']:.1f} " in lines[run]
+        assert f"{answer['tier']} ({answer['tier_label']})" in lines[run]
+    assert f"{second}: essentia: uncalibrated" in shown
+
+    # A setting that is of no run at all is still refused, and so is a table.
+    outcome = deephits("predict", first, "--also", first, *words)
+    assert (outcome.code, "no essentia" in outcome.err) == (2, True)
+    outcome = deephits("predict", first, "--also", second, "--table", song)
+    assert (outcome.code, "--also" in outcome.err) == (2, True)
+
+
+def test_the_columns_are_the_descriptors_with_the_key_spread_out() -> None:
+    statistics = draw_statistics(3, 4)
+    statistics[:, STATISTICS.index("tonal.key")] = [0, 11, -1]
+    statistics[2, STATISTICS.index("rhythm.bpm")] = np.nan
+    columns = EssentiaDescriptors().tabular({"statistics": statistics})
+    keys = np.stack([columns.pop(f"key={k}") for k in range(13)])
+    np.testing.assert_array_equal(keys.argmax(axis=0), [0, 11, 12])
+    np.testing.assert_array_equal(keys.sum(axis=0), 1)
+    assert list(columns) == [name for name in default_mapping().descriptors if name != "key"]
+    assert np.isnan(columns["tempo"]).tolist() == [False, False, True]
+    np.testing.assert_allclose(columns["tempo"][:2], statistics[:2, STATISTICS.index("rhythm.bpm")])
+
+
+def test_table_a8_has_both_kinds_of_descriptors(
+    table: Path, tmp_path: Path, deephits: Deephits
+) -> None:
+    rng = np.random.default_rng(5)
+    tracks = pd.read_csv(table)
+    tracks["speechiness"], tracks["liveness"] = rng.uniform(0, 0.6, (2, len(tracks)))
+    tracks.to_csv(tmp_path / "tracks.csv", index=False)
+    audio = ("--audio", table.parent / "audio")
+    words = ("import", "table", tmp_path / "tracks.csv", tmp_path / "corpus", *audio)
+    assert deephits(*words).code == 0
+    words = ("--table", "A8", "--seeds", "1", "--modalities", "meta,essentia", "--jobs", "2")
+    outcome = deephits("reproduce", tmp_path / "corpus", tmp_path / "out", *words, "--json")
+    assert outcome.code == 0, outcome.err
+    (result,) = (tmp_path / "out" / "shallow" / "logistic" / "tiers-10").glob("*.json")
+    rows = json.loads(result.read_text())["rows"]
+    without = [f"descriptors without {field}" for field in ("speechiness", "liveness", "both")]
+    # Essentia gives neither field, so that nothing can be left out.
+    assert [name for name in rows if "without" in name] == without
+    lines = [
+        (figure["row"], figure["source"], figure["value"])
+        for figure in json.loads(outcome.out)["tables"]
+        if figure["table"] == "A8" and figure["figure"] == "Δ macro-F1, points"
+    ]
+    ten, three = lines[:7], lines[7:]
+    assert [line[:2] for line in ten] == [line[:2] for line in three]
+    measured = [(row, value) for row, source, value in ten if source == "measured"]
+    assert [row for row, _ in measured] == [*without, "essentia in place of descriptors"]
+    assert [source for _, source, _ in ten] == ["measured", "published"] * 3 + ["measured"]
+    figures = [rows[f"early fusion with {d}"]["macro_f1"] for d in ("essentia", "descriptors")]
+    assert measured[-1][1] == pytest.approx(100 * (figures[0] - figures[1]))
+
+
 def test_descriptors_of_an_encoder_that_measures_none(
     corpus: Path, song: Path, tmp_path: Path, deephits: Deephits
 ) -> None:
