@@ -27,7 +27,7 @@ demo: $(VENV)/installed
 	@echo "Report: $(DEMO)/run/report.html"
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-tfio: $(TFIO)/installed
 	$(TFIO)/bin/python -m pytest -m tfio

@@ -41,8 +41,9 @@ def listed(deephits: Deephits) -> dict[str, dict[str, Any]]:
 
 def test_every_encoder_is_listed_with_size_licence_and_state(deephits: Deephits) -> None:
     rows = listed(deephits)
-    sizes = {name: rows[name]["embedding_size"] for name in ("mel_cnn", "bert_lyrics", "numeric")}
-    assert sizes == {"mel_cnn": 64, "bert_lyrics": 256, "numeric": 64}
+    expected = {"mel_cnn": 64, "mel_crnn": 64, "bert_lyrics": 256, "lyrics_lstm": 128}
+    expected |= {"numeric": 64, "essentia_descriptors": 64}
+    assert {name: rows[name]["embedding_size"] for name in expected} == expected
     assert rows["mel_cnn"]["licence"] == "Apache-2.0"
     text = deephits("encoders", "list").out
     for word in ("mel_cnn (default)", "256", "Apache-2.0", "deephits-keras", "ok"):

@@ -15,7 +15,9 @@ import heavy_encoder
 import numpy as np
 import pytest
 from deephits_plugins.bert_lyrics import BertLyrics
+from deephits_plugins.lyrics_lstm import LyricsLSTM, LyricsLSTMConfig
 from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
+from deephits_plugins.mel_crnn import MelCRNN, MelCRNNConfig
 from deephits_plugins.numeric import Numeric
 
 from deephits_keras.testing import (
@@ -37,7 +39,15 @@ def small_bert() -> BertLyrics:
     )
 
 
-@parametrize_with_checks([MelCNN(MelCNNConfig(frames=64)), Numeric(), small_bert])
+@parametrize_with_checks(
+    [
+        MelCNN(MelCNNConfig(frames=64)),
+        MelCRNN(MelCRNNConfig(frames=192)),
+        Numeric(),
+        small_bert,
+        LyricsLSTM(LyricsLSTMConfig(max_words=24)),
+    ]
+)
 def test_what_ships_keeps_the_contract(encoder, check) -> None:
     check(encoder)
 

@@ -76,6 +76,11 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
         what = "statistics of Essentia's MusicExtractor: " + ", ".join(STATISTICS)
         return (FeatureSpec("statistics", (len(STATISTICS),), "float32", what),)
 
+    @property
+    def embedding_size(self) -> int:
+        """See the base class."""
+        return self.config.units
+
     @cached_property
     def mapping(self) -> DescriptorMapping:
         """From statistics to descriptors.

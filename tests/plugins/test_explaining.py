@@ -11,12 +11,12 @@ import pytest
 from deephits_plugins.bert_lyrics import BertLyrics
 from deephits_plugins.bert_lyrics.untrained import write_untrained_bert
 from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
-from deephits_plugins.mel_cnn.features import log_mel
 from deephits_plugins.numeric import Numeric
 from keras import ops
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from deephits_keras.audio_features import log_mel
 from deephits_keras.encoders import Features
 from deephits_keras.explain.explainable import Explainable, ExplainableFeatures
 from deephits_keras.explain.integrated import Attribution, integrated_gradients

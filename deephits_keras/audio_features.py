@@ -11,7 +11,7 @@ import scipy.signal
 import scipy.sparse
 
 if TYPE_CHECKING:
-    from .encoder import MelCNNConfig
+    from deephits_keras.log_mel import LogMelConfig
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -20,7 +20,7 @@ DYNAMIC_RANGE = 80.0
 """`librosa.power_to_db`'s defaults: `amin`, and `top_db` below the loudest value."""
 
 
-def clip(waveform: Array, config: MelCNNConfig) -> Array:
+def clip(waveform: Array, config: LogMelConfig) -> Array:
     """Cut or pad a waveform so that its centred frames are exactly `config.frames`.
 
     A longer one is cut (`config.crop`), a shorter one padded with silence at its end.
@@ -35,7 +35,7 @@ def clip(waveform: Array, config: MelCNNConfig) -> Array:
     return np.pad(waveform, (0, max(0, shortest - len(waveform))))
 
 
-def log_mel(waveform: Array, config: MelCNNConfig) -> Array:
+def log_mel(waveform: Array, config: LogMelConfig) -> Array:
     """Log-mel power spectrogram `(mel_bands, frames)` in dB, float32.
 
     Equal to `librosa.power_to_db(librosa.feature.melspectrogram(...))`: periodic Hann window,
@@ -71,7 +71,7 @@ def _filters_of(sample_rate: int, n_fft: int, mel_bands: int) -> Any:
     return scipy.sparse.csr_array(mel_filters(sr=sample_rate, n_fft=n_fft, n_mels=mel_bands))
 
 
-def _filters(config: MelCNNConfig) -> Any:
+def _filters(config: LogMelConfig) -> Any:
     return _filters_of(config.sample_rate, config.n_fft, config.mel_bands)
 
 

@@ -1,0 +1,39 @@
+"""Inside the graph: word embeddings, a bidirectional LSTM, the mean of its states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from keras import layers, ops
+
+from deephits_keras.fusion import dense
+
+if TYPE_CHECKING:
+    from .encoder import LyricsLSTMConfig
+
+Tensor = Any
+
+WORDS = "word_embedding"
+"""Name of the layer whose output is the words' embeddings."""
+
+
+def lstm(words: Tensor, config: LyricsLSTMConfig) -> Tensor:
+    """The branch.
+
+    Args:
+        words: `(batch, max_words)` whole numbers from 1 to `buckets`, then zeros.
+        config: The encoder's settings.
+
+    Returns:
+        `(batch, units)`.
+    """
+    count = ops.sum(ops.cast(ops.not_equal(words, 0), "int32"), axis=1, keepdims=True)
+    # One place at least: cuDNN takes no sequence without any, such as a track without lyrics has,
+    # nor one with a gap, as mask_zero would make of a zero between words.
+    mask = ops.less(np.arange(config.max_words, dtype="int32")[None], ops.maximum(count, 1))
+    x = layers.Embedding(config.buckets + 1, config.word_size, name=WORDS)(words)
+    recurrent = layers.LSTM(config.states, return_sequences=True)
+    x = layers.Bidirectional(recurrent, name="lstm")(x, mask=mask)
+    x = layers.GlobalAveragePooling1D(name="mean_state")(x, mask=mask)
+    return dense(config.units, activation="relu", name="embedding")(x)

@@ -1,0 +1,48 @@
+"""What a score owes to each word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from deephits_keras.encoders import Features
+from deephits_keras.explain.explainable import Explainable, Part
+
+from .branch import WORDS
+
+Tensor = Any
+
+
+class ExplainableWords(Explainable):
+    """The words' embeddings, against the mean of all embeddings in each word's place.
+
+    Args:
+        words: The words of the lyrics; more than were read do no harm.
+        features: What was extracted of them.
+        branch: The branch.
+    """
+
+    def __init__(self, words: Sequence[str], features: Features, branch: keras.Model) -> None:
+        self.words, self.numbers = words, features["words"]
+        layer = branch.get_layer(WORDS)
+        self.rest = keras.Model([layer.output, branch.inputs[0]], branch.output)
+        table = ops.convert_to_numpy(layer.embeddings).astype(np.float32)
+        point = table[self.numbers]
+        present = (self.numbers != 0)[:, None]
+        baseline = np.where(present, table[1:].mean(axis=0), point)
+        super().__init__({"words": point}, {"words": baseline}, "every word an average one")
+
+    def embed(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The rest of the branch."""
+        rows = ops.shape(values["words"])[0]
+        numbers = ops.convert_to_tensor(np.stack([self.numbers] * rows))
+        return self.rest([values["words"], numbers], training=False)
+
+    def parts(self, attribution: Features) -> list[Part]:
+        """A part a word, in their order."""
+        sums = attribution["words"].sum(axis=-1).tolist()
+        return [Part(word, value) for word, value in zip(self.words, sums, strict=False)]
