@@ -59,7 +59,7 @@ def test_a_modality_comes_with_its_distribution_and_goes_with_it(
     assert 0 <= prediction["popularity"] <= 100
     assert prediction["missing"] == []
     explained = json.loads(deephits("explain", *predict[1:]))
-    assert {m["modality"] for m in explained["modalities"]} == {"harmony", "meta"}
+    assert set(explained["modalities"]) == {"harmony", "meta"}
     # Of two descriptors nothing can be left out but the whole modality: three trainings.
     few = ("--modalities", "harmony,meta", "--meta-columns", "tempo,energy", *TRAINING[2:])
     ablated = json.loads(
