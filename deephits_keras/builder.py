@@ -85,18 +85,34 @@ def build_model(
     return keras.Model(inputs, outputs, name="deephits")
 
 
+@keras.saving.register_keras_serializable("deephits")
+class BranchModel(keras.Model):  # type: ignore[misc]
+    """An encoder's half of the model, named after its modality.
+
+    Its weights' paths begin with that name, in a model that was loaded as in one that was built:
+    with PyTorch Keras finds a weight to reset by its path, and two encoders may name layers alike.
+    """
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The branch that `get_config` describes."""
+        with keras.name_scope(config["name"]):
+            return super().from_config(config, custom_objects)
+
+
 def _build_branch(modality: str, encoder: AnyEncoder) -> keras.Model:
     inputs = {
         spec.name: keras.Input(spec.shape, dtype=input_dtype(spec), name=spec.name)
         for spec in encoder.feature_specs
     }
-    embedding = encoder.build(inputs)
+    with keras.name_scope(modality):
+        embedding = encoder.build(inputs)
     if len(embedding.shape) != 2 or embedding.shape[-1] is None:
         raise UserError(
             f"The encoder {encoder.name!r} must build an embedding of shape (batch, size). "
             f"Received: shape={tuple(embedding.shape)}"
         )
-    return keras.Model(inputs, embedding, name=modality)
+    return BranchModel(inputs, embedding, name=modality)
 
 
 def trainable_parameters(owner: keras.Model | keras.layers.Layer) -> int:

@@ -183,7 +183,14 @@ def test_build_refuses_a_mistake_with_exit_2(
     assert message in outcome.err
 
 
-def test_no_two_weights_share_a_path() -> None:
+@pytest.mark.parametrize(
+    "modalities",
+    ["mel,lyrics,meta", "mel=mel_crnn,lyrics=lyrics_lstm,meta", "mel,lyrics,meta,essentia"],
+)
+def test_no_two_weights_share_a_path(modalities: str, tmp_path: Path) -> None:
     """On PyTorch, Keras keeps weights by path: of two alike, one's gradient is never reset."""
-    paths = [weight.path for weight in build_model("mel,lyrics,meta").trainable_weights]
-    assert len(set(paths)) == len(paths)
+    model = build_model(modalities)
+    model.save(tmp_path / "model.keras")
+    for each in (model, keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)):
+        paths = [weight.path for weight in each.trainable_weights]
+        assert len(set(paths)) == len(paths)

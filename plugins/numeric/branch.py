@@ -87,7 +87,6 @@ def numeric_branch(
     """
     # Single precision at any policy: half of it can't hold a duration in milliseconds.
     x = FieldVector(columns, mean, deviation, dtype="float32", name="vector")(fields)
-    # Named apart from every other branch: PyTorch in Keras finds a weight to reset by its path.
     for name in ("fields_hidden", "fields_embedding"):
         kernel = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
         x = layers.Dense(units, activation="relu", kernel_initializer=kernel, name=name)(x)
