@@ -281,6 +281,11 @@ class Run:
         return load_model(path, self, compiled=False)
 
     @property
+    def synthetic(self) -> bool:
+        """Whether the run was trained on a corpus made up by `deephits sample`."""
+        return bool(self.config.corpus["synthetic"])
+
+    @property
     def finished(self) -> bool:
         """Whether training has ended and everything is written."""
         return (self.folder / CHECKSUMS).exists()

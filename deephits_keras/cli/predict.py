@@ -107,7 +107,7 @@ def predict(
         _print_side_by_side(answers)
     else:
         _print(answers[0][1])
-    if not as_json and any(_synthetic(r) for r, _ in answers):
+    if not as_json and any(r.synthetic for r, _ in answers):
         which = "A model here" if also else "This model"
         click.echo(f"{which} was trained on a synthetic corpus: it knows no real music.")
     if all(prediction.popularity is None for _, prediction in answers):
@@ -127,7 +127,7 @@ def _run_settings(
 
 
 def _record(run: Run, prediction: TrackPrediction) -> dict[str, Any]:
-    return {**dataclasses.asdict(prediction), "synthetic": _synthetic(run)}
+    return {**dataclasses.asdict(prediction), "synthetic": run.synthetic}
 
 
 def _who(run: Run) -> dict[str, Any]:
@@ -152,10 +152,6 @@ def _print_side_by_side(answers: Sequence[tuple[Run, TrackPrediction]]) -> None:
                 click.echo(f"{what:<12} {run.folder}: {saying}")
     for line in dict.fromkeys(line for _, p in answers for line in _field_lines(p)):
         click.echo(line)
-
-
-def _synthetic(run: Any) -> bool:
-    return bool(run.config.corpus["synthetic"])
 
 
 def _print(prediction: TrackPrediction) -> None:

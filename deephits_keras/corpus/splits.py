@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,11 @@ from deephits_keras.files import replacing
 from deephits_keras.tasks import TIERS, IntArray, Tiers
 
 PARTS = ("train", "validation", "test")
+
+
+def reported_part(parts: Container[str]) -> str:
+    """The held-out part whose figures count: `test` if there is one, else `validation`."""
+    return "test" if "test" in parts else "validation"
 
 
 @dataclass(frozen=True, eq=False)

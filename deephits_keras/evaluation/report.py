@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import importlib.resources
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import jinja2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from deephits_keras.architecture import Architecture, LayerRow
+from deephits_keras.corpus.splits import reported_part
 from deephits_keras.drawing import draw_architecture
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation import plots
 from deephits_keras.evaluation.metrics import Figures
-from deephits_keras.figures import svg
 from deephits_keras.files import read_json, write_text
+from deephits_keras.pages import data_uri, render_page
 from deephits_keras.runs import CONFIG, RunConfig
 from deephits_keras.tasks import Task, get_task
 
@@ -98,7 +96,7 @@ class Results:
     @property
     def main_part(self) -> str:
         """The part whose figures count: `test` if the split has one."""
-        return "test" if "test" in self.metrics["parts"] else "validation"
+        return reported_part(self.metrics["parts"])
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -141,14 +139,10 @@ def write_report(folder: Path) -> Path:
 
 def render_report(results: Results) -> str:
     """The page as HTML: no scripts, nothing loaded from elsewhere, the same for the same run."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["figure"] = _figure_text
-    environment.filters["setting"] = _setting_text
-    source = importlib.resources.files(__package__).joinpath("report.html.jinja")
-    template = environment.from_string(source.read_text(encoding="utf-8"))
-    return template.render(
+    return render_page(
+        __package__,
+        "report.html.jinja",
+        filters={"figure": _figure_text, "setting": _setting_text},
         config=results.config,
         task=results.task,
         metrics=results.metrics,
@@ -158,7 +152,7 @@ def render_report(results: Results) -> str:
         columns=_columns(results),
         figure_tables=list(_figure_tables(results)),
         layer_tables=_layer_tables(results.architecture),
-        pictures={name: _data_uri(f) for name, f in _pictures(results).items()},
+        pictures={name: data_uri(f) for name, f in _pictures(results).items()},
     )
 
 
@@ -175,10 +169,6 @@ def _pictures(results: Results) -> dict[str, Figure]:
         "popularity": plots.predicted_against_true(*values),
         "architecture": draw_architecture(results.architecture),
     }
-
-
-def _data_uri(figure: Figure) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()
 
 
 def _columns(results: Results) -> dict[str, Mapping[str, Figures]]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import importlib.resources
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import jinja2
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -16,7 +12,9 @@ from deephits_keras.explain.drawing import draw_bars, draw_parts
 from deephits_keras.explain.explainable import Part
 from deephits_keras.explain.permutation import Importance, Importances
 from deephits_keras.explain.track import Explanation
-from deephits_keras.figures import svg
+from deephits_keras.pages import render_page
+
+TEMPLATE = "page.html.jinja"
 
 FIGURE_NAMES = {"loss": "loss", "macro_f1": "macro-F1", "accuracy": "accuracy", "mae": "MAE"}
 
@@ -46,7 +44,9 @@ def track_page(explanation: Explanation) -> str:
     """Why a track got its score, as HTML that loads nothing."""
     prediction, attribution = explanation.prediction, explanation.attribution
     missing = [f"Missing: {', '.join(prediction.missing)}."] if prediction.missing else []
-    return _render(
+    return render_page(
+        __package__,
+        TEMPLATE,
         title=f"Why {prediction.track_id} is predicted at {prediction.popularity:.1f}",
         eyebrow="Explanation of a prediction",
         lead=(
@@ -102,7 +102,9 @@ def importance_page(importances: Importances) -> str:
         "Modalities": importances.modalities,
         **{f"Fields of {modality}": of for modality, of in importances.fields.items() if of},
     }
-    return _render(
+    return render_page(
+        __package__,
+        TEMPLATE,
         title="What the model uses",
         eyebrow="Permutation importance",
         lead=(
@@ -136,17 +138,3 @@ def _importance_section(heading: str, importances: Sequence[Importance]) -> Sect
             for i in by_size
         ],
     )
-
-
-def _render(**values: Any) -> str:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["picture_uri"] = _picture_uri
-    environment.tests["figure"] = lambda value: isinstance(value, Figure)
-    source = importlib.resources.files(__package__).joinpath("page.html.jinja")
-    return environment.from_string(source.read_text(encoding="utf-8")).render(**values)
-
-
-def _picture_uri(figure: Figure) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()

@@ -14,7 +14,7 @@ from sklearn.inspection import permutation_importance
 
 from deephits_keras.builder import input_dtype
 from deephits_keras.corpus.pipeline import Batches, dataset
-from deephits_keras.corpus.splits import Split
+from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders import Features
@@ -112,7 +112,7 @@ def importances(
     if corpus.fingerprint != run.config.corpus["fingerprint"]:
         raise UserError(f"{corpus.folder} was imported again with other tracks since {run.folder}")
     parts = Split.from_parquet(run.folder / "split.parquet").parts
-    part = part or ("test" if "test" in parts else "validation")
+    part = part or reported_part(parts)
     if part not in parts:
         raise UserError(f"The run's split has no part {part!r}. Parts: {', '.join(parts)}")
     if len(parts[part]) < 2:
@@ -129,7 +129,7 @@ def importances(
             for modality, encoder in run.encoders.items()
             if encoder.fields()
         },
-        synthetic=bool(run.config.corpus["synthetic"]),
+        synthetic=run.synthetic,
     )
 
 

@@ -142,7 +142,7 @@ class TrackExplainer:
                 self._describe(modality, explainable, attribution)
                 for modality, explainable in explainables.items()
             ),
-            synthetic=bool(run.config.corpus["synthetic"]),
+            synthetic=run.synthetic,
         )
 
     def _explainable(self, modality: str, track: Track) -> Explainable:

@@ -3,8 +3,9 @@
     OUT/settings.json                                    what every run in OUT has in common
     OUT/runs/<protocol>/<task>/<variant>/seed-<n>/       a run, as `deephits train` leaves it
 
-A run's model is the last file that training writes, so a folder that has one is finished. The
-rows of results are read from the finished runs whenever they are needed.
+Training writes a run's model last but for the checksums, which can be made at any time: a folder
+that has one is finished. The rows of results are read from the finished runs whenever they are
+needed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.corpus.splits import Split
+from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.files import read_json, write_json
@@ -30,7 +31,7 @@ from deephits_keras.reproduction.variants import (
     describe_encoders,
     name_of,
 )
-from deephits_keras.runs import CONFIG, MODEL
+from deephits_keras.runs import CONFIG, MODEL, Run
 from deephits_keras.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -209,6 +210,9 @@ def _tidy(folder: Path) -> None:
     from deephits_keras.evaluation.report import write_report
 
     if finished(folder):
+        run = Run(folder)
+        if not run.finished:
+            run.write_checksums()
         shutil.rmtree(folder / "state", ignore_errors=True)
         if not (folder / "report.html").exists():
             write_report(folder)
@@ -222,7 +226,6 @@ def finished(folder: Path) -> bool:
 def _train(setup: Setup, experiment: Experiment, split: Split) -> None:
     import keras
 
-    from deephits_keras.runs import Run
     from deephits_keras.training.trainer import new_run, train
 
     folder = experiment.folder(setup.out)
@@ -295,7 +298,7 @@ def read_rows(out: Path) -> list[Row]:
         if protocol not in PROTOCOLS or not finished(folder):
             continue
         metrics = read_json(folder / "metrics.json", "a finished run")
-        part = "test" if "test" in metrics["parts"] else "validation"
+        part = reported_part(metrics["parts"])
         rows.append(
             Row(
                 protocol=protocol,

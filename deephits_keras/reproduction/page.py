@@ -10,21 +10,17 @@ OUT/shallow.csv           one line a shallow baseline and seed
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import importlib.resources
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
-from matplotlib.figure import Figure
 
 from deephits_keras import __version__
-from deephits_keras.figures import svg
 from deephits_keras.files import replacing, write_json, write_text
+from deephits_keras.pages import data_uri, render_page
 from deephits_keras.reproduction.comparisons import Comparison, compare_all
 from deephits_keras.reproduction.dataset import dataset_tables, table_a1
 from deephits_keras.reproduction.deep import Row, Setup, read_rows
@@ -136,20 +132,14 @@ class Reproduction:
         Args:
             values: What `to_json` gives.
         """
-        environment = jinja2.Environment(
-            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        source = importlib.resources.files(__package__).joinpath("reproduction.html.jinja")
-        return environment.from_string(source.read_text(encoding="utf-8")).render(
-            values,
+        return render_page(
+            __package__,
+            "reproduction.html.jinja",
+            **values,
             seeds=sorted({row.seed for row in self.rows} | {s["seed"] for s in self.shallow}),
             contents=self.tables,
-            pictures=[(n, caption, _data_uri(f)) for n, (caption, f) in self.pictures.items()],
+            pictures=[(n, caption, data_uri(f)) for n, (caption, f) in self.pictures.items()],
         )
-
-
-def _data_uri(figure: Figure) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.builder import build_model, describe
 from deephits_keras.corpus.pipeline import Batches, dataset, training_features
-from deephits_keras.corpus.splits import Split
+from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
@@ -250,8 +250,7 @@ def _epoch_figures(
 def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
     """Figures of always saying the most frequent tier, on the part that is reported."""
     trained, reported = (
-        corpus.popularity[split.parts[part]]
-        for part in ("train", "test" if "test" in split.parts else "validation")
+        corpus.popularity[split.parts[part]] for part in ("train", reported_part(split.parts))
     )
     nothing = (np.empty((len(popularity), 0)) for popularity in (trained, reported))
     return baseline_metrics(task, next(nothing), trained, next(nothing), reported, kind="majority")

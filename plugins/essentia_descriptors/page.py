@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import jinja2
 from matplotlib.figure import Figure
 
-from deephits_keras.figures import BLUE, MUTED, VERMILLION, styled, svg
+from deephits_keras.figures import BLUE, MUTED, VERMILLION, styled
+from deephits_keras.pages import data_uri
 
 from .fit import Fit, FittedDescriptor
 from .mapping import RANGES
@@ -39,7 +39,7 @@ def render_page(fit: Fit, corpus: str, *, synthetic: bool, folds: int) -> str:
     """The page: no scripts, nothing loaded from elsewhere."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["number"] = lambda value: "" if value is None else f"{value:.3f}"
-    pictures = {d.name: _data_uri(scatter(d)) for d in fit.descriptors}
+    pictures = {d.name: data_uri(scatter(d)) for d in fit.descriptors}
     return environment.from_string(TEMPLATE).render(
         fit=fit, corpus=corpus, synthetic=synthetic, folds=folds, pictures=pictures
     )
@@ -66,7 +66,3 @@ def scatter(descriptor: FittedDescriptor) -> Figure:
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     axes.legend(loc="best")
     return figure
-
-
-def _data_uri(figure: Figure) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()

@@ -21,6 +21,7 @@ from deephits_keras.evaluation import baselines
 from deephits_keras.reproduction import deep, protocols, shallow
 from deephits_keras.reproduction.deep import Row, read_rows
 from deephits_keras.reproduction.results import deep_tables, optimism_table, table_5
+from deephits_keras.verification import verify
 
 Deephits = Callable[..., Any]
 
@@ -213,11 +214,14 @@ def test_killed_at_any_point_it_goes_on_to_the_same_rows(
     assert not begun.exists()
     begun.mkdir(parents=True)
     (begun / "split.parquet").touch()
-    (next(iter(finished)).parent / "state").mkdir(exist_ok=True)
+    ended = next(iter(finished)).parent
+    (ended / "state").mkdir(exist_ok=True)
+    (ended / "checksums.json").unlink(missing_ok=True)
     subprocess.run(command, check=True, capture_output=True)
     assert {p: p.stat().st_mtime_ns for p in finished} == finished
     assert len(finished) < 3
     assert not list(broken.glob("runs/*/*/*/*/state"))
+    assert verify(ended).whole
     expected = [
         row.to_json(out)
         for row in read_rows(out)
