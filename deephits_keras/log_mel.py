@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from deephits_keras.encoders import (
     EncoderConfig,
@@ -15,6 +15,11 @@ from deephits_keras.encoders import (
     setting,
 )
 from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    import keras
+
+    from deephits_keras.explain.explainable import Explainable
 
 LARGEST = {
     "sample_rate": 768_000,
@@ -66,7 +71,8 @@ LogMelConfigT = TypeVar("LogMelConfigT", bound=LogMelConfig)
 class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
     """A base class: extracts the spectrogram and learns its mean and variance.
 
-    A subclass states its name, its modality and its `build`.
+    A subclass states its name, its modality and its `build`, which puts the mean and the variance
+    into a layer called `z_score`.
 
     Attributes:
         mean: Of all values of the training split, dB; 0 until `adapt` was called.
@@ -105,3 +111,27 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
         for batch in batches:
             moments.add(batch["log_mel"])
         self.mean, self.variance = moments.mean, moments.variance
+
+    def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:
+        """The spectrogram as a whole against an even one at the training tracks' mean level."""
+        from deephits_keras.explain.explainable import ExplainableFeatures
+
+        del track
+        values, baseline, reference = against_mean_level(features, branch)
+        return ExplainableFeatures(values, branch, baseline, reference)
+
+
+def against_mean_level(features: Features, branch: keras.Model) -> tuple[Features, Features, str]:
+    """A spectrogram in float32, an even one at the training tracks' mean level, and its name.
+
+    Args:
+        features: What a `LogMelEncoder` extracted.
+        branch: The encoder's branch, whose layer `z_score` knows the mean.
+    """
+    import numpy as np
+    from keras import ops
+
+    decibels = features["log_mel"].astype(np.float32)
+    level = float(np.ravel(ops.convert_to_numpy(branch.get_layer("z_score").mean))[0])
+    reference = f"an even spectrogram at the training tracks' mean level, {level:.1f} dB"
+    return {"log_mel": decibels}, {"log_mel": np.full_like(decibels, level)}, reference

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import initializers, layers, ops
+from keras import layers, ops
+
+from deephits_keras.fusion import dense
 
 PITCH_CLASSES = 12
 KEYS = PITCH_CLASSES + 1
@@ -101,6 +103,5 @@ def descriptor_branch(statistics: Tensor, *, units: int, **table: Any) -> Tensor
     # Single precision at any policy: half of it can't hold a duration in milliseconds.
     x = DescriptorVector(**table, dtype="float32", name="vector")(statistics)
     for name in ("hidden", "embedding"):
-        kernel = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
-        x = layers.Dense(units, activation="relu", kernel_initializer=kernel, name=name)(x)
+        x = dense(units, activation="relu", name=name)(x)
     return x

@@ -6,6 +6,8 @@ from typing import Any
 
 from keras import initializers, layers
 
+from deephits_keras.fusion import dense
+
 STEM_CHANNELS = 8
 BLOCK_CHANNELS = (16, 32, 64)
 HIDDEN = 128
@@ -32,8 +34,8 @@ def residual_cnn(log_mel: Tensor, *, mean: float, variance: float) -> Tensor:
     for number, channels in enumerate(BLOCK_CHANNELS, start=1):
         x = _residual_block(x, channels, f"block{number}")
     x = layers.GlobalAveragePooling2D(name="average")(x)
-    x = _dense(HIDDEN, "hidden")(x)
-    return _dense(EMBEDDING, "embedding")(x)
+    x = dense(HIDDEN, activation="relu", name="hidden")(x)
+    return dense(EMBEDDING, activation="relu", name="embedding")(x)
 
 
 def _residual_block(x: Tensor, channels: int, name: str) -> Tensor:
@@ -75,9 +77,3 @@ def _he() -> initializers.Initializer:
 def _batch_norm(name: str) -> layers.Layer:
     """Batch normalisation with PyTorch's defaults: its momentum 0.1 is Keras' 0.9."""
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
-
-
-def _dense(units: int, name: str) -> layers.Layer:
-    """A fully connected layer with ReLU, its kernel drawn as PyTorch's `nn.Linear` draws it."""
-    kernel = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
-    return layers.Dense(units, activation="relu", kernel_initializer=kernel, name=name)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-from keras import ops
 from matplotlib.figure import Figure
 
 from deephits_keras.encoders import Features
 from deephits_keras.explain.explainable import ExplainableFeatures, Part
 from deephits_keras.figures import styled
+from deephits_keras.log_mel import against_mean_level
 
 if TYPE_CHECKING:
     from .encoder import MelCNNConfig
@@ -38,11 +38,9 @@ class ExplainableMel(ExplainableFeatures):
 
     def __init__(self, config: MelCNNConfig, features: Features, branch: keras.Model) -> None:
         self.config = config
-        self.decibels = features["log_mel"].astype(np.float32)
-        level = float(np.ravel(ops.convert_to_numpy(branch.get_layer("z_score").mean))[0])
-        baseline = np.full_like(self.decibels, level)
-        reference = f"an even spectrogram at the training tracks' mean level, {level:.1f} dB"
-        super().__init__({"log_mel": self.decibels}, branch, {"log_mel": baseline}, reference)
+        values, baseline, reference = against_mean_level(features, branch)
+        self.decibels = values["log_mel"]
+        super().__init__(values, branch, baseline, reference)
 
     def parts(self, attribution: Features) -> list[Part]:
         """A part a region; the first bands are the lowest."""

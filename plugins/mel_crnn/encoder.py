@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from deephits_keras.encoders import Features, setting
+from deephits_keras.encoders import setting
 from deephits_keras.log_mel import LogMelConfig, LogMelEncoder
-from deephits_keras.tracks import Track
-
-if TYPE_CHECKING:
-    import keras
-
-    from deephits_keras.explain.explainable import ExplainableFeatures
 
 
 @dataclass(frozen=True)
@@ -63,19 +57,3 @@ class MelCRNN(LogMelEncoder[MelCRNNConfig]):
         return crnn(
             inputs["log_mel"], mean=self.mean, variance=self.variance, units=self.config.units
         )
-
-    def explainable(
-        self, track: Track, features: Features, branch: keras.Model
-    ) -> ExplainableFeatures:
-        """The spectrogram as a whole against an even one at the training tracks' mean level."""
-        import numpy as np
-        from keras import ops
-
-        from deephits_keras.explain.explainable import ExplainableFeatures
-
-        del track
-        level = float(np.ravel(ops.convert_to_numpy(branch.get_layer("z_score").mean))[0])
-        values = {"log_mel": features["log_mel"].astype(np.float32)}
-        baseline = {"log_mel": np.full_like(values["log_mel"], level)}
-        reference = f"an even spectrogram at the training tracks' mean level, {level:.1f} dB"
-        return ExplainableFeatures(values, branch, baseline, reference)

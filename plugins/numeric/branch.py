@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import initializers, layers, ops
+from keras import layers, ops
+
+from deephits_keras.fusion import dense
 
 from .features import INDICATORS, PITCH_CLASSES
 
@@ -88,6 +90,5 @@ def numeric_branch(
     # Single precision at any policy: half of it can't hold a duration in milliseconds.
     x = FieldVector(columns, mean, deviation, dtype="float32", name="vector")(fields)
     for name in ("fields_hidden", "fields_embedding"):
-        kernel = initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
-        x = layers.Dense(units, activation="relu", kernel_initializer=kernel, name=name)(x)
+        x = dense(units, activation="relu", name=name)(x)
     return x
