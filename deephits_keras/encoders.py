@@ -358,6 +358,22 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """
         return cls(cls.Config.from_json(config))  # type: ignore[arg-type]
 
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:
+        """An encoder from the configuration in a run or a corpus, which may be a stranger's.
+
+        Override it to refuse what only the user may ask for, such as a download. The default
+        refuses nothing.
+
+        Args:
+            stored: The configuration that was read.
+            settings: The user's own, which count where both say something.
+
+        Raises:
+            UserError: if it isn't one of this encoder's, or is refused.
+        """
+        return cls.from_config({**stored, **settings})
+
     def fingerprint_config(self) -> dict[str, Any]:
         """What the extracted arrays depend on, as JSON types.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -92,6 +93,13 @@ class Predictor:
             return [MeasuredTrack(track, {}) for track in tracks]
         return list(measure_fields(tracks, self.descriptors))
 
+    @cached_property
+    def _made_otherwise(self) -> frozenset[str]:
+        """Modalities whose features would go to another store than those of the training."""
+        records = self.run.config.modalities
+        pairs = self.encoders.items()
+        return frozenset(m for m, e in pairs if e.fingerprint() != records[m].fingerprint)
+
     def _predict_batch(self, measured: list[MeasuredTrack]) -> list[TrackPrediction]:
         tracks = [m.track for m in measured]
         inputs: dict[str, np.ndarray[Any, Any]] = {}
@@ -109,6 +117,11 @@ class Predictor:
                 if features is None:
                     missing[index].append(modality)
                     continue
+                if modality in self._made_otherwise:
+                    warnings[index].append(
+                        f"{modality} is measured otherwise here than for the tracks that the model "
+                        "was trained on: with other settings, files or versions of a library"
+                    )
                 if lacking := encoder.missing_parts(tracks[index], features):
                     parts[index][modality] = lacking
                 remarks[index] += [

@@ -118,7 +118,7 @@ class EncoderRecord:
                 f"is version {encoder_class.version}, which extracts other features. "
                 f"{self._how_to_get}"
             )
-        return encoder_class.from_config({**self.config, **settings})
+        return encoder_class.from_stored(self.config, settings)
 
     @property
     def _how_to_get(self) -> str:

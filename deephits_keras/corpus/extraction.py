@@ -88,14 +88,18 @@ def corpus_encoders(
     """
     classes = registry().load_working()
     merged = dict(settings or {})
+    given: dict[str, Mapping[str, Any]] = {}
     for name, values in corpus.encoder_settings.items():
         if name in classes:
-            given = {**merged.get(classes[name].modality, {}), **merged.get(name, {})}
-            merged[name] = {**values, **given}
-    if modalities is not None:
-        return resolve_modalities(modalities, merged)
+            given[name] = {**merged.get(classes[name].modality, {}), **merged.get(name, {})}
+            merged[name] = {**values, **given[name]}
     installed = [c.modality for c in classes.values() if c.default]
-    encoders = resolve_modalities(installed, merged)
+    encoders = resolve_modalities(modalities or installed, merged)
+    for encoder in encoders.values():
+        if encoder.name in given:
+            type(encoder).from_stored(corpus.encoder_settings[encoder.name], given[encoder.name])
+    if modalities is not None:
+        return encoders
     for modality, encoder in encoders.items():
         try:
             encoder.fingerprint()

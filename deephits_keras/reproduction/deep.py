@@ -229,15 +229,16 @@ def _train(setup: Setup, experiment: Experiment, split: Split) -> None:
     from deephits_keras.training.trainer import new_run, train
 
     folder = experiment.folder(setup.out)
+    encoders = experiment.variant.encoders
     if (folder / CONFIG).exists():
-        run = Run(folder)
+        run = Run(folder, {m: e.get_config() for m, e in encoders.items()})
     else:
         # What an interruption left before the run had a configuration.
         shutil.rmtree(folder, ignore_errors=True)
         run = new_run(
             folder,
             setup.corpus,
-            experiment.variant.encoders,
+            encoders,
             split,
             task=experiment.task,
             fusion=setup.fusion,

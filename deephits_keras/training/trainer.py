@@ -92,7 +92,7 @@ def new_run(
     folder.mkdir(parents=True, exist_ok=True)
     split.to_parquet(folder / "split.parquet", corpus)
     write_json(folder / "config.json", config.to_json())
-    return Run(folder)
+    return Run(folder, {m: e.get_config() for m, e in encoders.items()})
 
 
 def _is_free(folder: Path) -> bool:

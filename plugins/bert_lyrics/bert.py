@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -15,8 +16,16 @@ import keras_hub
 import numpy as np
 
 from deephits_keras.errors import UserError
+from deephits_keras.files import PARTIAL
 
-from .checkpoint import PRESET_PREFIX, content_hash, read_config, require
+from .checkpoint import (
+    PRESET_PREFIX,
+    content_hash,
+    find_preset,
+    preset_copy,
+    read_config,
+    require,
+)
 
 LENGTH_STEP = 64
 """Texts are padded to a multiple of this many tokens: few shapes to compile, little padding."""
@@ -199,9 +208,26 @@ def _folder_tokenizer(folder: Path) -> tuple[Tokenize, Mapping[str, int]]:
 
 @lru_cache(maxsize=1)
 def _load_preset(preset: str) -> FrozenBert:
-    backbone = _from_preset(keras_hub.models.BertBackbone, preset, dtype="float32")
-    tokenizer = _from_preset(keras_hub.tokenizers.BertTokenizer, preset)
+    folder = find_preset(preset) or _download(preset)
+    backbone = _from_preset(keras_hub.models.BertBackbone, str(folder), dtype="float32")
+    tokenizer = _from_preset(keras_hub.tokenizers.BertTokenizer, str(folder))
     return FrozenBert(backbone, *_preset_tokenizer(tokenizer))
+
+
+def _download(preset: str) -> Path:
+    """Let KerasHub download a preset, and keep a copy that needs neither network nor KerasHub's."""
+    parts = [
+        _from_preset(kind, preset)
+        for kind in (keras_hub.models.BertBackbone, keras_hub.tokenizers.BertTokenizer)
+    ]
+    folder = preset_copy(preset)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder.parent) as temporary:
+        whole = Path(temporary, "whole")
+        for part in parts:
+            part.save_to_preset(str(whole))
+        whole.replace(folder)
+    return folder
 
 
 def _preset_tokenizer(
@@ -228,7 +254,8 @@ def preset_hidden_size(checkpoint: str) -> int:
         UserError: if KerasHub can't get it.
     """
     preset = checkpoint.removeprefix(PRESET_PREFIX)
-    model = _from_preset(keras_hub.models.BertBackbone, preset, load_weights=False)
+    source = str(find_preset(preset) or preset)
+    model = _from_preset(keras_hub.models.BertBackbone, source, load_weights=False)
     return int(model.hidden_dim)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from deephits_keras.errors import UserError
 from deephits_keras.files import hash_of_files, read_json
@@ -13,7 +14,7 @@ FOLDER_VARIABLE = "DEEPHITS_CHECKPOINTS"
 """Environment variable: the folder in which checkpoints are looked up by name."""
 
 PRESET_PREFIX = "keras-hub:"
-"""Before a KerasHub preset's name or handle; only this form may download."""
+"""Before a KerasHub preset's name or handle; only this form may download, and only once."""
 
 DEFAULT_HIDDEN_SIZE = 768
 """Of BERT base, and so of a checkpoint that isn't there yet."""
@@ -44,6 +45,34 @@ def find(checkpoint: str) -> Path | None:
         return None
     candidates = (Path(checkpoint).expanduser(), folder_of_checkpoints() / checkpoint)
     return next((folder for folder in candidates if folder.is_dir()), None)
+
+
+def preset_copy(preset: str) -> Path:
+    """Where a preset that was downloaded is kept."""
+    return folder_of_checkpoints() / f"keras-hub-{quote(preset, safe='')}"
+
+
+def find_preset(preset: str) -> Path | None:
+    """The folder of a KerasHub preset, or None: it would have to be downloaded."""
+    # KerasHub takes a name without a slash for one of its own, whatever lies in this folder.
+    is_path = os.sep in preset and "://" not in preset
+    candidates = [Path(preset)] if is_path else [preset_copy(preset)]
+    return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
+
+
+def refuse_download(checkpoint: str) -> None:
+    """Refuse a preset that isn't here, named by a file that may be a stranger's.
+
+    Raises:
+        UserError: if it isn't here; the message says how to ask for it.
+    """
+    preset = checkpoint.removeprefix(PRESET_PREFIX)
+    if checkpoint.startswith(PRESET_PREFIX) and find_preset(preset) is None:
+        raise UserError(
+            f"The lyrics' BERT is to be the KerasHub preset {preset!r}, which isn't on this "
+            "machine. A run or a corpus can't make it download anything: if you want that, ask "
+            f"for it yourself with --lyrics-checkpoint {checkpoint}"
+        )
 
 
 def require(checkpoint: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from deephits_keras.encoders import (
     EncoderConfig,
@@ -37,7 +37,7 @@ class BertLyricsConfig(EncoderConfig):
     checkpoint: str = setting(
         "bert-base-multilingual-cased",
         "folder of a Hugging Face BERT, its name in $DEEPHITS_CHECKPOINTS (default "
-        "~/.cache/deephits/checkpoints), or keras-hub:PRESET, which may download it",
+        "~/.cache/deephits/checkpoints), or keras-hub:PRESET, downloaded if you name it yourself",
         changes_features=True,
     )
     max_tokens: int = setting(
@@ -164,6 +164,14 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         return ExplainableLyrics(
             load_bert(self.config.checkpoint), text, self.config.max_tokens, branch
         )
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:
+        """Refuses a preset that would be downloaded because a run or a corpus names it."""
+        encoder = super().from_stored(stored, settings)
+        if "checkpoint" not in settings:
+            checkpoint.refuse_download(encoder.config.checkpoint)
+        return encoder
 
     def fingerprint_config(self) -> dict[str, Any]:
         """The settings, with the checkpoint's content in the place of its path.

@@ -105,9 +105,7 @@ class FrozenGraph:
             definition.ParseFromString(path.read_bytes())
         except DecodeError as error:
             raise UserError(f"{path} is damaged, or no frozen TensorFlow graph") from error
-        foreign = {node.op for node in definition.node} - set(ARITHMETIC.split())
-        foreign |= {function.signature.name for function in definition.library.function}
-        if foreign:
+        if foreign := {node.op for node in definition.node} - set(ARITHMETIC.split()):
             raise UserError(
                 f"{path} is not used: such a model needs no {', '.join(sorted(foreign))}, and what "
                 "isn't known to do arithmetic alone is never run"

@@ -155,6 +155,29 @@ def test_features_of_a_huge_shape_are_refused(run: Path, deephits: Deephits) -> 
     refused(deephits, run, "can't be meant")
 
 
+def test_a_run_makes_nothing_download(run: Path, deephits: Deephits) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["modalities"]["lyrics"] = config["modalities"]["meta"] | {
+            "encoder": "bert_lyrics",
+            "config": {"checkpoint": "keras-hub:hf://stranger/bert"},
+        }
+
+    change_config(run, change)
+    refused(deephits, run, "can't make it download anything")
+
+
+def test_a_corpus_makes_nothing_download(
+    finished: Path, tmp_path: Path, deephits: Deephits
+) -> None:
+    corpus = Path(shutil.copytree(finished.parent / "corpus", tmp_path / "corpus"))
+    info = json.loads((corpus / "corpus.json").read_text())
+    info["encoder_settings"] = {"bert_lyrics": {"checkpoint": "keras-hub:hf://stranger/bert"}}
+    (corpus / "corpus.json").write_text(json.dumps(info))
+    outcome = deephits("extract", corpus, "--modalities", "lyrics")
+    assert (outcome.code, "can't make it download anything" in outcome.err) == (2, True)
+    assert deephits("extract", corpus, "--modalities", "meta").code == 0
+
+
 class Acts:
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -353,6 +353,53 @@ def test_a_keras_hub_preset_gives_the_same_vectors(untrained: Path, tmp_path: Pa
     np.testing.assert_allclose(vectors_of(encoder, *TEXTS), expected, atol=ROUNDING, rtol=0)
 
 
+@pytest.fixture
+def remote(untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A preset that KerasHub must fetch: for it, `file://` is as far away as a bucket."""
+    folder = tmp_path / "bucket"
+    keras_hub.models.BertBackbone.from_preset(str(untrained)).save_to_preset(str(folder))
+    tokenizer = keras_hub.tokenizers.BertTokenizer.from_preset(str(untrained))
+    tokenizer.save_to_preset(str(folder))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    (tmp_path / "keras").mkdir()
+    return f"keras-hub:file://{folder}"
+
+
+def test_a_preset_is_fetched_once_and_kept(remote: str, untrained: Path, tmp_path: Path) -> None:
+    bert._load_preset.cache_clear()
+    first = vectors_of(encoder_of(remote), *TEXTS)
+    np.testing.assert_allclose(
+        first, vectors_of(encoder_of(untrained), *TEXTS), atol=ROUNDING, rtol=0
+    )
+    for gone in ("bucket", "keras"):
+        shutil.rmtree(tmp_path / gone)
+    bert._load_preset.cache_clear()
+    kept = BertLyrics.from_stored({"checkpoint": remote}, {})
+    np.testing.assert_array_equal(vectors_of(kept, *TEXTS), first)
+    assert [path.name[:9] for path in (tmp_path / "checkpoints").iterdir()] == ["keras-hub"]
+
+
+@pytest.mark.parametrize(
+    "preset", ["bert_base_multi", "hf://a/b", "kaggle://a/b/keras/c", "gs://x/y"]
+)
+def test_a_strangers_configuration_never_fetches_a_preset(preset: str) -> None:
+    stored = {"checkpoint": f"keras-hub:{preset}"}
+    with pytest.raises(UserError, match=rf"--lyrics-checkpoint keras-hub:{preset}"):
+        BertLyrics.from_stored(stored, {"units": 8})
+    assert BertLyrics.from_stored(stored, stored).config.checkpoint == stored["checkpoint"]
+
+
+def test_a_folder_here_does_not_stand_for_a_preset(
+    remote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KerasHub looks for its own presets first, and would download one of the folder's name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bucket").rename("bert_base_multi")
+    with pytest.raises(UserError, match="isn't on this machine"):
+        BertLyrics.from_stored({"checkpoint": "keras-hub:bert_base_multi"}, {})
+    BertLyrics.from_stored({"checkpoint": f"keras-hub:{tmp_path / 'bert_base_multi'}"}, {})
+
+
 def test_an_unknown_preset_is_a_clear_error() -> None:
     with pytest.raises(UserError, match="its preset 'no_such_preset'"):
         _ = encoder_of("keras-hub:no_such_preset").feature_specs
