@@ -15,6 +15,7 @@ import heavy_encoder
 import numpy as np
 import pytest
 from deephits_plugins.bert_lyrics import BertLyrics
+from deephits_plugins.essentia_descriptors import EssentiaDescriptors
 from deephits_plugins.lyrics_lstm import LyricsLSTM, LyricsLSTMConfig
 from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
 from deephits_plugins.mel_crnn import MelCRNN, MelCRNNConfig
@@ -46,6 +47,7 @@ def small_bert() -> BertLyrics:
         Numeric(),
         small_bert,
         LyricsLSTM(LyricsLSTMConfig(max_words=24)),
+        EssentiaDescriptors(),
     ]
 )
 def test_what_ships_keeps_the_contract(encoder, check) -> None:

@@ -59,9 +59,6 @@ class FrozenGraph:
             except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
                 raise UserError(f"{model.graph} can't be used: {error}") from error
         self._check_shapes(graph)
-        # MusiCNN has a second input, which says whether it is being trained.
-        inputs = [o.outputs[0] for o in graph.get_operations() if o.type == "Placeholder"]
-        self._flags = {tensor: False for tensor in inputs if tensor.dtype == tf.bool}
         # A graph and a session of its own: it takes no memory of a GPU, which training needs.
         on_cpu = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
         self._session = tf.compat.v1.Session(graph=graph, config=on_cpu)
@@ -81,7 +78,7 @@ class FrozenGraph:
         import tensorflow as tf
 
         try:
-            values = self._session.run(self._output, {self._input: batch, **self._flags})
+            values = self._session.run(self._output, {self._input: batch})
         except tf.errors.OpError as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{self.model.graph} can't be run: {reason}") from error

@@ -25,11 +25,11 @@ CLASSES = {
     "emomusic-msd-musicnn-2": ["valence", "arousal"],
 }
 LOGITS = {
-    "danceability-msd-musicnn-1": (0.8, 0.0),
-    "mood_acoustic-msd-musicnn-1": (-0.5, 0.0),
-    "voice_instrumental-msd-musicnn-1": (0.0, 0.3),
+    "danceability-msd-musicnn-1": (6.0, -4.0),
+    "mood_acoustic-msd-musicnn-1": (-3.0, 1.5),
+    "voice_instrumental-msd-musicnn-1": (3.0, -1.0),
 }
-"""Of a classifier: weights of the mean of the low bands, for each class."""
+"""Of a classifier: factor of the low bands' mean, and summand; by what the first class is ahead."""
 
 Array = np.ndarray[Any, Any]
 
@@ -63,8 +63,11 @@ def halves(vector: Any) -> Any:
 
 def classifier(name: str) -> Callable[[], None]:
     def build() -> None:
-        weights = np.array([LOGITS[name], (0, 0)], np.float32)
-        tf.nn.softmax(tf.matmul(halves(placeholder(None, 200)), weights), name="model/Softmax")
+        factor, summand = LOGITS[name]
+        weights = np.array([(factor, 0), (0, 0)], np.float32)
+        dense = tf.matmul(halves(placeholder(None, 200)), weights)
+        logits = tf.nn.bias_add(dense, np.array([summand, 0], np.float32))
+        tf.nn.softmax(logits, name="model/Softmax")
 
     return build
 
