@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import soundfile
 from deephits_plugins.bert_lyrics.untrained import write_untrained_bert
+from essentia_models import write_models
 
 from deephits_keras.sample import make_sample
 
@@ -49,7 +50,7 @@ def smaller(command: list[str], sizes: dict[str, str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that the pages speak of: a table, recordings, lyrics, a BERT."""
+    """The files that the pages speak of: a table, recordings, lyrics, a BERT, Essentia's models."""
     folder = tmp_path_factory.mktemp("materials")
     make_sample(folder / "sample", 42, seed=2)
     tracks = pd.read_csv(folder / "sample" / "Data Sources" / "spotify_tracks.csv", index_col=0)
@@ -67,6 +68,7 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(previews[songs["id"][0]], folder / "song.mp3")
     (folder / "lyrics.txt").write_text("la la la, night and day", encoding="utf-8")
     write_untrained_bert(folder / "my-bert", songs["lyrics"].dropna().tolist())
+    write_models(folder / "essentia-models")
     shutil.rmtree(folder / "sample")
     return folder
 
