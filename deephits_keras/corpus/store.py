@@ -215,22 +215,16 @@ def write_shard(folder: Path, shard: int, record: ShardRecord, arrays: Features)
 
     Raises:
         UserError: if the store can't be written to.
-        DeepHitsError: if writing fails, for example on a full disk.
+        DeepHitsError: if the disk is full.
     """
     files: dict[str, dict[str, Any]] = {}
-    try:
-        for name, array in arrays.items() if record.present.any() else ():
-            path = _feature_file(folder, shard, name)
-            with replacing(path) as temporary:
-                np.save(temporary, array, allow_pickle=False)
-                digest = sha256(temporary)
-            files[name] = {"sha256": digest, "shape": list(array.shape), "dtype": str(array.dtype)}
-        dataclasses.replace(record, files=files).write(folder, shard)
-    except OSError as error:
-        raise DeepHitsError(
-            f"Can't write to {folder}: {error.strerror or error}. What is complete is kept: free "
-            "some space and run the same command to go on"
-        ) from error
+    for name, array in arrays.items() if record.present.any() else ():
+        path = _feature_file(folder, shard, name)
+        with replacing(path) as temporary:
+            np.save(temporary, array, allow_pickle=False)
+            digest = sha256(temporary)
+        files[name] = {"sha256": digest, "shape": list(array.shape), "dtype": str(array.dtype)}
+    dataclasses.replace(record, files=files).write(folder, shard)
 
 
 def damage(

@@ -89,7 +89,6 @@ def new_run(
         },
         command=command,
     )
-    folder.mkdir(parents=True, exist_ok=True)
     split.to_parquet(folder / "split.parquet", corpus)
     write_json(folder / "config.json", config.to_json())
     return Run(folder)
