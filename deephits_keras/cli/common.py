@@ -113,7 +113,7 @@ def one_track(audio: Path | None, lyrics: Path | None, fields: Sequence[str]) ->
 
 
 def fusion_options(command: Command) -> Command:
-    """Add `--fusion`, `--fusion-weights` and `--task`."""
+    """Add `--fusion`, `--fusion-weights`, `--head` and `--task`."""
     for option in (
         click.option(
             "--task",
@@ -122,28 +122,38 @@ def fusion_options(command: Command) -> Command:
             help="What to predict: regression, tiers-3, tiers-5 or tiers-10.",
         ),
         click.option(
+            "--head",
+            default="softmax",
+            show_default=True,
+            help="The last layer: softmax, or corn or cumulative, which know the tiers' order.",
+        ),
+        click.option(
             "--fusion-weights",
             metavar="M=W,...",
             help="Fixed weights for late fusion; learned if not given.",
         ),
         click.option(
-            "--fusion", default="early", show_default=True, help="How modalities meet: early, late."
+            "--fusion",
+            default="early",
+            show_default=True,
+            help="How modalities meet: early, late or gated.",
         ),
     ):
         command = option(command)
     return command
 
 
-def get_fusion_settings(fusion: str, weights: str | None) -> dict[str, Any]:
-    """The settings of a fusion from `--fusion` and `--fusion-weights`.
+def get_fusion_settings(fusion: str, weights: str | None, head: str) -> dict[str, Any]:
+    """The settings of a fusion from `--fusion`, `--fusion-weights` and `--head`.
 
     Raises:
         UserError: if the weights aren't `modality=number` pairs.
     """
     if weights is None:
-        return {"name": fusion}
+        return {"name": fusion, "head": head}
     return {
         "name": fusion,
+        "head": head,
         "weights": tuple((m, _number(w)) for m, w in pairs(weights.split(","), "--fusion-weights")),
     }
 

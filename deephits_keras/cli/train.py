@@ -28,6 +28,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.training.config import (
     ANNEALS,
     CLASS_WEIGHTS,
+    LOSSES,
     PRECISIONS,
     SELECTORS,
     TrainingConfig,
@@ -69,6 +70,8 @@ def training_option(
 @training_option("anneal", "How the learning rate rises and falls.", ANNEALS)
 @training_option("l2", "Coupled L2 on every trainable parameter.")
 @training_option("modality_dropout", "Probability of hiding each modality of a training track.")
+@training_option("loss", "What training minimises; focal and cost are for tiers.", LOSSES)
+@training_option("focal_gamma", "How fast the focal loss fades for tracks that are right.")
 @training_option("class_weights", "Weight tracks by the rarity of their tier.", CLASS_WEIGHTS)
 @training_option("select", "What the kept checkpoint is the best in.", SELECTORS)
 @training_option("precision", "Numbers to compute in.", PRECISIONS)
@@ -85,6 +88,7 @@ def train(
     modalities: str | None,
     fusion: str,
     fusion_weights: str | None,
+    head: str,
     task: str,
     split: str,
     validation: float,
@@ -152,7 +156,7 @@ def train(
             encoders,
             rows,
             task=wanted,
-            fusion={**get_fusion_settings(fusion, fusion_weights), "dropout": dropout},
+            fusion={**get_fusion_settings(fusion, fusion_weights, head), "dropout": dropout},
             training=config,
             command=shlex.join(["deephits", *sys.argv[1:]]),
         )

@@ -14,6 +14,7 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
 ANNEALS = ("linear", "cos")
 SELECTORS = ("macro_f1", "accuracy", "loss")
+LOSSES = ("paper", "focal", "cost")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class TrainingConfig:
         modality_dropout: Probability with which each modality of each training track is hidden.
         learned_missing: `auto` for a learned embedding where the training split lacks inputs or
             modality dropout hides some; `always`; `never` (zeros).
+        loss: `paper` (cross-entropy, or the squared error of a regression), `focal` or `cost`
+            (`training.losses`).
+        focal_gamma: How fast the focal loss fades for tracks that are right already.
         class_weights: `none` (the paper) or `balanced` (scikit-learn's formula).
         select: What the kept checkpoint is the best in, on the validation split.
         precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
@@ -54,6 +58,8 @@ class TrainingConfig:
     l2: float = 0.001
     modality_dropout: float = 0.0
     learned_missing: str = "auto"
+    loss: str = "paper"
+    focal_gamma: float = 2.0
     class_weights: str = "none"
     select: str = "macro_f1"
     precision: str = "float32"
@@ -72,7 +78,12 @@ class TrainingConfig:
         for name in positive:
             if getattr(self, name) <= 0:
                 raise UserError(f"{name} must be above 0. Received: {getattr(self, name)}")
-        for name, low, high in (("warmup", 0, 1), ("modality_dropout", 0, 0.95), ("l2", 0, 1)):
+        for name, low, high in (
+            ("warmup", 0, 1),
+            ("modality_dropout", 0, 0.95),
+            ("l2", 0, 1),
+            ("focal_gamma", 0, 10),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise UserError(
                     f"{name} must be from {low} to {high}. Received: {getattr(self, name)}"
@@ -80,6 +91,7 @@ class TrainingConfig:
         for name, allowed in (
             ("anneal", ANNEALS),
             ("learned_missing", ("auto", "always", "never")),
+            ("loss", LOSSES),
             ("class_weights", CLASS_WEIGHTS),
             ("select", SELECTORS),
             ("precision", PRECISIONS),

@@ -15,6 +15,7 @@ from deephits_keras.corpus.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.evaluation.metrics import evaluate
 from deephits_keras.tasks import FloatArray, IntArray, Prediction, Task
+from deephits_keras.training.losses import loss_of
 
 BATCH_SIZE = 256
 
@@ -66,13 +67,6 @@ class Scored:
         if prediction.scores is not None:
             columns |= {f"score_{k}": prediction.scores[:, k] for k in range(tiers.count)}
         return pd.DataFrame(columns)
-
-
-def loss_of(task: Task) -> keras.losses.Loss:
-    """The task's loss: cross-entropy on logits, or mean squared error (Section 2.2.2)."""
-    if task.kind == "classification":
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return keras.losses.MeanSquaredError()
 
 
 def score_rows(

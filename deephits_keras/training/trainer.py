@@ -26,8 +26,9 @@ from deephits_keras.registry import AnyEncoder
 from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig
 from deephits_keras.tasks import IntArray, Task, get_task
 from deephits_keras.training.config import TrainingConfig
+from deephits_keras.training.losses import training_loss
 from deephits_keras.training.optimizer import OneCycle, TorchAdam
-from deephits_keras.training.scoring import Scored, loss_of, score_rows
+from deephits_keras.training.scoring import Scored, score_rows
 from deephits_keras.training.state import TrainingState
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -199,7 +200,7 @@ def _new_model(
     )
     model.compile(
         optimizer=make_optimizer(training, steps=training.epochs * steps),
-        loss=loss_of(run.task),
+        loss=training_loss(run.task, training),
         weighted_metrics=["accuracy" if run.task.kind == "classification" else "mae"],
         jit_compile=training.xla,
     )
