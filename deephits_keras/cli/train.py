@@ -74,6 +74,13 @@ def training_option(
 @training_option("precision", "Numbers to compute in.", PRECISIONS)
 @click.option("--dropout", default=0.5, show_default=True, help="Dropout after the fusion.")
 @click.option("--xla/--no-xla", default=DEFAULTS.xla, help="Compile the training step with XLA.")
+@click.option(
+    "--cache",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "memory", "device"]),
+    help="Where features are meanwhile: in the store, in memory, or on the device.",
+)
 @jobs_option
 @engine_options
 @seed_option
@@ -92,6 +99,7 @@ def train(
     fold: int | None,
     folds: int,
     dropout: float,
+    cache: str,
     jobs: int,
     engine: str,
     scheduler: str | None,
@@ -169,7 +177,7 @@ def train(
         )
 
     if not current.finished:
-        train_run(current, opened, report=show)
+        train_run(current, opened, report=show, cache=cache)
     write_report(run)
     from deephits_keras.files import read_json
 
@@ -182,7 +190,7 @@ def train(
 
 def _refuse_changes(context: click.Context, settings: dict[str, dict[str, Any]]) -> None:
     """With --resume the run's own settings count: say so instead of ignoring others."""
-    free = {"corpus", "run", "resume", "jobs", "as_json"}
+    free = {"corpus", "run", "resume", "cache", "jobs", "as_json"}
     changed = [
         name
         for name in context.params

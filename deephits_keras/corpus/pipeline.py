@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from deephits_keras.builder import input_dtype, input_name
-from deephits_keras.corpus.store import BoolArray, FeatureStore
+from deephits_keras.corpus.store import BoolArray, FeatureSource, FeatureStore
 from deephits_keras.encoders import PRESENT, Features
 from deephits_keras.tasks import FloatArray, IntArray
 
@@ -35,7 +35,7 @@ class Batches:
     training that goes on in epoch `k` sees what an uninterrupted one sees there.
 
     Attributes:
-        stores: The feature store of each modality.
+        stores: The feature store of each modality, or its cache.
         rows: `(n,)` rows of the corpus.
         targets: `(n, ...)` what to predict, aligned with `rows`.
         batch_size: Tracks a batch; the last may be smaller.
@@ -52,7 +52,7 @@ class Batches:
         ...     model.fit(dataset(batches.epoch(epoch)), shuffle=False)
     """
 
-    stores: Mapping[str, FeatureStore]
+    stores: Mapping[str, FeatureSource]
     rows: IntArray
     targets: Array
     _: KW_ONLY

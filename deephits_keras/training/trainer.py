@@ -14,9 +14,10 @@ import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.builder import build_model, describe
+from deephits_keras.corpus.cache import Cache, open_cache
 from deephits_keras.corpus.pipeline import Batches, dataset, training_features
 from deephits_keras.corpus.splits import Split, reported_part
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.corpus.store import FeatureSource, FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation.baselines import baseline_metrics
@@ -117,7 +118,7 @@ def _learned_missing(
     }
 
 
-def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
+def train(run: Run, corpus: Corpus, *, report: Report | None = None, cache: str = "none") -> None:
     """Train a run to its end, from the start or from where it stopped.
 
     Interrupted at any point, it keeps every finished epoch; called again, it goes on to the same
@@ -127,9 +128,11 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
         run: A run made by `new_run`, unfinished.
         corpus: The corpus that it was made for.
         report: Called with each epoch's figures.
+        cache: Where features are meanwhile: `none` (the store), `memory` or `device`. It changes
+            how fast an epoch is and nothing else: another one may be chosen to go on with.
 
     Raises:
-        UserError: if the corpus isn't the run's, or lacks its features.
+        UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small.
         DeepHitsError: if the loss is no longer a finite number.
     """
     config = run.config
@@ -146,30 +149,32 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
     keras.config.set_dtype_policy(training.precision)
     try:
         keras.utils.set_random_seed(training.seed)
-        batches = _training_batches(run, corpus, stores, split.parts["train"])
+        held = open_cache(cache, stores, np.concatenate(list(split.parts.values())))
+        batches = _training_batches(run, corpus, held.stores, split.parts["train"])
         state = TrainingState.open(run.folder / "state")
         model = state.load_last(run) or _new_model(run, stores, split, steps=len(batches))
+        fed = held.feed(model)
         for epoch in range(state.finished_epochs, training.epochs):
             began = time.monotonic()
             _reseed(model, training.seed, epoch)
-            fitted = model.fit(dataset(batches.epoch(epoch)), shuffle=False, verbose=0).history
+            fitted = fed.fit(dataset(batches.epoch(epoch)), shuffle=False, verbose=0).history
             if not np.isfinite(fitted["loss"][0]):
                 raise DeepHitsError(
                     f"The loss is {fitted['loss'][0]} in epoch {epoch + 1}: train with a lower "
                     "--max-learning-rate or in float32"
                 )
-            held_out = score_rows(model, run.task, stores, corpus, split.parts["validation"])
+            held_out = score_rows(fed, run.task, held.stores, corpus, split.parts["validation"])
             figures = _epoch_figures(epoch, fitted, held_out)
             state.finish_epoch(model, figures, select=training.select)
             if report:
                 report({**figures, "seconds": time.monotonic() - began})
-        _finish(run, corpus, stores, split, state)
+        _finish(run, corpus, held, split, state)
     finally:
         keras.config.set_dtype_policy("float32")
 
 
 def _training_batches(
-    run: Run, corpus: Corpus, stores: Mapping[str, FeatureStore], rows: IntArray
+    run: Run, corpus: Corpus, stores: Mapping[str, FeatureSource], rows: IntArray
 ) -> Batches:
     training, task = run.config.training, run.task
     popularity = corpus.popularity[rows]
@@ -259,7 +264,7 @@ def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
 def _finish(
     run: Run,
     corpus: Corpus,
-    stores: Mapping[str, FeatureStore],
+    held: Cache,
     split: Split,
     state: TrainingState,
 ) -> None:
@@ -269,7 +274,7 @@ def _finish(
     with replacing(run.folder / "history.csv") as temporary:
         pd.DataFrame(state.history).to_csv(temporary, index=False)
     scored = {
-        part: score_rows(model, run.task, stores, corpus, rows)
+        part: score_rows(held.feed(model), run.task, held.stores, corpus, rows)
         for part, rows in split.parts.items()
         if part != "train"
     }
@@ -286,7 +291,7 @@ def _finish(
                 modality: {
                     part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()
                 }
-                for modality, store in stores.items()
+                for modality, store in held.stores.items()
             },
         },
     )
