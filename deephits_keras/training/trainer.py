@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -30,6 +30,9 @@ from deephits_keras.training.config import TrainingConfig
 from deephits_keras.training.optimizer import OneCycle, TorchAdam
 from deephits_keras.training.scoring import Scored, loss_of, score_rows
 from deephits_keras.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from deephits_keras.training.distribution import Distribution
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -118,7 +121,14 @@ def _learned_missing(
     }
 
 
-def train(run: Run, corpus: Corpus, *, report: Report | None = None, cache: str = "none") -> None:
+def train(
+    run: Run,
+    corpus: Corpus,
+    *,
+    report: Report | None = None,
+    cache: str = "none",
+    distribution: Distribution | None = None,
+) -> None:
     """Train a run to its end, from the start or from where it stopped.
 
     Interrupted at any point, it keeps every finished epoch; called again, it goes on to the same
@@ -130,10 +140,12 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None, cache: str 
         report: Called with each epoch's figures.
         cache: Where features are meanwhile: `none` (the store), `memory` or `device`. It changes
             how fast an epoch is and nothing else: another one may be chosen to go on with.
+        distribution: The devices and processes that train together; each of them calls this, and
+            worker 0 alone writes the run folder.
 
     Raises:
         UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small.
-        DeepHitsError: if the loss is no longer a finite number.
+        DeepHitsError: if the loss is no longer a finite number, or another worker is gone.
     """
     config = run.config
     if corpus.fingerprint != config.corpus["fingerprint"]:
@@ -141,7 +153,8 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None, cache: str 
             f"{corpus.folder} is not the corpus that {run.folder} was made for, or was imported "
             "again with other tracks"
         )
-    for folder in (run.folder, run.folder / "state"):
+    leads = distribution is None or distribution.worker.leads
+    for folder in (run.folder, run.folder / "state") if leads else ():
         remove_leftovers(folder)
     training = config.training
     split = Split.from_parquet(run.folder / "split.parquet", len(corpus))
@@ -154,23 +167,34 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None, cache: str 
         state = TrainingState.open(run.folder / "state")
         model = state.load_last(run) or _new_model(run, stores, split, steps=len(batches))
         fed = held.feed(model)
+        fit = distribution.replicate(model).fit if distribution else partial(_fit, fed)
         for epoch in range(state.finished_epochs, training.epochs):
             began = time.monotonic()
             _reseed(model, training.seed, epoch)
-            fitted = fed.fit(dataset(batches.epoch(epoch)), shuffle=False, verbose=0).history
+            fitted = fit(batches.epoch(epoch))
             if not np.isfinite(fitted["loss"][0]):
                 raise DeepHitsError(
                     f"The loss is {fitted['loss'][0]} in epoch {epoch + 1}: train with a lower "
                     "--max-learning-rate or in float32"
                 )
+            if not leads:
+                continue
             held_out = score_rows(fed, run.task, held.stores, corpus, split.parts["validation"])
             figures = _epoch_figures(epoch, fitted, held_out)
             state.finish_epoch(model, figures, select=training.select)
             if report:
                 report({**figures, "seconds": time.monotonic() - began})
-        _finish(run, corpus, held, split, state)
+        if leads:
+            _finish(run, corpus, held, split, state)
+        if distribution:
+            distribution.wait()
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def _fit(model: keras.Model, batches: Batches) -> dict[str, list[float]]:
+    fitted: dict[str, list[float]] = model.fit(dataset(batches), shuffle=False, verbose=0).history
+    return fitted
 
 
 def _training_batches(
