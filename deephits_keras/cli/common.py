@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from deephits_keras.tracks import Track
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+T = TypeVar("T")
 
 PATH = click.Path(path_type=Path)
 
@@ -236,11 +237,17 @@ def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
     return settings
 
 
-def import_keras() -> None:
+def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[assignment,return-value]
     """Import Keras and its backend without their start-up notes, which bury a verb's answer.
 
     TensorFlow writes some of them to the standard error of the process before any setting of
     verbosity counts. An import that fails still raises.
+
+    Args:
+        first: What has to be done before anything is computed.
+
+    Returns:
+        What `first` returns.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
@@ -250,10 +257,12 @@ def import_keras() -> None:
             os.dup2(nowhere.fileno(), 2)
         import keras
 
+        outcome = first()
         keras.ops.zeros(())
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+    return outcome
 
 
 def print_json(value: Any) -> None:

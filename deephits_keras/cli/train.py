@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,6 +33,9 @@ from deephits_keras.training.config import (
     SELECTORS,
     TrainingConfig,
 )
+
+if TYPE_CHECKING:
+    from deephits_keras.training.distribution import Distribution
 
 DEFAULTS = TrainingConfig()
 
@@ -77,6 +80,18 @@ def training_option(
 @training_option("precision", "Numbers to compute in.", PRECISIONS)
 @click.option("--dropout", default=0.5, show_default=True, help="Dropout after the fusion.")
 @click.option("--xla/--no-xla", default=DEFAULTS.xla, help="Compile the training step with XLA.")
+@click.option(
+    "--cache",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "memory", "device"]),
+    help="Where features are meanwhile: in the store, in memory, or on the device.",
+)
+@click.option(
+    "--distribute",
+    is_flag=True,
+    help="Train on every GPU of this machine and, if TF_CONFIG is set, with the other workers.",
+)
 @jobs_option
 @engine_options
 @seed_option
@@ -96,6 +111,8 @@ def train(
     fold: int | None,
     folds: int,
     dropout: float,
+    cache: str,
+    distribute: bool,
     jobs: int,
     engine: str,
     scheduler: str | None,
@@ -126,11 +143,14 @@ def train(
     wanted = get_task(task)
     config = TrainingConfig(**training, seed=seed)
 
-    import_keras()
+    distribution = _start_distribution() if distribute else import_keras()
     from deephits_keras.training.trainer import new_run
     from deephits_keras.training.trainer import train as train_run
 
-    if resume:
+    follows = distribution is not None and not distribution.worker.leads
+    if follows:
+        current = Run(run)
+    elif resume:
         _refuse_changes(click.get_current_context(), settings)
         current = Run(run)
         if current.finished and (run / "report.html").exists():
@@ -161,6 +181,9 @@ def train(
             command=shlex.join(["deephits", *sys.argv[1:]]),
         )
 
+    if distribution:
+        distribution.wait()
+
     def show(figures: Any) -> None:
         click.echo(
             f"epoch {figures['epoch']:>3} of {current.config.training.epochs}"
@@ -173,7 +196,10 @@ def train(
         )
 
     if not current.finished:
-        train_run(current, opened, report=show)
+        train_run(current, opened, report=show, cache=cache, distribution=distribution)
+    if follows:
+        click.echo(f"Done: worker 0 writes {run}", err=as_json)
+        return
     write_report(run)
     from deephits_keras.files import read_json
 
@@ -184,9 +210,24 @@ def train(
     click.echo(f"Kept epoch {metrics['selected_epoch']}. Report: {run / 'report.html'}")
 
 
+def _start_distribution() -> Distribution:
+    from deephits_keras.training.cluster import Worker
+
+    worker = Worker.of_environment()
+    if worker.count > 1:
+        click.echo(f"worker {worker.index} of {worker.count}: waiting for the others", err=True)
+
+    def start() -> Distribution:
+        from deephits_keras.training.distribution import Distribution
+
+        return Distribution.start(worker)
+
+    return import_keras(start)
+
+
 def _refuse_changes(context: click.Context, settings: dict[str, dict[str, Any]]) -> None:
     """With --resume the run's own settings count: say so instead of ignoring others."""
-    free = {"corpus", "run", "resume", "jobs", "as_json"}
+    free = {"corpus", "run", "resume", "cache", "distribute", "jobs", "as_json"}
     changed = [
         name
         for name in context.params

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from deephits_keras.corpus.pipeline import Batches, dataset
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.corpus.store import FeatureSource
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.evaluation.metrics import evaluate
 from deephits_keras.tasks import FloatArray, IntArray, Prediction, Task
@@ -72,7 +72,7 @@ class Scored:
 def score_rows(
     model: keras.Model,
     task: Task,
-    stores: Mapping[str, FeatureStore],
+    stores: Mapping[str, FeatureSource],
     corpus: Corpus,
     rows: Sequence[int] | IntArray,
 ) -> Scored:
@@ -81,7 +81,7 @@ def score_rows(
     Args:
         model: The model.
         task: What it predicts.
-        stores: The feature store of each modality.
+        stores: The feature store of each modality, or its cache.
         corpus: The corpus.
         rows: Which rows.
     """

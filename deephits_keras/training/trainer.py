@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -14,9 +14,10 @@ import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.builder import build_model, describe
+from deephits_keras.corpus.cache import Cache, open_cache
 from deephits_keras.corpus.pipeline import Batches, dataset, training_features
 from deephits_keras.corpus.splits import Split, reported_part
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.corpus.store import FeatureSource, FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation.baselines import baseline_metrics
@@ -30,6 +31,9 @@ from deephits_keras.training.losses import training_loss
 from deephits_keras.training.optimizer import OneCycle, TorchAdam
 from deephits_keras.training.scoring import Scored, score_rows
 from deephits_keras.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from deephits_keras.training.distribution import Distribution
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -118,7 +122,14 @@ def _learned_missing(
     }
 
 
-def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
+def train(
+    run: Run,
+    corpus: Corpus,
+    *,
+    report: Report | None = None,
+    cache: str = "none",
+    distribution: Distribution | None = None,
+) -> None:
     """Train a run to its end, from the start or from where it stopped.
 
     Interrupted at any point, it keeps every finished epoch; called again, it goes on to the same
@@ -128,10 +139,14 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
         run: A run made by `new_run`, unfinished.
         corpus: The corpus that it was made for.
         report: Called with each epoch's figures.
+        cache: Where features are meanwhile: `none` (the store), `memory` or `device`. It changes
+            how fast an epoch is and nothing else: another one may be chosen to go on with.
+        distribution: The devices and processes that train together; each of them calls this, and
+            worker 0 alone writes the run folder.
 
     Raises:
-        UserError: if the corpus isn't the run's, or lacks its features.
-        DeepHitsError: if the loss is no longer a finite number.
+        UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small.
+        DeepHitsError: if the loss is no longer a finite number, or another worker is gone.
     """
     config = run.config
     if corpus.fingerprint != config.corpus["fingerprint"]:
@@ -139,7 +154,8 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
             f"{corpus.folder} is not the corpus that {run.folder} was made for, or was imported "
             "again with other tracks"
         )
-    for folder in (run.folder, run.folder / "state"):
+    leads = distribution is None or distribution.worker.leads
+    for folder in (run.folder, run.folder / "state") if leads else ():
         remove_leftovers(folder)
     training = config.training
     split = Split.from_parquet(run.folder / "split.parquet", len(corpus))
@@ -147,30 +163,43 @@ def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
     keras.config.set_dtype_policy(training.precision)
     try:
         keras.utils.set_random_seed(training.seed)
-        batches = _training_batches(run, corpus, stores, split.parts["train"])
+        held = open_cache(cache, stores, np.concatenate(list(split.parts.values())))
+        batches = _training_batches(run, corpus, held.stores, split.parts["train"])
         state = TrainingState.open(run.folder / "state")
         model = state.load_last(run) or _new_model(run, stores, split, steps=len(batches))
+        fed = held.feed(model)
+        fit = distribution.replicate(model).fit if distribution else partial(_fit, fed)
         for epoch in range(state.finished_epochs, training.epochs):
             began = time.monotonic()
             _reseed(model, training.seed, epoch)
-            fitted = model.fit(dataset(batches.epoch(epoch)), shuffle=False, verbose=0).history
+            fitted = fit(batches.epoch(epoch))
             if not np.isfinite(fitted["loss"][0]):
                 raise DeepHitsError(
                     f"The loss is {fitted['loss'][0]} in epoch {epoch + 1}: train with a lower "
                     "--max-learning-rate or in float32"
                 )
-            held_out = score_rows(model, run.task, stores, corpus, split.parts["validation"])
+            if not leads:
+                continue
+            held_out = score_rows(fed, run.task, held.stores, corpus, split.parts["validation"])
             figures = _epoch_figures(epoch, fitted, held_out)
             state.finish_epoch(model, figures, select=training.select)
             if report:
                 report({**figures, "seconds": time.monotonic() - began})
-        _finish(run, corpus, stores, split, state)
+        if leads:
+            _finish(run, corpus, held, split, state)
+        if distribution:
+            distribution.wait()
     finally:
         keras.config.set_dtype_policy("float32")
 
 
+def _fit(model: keras.Model, batches: Batches) -> dict[str, list[float]]:
+    fitted: dict[str, list[float]] = model.fit(dataset(batches), shuffle=False, verbose=0).history
+    return fitted
+
+
 def _training_batches(
-    run: Run, corpus: Corpus, stores: Mapping[str, FeatureStore], rows: IntArray
+    run: Run, corpus: Corpus, stores: Mapping[str, FeatureSource], rows: IntArray
 ) -> Batches:
     training, task = run.config.training, run.task
     popularity = corpus.popularity[rows]
@@ -260,7 +289,7 @@ def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
 def _finish(
     run: Run,
     corpus: Corpus,
-    stores: Mapping[str, FeatureStore],
+    held: Cache,
     split: Split,
     state: TrainingState,
 ) -> None:
@@ -270,7 +299,7 @@ def _finish(
     with replacing(run.folder / "history.csv") as temporary:
         pd.DataFrame(state.history).to_csv(temporary, index=False)
     scored = {
-        part: score_rows(model, run.task, stores, corpus, rows)
+        part: score_rows(held.feed(model), run.task, held.stores, corpus, rows)
         for part, rows in split.parts.items()
         if part != "train"
     }
@@ -287,7 +316,7 @@ def _finish(
                 modality: {
                     part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()
                 }
-                for modality, store in stores.items()
+                for modality, store in held.stores.items()
             },
         },
     )
