@@ -3,6 +3,7 @@
 config.json          everything needed to make the model again and to know where it came from
 split.parquet        which row of the corpus was in which part
 model.keras          the selected checkpoint
+calibration.json     temperature and sets, fitted on the validation part
 architecture.json    the parts of the model with their parameters
 history.csv          one line an epoch
 metrics.json         the figures of the selected checkpoint
@@ -35,11 +36,13 @@ from deephits_keras.training.config import TrainingConfig
 if TYPE_CHECKING:
     import keras
 
+    from deephits_keras.evaluation.calibration import Calibration
     from deephits_keras.fusion import Fusion
 
 FORMAT = 1
 MODEL = "model.keras"
 CONFIG = "config.json"
+CALIBRATION = "calibration.json"
 CHECKSUMS = "checksums.json"
 RECORDED = (
     CONFIG,
@@ -50,8 +53,12 @@ RECORDED = (
     "metrics.json",
     "baselines.json",
     "predictions.parquet",
+    CALIBRATION,
 )
 """Files of a finished run whose checksums are kept. The page can be made from them at any time."""
+
+LATER = (CALIBRATION,)
+"""Those that runs of earlier versions lack."""
 
 CORPUS_FACTS = {"folder": str, "fingerprint": str, "synthetic": bool, "tracks": int}
 """What a run keeps of its corpus."""
@@ -268,17 +275,36 @@ class Run:
 
     @cached_property
     def model(self) -> keras.Model:
-        """The selected checkpoint, loaded in Keras' safe mode.
+        """The selected checkpoint, loaded in Keras' safe mode, with its temperature.
+
+        Its outputs are those of `model.keras` over the temperature of `calibration.json`: whoever
+        shows or explains class scores shows calibrated ones.
 
         Raises:
-            UserError: if training hasn't finished, or the file can't be loaded safely.
+            UserError: if training hasn't finished, or a file can't be loaded safely.
         """
         path = self.folder / MODEL
         if not path.exists():
             raise UserError(
                 f"{self.folder} holds no finished model: go on with `deephits train --resume`"
             )
-        return load_model(path, self, compiled=False)
+        from deephits_keras.builder import with_temperature
+
+        return with_temperature(load_model(path, self, compiled=False), self.calibration.divisor)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What `calibration.json` holds; one that changes nothing if there is none.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        from deephits_keras.evaluation.calibration import Calibration
+
+        path = self.folder / CALIBRATION
+        if not path.exists():
+            return Calibration()
+        return Calibration.from_json(read_json(path, "a run's calibration"))
 
     @property
     def synthetic(self) -> bool:

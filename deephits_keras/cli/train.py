@@ -27,6 +27,7 @@ from deephits_keras.cli.common import (
 from deephits_keras.errors import UserError
 from deephits_keras.training.config import (
     ANNEALS,
+    CALIBRATIONS,
     CLASS_WEIGHTS,
     LOSSES,
     PRECISIONS,
@@ -78,6 +79,8 @@ def training_option(
 @training_option("class_weights", "Weight tracks by the rarity of their tier.", CLASS_WEIGHTS)
 @training_option("select", "What the kept checkpoint is the best in.", SELECTORS)
 @training_option("precision", "Numbers to compute in.", PRECISIONS)
+@training_option("calibrate", "Temperature of the class scores; auto if it helps.", CALIBRATIONS)
+@training_option("coverage", "Share of songs that tier sets are to cover; 0 for no sets.")
 @click.option("--dropout", default=0.5, show_default=True, help="Dropout after the fusion.")
 @click.option("--xla/--no-xla", default=DEFAULTS.xla, help="Compile the training step with XLA.")
 @click.option(

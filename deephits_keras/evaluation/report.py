@@ -32,12 +32,17 @@ FIGURES = {
     "tier_mae": ("Tier MAE", "{:z.2f}", "mean distance in tiers; lower is better"),
     "roc_auc": ("ROC-AUC", "{:z.3f}", "one tier against the rest; 0.5 is chance"),
     "pr_auc": ("PR-AUC", "{:z.3f}", "average precision, one tier against the rest"),
+    "log_loss": ("Log loss", "{:z.3f}", "mean of -log of the true tier's score; lower is better"),
+    "ece": ("ECE", "{:z.1%}", "expected calibration error, 15 bins; lower is better"),
     "macro_precision": ("Macro-precision", "{:z.1%}", "mean of the tiers' precision"),
     "macro_recall": ("Macro-recall", "{:z.1%}", "mean of the tiers' recall"),
     "mae": ("MAE", "{:z.2f}", "mean error in points of 0-100; lower is better"),
     "mse": ("MSE", "{:z.1f}", "mean squared error in points²; lower is better"),
     "r2": ("R²", "{:z.3f}", "share of the variance explained; 0 is the mean's"),
     "mae_unit": ("MAE, 0-1 scale", "{:z.4f}", "the same as MAE, as HitMusicNet reports it"),
+    "coverage": ("Coverage", "{:z.1%}", "tracks whose set holds the truth"),
+    "set_size": ("Set size", "{:z.2f}", "mean number of tiers in a set; lower is better"),
+    "interval_width": ("Interval width", "{:z.1f}", "mean width in points; lower is better"),
 }
 """Label, format (`z`: no negative zero) and meaning of each figure, in the table's order."""
 

@@ -15,6 +15,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 ANNEALS = ("linear", "cos")
 SELECTORS = ("macro_f1", "accuracy", "loss")
 LOSSES = ("paper", "focal", "cost")
+CALIBRATIONS = ("auto", "none")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class TrainingConfig:
         precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
         xla: Compile the step with XLA.
         seed: Seed of initialisation, order, dropout and modality dropout.
+        calibrate: `auto` to divide the logits by a temperature fitted on the validation split,
+            where that lowers the expected calibration error (`evaluation.calibration`); `none`.
+        coverage: Share of tracks whose truth the predicted sets of tiers, or intervals of
+            popularity, are to hold; 0 for no sets.
     """
 
     epochs: int = 25
@@ -65,6 +70,8 @@ class TrainingConfig:
     precision: str = "float32"
     xla: bool = False
     seed: int = 0
+    calibrate: str = "auto"
+    coverage: float = 0.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -88,6 +95,10 @@ class TrainingConfig:
                 raise UserError(
                     f"{name} must be from {low} to {high}. Received: {getattr(self, name)}"
                 )
+        if not 0 <= self.coverage < 1:
+            raise UserError(
+                f"coverage must be between 0 and 1, or 0 for no sets. Received: {self.coverage}"
+            )
         for name, allowed in (
             ("anneal", ANNEALS),
             ("learned_missing", ("auto", "always", "never")),
@@ -95,6 +106,7 @@ class TrainingConfig:
             ("class_weights", CLASS_WEIGHTS),
             ("select", SELECTORS),
             ("precision", PRECISIONS),
+            ("calibrate", CALIBRATIONS),
         ):
             if getattr(self, name) not in allowed:
                 raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,10 +22,11 @@ from deephits_keras.corpus.store import FeatureSource, FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation.baselines import baseline_metrics
+from deephits_keras.evaluation.calibration import calibrate
 from deephits_keras.files import PARTIAL, remove_leftovers, replacing, write_json
 from deephits_keras.fusion import Fusion, get_fusion
 from deephits_keras.registry import AnyEncoder
-from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig
+from deephits_keras.runs import CALIBRATION, MODEL, EncoderRecord, Run, RunConfig
 from deephits_keras.tasks import IntArray, Task, get_task
 from deephits_keras.training.config import TrainingConfig
 from deephits_keras.training.losses import training_loss
@@ -298,10 +300,22 @@ def _finish(
     write_json(run.folder / "architecture.json", architecture.to_json())
     with replacing(run.folder / "history.csv") as temporary:
         pd.DataFrame(state.history).to_csv(temporary, index=False)
-    scored = {
+    raw = {
         part: score_rows(held.feed(model), run.task, held.stores, corpus, rows)
         for part, rows in split.parts.items()
         if part != "train"
+    }
+    calibration = calibrate(
+        run.task,
+        raw["validation"].popularity,
+        raw["validation"].outputs,
+        temperature=run.config.training.calibrate == "auto",
+        coverage=run.config.training.coverage,
+    )
+    write_json(run.folder / CALIBRATION, calibration.to_json())
+    scored = {
+        part: dataclasses.replace(result, outputs=calibration.scale(result.outputs))
+        for part, result in raw.items()
     }
     with replacing(run.folder / "predictions.parquet") as temporary:
         tables = [result.table(corpus, part) for part, result in scored.items()]
@@ -311,7 +325,7 @@ def _finish(
         {
             "selected_epoch": state.best_epoch,
             "selected_by": run.config.training.select,
-            "parts": {part: result.figures() for part, result in scored.items()},
+            "parts": {part: result.figures(calibration) for part, result in scored.items()},
             "missing": {
                 modality: {
                     part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()
