@@ -73,7 +73,9 @@ class GivenNumber(RegressorMixin, BaseEstimator):
 def test_the_temperature_is_scikit_learns(heat: float) -> None:
     popularity, logits = planted(300, heat=heat)
     tiers = TIERS["tiers-3"].of(popularity)
-    oracle = CalibratedClassifierCV(FrozenEstimator(Given().fit(logits, tiers)), method="temperature")
+    oracle = CalibratedClassifierCV(
+        FrozenEstimator(Given().fit(logits, tiers)), method="temperature"
+    )
     oracle.fit(logits.astype(np.float64), tiers)
     theirs = 1 / oracle.calibrated_classifiers_[0].calibrators[0].beta_
     # At the minimum the loss is flat: both stop where it no longer changes, about the square
@@ -204,7 +206,9 @@ def test_the_rank_is_counted_in_decimals_and_too_few_tracks_give_everything() ->
     popularity, logits = planted(8)
     found = calibrate(THREE, popularity, logits, temperature=False, coverage=0.9)
     assert found.tier_sets(softmax(logits, axis=1)).all()
-    wide = calibrate(TASKS["regression"], popularity, logits[:, :1], temperature=False, coverage=0.9)
+    wide = calibrate(
+        TASKS["regression"], popularity, logits[:, :1], temperature=False, coverage=0.9
+    )
     assert wide.intervals(np.array([40.0])).tolist() == [[0, 100]]
 
 
