@@ -12,6 +12,7 @@ predictions.parquet  its predictions on the held-out parts
 report.html          all of it as a page
 checksums.json       SHA-256 of all of these but the page, written last: the run is finished
 state/               only while training is unfinished: what `--resume` goes on from
+members/seed-0/ ...  only of an ensemble, in the place of model.keras: a run for each member
 """
 
 from __future__ import annotations
@@ -159,6 +160,21 @@ class RunConfig:
     created_with: dict[str, str] = dataclasses.field(default_factory=lambda: versions())
     format: int = FORMAT
 
+    @property
+    def members(self) -> dict[str, int]:
+        """Seed of each member of an ensemble by its folder in the run's; empty for no ensemble."""
+        training = self.training
+        if training.ensemble == 1:
+            return {}
+        seeds = range(training.seed, training.seed + training.ensemble)
+        return {f"members/seed-{seed}": seed for seed in seeds}
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Files of the finished run whose checksums are kept; the members keep their own."""
+        members = tuple(f"{name}/{CHECKSUMS}" for name in self.members)
+        return tuple(n for n in RECORDED if not members or n != MODEL) + members
+
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON types."""
         return {**dataclasses.asdict(self), "training": self.training.to_json()}
@@ -283,14 +299,33 @@ class Run:
         Raises:
             UserError: if training hasn't finished, or a file can't be loaded safely.
         """
-        path = self.folder / MODEL
-        if not path.exists():
+        ready = self.folder / (CHECKSUMS if self.config.members else MODEL)
+        if not ready.exists():
             raise UserError(
                 f"{self.folder} holds no finished model: go on with `deephits train --resume`"
             )
         from deephits_keras.builder import with_temperature
 
-        return with_temperature(load_model(path, self, compiled=False), self.calibration.divisor)
+        return with_temperature(self.uncalibrated_model(), self.calibration.divisor)
+
+    def uncalibrated_model(self) -> keras.Model:
+        """The checkpoint, or the average of an ensemble's members', as training left them.
+
+        A member is loaded as the model that the ensemble's own configuration describes, whatever
+        the member's folder says of itself.
+
+        Raises:
+            UserError: if a file can't be loaded safely.
+        """
+        folders = [self.folder / name for name in self.config.members] or [self.folder]
+        models = [load_model(folder / MODEL, self, compiled=False) for folder in folders]
+        if len(models) == 1:
+            return models[0]
+        from deephits_keras.ensemble import ensemble
+
+        return ensemble(
+            models, list(self.encoders), classification=self.task.kind == "classification"
+        )
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -322,7 +357,8 @@ class Run:
 
     def write_checksums(self) -> None:
         """Write `checksums.json`: the last step, which says that the run is finished."""
-        write_json(self.folder / CHECKSUMS, {name: sha256(self.folder / name) for name in RECORDED})
+        checksums = {name: sha256(self.folder / name) for name in self.config.recorded}
+        write_json(self.folder / CHECKSUMS, checksums)
 
 
 def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:

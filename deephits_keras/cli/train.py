@@ -80,6 +80,7 @@ def training_option(
 @training_option("select", "What the kept checkpoint is the best in.", SELECTORS)
 @training_option("precision", "Numbers to compute in.", PRECISIONS)
 @training_option("calibrate", "Temperature of the class scores; auto if it helps.", CALIBRATIONS)
+@training_option("ensemble", "Models to train and average: seeds --seed, --seed + 1, ...")
 @training_option("coverage", "Share of songs that tier sets are to cover; 0 for no sets.")
 @click.option("--dropout", default=0.5, show_default=True, help="Dropout after the fusion.")
 @click.option("--xla/--no-xla", default=DEFAULTS.xla, help="Compile the training step with XLA.")
@@ -188,8 +189,9 @@ def train(
         distribution.wait()
 
     def show(figures: Any) -> None:
+        member = f"{figures['member']}  " if "member" in figures else ""
         click.echo(
-            f"epoch {figures['epoch']:>3} of {current.config.training.epochs}"
+            f"{member}epoch {figures['epoch']:>3} of {current.config.training.epochs}"
             f"  loss {figures['loss']:.4f}"
             f"  validation loss {figures['validation_loss']:.4f}"
             f"  macro-F1 {figures['validation_macro_f1']:.4f}"
@@ -210,7 +212,9 @@ def train(
     if as_json:
         print_json({"run": str(run), **metrics})
         return
-    click.echo(f"Kept epoch {metrics['selected_epoch']}. Report: {run / 'report.html'}")
+    epochs = metrics.get("members") or {"": metrics["selected_epoch"]}
+    kept = ", ".join(map(str, epochs.values()))
+    click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / 'report.html'}")
 
 
 def _start_distribution() -> Distribution:

@@ -31,7 +31,7 @@ from deephits_keras.reproduction.variants import (
     describe_encoders,
     name_of,
 )
-from deephits_keras.runs import CONFIG, MODEL, Run
+from deephits_keras.runs import CHECKSUMS, CONFIG, MODEL, Run
 from deephits_keras.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -229,8 +229,8 @@ def _tidy(folder: Path) -> None:
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run folder holds a finished run."""
-    return (folder / MODEL).exists()
+    """Whether a run folder holds a finished run; an ensemble has no model but its members'."""
+    return (folder / MODEL).exists() or (folder / CHECKSUMS).exists()
 
 
 def _train(setup: Setup, experiment: Experiment, split: Split) -> None:
@@ -277,7 +277,7 @@ class Row:
         seed: Its seed.
         part: The part of the split that `figures` are of.
         parameters: Trainable parameters.
-        selected_epoch: The epoch of the kept checkpoint.
+        selected_epoch: The epoch of the kept checkpoint; None for an ensemble, which has several.
         figures: Figures of the reported part, by tiers (and `regression`).
         selection: The same of the validation part, which the checkpoint was selected on.
         folder: The run's folder.
@@ -289,7 +289,7 @@ class Row:
     seed: int
     part: str
     parameters: int
-    selected_epoch: int
+    selected_epoch: int | None
     figures: Mapping[str, Figures]
     selection: Mapping[str, Figures]
     folder: Path

@@ -16,6 +16,7 @@ ANNEALS = ("linear", "cos")
 SELECTORS = ("macro_f1", "accuracy", "loss")
 LOSSES = ("paper", "focal", "cost")
 CALIBRATIONS = ("auto", "none")
+LARGEST_ENSEMBLE = 100
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class TrainingConfig:
             where that lowers the expected calibration error (`evaluation.calibration`); `none`.
         coverage: Share of tracks whose truth the predicted sets of tiers, or intervals of
             popularity, are to hold; 0 for no sets.
+        ensemble: Models to train, alike but for their seeds: `seed` and the following ones. What
+            they say is averaged.
     """
 
     epochs: int = 25
@@ -72,6 +75,7 @@ class TrainingConfig:
     seed: int = 0
     calibrate: str = "auto"
     coverage: float = 0.0
+    ensemble: int = 1
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -95,6 +99,10 @@ class TrainingConfig:
                 raise UserError(
                     f"{name} must be from {low} to {high}. Received: {getattr(self, name)}"
                 )
+        if not 1 <= self.ensemble <= LARGEST_ENSEMBLE:
+            raise UserError(
+                f"ensemble must be from 1 to {LARGEST_ENSEMBLE}. Received: {self.ensemble}"
+            )
         if not 0 <= self.coverage < 1:
             raise UserError(
                 f"coverage must be between 0 and 1, or 0 for no sets. Received: {self.coverage}"
