@@ -76,8 +76,8 @@ def open_table(
 
 
 def _filled(rows: pd.DataFrame) -> pd.DataFrame:
-    texts = rows.select_dtypes("string")
-    return rows.assign(**texts.replace("", pd.NA)).dropna(how="all")
+    texts = rows.columns[rows.dtypes == "string"]
+    return rows.assign(**rows[texts].replace("", pd.NA)).dropna(how="all")
 
 
 class _CsvTable:

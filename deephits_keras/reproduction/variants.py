@@ -87,6 +87,8 @@ BEYOND: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "late fusion": ({}, {"name": "late"}),
     "gated fusion": ({}, {"name": "gated"}),
     "modality dropout": ({"modality_dropout": 0.2}, {}),
+    "no temperature": ({"calibrate": "none"}, {}),
+    "ensemble of 3": ({"ensemble": 3}, {}),
 }
 """What the paper leaves as future work: changes of the training and of the fusion, by name."""
 
