@@ -9,7 +9,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,27 @@ def sha256(path: Path) -> str:
     """The file's SHA-256 in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_of_files(folder: Path, names: Iterable[str]) -> str:
+    """One SHA-256 of several files' names and contents, in hexadecimal; missing ones are left out.
+
+    Each file is read once in this process as long as its size and time stay the same.
+
+    Args:
+        folder: Where they are; it is not part of the hash.
+        names: Their names, in any order.
+    """
+    whole = hashlib.sha256()
+    for name in sorted(names):
+        path = folder / name
+        if path.is_file():
+            stat = path.stat()
+            whole.update(f"{name} {_remembered(path, stat.st_mtime_ns, stat.st_size)}\n".encode())
+    return whole.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _remembered(path: Path, modified: int, size: int) -> str:
+    del modified, size  # parts of the key only
+    return sha256(path)

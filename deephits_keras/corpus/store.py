@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -275,6 +275,18 @@ def in_threads(function: Callable[[int], T], items: Iterable[int]) -> list[T]:
     """`function` of each item, in order. For work that releases the GIL: hashing, reading."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(function, items))
+
+
+class FeatureSource(Protocol):
+    """What batches are gathered from: a `FeatureStore`, or a cache of one."""
+
+    specs: tuple[FeatureSpec, ...]
+    present: BoolArray
+
+    def gather(
+        self, rows: Sequence[int] | IntArray, *, where: BoolArray | None = None
+    ) -> tuple[Features, BoolArray]:
+        """See `FeatureStore.gather`."""
 
 
 class FeatureStore:

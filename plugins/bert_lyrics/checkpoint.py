@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from deephits_keras.errors import UserError
-from deephits_keras.files import read_json, sha256
+from deephits_keras.files import hash_of_files, read_json
 
 FOLDER_VARIABLE = "DEEPHITS_CHECKPOINTS"
 """Environment variable: the folder in which checkpoints are looked up by name."""
@@ -127,20 +125,5 @@ def hidden_size(checkpoint: str) -> int:
 
 
 def content_hash(folder: Path) -> str:
-    """SHA-256 of everything in `folder` that the vectors depend on, in hexadecimal.
-
-    Each file is read once in this process as long as its size and time stay the same.
-    """
-    whole = hashlib.sha256()
-    for name in sorted((*REQUIRED_FILES, *VOCABULARY_FILES, *OPTIONAL_FILES)):
-        path = folder / name
-        if path.is_file():
-            stat = path.stat()
-            whole.update(f"{name} {_file_hash(path, stat.st_mtime_ns, stat.st_size)}\n".encode())
-    return whole.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _file_hash(path: Path, modified: int, size: int) -> str:
-    del modified, size  # parts of the key only
-    return sha256(path)
+    """SHA-256 of everything in `folder` that the vectors depend on, in hexadecimal."""
+    return hash_of_files(folder, (*REQUIRED_FILES, *VOCABULARY_FILES, *OPTIONAL_FILES))

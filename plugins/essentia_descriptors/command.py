@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from deephits_keras.cli.common import PATH, jobs_option, json_option, print_json, print_table
+from deephits_keras.cli.common import (
+    PATH,
+    EncoderCommand,
+    jobs_option,
+    json_option,
+    print_json,
+    print_table,
+)
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
     from deephits_keras.corpus import Corpus
 
+    from .encoder import EssentiaDescriptors
     from .fit import Fit
 
 FIGURES = ("tracks", "r2", "mae", "default_r2", "default_mae", "outcome")
@@ -28,17 +36,24 @@ def essentia() -> None:
     """
 
 
-@essentia.command()
+@essentia.command(cls=EncoderCommand)
 @click.argument("corpus", type=PATH)
 @click.option("--out", type=PATH, help="Folder of the results; CORPUS/essentia if not given.")
 @jobs_option
 @json_option
-def fit(corpus: Path, out: Path | None, jobs: int, as_json: bool) -> None:
+def fit(
+    corpus: Path,
+    out: Path | None,
+    jobs: int,
+    as_json: bool,
+    settings: dict[str, dict[str, Any]],
+) -> None:
     """Learn from CORPUS how Essentia's measurements map to Spotify's descriptors.
 
     Uses the tracks that have a recording and the descriptors' columns, judges what it learnt on
     tracks that it held out, and writes calibration.json (plain numbers) and report.html with a
-    scatter plot for each descriptor.
+    scatter plot for each descriptor. With --essentia-models, what Essentia's own models say of the
+    tracks is learnt from as well.
 
     \b
     Example:
@@ -47,13 +62,18 @@ def fit(corpus: Path, out: Path | None, jobs: int, as_json: bool) -> None:
           --essentia-calibration corpus/essentia/calibration.json
     """
     from deephits_keras.corpus import Corpus
+    from deephits_keras.corpus.extraction import corpus_encoders
     from deephits_keras.files import write_text
 
+    from .encoder import EssentiaDescriptors
     from .fit import FOLDS
     from .page import render_page
 
     opened = Corpus.open(corpus)
-    learnt = fit_corpus(opened, jobs)
+    name = EssentiaDescriptors.name
+    encoders = corpus_encoders(opened, f"{EssentiaDescriptors.modality}={name}", settings)
+    encoder = cast(EssentiaDescriptors, encoders[EssentiaDescriptors.modality])
+    learnt = fit_corpus(opened, encoder, jobs)
     folder = out or corpus / "essentia"
     page = render_page(learnt, str(corpus), synthetic=opened.synthetic, folds=FOLDS)
     learnt.mapping.save(folder / "calibration.json")
@@ -78,8 +98,13 @@ def fit(corpus: Path, out: Path | None, jobs: int, as_json: bool) -> None:
     click.echo(f"Calibration: {folder / 'calibration.json'}\nReport: {folder / 'report.html'}")
 
 
-def fit_corpus(corpus: Corpus, jobs: int = -1) -> Fit:
+def fit_corpus(corpus: Corpus, encoder: EssentiaDescriptors, jobs: int = -1) -> Fit:
     """Extract what isn't extracted yet, and learn the mapping.
+
+    Args:
+        corpus: Recordings and Spotify's values of them.
+        encoder: What measures the recordings; a calibration that it has is not used.
+        jobs: Worker processes; -1 for one a core.
 
     Raises:
         UserError: if the corpus has no recordings or no descriptors to learn from.
@@ -90,7 +115,6 @@ def fit_corpus(corpus: Corpus, jobs: int = -1) -> Fit:
     from deephits_keras.corpus.splits import artist_groups
     from deephits_keras.corpus.store import FeatureStore
 
-    from .encoder import EssentiaDescriptors
     from .fit import fit_mapping
     from .mapping import RANGES
 
@@ -99,7 +123,6 @@ def fit_corpus(corpus: Corpus, jobs: int = -1) -> Fit:
         raise UserError(
             f"{corpus.folder} has none of the columns to learn from: {', '.join(RANGES)}"
         )
-    encoder = EssentiaDescriptors()
     extract_features(corpus, encoder, jobs=jobs)
     store = FeatureStore.open(corpus, encoder)
     rows = np.flatnonzero(store.present)
@@ -110,7 +133,8 @@ def fit_corpus(corpus: Corpus, jobs: int = -1) -> Fit:
         groups = artist_groups(corpus)[rows]
     except UserError:
         groups = rows
-    return fit_mapping(store.gather(rows)[0]["statistics"], spotify, groups)
+    statistics = store.gather(rows)[0]["statistics"]
+    return fit_mapping(statistics, spotify, groups, encoder.default_mapping)
 
 
 def _print(learnt: Fit, rows: dict[str, dict[str, Any]]) -> None:

@@ -32,6 +32,11 @@ class EssentiaDescriptorsConfig(EncoderConfig):
     calibration: str | None = setting(
         None, "calibration.json of `deephits essentia fit`; none for the default mapping"
     )
+    models: str | None = setting(
+        None,
+        "folder of Essentia's TensorFlow models, .pb and .json; none to do without",
+        changes_features=True,
+    )
     units: int = setting(64, "size of both layers and of the embedding")
 
     def __post_init__(self) -> None:
@@ -51,6 +56,9 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
     `calibration`: that isn't part of the features, so nothing is extracted again for another one.
     Speechiness and liveness are there only if the calibration has learnt them. 22-64-64 by
     default: 5,632 trainable parameters.
+
+    With `models`, what Essentia's own TensorFlow models say is measured too (`models.HEADS`), and
+    stands for the descriptors that it tells where no calibration does.
 
     Example:
         >>> encoder = EssentiaDescriptors()
@@ -72,9 +80,11 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """One feature, `statistics`: `(statistics,)` float32, in Essentia's units."""
         from .measure import STATISTICS
+        from .models import MODEL_STATISTICS
 
-        what = "statistics of Essentia's MusicExtractor: " + ", ".join(STATISTICS)
-        return (FeatureSpec("statistics", (len(STATISTICS),), "float32", what),)
+        names = (*STATISTICS, *(MODEL_STATISTICS if self.config.models else ()))
+        what = "statistics of Essentia's MusicExtractor: " + ", ".join(names)
+        return (FeatureSpec("statistics", (len(names),), "float32", what),)
 
     @property
     def embedding_size(self) -> int:
@@ -82,27 +92,57 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
         return self.config.units
 
     @cached_property
+    def default_mapping(self) -> DescriptorMapping:
+        """From statistics to descriptors, without a calibration.
+
+        Raises:
+            UserError: if the models aren't there or can't be used.
+        """
+        from .mapping import default_mapping
+
+        return default_mapping(self._models)
+
+    @cached_property
     def mapping(self) -> DescriptorMapping:
         """From statistics to descriptors.
 
         Raises:
-            UserError: if the calibration isn't there or can't be used.
+            UserError: if the calibration or the models aren't there or can't be used.
         """
-        from .mapping import default_mapping, read_mapping
+        from .mapping import read_mapping
 
-        path = self.config.calibration
-        return default_mapping() if path is None else read_mapping(Path(path).expanduser())
+        if self.config.calibration is None:
+            return self.default_mapping
+        return read_mapping(Path(self.config.calibration).expanduser(), self._models)
+
+    @property
+    def _models(self) -> tuple[str, ...] | None:
+        from .models import find_models
+
+        folder = self._model_folder
+        return find_models(folder).statistics if folder else None
+
+    @property
+    def _model_folder(self) -> Path | None:
+        return Path(self.config.models).expanduser() if self.config.models else None
 
     def extract(self, track: Track) -> Features | None:
         """Measure one recording; see the base class."""
         if track.audio is None:
             return None
+        import numpy as np
+
         from deephits_keras.audio import AudioError
 
         from .measure import measure
+        from .models import load_models
 
+        models = load_models(self._model_folder) if self._model_folder else None
         try:
-            return {"statistics": measure(track.audio)}
+            parts = [measure(track.audio)]
+            if models is not None:
+                parts.append(models.predict(track.audio))
+            return {"statistics": np.concatenate(parts)}
         except AudioError as error:
             raise ExtractionError(track.id, str(error)) from error
 
@@ -120,11 +160,29 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
         return tuple(name for name in self.mapping.descriptors if name not in known)
 
     def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
-        """Which descriptors are on Essentia's scale instead of Spotify's."""
+        """Which descriptors are on Essentia's scale instead of Spotify's, and which models' own."""
         del track, features
-        if not (lacking := ", ".join(self.mapping.uncalibrated)):
-            return ()
-        return (f"uncalibrated, see `deephits essentia fit`: {lacking}",)
+        by_model = self.mapping.by_model
+        plain = [name for name in self.mapping.uncalibrated if name not in by_model]
+        named = [f"{descriptor} ({model})" for descriptor, model in by_model.items()]
+        lists = {"see `deephits essentia fit`": plain, "by Essentia's models": named}
+        return tuple(
+            f"uncalibrated, {how}: {', '.join(names)}" for how, names in lists.items() if names
+        )
+
+    def fingerprint_config(self) -> dict[str, Any]:
+        """The models' content in the place of their folder, and Essentia's version.
+
+        Models that aren't there stand by the folder's name.
+        """
+        from .measure import essentia_version
+        from .models import find_models
+
+        folder = self._model_folder
+        values = super().fingerprint_config()
+        if folder is not None and folder.is_dir():
+            values["models"] = f"sha256:{find_models(folder).fingerprint()}"
+        return {**values, "essentia": essentia_version()}
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take each descriptor's mean and deviation over the tracks that have a value."""

@@ -15,9 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from deephits_keras.errors import UserError
 
-from .mapping import DEFAULTS, LEARNABLE, RANGES, Rule, default_mapping
+from .mapping import LEARNABLE, RANGES, Rule, default_mapping
 from .mapping import Mapping as DescriptorMapping
-from .measure import STATISTICS
 
 FOLDS = 5
 FEWEST_TRACKS = 50
@@ -29,8 +28,8 @@ FEWEST_FOR_NEW = 500
 PENALTIES = np.logspace(-1, 5, 13)
 """Of the ridge regression; each training fold chooses for itself."""
 
-PREDICTORS = [i for i, name in enumerate(STATISTICS) if name not in ("tonal.key", "length")]
-"""Statistics that are learnt from: pitch classes have no order, and a length is no sound."""
+NOT_LEARNT_FROM = ("tonal.key", "length")
+"""Pitch classes have no order, and a length is no sound."""
 
 SAME_BPM = 0.04
 """Two tempi are the same if they differ by less than this share (MIREX's tolerance)."""
@@ -91,7 +90,12 @@ class Fit:
     tracks: int
 
 
-def fit_mapping(statistics: Array, spotify: Mapping[str, Array], groups: IntArray) -> Fit:
+def fit_mapping(
+    statistics: Array,
+    spotify: Mapping[str, Array],
+    groups: IntArray,
+    default: DescriptorMapping | None = None,
+) -> Fit:
     """Learn a ridge regression for each descriptor, judged on tracks that it hasn't seen.
 
     A rule is kept where its cross-validated R2 is above zero and its error below the default's:
@@ -102,40 +106,46 @@ def fit_mapping(statistics: Array, spotify: Mapping[str, Array], groups: IntArra
         spotify: `(tracks,)` Spotify's value of each descriptor that the corpus has, NaN if
             unknown.
         groups: `(tracks,)` integers; tracks of the same number (of one artist) stay in one fold.
+        default: The mapping to improve on, of the same statistics; the default one if not given.
 
     Raises:
         UserError: if too few tracks, or too few groups of them, have both.
     """
-    default = default_mapping()
+    default = default or default_mapping()
     by_default = dict(zip(default.descriptors, default.apply(statistics).T, strict=True))
-    measured = np.isfinite(statistics[:, PREDICTORS]).all(axis=1)
+    # What no track has, as of a model that isn't there, is no predictor.
+    named = ~np.isin(default.statistics, NOT_LEARNT_FROM)
+    predictors = np.flatnonzero(named & np.isfinite(statistics).any(axis=0))
+    measured = np.isfinite(statistics[:, predictors]).all(axis=1)
     fitted: list[FittedDescriptor] = []
     rules: dict[str, Rule] = {}
     skipped: dict[str, str] = {}
     for name in LEARNABLE:
         true = spotify.get(name)
         known = measured & ~np.isnan(true) if true is not None else np.zeros_like(measured)
-        if true is None or (reason := _unfit(name, true[known], groups[known])):
+        fewest = FEWEST_TRACKS if name in by_default else FEWEST_FOR_NEW
+        if true is None or (reason := _unfit(true[known], groups[known], fewest)):
             skipped[name] = "the corpus has no such column" if true is None else reason
             continue
-        inside = statistics[known][:, PREDICTORS].astype(np.float64)
-        guess = by_default[name][known] if name in DEFAULTS else None
-        outcome, rule = _fit_one(name, inside, true[known], groups[known], guess)
+        inside = statistics[known][:, predictors].astype(np.float64)
+        guess = by_default[name][known] if name in by_default else None
+        outcome, slopes, bias = _fit_one(name, inside, true[known], groups[known], guess)
         fitted.append(outcome)
         if outcome.outcome == "learnt":
-            rules[name] = rule
+            weights = np.zeros(len(default.statistics))
+            weights[predictors] = slopes
+            rules[name] = Rule(tuple(weights.tolist()), bias, outcome.r2, outcome.mae)
     if not fitted:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise UserError(f"No descriptor can be learnt from this corpus. {reasons}")
     tracks = max(descriptor.tracks for descriptor in fitted)
-    mapping = default_mapping(rules, tracks)
+    mapping = default.with_learnt(rules, tracks)
     agreement = dict(_agreement(by_default, spotify))
     return Fit(mapping, tuple(fitted), agreement, skipped, int(measured.sum()))
 
 
-def _unfit(name: str, true: Array, groups: IntArray) -> str:
+def _unfit(true: Array, groups: IntArray, fewest: int) -> str:
     """Why a descriptor can't be learnt; empty if it can."""
-    fewest = FEWEST_TRACKS if name in DEFAULTS else FEWEST_FOR_NEW
     if len(true) < fewest:
         return f"{len(true)} tracks have both, {fewest} are needed"
     if len(np.unique(groups)) < FOLDS:
@@ -147,7 +157,7 @@ def _unfit(name: str, true: Array, groups: IntArray) -> str:
 
 def _fit_one(
     name: str, statistics: Array, true: Array, groups: IntArray, default: Array | None
-) -> tuple[FittedDescriptor, Rule]:
+) -> tuple[FittedDescriptor, Array, float]:
     ridge = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
     folds = GroupKFold(FOLDS)
     held_out = cross_val_predict(ridge, statistics, true, groups=groups, cv=folds)
@@ -162,7 +172,7 @@ def _fit_one(
     descriptor = FittedDescriptor(
         name, outcome, true, held_out, default, r2, mae, default_r2, default_mae
     )
-    return descriptor, _rule(ridge.fit(statistics, true), r2, mae)
+    return descriptor, *_line(ridge.fit(statistics, true))
 
 
 def _judge_default(true: Array, default: Array | None) -> tuple[float | None, float | None]:
@@ -175,14 +185,11 @@ def _judge_default(true: Array, default: Array | None) -> tuple[float | None, fl
     return float(r2_score(*judged)), float(mean_absolute_error(*judged))
 
 
-def _rule(ridge: Pipeline, r2: float, mae: float) -> Rule:
-    """The regression on statistics as they are: the scaler's shift and scale taken in."""
+def _line(ridge: Pipeline) -> tuple[Array, float]:
+    """Slopes and bias for statistics as they are: the scaler's shift and scale taken in."""
     scaler, regression = ridge[0], ridge[-1]
     slopes = regression.coef_ / scaler.scale_
-    weights = np.zeros(len(STATISTICS))
-    weights[PREDICTORS] = slopes
-    bias = regression.intercept_ - slopes @ scaler.mean_
-    return Rule(tuple(weights.tolist()), float(bias), r2, mae)
+    return slopes, float(regression.intercept_ - slopes @ scaler.mean_)
 
 
 def _agreement(

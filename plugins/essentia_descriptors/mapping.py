@@ -6,7 +6,8 @@ Either is a table of weights: a descriptor is a weighted sum of statistics, kept
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.files import read_json, write_json
 
 from .measure import STATISTICS
+from .models import DESCRIPTORS, MODEL_STATISTICS
 
 FORMAT = "deephits essentia calibration 1"
 PITCH_CLASSES = 12
@@ -65,7 +67,7 @@ class Rule:
     """How one descriptor comes from the statistics.
 
     Attributes:
-        weights: One for each of `STATISTICS`.
+        weights: One for each statistic of the mapping.
         bias: Added to the weighted sum.
         r2: Cross-validated share of the variance explained, if it was learnt.
         mae: Cross-validated mean absolute error in the descriptor's unit, likewise.
@@ -84,10 +86,12 @@ class Mapping:
     Attributes:
         rules: By descriptor, in the order of `RANGES`.
         tracks: How many tracks it was learnt from; 0 for the default.
+        statistics: Names of the statistics that it maps.
     """
 
     rules: dict[str, Rule]
     tracks: int = 0
+    statistics: tuple[str, ...] = STATISTICS
 
     @property
     def descriptors(self) -> tuple[str, ...]:
@@ -98,6 +102,16 @@ class Mapping:
     def uncalibrated(self) -> tuple[str, ...]:
         """Descriptors on Essentia's scale, not Spotify's."""
         return tuple(n for n, rule in self.rules.items() if n in LEARNABLE and rule.r2 is None)
+
+    @property
+    def by_model(self) -> dict[str, str]:
+        """The uncalibrated descriptors that a model of Essentia's gives, with its name."""
+        used = {n: self._used(self.rules[n]) for n in self.uncalibrated}
+        return {n: s.rpartition(".")[0] for n, (s, *_) in used.items() if s in MODEL_STATISTICS}
+
+    def _used(self, rule: Rule) -> list[str]:
+        pairs = zip(self.statistics, rule.weights, strict=True)
+        return [statistic for statistic, weight in pairs if weight]
 
     @property
     def weights(self) -> Array:
@@ -128,6 +142,16 @@ class Mapping:
         lacking = ~known @ (self.weights != 0)
         return np.where(lacking, np.nan, np.clip(values, *self.ranges))
 
+    def with_learnt(self, rules: Map[str, Rule], tracks: int) -> Mapping:
+        """The same with learnt rules in the place of its own or beside them.
+
+        Args:
+            rules: By descriptor.
+            tracks: How many tracks they were learnt from.
+        """
+        both = {**self.rules, **rules}
+        return Mapping({n: both[n] for n in RANGES if n in both}, tracks, self.statistics)
+
     def save(self, path: Path) -> None:
         """Write the learnt rules as JSON, whole or not at all."""
         learnt = {name: rule for name, rule in self.rules.items() if rule.r2 is not None}
@@ -136,7 +160,7 @@ class Mapping:
             {
                 "format": FORMAT,
                 "tracks": self.tracks,
-                "statistics": list(STATISTICS),
+                "statistics": list(self.statistics),
                 "descriptors": {name: vars(rule) for name, rule in learnt.items()},
             },
         )
@@ -151,21 +175,35 @@ def named_columns(mapping: Mapping, statistics: np.ndarray[Any, Any]) -> dict[st
     return {**columns, **indicators}
 
 
-def default_mapping(learnt: Map[str, Rule] | None = None, tracks: int = 0) -> Mapping:
-    """The default mapping, with learnt rules in the place of its own or beside them."""
-    rules = {name: _default_rule(*DEFAULTS[name]) for name in DEFAULTS} | dict(learnt or {})
-    return Mapping({name: rules[name] for name in RANGES if name in rules}, tracks)
+def default_mapping(models: Sequence[str] | None = None) -> Mapping:
+    """The default mapping.
+
+    Args:
+        models: The statistics in `MODEL_STATISTICS` that are measured, which stand for what they
+            tell; None to map `measure.STATISTICS` alone.
+    """
+    statistics = STATISTICS if models is None else (*STATISTICS, *MODEL_STATISTICS)
+    defaults = dict(DEFAULTS)
+    for name, (candidates, (factor, summand)) in DESCRIPTORS.items():
+        if found := [candidate for candidate in candidates if candidate in (models or ())]:
+            defaults[name] = ({found[0]: factor}, summand)
+    rules = {
+        name: Rule(tuple(weights.get(statistic, 0.0) for statistic in statistics), bias)
+        for name, (weights, bias) in defaults.items()
+    }
+    return Mapping({name: rules[name] for name in RANGES if name in rules}, 0, statistics)
 
 
-def _default_rule(weights: Map[str, float], bias: float) -> Rule:
-    return Rule(tuple(weights.get(name, 0.0) for name in STATISTICS), bias)
-
-
-def read_mapping(path: Path) -> Mapping:
+def read_mapping(path: Path, models: Sequence[str] | None = None) -> Mapping:
     """Read what `Mapping.save` wrote.
 
+    Args:
+        path: The file.
+        models: As in `default_mapping`, whose rules stay for what wasn't learnt.
+
     Raises:
-        UserError: if it isn't there, isn't a calibration, or holds anything but finite numbers.
+        UserError: if it isn't there, isn't a calibration, holds anything but finite numbers, or
+            was learnt from statistics that aren't measured.
     """
     if not path.is_file():
         raise UserError(
@@ -177,23 +215,37 @@ def read_mapping(path: Path) -> Mapping:
     values = read_json(path, "a calibration")
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise UserError(f"{path} is not a calibration of the format {FORMAT!r}")
-    if values.get("statistics") != list(STATISTICS):
+    learnt_from = values.get("statistics")
+    if learnt_from not in (list(STATISTICS), [*STATISTICS, *MODEL_STATISTICS]):
         raise UserError(f"{path} is of other statistics than this version measures: fit again")
     descriptors, tracks = values.get("descriptors"), values.get("tracks")
     if not isinstance(descriptors, dict) or not isinstance(tracks, int):
         raise UserError(f"{path} is damaged: it has no descriptors, or no number of tracks")
-    return default_mapping({n: _rule(path, n, v) for n, v in descriptors.items()}, tracks)
+    default = default_mapping(models)
+    rules: dict[str, Rule] = {}
+    for name, rule in descriptors.items():
+        known = _rule(path, name, rule, learnt_from)
+        weights = dict(zip(learnt_from, known.weights, strict=True))
+        measured = (*STATISTICS, *(models or ()))
+        if lacking := [s for s, weight in weights.items() if weight and s not in measured]:
+            raise UserError(
+                f"{path} was learnt with Essentia's models: {name} needs {', '.join(lacking)}. "
+                "Name their folder with --essentia-models FOLDER"
+            )
+        ours = tuple(weights.get(statistic, 0.0) for statistic in default.statistics)
+        rules[name] = replace(known, weights=ours)
+    return default.with_learnt(rules, tracks)
 
 
-def _rule(path: Path, name: str, values: Any) -> Rule:
+def _rule(path: Path, name: str, values: Any, statistics: Sequence[str]) -> Rule:
     if name not in LEARNABLE:
         raise UserError(f"{path} is damaged: there is no descriptor {name!r} to learn")
     expected = set(Rule.__dataclass_fields__)
     if not isinstance(values, dict) or set(values) != expected:
         raise UserError(f"{path} is damaged: {name} must have {', '.join(sorted(expected))}")
     weights = values["weights"]
-    if not isinstance(weights, list) or len(weights) != len(STATISTICS):
-        raise UserError(f"{path} is damaged: {name} must have {len(STATISTICS)} weights")
+    if not isinstance(weights, list) or len(weights) != len(statistics):
+        raise UserError(f"{path} is damaged: {name} must have {len(statistics)} weights")
     numbers = [*weights, values["bias"], values["r2"], values["mae"]]
     if not all(_finite(number) for number in numbers):
         raise UserError(f"{path} is damaged: {name} holds what isn't a finite number")

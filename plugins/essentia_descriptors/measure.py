@@ -6,6 +6,7 @@ https://essentia.upf.edu/streaming_extractor_music.html
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from deephits_keras.errors import UserError
 
 SAMPLE_RATE = 44_100
 """Hz; MusicExtractor resamples every recording to it."""
+
+DISTRIBUTIONS = ("essentia", "essentia-tensorflow")
+"""Either brings the same algorithms."""
+
+REFERENCE = "2.1b6.dev1389"
+"""The version whose statistics are meant where Essentia isn't installed to measure any."""
 
 PITCH_CLASSES = {
     name: number
@@ -161,6 +168,16 @@ def import_essentia() -> Any:
             "doesn't bring it by itself: pip install 'deephits-keras[essentia]'"
         ) from error
     return essentia.standard
+
+
+def essentia_version() -> str:
+    """Essentia's version: another one's statistics are not the same."""
+    for name in DISTRIBUTIONS:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return REFERENCE
 
 
 def _statistics(pool: Any, length: float) -> Statistics:

@@ -1,0 +1,276 @@
+"""Essentia's own TensorFlow models, from a folder that the user downloaded them into.
+
+They are under CC BY-NC-SA 4.0, and so not part of this package: https://essentia.upf.edu/models.html.
+MusiCNN, trained on the Million Song Dataset, turns patches of a log-mel spectrogram into vectors
+of 200; small heads on top of it tell danceability, voice, acoustic sound, arousal and valence. Each
+model is a frozen graph (`.pb`) with a description (`.json`). The PyPI package of Essentia can't run
+them, so TensorFlow does, on input that Essentia makes, as its own examples do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deephits_keras.errors import UserError
+from deephits_keras.files import hash_of_files, read_json
+
+from .measure import import_essentia
+
+WEBSITE = "https://essentia.upf.edu/models.html"
+EMBEDDING = "msd-musicnn-1"
+"""The model below every head: patches of a spectrogram to vectors."""
+
+EMBEDDING_SIZE = 200
+HEADS = {
+    "danceability-msd-musicnn-1": ("danceable",),
+    "mood_acoustic-msd-musicnn-1": ("acoustic",),
+    "voice_instrumental-msd-musicnn-1": ("instrumental",),
+    "deam-msd-musicnn-2": ("valence", "arousal"),
+    "emomusic-msd-musicnn-2": ("valence", "arousal"),
+}
+"""Heads that are used where they are there, with the classes that are read of each."""
+
+MODEL_STATISTICS = tuple(f"{head}.{name}" for head, names in HEADS.items() for name in names)
+"""What the models add to `measure.STATISTICS`: means over the recording's patches.
+
+Class scores are within 0 and 1; DEAM's and emoMusic's valence and arousal within 1 and 9.
+"""
+
+UNIT = (1.0, 0.0)
+FROM_1_TO_9 = (1 / 8, -1 / 8)
+DESCRIPTORS = {
+    "acousticness": (("mood_acoustic-msd-musicnn-1.acoustic",), UNIT),
+    "danceability": (("danceability-msd-musicnn-1.danceable",), UNIT),
+    "energy": (("deam-msd-musicnn-2.arousal", "emomusic-msd-musicnn-2.arousal"), FROM_1_TO_9),
+    "instrumentalness": (("voice_instrumental-msd-musicnn-1.instrumental",), UNIT),
+    "valence": (("deam-msd-musicnn-2.valence", "emomusic-msd-musicnn-2.valence"), FROM_1_TO_9),
+}
+"""Statistics that stand for a descriptor, the first that is there, with a factor and a summand."""
+
+SAMPLE_RATE = 16_000
+FRAME, HOP, BANDS = 512, 256, 96
+PATCH, PATCH_HOP = 187, 93
+"""Frames of a patch (3 s) and from one patch to the next: TensorflowPredictMusiCNN's own."""
+
+BATCH = 8
+"""Patches at once; the first layer's output is 9 MB a patch."""
+
+Statistics = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of a folder, as its description has it.
+
+    Attributes:
+        name: Its name, that of both files.
+        folder: Where they are.
+        input: The graph's input node.
+        output: The node whose values are wanted.
+        shape: Shape of the input, without the batch.
+        size: How many values the output has for each input.
+        columns: Which of them are the classes that are read; empty for all.
+    """
+
+    name: str
+    folder: Path
+    input: str
+    output: str
+    shape: tuple[int, ...]
+    size: int
+    columns: tuple[int, ...] = ()
+
+    @property
+    def graph(self) -> Path:
+        """The frozen graph."""
+        return self.folder / f"{self.name}.pb"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The models that were found in a folder.
+
+    Attributes:
+        embedding: MusiCNN.
+        heads: The heads that are there, in the order of `HEADS`.
+    """
+
+    embedding: Model
+    heads: tuple[Model, ...]
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """The names in `MODEL_STATISTICS` that these models give."""
+        return tuple(f"{head.name}.{name}" for head in self.heads for name in HEADS[head.name])
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the files that are used, wherever they are, in hexadecimal."""
+        models = (self.embedding, *self.heads)
+        names = [f"{model.name}{suffix}" for model in models for suffix in (".json", ".pb")]
+        return hash_of_files(self.embedding.folder, names)
+
+
+def find_models(folder: Path) -> ModelFolder:
+    """The models in a folder; only their descriptions are read.
+
+    Raises:
+        UserError: if MusiCNN or every head is missing, one of a model's two files is, or a
+            description isn't what Essentia publishes.
+    """
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder} of Essentia's models. {_how_to_get()}")
+    if not _is_there(folder, EMBEDDING):
+        raise UserError(f"{folder} has no {EMBEDDING}, which every model needs. {_how_to_get()}")
+    heads = tuple(_read_head(folder, name) for name in HEADS if _is_there(folder, name))
+    if not heads:
+        raise UserError(f"{folder} has {EMBEDDING} and no model that uses it. {_how_to_get()}")
+    return ModelFolder(_read_embedding(folder), heads)
+
+
+def _how_to_get() -> str:
+    names = ", ".join((EMBEDDING, *HEADS))
+    return f"Download the .pb and the .json of {names}, or some of them, from {WEBSITE}"
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    files = [folder / f"{name}{suffix}" for suffix in (".pb", ".json")]
+    missing = [file.name for file in files if not file.is_file()]
+    if len(missing) == 1:
+        raise UserError(f"{folder} lacks {missing[0]}, the other half of the model {name}")
+    return not missing
+
+
+def _read_embedding(folder: Path) -> Model:
+    return _read_model(folder, EMBEDDING, "embeddings", (PATCH, BANDS), EMBEDDING_SIZE)
+
+
+def _read_head(folder: Path, name: str) -> Model:
+    path = folder / f"{name}.json"
+    classes = _described(path).get("classes")
+    if not isinstance(classes, list) or not all(label in classes for label in HEADS[name]):
+        wanted = ", ".join(HEADS[name])
+        raise UserError(f"{path} must name the class {wanted}. Received: classes={classes!r}")
+    columns = tuple(classes.index(label) for label in HEADS[name])
+    return _read_model(folder, name, "predictions", (EMBEDDING_SIZE,), len(classes), columns)
+
+
+def _read_model(
+    folder: Path,
+    name: str,
+    purpose: str,
+    shape: tuple[int, ...],
+    size: int,
+    columns: tuple[int, ...] = (),
+) -> Model:
+    path = folder / f"{name}.json"
+    schema = _described(path)["schema"]
+    inputs = [entry for entry in schema["inputs"] if entry.get("shape") == list(shape)]
+    outputs = [entry for entry in schema["outputs"] if entry.get("output_purpose") == purpose]
+    if not inputs:
+        raise UserError(f"{path} describes no input of shape {list(shape)}")
+    if (
+        not outputs
+        or not isinstance(outputs[0].get("shape"), list)
+        or outputs[0]["shape"][-1:] != [size]
+    ):
+        raise UserError(f"{path} describes no output for {purpose} of {size} values")
+    return Model(
+        name, folder, str(inputs[0]["name"]), str(outputs[0]["name"]), shape, size, columns
+    )
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """A description, as far as it is one."""
+    values = read_json(path, "a description of one of Essentia's models")
+    schema = values.get("schema") if isinstance(values, dict) else None
+    sides = [schema.get(s) if isinstance(schema, dict) else None for s in ("inputs", "outputs")]
+    nodes = [node for side in sides for node in (side if isinstance(side, list) else [None])]
+    if not all(isinstance(node, dict) and isinstance(node.get("name"), str) for node in nodes):
+        raise UserError(
+            f"{path} doesn't describe one of Essentia's models: it must have a schema with the "
+            "names of inputs and outputs"
+        )
+    return dict(values)
+
+
+class LoadedModels:
+    """The models of a folder, ready to be asked.
+
+    Args:
+        found: The models.
+
+    Raises:
+        UserError: if a graph can't be used; see `graphs.FrozenGraph`.
+    """
+
+    def __init__(self, found: ModelFolder) -> None:
+        from .graphs import FrozenGraph
+
+        self.statistics = found.statistics
+        self.embed = FrozenGraph(found.embedding)
+        self.heads = {model: FrozenGraph(model) for model in found.heads}
+
+    def predict(self, recording: Path) -> Statistics:
+        """What the models say of a recording.
+
+        Args:
+            recording: A file that the package's decoder has read.
+
+        Returns:
+            `(len(MODEL_STATISTICS),)` float32, NaN for models that aren't there, and all NaN for
+            a recording that is shorter than a patch (3 s).
+
+        Raises:
+            UserError: if a graph can't be run.
+        """
+        values = dict.fromkeys(MODEL_STATISTICS, np.nan)
+        patches = input_patches(recording)
+        if len(patches):
+            starts = range(0, len(patches), BATCH)
+            vectors = np.concatenate([self.embed(patches[s : s + BATCH]) for s in starts])
+            means = [head(vectors).mean(axis=0)[list(m.columns)] for m, head in self.heads.items()]
+            values |= dict(zip(self.statistics, np.concatenate(means), strict=True))
+        return np.array([*values.values()], dtype=np.float32)
+
+
+def load_models(folder: Path) -> LoadedModels:
+    """The models in a folder, loaded once in this process.
+
+    Raises:
+        UserError: if they can't be used; see `find_models` and `graphs.FrozenGraph`.
+    """
+    found = find_models(folder)
+    return _load(found, found.fingerprint())
+
+
+@lru_cache(maxsize=1)
+def _load(found: ModelFolder, content: str) -> LoadedModels:
+    del content  # part of the key only: models that were replaced are loaded again
+    return LoadedModels(found)
+
+
+def input_patches(recording: Path) -> Statistics:
+    """The spectrogram that MusiCNN was trained on, in patches.
+
+    Decoded and resampled as in Essentia's examples; then 96 Slaney mel bands of the power of
+    frames of 512 samples at 16 kHz, a hop of 256, and log10(1 + 10000 x).
+
+    Args:
+        recording: A file that the package's decoder has read.
+
+    Returns:
+        `(patches, 187, 96)` float32; what is left at the end is left out.
+    """
+    standard = import_essentia()
+    path = str(recording.resolve())
+    audio = standard.MonoLoader(filename=path, sampleRate=SAMPLE_RATE, resampleQuality=4)()
+    bands = standard.TensorflowInputMusiCNN()
+    frames = [bands(f) for f in standard.FrameGenerator(audio, frameSize=FRAME, hopSize=HOP)]
+    starts = range(0, len(frames) - PATCH + 1, PATCH_HOP)
+    patches = [np.stack(frames[start : start + PATCH]) for start in starts]
+    return np.array(patches, dtype=np.float32).reshape(-1, PATCH, BANDS)
