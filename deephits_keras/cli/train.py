@@ -143,8 +143,8 @@ def train(
     from deephits_keras.training.trainer import new_run
     from deephits_keras.training.trainer import train as train_run
 
-    follows = distribution is not None and not distribution.worker.leads
-    if follows:
+    if distribution and not distribution.worker.leads:
+        distribution.wait()
         current = Run(run)
     elif resume:
         _refuse_changes(click.get_current_context(), settings)
@@ -177,7 +177,7 @@ def train(
             command=shlex.join(["deephits", *sys.argv[1:]]),
         )
 
-    if distribution:
+    if distribution and distribution.worker.leads:
         distribution.wait()
 
     def show(figures: Any) -> None:
@@ -193,7 +193,7 @@ def train(
 
     if not current.finished:
         train_run(current, opened, report=show, cache=cache, distribution=distribution)
-    if follows:
+    if distribution and not distribution.worker.leads:
         click.echo(f"Done: worker 0 writes {run}", err=as_json)
         return
     write_report(run)
