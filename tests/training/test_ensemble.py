@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -52,22 +53,32 @@ def begin(corpus: Corpus, folder: Path, task: str, fusion: str = "early", **chan
     )
 
 
-@pytest.fixture(scope="module", params=["tiers-3 early", "tiers-3 late", "regression early"])
-def finished(
-    request: pytest.FixtureRequest, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+@pytest.fixture(scope="module")
+def finished(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Train an ensemble once and give its folder, named after its task."""
     from deephits_keras.evaluation.report import write_report
 
-    task, fusion = request.param.split()
-    folder = tmp_path_factory.mktemp("ensembles") / task
-    train(begin(corpus, folder, task, fusion), corpus)
-    write_report(folder)
-    return folder
+    @functools.cache
+    def make(task: str = "tiers-3", fusion: str = "early") -> Path:
+        folder = tmp_path_factory.mktemp("ensembles") / task
+        train(begin(corpus, folder, task, fusion), corpus)
+        write_report(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(params=["tiers-3 early", "tiers-3 late", "regression early"])
+def each_run(request: pytest.FixtureRequest, finished: Callable[..., Path], tmp_path: Path) -> Path:
+    """A copy of an ensemble of each kind."""
+    folder = finished(*request.param.split())
+    return Path(shutil.copytree(folder, tmp_path / folder.name))
 
 
 @pytest.fixture
-def run(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / finished.name))
+def run(finished: Callable[..., Path], tmp_path: Path) -> Path:
+    """A copy of a classifying ensemble."""
+    return Path(shutil.copytree(finished(), tmp_path / "run"))
 
 
 def answer(deephits: Deephits, *words: object) -> dict[str, Any]:
@@ -85,11 +96,13 @@ def plain(run: Path) -> Path:
     return run
 
 
-def test_an_ensemble_says_the_mean_of_what_its_members_say(run: Path, deephits: Deephits) -> None:
-    plain(run)
+def test_an_ensemble_says_the_mean_of_what_its_members_say(
+    each_run: Path, deephits: Deephits
+) -> None:
+    plain(each_run)
     for song in (SONG, ("--set", "tempo=60")):
-        members = [answer(deephits, "predict", run / name, *song) for name in MEMBERS]
-        told = answer(deephits, "predict", run, *song)
+        members = [answer(deephits, "predict", each_run / name, *song) for name in MEMBERS]
+        told = answer(deephits, "predict", each_run, *song)
         assert members[0]["popularity"] != members[1]["popularity"]
         # Printed to three decimals.
         mean = np.mean([m["popularity"] for m in members])
@@ -99,12 +112,12 @@ def test_an_ensemble_says_the_mean_of_what_its_members_say(run: Path, deephits: 
             assert score == pytest.approx(expected, abs=2e-6)
 
 
-def test_missing_inputs_take_each_members_own_vector(run: Path) -> None:
-    opened = Run(plain(run))
-    members = [Run(run / name).model for name in MEMBERS]
+def test_missing_inputs_take_each_members_own_vector(each_run: Path) -> None:
+    opened = Run(plain(each_run))
+    members = [Run(each_run / name).model for name in MEMBERS]
     for number, member in enumerate(members):
         member.get_layer("meta_missing").vector.assign(np.full(64, number + 1.0))
-        member.save(run / MEMBERS[number] / MODEL)
+        member.save(each_run / MEMBERS[number] / MODEL)
     inputs = {"meta_fields": np.zeros((1, 14), "float32"), "meta_present": np.zeros((1, 1))}
     outputs = [opened.task.decode(m.predict_on_batch(inputs)).popularity for m in members]
     told = opened.task.decode(opened.model.predict_on_batch(inputs)).popularity
@@ -119,24 +132,21 @@ def test_members_are_whole_runs_that_differ_in_their_seed_alone(
     for seed, name in enumerate(MEMBERS, start=3):
         assert verify(run / name).whole
         assert Run(run / name).config.training.seed == seed
-    opened = Run(run)
-    alone = begin(
-        corpus, tmp_path / "alone", opened.task.name, opened.config.fusion["name"], ensemble=1
-    )
+    alone = begin(corpus, tmp_path / "alone", "tiers-3", ensemble=1)
     train(alone, corpus)
     for name in COMPARED:
         assert (alone.folder / name).read_bytes() == (run / MEMBERS[0] / name).read_bytes()
 
 
 def test_figures_explanations_and_importances_are_of_the_ensemble(
-    run: Path, deephits: Deephits
+    each_run: Path, deephits: Deephits
 ) -> None:
-    metrics = json.loads((run / "metrics.json").read_text())
+    metrics = json.loads((each_run / "metrics.json").read_text())
     assert set(metrics["members"]) == set(MEMBERS)
-    assert answer(deephits, "evaluate", run)["parts"] == metrics["parts"]
+    assert answer(deephits, "evaluate", each_run)["parts"] == metrics["parts"]
     assert metrics["parts"]["validation"]["conformal"]["coverage"] >= 0.8
-    told = answer(deephits, "predict", run, *SONG)
-    explained = answer(deephits, "explain", run, *SONG, "--out", run / "explained")
+    told = answer(deephits, "predict", each_run, *SONG)
+    explained = answer(deephits, "explain", each_run, *SONG, "--out", each_run / "explained")
     score = told["scores"][told["tier_label"]] if told["scores"] else told["popularity"]
     assert explained["score"] == pytest.approx(score, rel=1e-4)
     assert explained["completeness_error"] < 0.01
@@ -144,9 +154,11 @@ def test_figures_explanations_and_importances_are_of_the_ensemble(
     assert max(parts, key=lambda p: abs(p["contribution"]))["name"] == "artist_popularity"
     difference = explained["score"] - explained["baseline_score"]
     assert sum(p["contribution"] for p in parts) == pytest.approx(difference, rel=0.01)
-    importance = answer(deephits, "explain", run, "--repeats", "2", "--out", run / "explained")
-    group = "regression" if run.name == "regression" else "tiers-3"
-    figure = "mae" if run.name == "regression" else "accuracy"
+    importance = answer(
+        deephits, "explain", each_run, "--repeats", "2", "--out", each_run / "explained"
+    )
+    group = "regression" if each_run.name == "regression" else "tiers-3"
+    figure = "mae" if each_run.name == "regression" else "accuracy"
     # Sums in another order, in float32.
     figures = metrics["parts"]["validation"][group]
     assert importance["figures"][figure] == pytest.approx(figures[figure], rel=1e-5)
@@ -204,11 +216,9 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("stop", [("members/seed-3", 2), ("members/seed-4", 1), None])
 def test_an_interrupted_ensemble_resumes_to_the_same_result(
-    corpus: Corpus, tmp_path: Path, deephits: Deephits, finished: Path, stop: Any
+    corpus: Corpus, tmp_path: Path, deephits: Deephits, run: Path, stop: Any
 ) -> None:
-    if finished.name == "regression" or Run(finished).config.fusion["name"] == "late":
-        return
-    broken = begin(corpus, tmp_path / "run", "tiers-3")
+    broken = begin(corpus, tmp_path / "broken", "tiers-3")
 
     def report(figures: Mapping[str, Any]) -> None:
         if (figures["member"], figures["epoch"]) == stop:
@@ -219,7 +229,7 @@ def test_an_interrupted_ensemble_resumes_to_the_same_result(
             train(broken, corpus, report=report)
     else:
         # Killed after the last member, and in the middle of making another's folder before.
-        shutil.copytree(finished / "members", broken.folder / "members")
+        shutil.copytree(run / "members", broken.folder / "members")
         (broken.folder / "members/seed-4/config.json").unlink()
         (broken.folder / "members/seed-4" / CHECKSUMS).unlink()
     assert deephits("predict", broken.folder, *SONG).code == 2
@@ -228,7 +238,7 @@ def test_an_interrupted_ensemble_resumes_to_the_same_result(
     assert resumed.code == 0, resumed.err
     assert verify(broken.folder).whole
     for name in COMPARED:
-        assert (broken.folder / name).read_bytes() == (finished / name).read_bytes()
+        assert (broken.folder / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_the_command_trains_an_ensemble(corpus: Corpus, tmp_path: Path, deephits: Deephits) -> None:
