@@ -9,7 +9,16 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-NAMES = ("startup", "extraction", "reading", "lyrics", "prediction", "training", "memory")
+NAMES = (
+    "startup",
+    "extraction",
+    "reading",
+    "lyrics",
+    "prediction",
+    "training",
+    "tried",
+    "memory",
+)
 
 
 def main() -> None:

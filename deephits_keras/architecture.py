@@ -99,6 +99,7 @@ class Architecture:
             inputs; 0 where zeros do, as in the paper.
         fusion_part: From the embeddings to the last hidden layer.
         output: The output layer.
+        members: Models like this one that an ensemble averages; 1 for no ensemble.
     """
 
     task: str
@@ -107,12 +108,13 @@ class Architecture:
     missing_embeddings: int
     fusion_part: Part
     output: Part
+    members: int = 1
 
     @property
     def total(self) -> int:
-        """Trainable parameters of the whole model."""
+        """Trainable parameters of the whole model, of all members of an ensemble together."""
         rest = self.missing_embeddings + self.fusion_part.parameters + self.output.parameters
-        return sum(branch.parameters for branch in self.branches) + rest
+        return self.members * (sum(branch.parameters for branch in self.branches) + rest)
 
     def to_json(self) -> dict[str, Any]:
         """The description as JSON types; `from_json` gives an equal one back."""

@@ -56,7 +56,7 @@ def write_csv(file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequ
     """
     plain = ("track_id", "popularity", "tier", "tier_label")
     writer = csv.writer(file)
-    last = ("missing", "warnings", "remarks", "measured")
+    last = ("tier_set", "low", "high", "coverage", "missing", "warnings", "remarks", "measured")
     writer.writerow([*plain, *(f"score_{label}" for label in labels), *last])
     count = 0
     for count, prediction in enumerate(predictions, start=1):  # noqa: B007
@@ -67,6 +67,9 @@ def write_csv(file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequ
             [
                 *(getattr(prediction, name) for name in plain),
                 *(prediction.scores.get(label) for label in labels),
+                " ".join(prediction.tier_set),
+                *(prediction.interval or (None, None)),
+                prediction.coverage,
                 " ".join(missing),
                 "; ".join(prediction.warnings),
                 "; ".join(prediction.remarks),

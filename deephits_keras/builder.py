@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
+from keras import layers, ops
 
 from deephits_keras.architecture import Architecture, Branch, LayerRow, Part
 from deephits_keras.encoders import PRESENT, FeatureSpec
@@ -83,6 +83,19 @@ def build_model(
 
     outputs = head.build(embeddings, presence, wanted.outputs, wanted.kind == "classification")
     return keras.Model(inputs, outputs, name="deephits")
+
+
+def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
+    """The model with its logits over a temperature (`evaluation.calibration`).
+
+    Args:
+        model: What `build_model` made; its layers are shared.
+        temperature: Above 0; 1 gives the model as it is.
+    """
+    if temperature == 1:
+        return model
+    scale = layers.Rescaling(1 / temperature, dtype="float32", name="temperature")
+    return keras.Model(model.input, scale(model.output), name=model.name)
 
 
 @keras.saving.register_keras_serializable("deephits")

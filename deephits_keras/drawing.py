@@ -42,10 +42,11 @@ def draw_architecture(architecture: Architecture) -> Figure:
     _draw_part(axes, OUTPUT, middle, output, ORANGE, architecture.task)
     missing = architecture.missing_embeddings
     stand_ins = f", {missing:,} of them stand in for missing inputs" if missing else ""
+    models = f", {architecture.members} models alike" if architecture.members > 1 else ""
     axes.text(
         WIDTH - 0.15,
         0.3,
-        f"{architecture.total:,} trainable parameters{stand_ins}",
+        f"{architecture.total:,} trainable parameters{stand_ins}{models}",
         ha="right",
         weight="bold",
     )

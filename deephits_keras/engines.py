@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import joblib
 
@@ -106,13 +108,63 @@ def _dask_backend() -> Any:
 @contextlib.contextmanager
 def _ray(address: str | None) -> Iterator[None]:
     ray = _package("ray", "ray")
-    _package("ray.util.joblib", "ray").register_ray()
     try:
-        ray.init(address=address, log_to_driver=False)
-    except (ConnectionError, ValueError) as error:
+        if address is not None:
+            _reach(address)
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise UserError(f"No Ray cluster answers at {address}: {error}") from error
+    joblib.register_parallel_backend("deephits_ray", _ray_backend(ray))
     try:
-        with joblib.parallel_config(backend="ray"):
+        with joblib.parallel_config(backend="deephits_ray"):
             yield
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        raise DeepHitsError(
+            f"Ray gave a task up: {error} What is complete is kept: run the same command again, "
+            "with workers that have more memory"
+        ) from error
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise OSError or ValueError if nothing answers there: Ray itself tries for minutes."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.port is None:
+        raise ValueError("an address is HOST:PORT, for example 10.0.0.5:6379")
+    socket.create_connection((place.hostname, place.port), CONNECT_SECONDS).close()
+
+
+def _ray_backend(ray: Any) -> Any:
+    backends = importlib.import_module("joblib.parallel")
+    run = ray.remote(_run)
+
+    class Backend(backends.ParallelBackendBase):  # type: ignore[misc, name-defined]
+        """Each batch is a Ray task, given to another worker if its own dies, three times at most.
+
+        `ray.util.joblib` hands batches to actors instead: a dead worker's would be lost, and
+        results couldn't be had as they come.
+        """
+
+        supports_retrieve_callback = True
+
+        def effective_n_jobs(self, n_jobs: int | None) -> int:
+            del n_jobs
+            return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+        def submit(self, func: Any, callback: Any = None) -> Any:
+            future = run.remote(func).future()
+            future.add_done_callback(callback)
+            return future
+
+        def retrieve_result_callback(self, out: Any) -> Any:
+            try:
+                return out.result()
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+
+    return Backend
+
+
+def _run(batch: Any) -> Any:
+    return batch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -13,10 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from deephits_keras.errors import UserError
+from deephits_keras.errors import DeepHitsError, UserError
 
 PARTIAL = ".partial-"
 """How the names of files begin that aren't whole."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
+"""None: NumPy and HDF5 leave the number out when less was written than asked for."""
 
 
 @contextlib.contextmanager
@@ -28,6 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         UserError: if the folder can't be written to.
+        DeepHitsError: if the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,16 +40,27 @@ def replacing(path: Path) -> Iterator[Path]:
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise UserError(f"Can't write to {path.parent}: {error.strerror}") from error
     except OSError as error:
-        raise UserError(f"Can't write {path}: {error.strerror}") from error
+        raise _no_room(path, error) or UserError(f"Can't write {path}: {error.strerror}") from error
     try:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as error:
+        raise _no_room(path, error) or error from error
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _no_room(path: Path, error: OSError) -> DeepHitsError | None:
+    if error.errno not in NO_ROOM:
+        return None
+    return DeepHitsError(
+        f"Can't write to {path.parent}: {error.strerror or error}. What is complete is kept: free "
+        "some space and run the same command to go on"
+    )
 
 
 def _temporary_beside(path: Path) -> tuple[int, Path]:

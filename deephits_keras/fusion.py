@@ -1,4 +1,4 @@
-"""How modalities meet: early fusion (Table A1's head) and late fusion, as Keras layers.
+"""How modalities meet: early fusion (Table A1's head), late and gated fusion, as Keras layers.
 
 A fusion gets one embedding and one presence mask a modality and gives the model's raw outputs.
 Add one by subclassing `Fusion` and naming it in `FUSIONS`.
@@ -16,17 +16,9 @@ import keras
 from keras import layers, ops
 
 from deephits_keras.errors import UserError
+from deephits_keras.heads import dense, output_layer
 
 Tensor = Any
-
-
-def dense(units: int, **options: Any) -> layers.Dense:
-    """A fully connected layer whose kernel starts as PyTorch's `nn.Linear` does.
-
-    That is a uniform distribution of variance 1 / (3 fan_in).
-    """
-    initializer = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
-    return layers.Dense(units, kernel_initializer=initializer, **options)
 
 
 @keras.saving.register_keras_serializable("deephits")
@@ -71,6 +63,16 @@ class MissingEmbedding(layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "learned": self.learned}
 
 
+ABSENT = -1e4
+"""Logit of a weight that rounds to zero; float16 still holds it."""
+
+
+def usable(present: Tensor) -> Tensor:
+    """`(batch, modalities)` bool: the modalities that are there, or all if none is."""
+    nothing = ops.max(present, axis=1, keepdims=True) < 0.5
+    return ops.logical_or(present > 0.5, nothing)
+
+
 @keras.saving.register_keras_serializable("deephits")
 class WeightedScores(layers.Layer):  # type: ignore[misc]
     """Average several predictions with one weight each, over those that are there.
@@ -105,9 +107,9 @@ class WeightedScores(layers.Layer):  # type: ignore[misc]
 
     def call(self, outputs: Tensor, present: Tensor) -> Tensor:
         """Give `(batch, outputs)`."""
-        nothing = ops.max(present, axis=1, keepdims=True) < 0.5
-        usable = ops.logical_or(present > 0.5, nothing)
-        masked = ops.where(usable, self.log_weights, ops.full_like(present, -1e9))
+        # JAX takes a variable's value here and not the variable.
+        weights = ops.convert_to_tensor(self.log_weights)
+        masked = ops.where(usable(present), weights, ops.full_like(present, ABSENT))
         log_weights = ops.expand_dims(ops.log_softmax(masked, axis=1), -1)
         if self.classification:
             return ops.logsumexp(log_weights + ops.log_softmax(outputs, axis=-1), axis=1)
@@ -128,15 +130,42 @@ class WeightedScores(layers.Layer):  # type: ignore[misc]
         }
 
 
+@keras.saving.register_keras_serializable("deephits")
+class GatedAverage(layers.Layer):  # type: ignore[misc]
+    """Average several vectors unit by unit, over those that are there.
+
+    Called on vectors and the logits of their weights, both `(batch, modalities, size)`, and
+    presence `(batch, modalities)`.
+    """
+
+    def call(self, vectors: Tensor, gates: Tensor, present: Tensor) -> Tensor:
+        """Give `(batch, size)`."""
+        there = ops.expand_dims(usable(present), -1)
+        masked = ops.where(there, gates, ops.full_like(gates, ABSENT))
+        return ops.sum(ops.softmax(masked, axis=1) * vectors, axis=1)
+
+    def compute_output_shape(
+        self, vectors_shape: tuple[int | None, ...], *_: Any
+    ) -> tuple[int | None, ...]:
+        """`(batch, size)`."""
+        return (vectors_shape[0], vectors_shape[2])
+
+
 @dataclass(frozen=True)
 class Fusion(abc.ABC):
     """A way to combine modalities, configured.
 
     Attributes:
         name: The name in `FUSIONS`.
+        dropout: Share of the embeddings' units dropped in training.
+        units: Sizes of the fully connected layers before the output.
+        head: The last layer, of `heads.HEADS`.
     """
 
     name: ClassVar[str]
+    dropout: float = 0.5
+    units: tuple[int, ...] = (64,)
+    head: str = "softmax"
 
     @abc.abstractmethod
     def build(
@@ -158,6 +187,12 @@ class Fusion(abc.ABC):
             Raw outputs `(batch, outputs)`, float32 at any precision policy.
         """
 
+    def _hidden(self, x: Tensor, name: str) -> Tensor:
+        """The fully connected layers before an output, with ReLU."""
+        for number, units in enumerate(self.units, start=1):
+            x = dense(units, activation="relu", name=f"{name}_{number}")(x)
+        return x
+
     def to_json(self) -> dict[str, Any]:
         """Name and settings as JSON types; `get_fusion` takes it back."""
         return {"name": self.name, **dataclasses.asdict(self)}
@@ -171,13 +206,10 @@ def _concatenate(tensors: list[Tensor], axis: int, name: str) -> Tensor:
 class EarlyFusion(Fusion):
     """Concatenate the embeddings and classify them together (paper, Section 2.2.1, Table A1).
 
-    Attributes:
-        dropout: Share of the fused vector dropped in training.
-        units: Sizes of the fully connected layers before the output.
+    The settings are those of every `Fusion`.
     """
 
     name: ClassVar[str] = "early"
-    dropout: float = 0.5
     units: tuple[int, ...] = (256, 64)
 
     def build(
@@ -188,27 +220,24 @@ class EarlyFusion(Fusion):
         classification: bool,
     ) -> Tensor:
         """Concatenate, drop out, fully connected layers with ReLU, output."""
-        del presence, classification
+        del presence
         x = _concatenate(list(embeddings.values()), axis=-1, name="fused")
         x = layers.Dropout(self.dropout, name="fusion_dropout")(x)
-        for number, units in enumerate(self.units, start=1):
-            x = dense(units, activation="relu", name=f"fusion_{number}")(x)
-        return dense(outputs, dtype="float32", name="output")(x)
+        x = self._hidden(x, "fusion")
+        return output_layer(self.head, outputs, classification, "output")(x)
 
 
 @dataclass(frozen=True)
 class LateFusion(Fusion):
     """Predict from each modality alone and average the predictions (paper, Section 3.3.1).
 
+    Each modality has fully connected layers and a last layer of its own.
+
     Attributes:
-        dropout: Share of each embedding dropped in training.
-        units: Sizes of the fully connected layers of each modality's head.
         weights: `(modality, weight)` pairs, or None to learn the weights.
     """
 
     name: ClassVar[str] = "late"
-    dropout: float = 0.5
-    units: tuple[int, ...] = (64,)
     weights: tuple[tuple[str, float], ...] | None = None
 
     def build(
@@ -222,9 +251,8 @@ class LateFusion(Fusion):
         predictions = []
         for modality, embedding in embeddings.items():
             x = layers.Dropout(self.dropout, name=f"fusion_{modality}_dropout")(embedding)
-            for number, units in enumerate(self.units, start=1):
-                x = dense(units, activation="relu", name=f"fusion_{modality}_{number}")(x)
-            x = dense(outputs, dtype="float32", name=f"fusion_{modality}_output")(x)
+            x = self._hidden(x, f"fusion_{modality}")
+            x = output_layer(self.head, outputs, classification, f"fusion_{modality}_output")(x)
             predictions.append(layers.Reshape((1, outputs), name=f"fusion_{modality}_row")(x))
         stacked = _concatenate(predictions, axis=1, name="fusion_rows")
         present = _concatenate(list(presence.values()), axis=-1, name="fusion_present")
@@ -245,7 +273,47 @@ class LateFusion(Fusion):
         return [given[modality] for modality in modalities]
 
 
-FUSIONS: dict[str, type[Fusion]] = {f.name: f for f in (EarlyFusion, LateFusion)}
+@dataclass(frozen=True)
+class GatedFusion(Fusion):
+    """Let each track decide what its modalities count for (after Arevalo et al. 2017).
+
+    Gated multimodal units: every modality is brought to one size, and each unit of the result is
+    a weighted average over the modalities that are there. The weights are a softmax over what all
+    embeddings and the presence masks say together.
+
+    Attributes:
+        size: Size that every modality is brought to.
+    """
+
+    name: ClassVar[str] = "gated"
+    size: int = 128
+
+    def build(
+        self,
+        embeddings: Mapping[str, Tensor],
+        presence: Mapping[str, Tensor],
+        outputs: int,
+        classification: bool,
+    ) -> Tensor:
+        """Bring to one size, weigh, drop out, fully connected layers with ReLU, output."""
+        rows = [
+            layers.Reshape((1, self.size), name=f"fusion_{modality}_row")(
+                dense(self.size, activation="tanh", name=f"fusion_{modality}")(embedding)
+            )
+            for modality, embedding in embeddings.items()
+        ]
+        stacked = _concatenate(rows, axis=1, name="fusion_rows")
+        present = _concatenate(list(presence.values()), axis=-1, name="fusion_present")
+        known = _concatenate([*embeddings.values(), present], axis=-1, name="fusion_known")
+        gates = dense(len(rows) * self.size, name="fusion_gates")(known)
+        gates = layers.Reshape((len(rows), self.size), name="fusion_gate_rows")(gates)
+        x = GatedAverage(name="fused")(stacked, gates, present)
+        x = layers.Dropout(self.dropout, name="fusion_dropout")(x)
+        x = self._hidden(x, "fusion_hidden")
+        return output_layer(self.head, outputs, classification, "output")(x)
+
+
+FUSIONS: dict[str, type[Fusion]] = {f.name: f for f in (EarlyFusion, LateFusion, GatedFusion)}
 
 
 def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:

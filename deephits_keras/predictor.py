@@ -16,6 +16,7 @@ from deephits_keras.encoders import PRESENT, ExtractionError, Features
 from deephits_keras.measured import FieldOrigin, MeasuredTrack, measure_fields
 from deephits_keras.registry import AnyEncoder
 from deephits_keras.runs import Run
+from deephits_keras.tasks import Prediction
 from deephits_keras.tracks import Track
 
 BATCH_SIZE = 64
@@ -31,12 +32,16 @@ class TrackPrediction:
         tier: Predicted tier, counted from 0; None likewise.
         tier_label: Its range of popularity, for example `25-65`.
         scores: Class score of each tier by its label; empty for a regression. They sum to 1 and
-            are not calibrated probabilities (paper, Section 3.1).
+            are as well calibrated as `calibration.json` made them (`evaluation.calibration`).
         missing: Modalities that the track lacks.
         missing_parts: Parts missing from modalities that it has, for example fields.
         warnings: Why the prediction may not be worth much, in words.
         remarks: What the encoders say of what they made of the track, in words.
         fields: Value and source of each known field, if some were measured.
+        tier_set: Labels of the tiers that hold the truth of a share of tracks like the run's
+            validation tracks: `coverage`. Empty if the run has no sets, or is a regression.
+        interval: Lowest and highest popularity of a regression that do; None likewise.
+        coverage: That share, 0-1; None if the run has no sets.
     """
 
     track_id: str
@@ -49,6 +54,9 @@ class TrackPrediction:
     warnings: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     fields: dict[str, FieldOrigin] = field(default_factory=dict)
+    tier_set: tuple[str, ...] = ()
+    interval: tuple[float, float] | None = None
+    coverage: float | None = None
 
 
 class Predictor:
@@ -73,6 +81,7 @@ class Predictor:
         self.run = run
         self.descriptors = descriptors
         self.model = run.model
+        self.calibration = run.calibration
         self.encoders = run.encoders
 
     def predict(self, tracks: Sequence[Track]) -> list[TrackPrediction]:
@@ -168,6 +177,7 @@ class Predictor:
         if prediction.scores is not None:
             pairs = zip(tiers.labels, prediction.scores[0], strict=True)
             scores = {label: round(float(score), 6) for label, score in pairs}
+        tier_set, interval = self._region(prediction)
         return TrackPrediction(
             track_id=track.id,
             popularity=round(float(prediction.popularity[0]), 3),
@@ -177,4 +187,18 @@ class Predictor:
             missing=tuple(missing),
             missing_parts=parts,
             warnings=tuple(warnings),
+            tier_set=tier_set,
+            interval=interval,
+            coverage=self.calibration.coverage or None,
         )
+
+    def _region(self, prediction: Prediction) -> tuple[tuple[str, ...], tuple[float, float] | None]:
+        """The set of tiers, or the interval, of a prediction for one track."""
+        if self.calibration.threshold is None:
+            return (), None
+        if prediction.scores is None:
+            ((low, high),) = self.calibration.intervals(prediction.popularity).tolist()
+            return (), (round(low, 3), round(high, 3))
+        (inside,) = self.calibration.tier_sets(prediction.scores)
+        labels = self.run.task.tiers.labels
+        return tuple(label for label, held in zip(labels, inside, strict=True) if held), None

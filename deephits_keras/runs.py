@@ -3,6 +3,7 @@
 config.json          everything needed to make the model again and to know where it came from
 split.parquet        which row of the corpus was in which part
 model.keras          the selected checkpoint
+calibration.json     temperature and sets, fitted on the validation part
 architecture.json    the parts of the model with their parameters
 history.csv          one line an epoch
 metrics.json         the figures of the selected checkpoint
@@ -11,6 +12,7 @@ predictions.parquet  its predictions on the held-out parts
 report.html          all of it as a page
 checksums.json       SHA-256 of all of these but the page, written last: the run is finished
 state/               only while training is unfinished: what `--resume` goes on from
+members/seed-0/ ...  only of an ensemble, in the place of model.keras: a run for each member
 """
 
 from __future__ import annotations
@@ -35,11 +37,13 @@ from deephits_keras.training.config import TrainingConfig
 if TYPE_CHECKING:
     import keras
 
+    from deephits_keras.evaluation.calibration import Calibration
     from deephits_keras.fusion import Fusion
 
 FORMAT = 1
 MODEL = "model.keras"
 CONFIG = "config.json"
+CALIBRATION = "calibration.json"
 CHECKSUMS = "checksums.json"
 RECORDED = (
     CONFIG,
@@ -50,8 +54,12 @@ RECORDED = (
     "metrics.json",
     "baselines.json",
     "predictions.parquet",
+    CALIBRATION,
 )
 """Files of a finished run whose checksums are kept. The page can be made from them at any time."""
+
+LATER = (CALIBRATION,)
+"""Those that runs of earlier versions lack."""
 
 CORPUS_FACTS = {"folder": str, "fingerprint": str, "synthetic": bool, "tracks": int}
 """What a run keeps of its corpus."""
@@ -151,6 +159,21 @@ class RunConfig:
     command: str = ""
     created_with: dict[str, str] = dataclasses.field(default_factory=lambda: versions())
     format: int = FORMAT
+
+    @property
+    def members(self) -> dict[str, int]:
+        """Seed of each member of an ensemble by its folder in the run's; empty for no ensemble."""
+        training = self.training
+        if training.ensemble == 1:
+            return {}
+        seeds = range(training.seed, training.seed + training.ensemble)
+        return {f"members/seed-{seed}": seed for seed in seeds}
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Files of the finished run whose checksums are kept; the members keep their own."""
+        members = tuple(f"{name}/{CHECKSUMS}" for name in self.members)
+        return tuple(n for n in RECORDED if not members or n != MODEL) + members
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON types."""
@@ -268,17 +291,55 @@ class Run:
 
     @cached_property
     def model(self) -> keras.Model:
-        """The selected checkpoint, loaded in Keras' safe mode.
+        """The selected checkpoint, loaded in Keras' safe mode, with its temperature.
+
+        Its outputs are those of `model.keras` over the temperature of `calibration.json`: whoever
+        shows or explains class scores shows calibrated ones.
 
         Raises:
-            UserError: if training hasn't finished, or the file can't be loaded safely.
+            UserError: if training hasn't finished, or a file can't be loaded safely.
         """
-        path = self.folder / MODEL
-        if not path.exists():
+        ready = self.folder / (CHECKSUMS if self.config.members else MODEL)
+        if not ready.exists():
             raise UserError(
                 f"{self.folder} holds no finished model: go on with `deephits train --resume`"
             )
-        return load_model(path, self, compiled=False)
+        from deephits_keras.builder import with_temperature
+
+        return with_temperature(self.uncalibrated_model(), self.calibration.divisor)
+
+    def uncalibrated_model(self) -> keras.Model:
+        """The checkpoint, or the average of an ensemble's members', as training left them.
+
+        A member is loaded as the model that the ensemble's own configuration describes, whatever
+        the member's folder says of itself.
+
+        Raises:
+            UserError: if a file can't be loaded safely.
+        """
+        folders = [self.folder / name for name in self.config.members] or [self.folder]
+        models = [load_model(folder / MODEL, self, compiled=False) for folder in folders]
+        if len(models) == 1:
+            return models[0]
+        from deephits_keras.ensemble import ensemble
+
+        return ensemble(
+            models, list(self.encoders), classification=self.task.kind == "classification"
+        )
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What `calibration.json` holds; one that changes nothing if there is none.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        from deephits_keras.evaluation.calibration import Calibration
+
+        path = self.folder / CALIBRATION
+        if not path.exists():
+            return Calibration()
+        return Calibration.from_json(read_json(path, "a run's calibration"))
 
     @property
     def synthetic(self) -> bool:
@@ -296,7 +357,8 @@ class Run:
 
     def write_checksums(self) -> None:
         """Write `checksums.json`: the last step, which says that the run is finished."""
-        write_json(self.folder / CHECKSUMS, {name: sha256(self.folder / name) for name in RECORDED})
+        checksums = {name: sha256(self.folder / name) for name in self.config.recorded}
+        write_json(self.folder / CHECKSUMS, checksums)
 
 
 def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:

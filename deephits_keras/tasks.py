@@ -67,8 +67,9 @@ class Prediction:
 
     Attributes:
         popularity: `(n,)` expected popularity, 0-100.
-        scores: `(n, tiers)` class scores that sum to 1, or None for a regression. Not calibrated
-            probabilities (paper, Section 3.1).
+        scores: `(n, tiers)` class scores that sum to 1, or None for a regression. Calibrated
+            probabilities no more than the outputs are (paper, Section 3.1;
+            `evaluation.calibration`).
     """
 
     popularity: FloatArray

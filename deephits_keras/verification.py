@@ -163,7 +163,7 @@ def _verify_shard(
 
 
 def _verify_run(folder: Path) -> Verification:
-    from deephits_keras.runs import CHECKSUMS, CONFIG, RECORDED
+    from deephits_keras.runs import CHECKSUMS, LATER, RECORDED, Run
 
     remedy = "copy the run again from where it is whole, or train it again into another folder"
     if not (folder / CHECKSUMS).exists():
@@ -174,12 +174,21 @@ def _verify_run(folder: Path) -> Verification:
     except UserError as error:
         damaged = Finding(str(folder / CHECKSUMS), "damaged", str(error), remedy)
         return Verification(folder, "run", 1, (damaged,))
-    if not isinstance(recorded, dict) or set(recorded) != set(RECORDED):
-        problem = f"it doesn't hold a checksum for each of {', '.join(RECORDED)}"
+    recorded = recorded if isinstance(recorded, dict) else {}
+    try:
+        config = Run(folder).config
+        names, members = config.recorded, list(config.members)
+    except UserError:
+        # Its own checksum says so.
+        names, members = tuple(recorded) or RECORDED, []
+    # A run of an earlier version lacks them; a file that is there unrecorded was put there later.
+    wanted = [n for n in names if n not in LATER or n in recorded or (folder / n).exists()]
+    if set(recorded) != set(wanted):
+        problem = f"it doesn't hold a checksum for each of {', '.join(wanted)}"
         damaged = Finding(str(folder / CHECKSUMS), "damaged", problem, remedy)
         return Verification(folder, "run", 1, (damaged,))
     findings = []
-    for name in RECORDED:
+    for name in wanted:
         path = folder / name
         try:
             if sha256(path) != recorded[name]:
@@ -190,34 +199,40 @@ def _verify_run(folder: Path) -> Verification:
         except OSError as error:
             problem = f"it can't be read: {error.strerror}"
             findings.append(Finding(str(path), "damaged", problem, remedy))
+    within = [_verify_run(folder / member) for member in members]
+    findings += [finding for member in within for finding in member.findings]
     if not (folder / "report.html").exists():
-        again = f"run `deephits train {_corpus_of(folder / CONFIG)} {folder} --resume`"
+        again = f"run `deephits train {_corpus_of(folder)} {folder} --resume`"
         findings.append(Finding(str(folder / "report.html"), "missing", "no report", again))
-    return Verification(folder, "run", len(RECORDED), tuple(findings))
+    checked = len(wanted) + sum(member.checked for member in within)
+    return Verification(folder, "run", checked, tuple(findings))
 
 
 def _unfinished(folder: Path) -> Finding:
-    from deephits_keras.runs import CHECKSUMS, CONFIG
+    from deephits_keras.runs import CHECKSUMS
 
     return Finding(
         str(folder),
         "unfinished",
         f"training hasn't finished: there is no {CHECKSUMS}",
-        f"run `deephits train {_corpus_of(folder / CONFIG)} {folder} --resume`",
+        f"run `deephits train {_corpus_of(folder)} {folder} --resume`",
     )
 
 
-def _corpus_of(config: Path) -> str:
+def _corpus_of(folder: Path) -> str:
     """The corpus that a run's configuration names, for a message; `CORPUS` if it can't be read."""
+    from deephits_keras.runs import CONFIG
+
     try:
-        return str(read_json(config, "a deephits run")["corpus"]["folder"])
+        return str(read_json(folder / CONFIG, "a deephits run")["corpus"]["folder"])
     except (UserError, KeyError, TypeError):
         return "CORPUS"
 
 
 def _damaged_checkpoints(folder: Path, remedy: str) -> Iterator[Finding]:
     """Checkpoints of an unfinished run whose archive fails its own checksums (CRC-32)."""
-    for path in sorted((folder / "state").glob("epoch-*.keras")):
+    places = ("state/epoch-*.keras", "members/*/state/epoch-*.keras")
+    for path in sorted(path for place in places for path in folder.glob(place)):
         try:
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()

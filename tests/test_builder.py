@@ -14,7 +14,7 @@ import pytest
 from deephits_keras import build_model
 from deephits_keras.builder import describe, trainable_parameters
 from deephits_keras.errors import UserError
-from deephits_keras.fusion import EarlyFusion, LateFusion, get_fusion
+from deephits_keras.fusion import EarlyFusion, Fusion, GatedFusion, LateFusion, get_fusion
 from deephits_keras.registry import resolve_modalities
 from deephits_keras.tasks import get_task
 
@@ -70,7 +70,7 @@ def test_inputs_are_named_after_modality_and_feature() -> None:
     assert model.output_shape == (None, 10)
 
 
-@pytest.mark.parametrize("fusion", ["early", "late"])
+@pytest.mark.parametrize("fusion", ["early", "late", "gated"])
 @pytest.mark.parametrize("task", ["tiers-3", "regression"])
 def test_a_saved_model_loads_in_safe_mode_and_says_the_same(
     fusion: str, task: str, tmp_path: Path
@@ -87,7 +87,7 @@ def test_a_saved_model_loads_in_safe_mode_and_says_the_same(
     )
 
 
-@pytest.mark.parametrize("fusion", ["early", "late"])
+@pytest.mark.parametrize("fusion", ["early", "late", "gated"])
 def test_a_missing_modality_is_masked_whatever_its_features_hold(fusion: str) -> None:
     model = build_model("lyrics,meta", fusion=fusion, task="tiers-3")
     inputs = inputs_for(model, 4)
@@ -133,13 +133,34 @@ def test_late_fusion_learns_its_weights_unless_they_are_given() -> None:
     assert trainable_parameters(learned) - trainable_parameters(given) == 2
 
 
+def test_gated_fusion_weighs_each_track_by_what_is_there() -> None:
+    model = build_model("lyrics,meta", fusion=GatedFusion(size=16), task="tiers-3")
+    average = model.get_layer("fused")
+    inputs = inputs_for(model, 3)
+    inputs["lyrics_present"][1] = inputs["meta_present"][2] = 0
+    inner = keras.Model(model.input, [*average.input, average.output])
+    vectors, gates, _, fused = inner.predict(inputs, verbose=0)
+    np.testing.assert_allclose(fused[1], vectors[1, 1], rtol=1e-6)
+    np.testing.assert_allclose(fused[2], vectors[2, 0], rtol=1e-6)
+    weight = 1 / (1 + np.exp(gates[0, 1] - gates[0, 0]))
+    wanted = weight * vectors[0, 0] + (1 - weight) * vectors[0, 1]
+    np.testing.assert_allclose(fused[0], wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_late_weights_must_name_every_modality() -> None:
     with pytest.raises(UserError, match="one positive weight for each of lyrics, meta"):
         build_model("lyrics,meta", fusion=LateFusion(weights=(("lyrics", 1.0),)))
 
 
-@pytest.mark.parametrize("fusion", [EarlyFusion(dropout=0.1), LateFusion(weights=(("mel", 2.0),))])
-def test_a_fusion_round_trips_through_json(fusion: EarlyFusion | LateFusion) -> None:
+@pytest.mark.parametrize(
+    "fusion",
+    [
+        EarlyFusion(dropout=0.1),
+        LateFusion(weights=(("mel", 2.0),), head="corn"),
+        GatedFusion(size=32, units=(8, 4)),
+    ],
+)
+def test_a_fusion_round_trips_through_json(fusion: Fusion) -> None:
     assert get_fusion(json.loads(json.dumps(fusion.to_json()))) == fusion
 
 

@@ -42,6 +42,7 @@ def build(
     modalities: str,
     fusion: str,
     fusion_weights: str | None,
+    head: str,
     task: str,
     out: Path | None,
     plot: Path | None,
@@ -69,9 +70,9 @@ def build(
     from deephits_keras.fusion import get_fusion
     from deephits_keras.tasks import get_task
 
-    wanted, head = get_task(task), get_fusion(get_fusion_settings(fusion, fusion_weights))
-    model = build_model(list(encoders.values()), fusion=head, task=wanted)
-    architecture = describe(model, encoders, fusion=head, task=wanted)
+    wanted, meeting = get_task(task), get_fusion(get_fusion_settings(fusion, fusion_weights, head))
+    model = build_model(list(encoders.values()), fusion=meeting, task=wanted)
+    architecture = describe(model, encoders, fusion=meeting, task=wanted)
     if out:
         with replacing(out) as temporary:
             model.save(temporary)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from deephits_keras.tracks import Track
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+T = TypeVar("T")
 
 PATH = click.Path(path_type=Path)
 
@@ -113,7 +114,7 @@ def one_track(audio: Path | None, lyrics: Path | None, fields: Sequence[str]) ->
 
 
 def fusion_options(command: Command) -> Command:
-    """Add `--fusion`, `--fusion-weights` and `--task`."""
+    """Add `--fusion`, `--fusion-weights`, `--head` and `--task`."""
     for option in (
         click.option(
             "--task",
@@ -122,28 +123,38 @@ def fusion_options(command: Command) -> Command:
             help="What to predict: regression, tiers-3, tiers-5 or tiers-10.",
         ),
         click.option(
+            "--head",
+            default="softmax",
+            show_default=True,
+            help="The last layer: softmax, or corn or cumulative, which know the tiers' order.",
+        ),
+        click.option(
             "--fusion-weights",
             metavar="M=W,...",
             help="Fixed weights for late fusion; learned if not given.",
         ),
         click.option(
-            "--fusion", default="early", show_default=True, help="How modalities meet: early, late."
+            "--fusion",
+            default="early",
+            show_default=True,
+            help="How modalities meet: early, late or gated.",
         ),
     ):
         command = option(command)
     return command
 
 
-def get_fusion_settings(fusion: str, weights: str | None) -> dict[str, Any]:
-    """The settings of a fusion from `--fusion` and `--fusion-weights`.
+def get_fusion_settings(fusion: str, weights: str | None, head: str) -> dict[str, Any]:
+    """The settings of a fusion from `--fusion`, `--fusion-weights` and `--head`.
 
     Raises:
         UserError: if the weights aren't `modality=number` pairs.
     """
     if weights is None:
-        return {"name": fusion}
+        return {"name": fusion, "head": head}
     return {
         "name": fusion,
+        "head": head,
         "weights": tuple((m, _number(w)) for m, w in pairs(weights.split(","), "--fusion-weights")),
     }
 
@@ -226,11 +237,17 @@ def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
     return settings
 
 
-def import_keras() -> None:
+def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[assignment,return-value]
     """Import Keras and its backend without their start-up notes, which bury a verb's answer.
 
     TensorFlow writes some of them to the standard error of the process before any setting of
     verbosity counts. An import that fails still raises.
+
+    Args:
+        first: What has to be done before anything is computed.
+
+    Returns:
+        What `first` returns.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
@@ -240,10 +257,12 @@ def import_keras() -> None:
             os.dup2(nowhere.fileno(), 2)
         import keras
 
+        outcome = first()
         keras.ops.zeros(())
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+    return outcome
 
 
 def print_json(value: Any) -> None:

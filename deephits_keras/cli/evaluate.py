@@ -74,7 +74,9 @@ def evaluate(
 
     stores = {m: FeatureStore.open(tracks, e) for m, e in opened.encoders.items()}
     figures = {
-        name: score_rows(opened.model, opened.task, stores, tracks, rows).figures()
+        name: score_rows(opened.model, opened.task, stores, tracks, rows).figures(
+            opened.calibration
+        )
         for name, rows in parts.items()
     }
     if as_json:

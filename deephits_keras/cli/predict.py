@@ -136,6 +136,7 @@ def _who(run: Run) -> dict[str, Any]:
 
 def _print_side_by_side(answers: Sequence[tuple[Run, TrackPrediction]]) -> None:
     rows = []
+    covered = any(p.coverage is not None for _, p in answers)
     for run, p in answers:
         parts = (
             f"{modality}: {', '.join(lacking)}" for modality, lacking in p.missing_parts.items()
@@ -143,8 +144,10 @@ def _print_side_by_side(answers: Sequence[tuple[Run, TrackPrediction]]) -> None:
         popularity = "-" if p.popularity is None else f"{p.popularity:.1f}"
         tier = "-" if p.tier is None else f"{p.tier} ({p.tier_label})"
         missing = "; ".join((*p.missing, *parts))
-        rows.append((run.folder, ", ".join(run.config.modalities), missing, popularity, tier))
-    columns = ("run", "modalities", "missing", "popularity", "tier")
+        region = [_region(p)] * covered
+        names = ", ".join(run.config.modalities)
+        rows.append((run.folder, names, missing, popularity, tier, *region))
+    columns = ("run", "modalities", "missing", "popularity", "tier", *["covered"] * covered)
     print_table(answers[0][1].track_id, columns, rows, text_columns=3)
     for run, p in answers:
         for what, sayings in (("warning", p.warnings), ("remark", p.remarks)):
@@ -159,6 +162,8 @@ def _print(prediction: TrackPrediction) -> None:
     if prediction.popularity is not None:
         click.echo(f"popularity   {prediction.popularity:.1f} of 100")
         click.echo(f"tier         {prediction.tier} ({prediction.tier_label})")
+    if prediction.coverage is not None:
+        click.echo(f"{'interval' if prediction.interval else 'tiers':<12} {_region(prediction)}")
     for label, score in prediction.scores.items():
         click.echo(f"  {label:>7}  {score:6.3f}  {'#' * round(40 * score)}")
     if prediction.missing:
@@ -171,6 +176,14 @@ def _print(prediction: TrackPrediction) -> None:
         click.echo(f"remark       {remark}")
     for line in _field_lines(prediction):
         click.echo(line)
+
+
+def _region(prediction: TrackPrediction) -> str:
+    """`25-65, 65-100 (90 % coverage)`, or the ends of the interval; a dash without either."""
+    if prediction.coverage is None:
+        return "-"
+    ends = "-".join(f"{end:.1f}" for end in prediction.interval or ())
+    return f"{ends or ', '.join(prediction.tier_set)} ({100 * prediction.coverage:g} % coverage)"
 
 
 def _field_lines(prediction: TrackPrediction) -> Iterator[str]:

@@ -25,12 +25,12 @@ from deephits_keras.cli.train import train
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.training.config import TrainingConfig
 
-DEEP, SHALLOW = ("5", "7", "A2"), ("6", "A4", "A8", "A9")
+DEEP, SHALLOW = ("5", "7", "A2", "beyond"), ("6", "A4", "A8", "A9")
 DATASET = ("2", "4", "A1", "A3", "A5", "A6", "A7")
 TABLES = (*DATASET, *DEEP, *SHALLOW)
 PROTOCOLS = ("paper", "holdout", "artist")
 FAMILIES = ("logistic", "mlp", "boosting")
-SHARED = {"modalities", "fusion", "fusion_weights", "dropout", "jobs"}
+SHARED = {"modalities", "fusion", "fusion_weights", "head", "dropout", "jobs"}
 
 
 def training_options(command: Command) -> Command:
@@ -90,6 +90,7 @@ def reproduce(
     modalities: str | None,
     fusion: str,
     fusion_weights: str | None,
+    head: str,
     dropout: float,
     jobs: int,
     as_json: bool,
@@ -125,7 +126,7 @@ def reproduce(
         out=out,
         encoders=corpus_encoders(opened, modalities, settings),
         training=TrainingConfig(**training),
-        fusion={**get_fusion_settings(fusion, fusion_weights), "dropout": dropout},
+        fusion={**get_fusion_settings(fusion, fusion_weights, head), "dropout": dropout},
         command=shlex.join(["deephits", *sys.argv[1:]]),
     )
     failed = compute(
@@ -163,13 +164,14 @@ def _chosen(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         UserError: if there is no such table.
     """
-    names = [name.strip().upper() for words in given for name in words.split(",")]
-    if "ALL" in names:
+    spelt = {name.casefold(): name for name in known}
+    names = [name.strip().casefold() for words in given for name in words.split(",")]
+    if "all" in names:
         return known
-    if unknown := [name for name in names if name not in known]:
+    if unknown := [name for name in names if name not in spelt]:
         raise UserError(f"There is no table {unknown[0]!r} to compute. Tables: {', '.join(known)}")
     same = {"A4": "6", "A5": "4"}
-    return tuple(dict.fromkeys(same.get(name, name) for name in names))
+    return tuple(dict.fromkeys(same.get(spelt[name], spelt[name]) for name in names))
 
 
 def _show(table: Any) -> None:

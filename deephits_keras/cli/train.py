@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,11 +27,16 @@ from deephits_keras.cli.common import (
 from deephits_keras.errors import UserError
 from deephits_keras.training.config import (
     ANNEALS,
+    CALIBRATIONS,
     CLASS_WEIGHTS,
+    LOSSES,
     PRECISIONS,
     SELECTORS,
     TrainingConfig,
 )
+
+if TYPE_CHECKING:
+    from deephits_keras.training.distribution import Distribution
 
 DEFAULTS = TrainingConfig()
 
@@ -69,11 +74,28 @@ def training_option(
 @training_option("anneal", "How the learning rate rises and falls.", ANNEALS)
 @training_option("l2", "Coupled L2 on every trainable parameter.")
 @training_option("modality_dropout", "Probability of hiding each modality of a training track.")
+@training_option("loss", "What training minimises; focal and cost are for tiers.", LOSSES)
+@training_option("focal_gamma", "How fast the focal loss fades for tracks that are right.")
 @training_option("class_weights", "Weight tracks by the rarity of their tier.", CLASS_WEIGHTS)
 @training_option("select", "What the kept checkpoint is the best in.", SELECTORS)
 @training_option("precision", "Numbers to compute in.", PRECISIONS)
+@training_option("calibrate", "Temperature of the class scores; auto if it helps.", CALIBRATIONS)
+@training_option("ensemble", "Models to train and average: seeds --seed, --seed + 1, ...")
+@training_option("coverage", "Share of songs that tier sets are to cover; 0 for no sets.")
 @click.option("--dropout", default=0.5, show_default=True, help="Dropout after the fusion.")
 @click.option("--xla/--no-xla", default=DEFAULTS.xla, help="Compile the training step with XLA.")
+@click.option(
+    "--cache",
+    default="none",
+    show_default=True,
+    type=click.Choice(["none", "memory", "device"]),
+    help="Where features are meanwhile: in the store, in memory, or on the device.",
+)
+@click.option(
+    "--distribute",
+    is_flag=True,
+    help="Train on every GPU of this machine and, if TF_CONFIG is set, with the other workers.",
+)
 @jobs_option
 @engine_options
 @seed_option
@@ -85,6 +107,7 @@ def train(
     modalities: str | None,
     fusion: str,
     fusion_weights: str | None,
+    head: str,
     task: str,
     split: str,
     validation: float,
@@ -92,6 +115,8 @@ def train(
     fold: int | None,
     folds: int,
     dropout: float,
+    cache: str,
+    distribute: bool,
     jobs: int,
     engine: str,
     scheduler: str | None,
@@ -122,11 +147,14 @@ def train(
     wanted = get_task(task)
     config = TrainingConfig(**training, seed=seed)
 
-    import_keras()
+    distribution = _start_distribution() if distribute else import_keras()
     from deephits_keras.training.trainer import new_run
     from deephits_keras.training.trainer import train as train_run
 
-    if resume:
+    if distribution and not distribution.worker.leads:
+        distribution.wait()
+        current = Run(run)
+    elif resume:
         _refuse_changes(click.get_current_context(), settings)
         current = Run(run)
         if current.finished and (run / "report.html").exists():
@@ -152,14 +180,18 @@ def train(
             encoders,
             rows,
             task=wanted,
-            fusion={**get_fusion_settings(fusion, fusion_weights), "dropout": dropout},
+            fusion={**get_fusion_settings(fusion, fusion_weights, head), "dropout": dropout},
             training=config,
             command=shlex.join(["deephits", *sys.argv[1:]]),
         )
 
+    if distribution and distribution.worker.leads:
+        distribution.wait()
+
     def show(figures: Any) -> None:
+        member = f"{figures['member']}  " if "member" in figures else ""
         click.echo(
-            f"epoch {figures['epoch']:>3} of {current.config.training.epochs}"
+            f"{member}epoch {figures['epoch']:>3} of {current.config.training.epochs}"
             f"  loss {figures['loss']:.4f}"
             f"  validation loss {figures['validation_loss']:.4f}"
             f"  macro-F1 {figures['validation_macro_f1']:.4f}"
@@ -169,7 +201,10 @@ def train(
         )
 
     if not current.finished:
-        train_run(current, opened, report=show)
+        train_run(current, opened, report=show, cache=cache, distribution=distribution)
+    if distribution and not distribution.worker.leads:
+        click.echo(f"Done: worker 0 writes {run}", err=as_json)
+        return
     write_report(run)
     from deephits_keras.files import read_json
 
@@ -177,12 +212,29 @@ def train(
     if as_json:
         print_json({"run": str(run), **metrics})
         return
-    click.echo(f"Kept epoch {metrics['selected_epoch']}. Report: {run / 'report.html'}")
+    epochs = metrics.get("members") or {"": metrics["selected_epoch"]}
+    kept = ", ".join(map(str, epochs.values()))
+    click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / 'report.html'}")
+
+
+def _start_distribution() -> Distribution:
+    from deephits_keras.training.cluster import Worker
+
+    worker = Worker.of_environment()
+    if worker.count > 1:
+        click.echo(f"worker {worker.index} of {worker.count}: waiting for the others", err=True)
+
+    def start() -> Distribution:
+        from deephits_keras.training.distribution import Distribution
+
+        return Distribution.start(worker)
+
+    return import_keras(start)
 
 
 def _refuse_changes(context: click.Context, settings: dict[str, dict[str, Any]]) -> None:
     """With --resume the run's own settings count: say so instead of ignoring others."""
-    free = {"corpus", "run", "resume", "jobs", "as_json"}
+    free = {"corpus", "run", "resume", "cache", "distribute", "jobs", "as_json"}
     changed = [
         name
         for name in context.params

@@ -134,7 +134,7 @@ def extract_features(
     Raises:
         UserError: if the encoder's settings can't be used, or the store can't be written to.
         DeepHitsError: if tracks have the modality but not one of them can be used, if a worker
-            process died, or if the disk is full.
+            process died or ran out of memory, or if the disk is full.
     """
     began = time.monotonic()
     if jobs == 0:
@@ -157,7 +157,8 @@ def extract_features(
     records = [r for k in range(layout.shards) if (r := ShardRecord.read(folder, k))]
     failures = [failure for record in records for failure in record.failures]
     rejected = folder / "rejected.csv"
-    _write_rejected(rejected, failures)
+    if todo or not rejected.exists():
+        _write_rejected(rejected, failures)
     present = sum(int(record.present.sum()) for record in records)
     if failures and not present:
         _, track_id, reason = failures[0]
@@ -208,10 +209,12 @@ def _prepare_layout(
     folder: Path, corpus: Corpus, encoder: AnyEncoder, shard_size: int
 ) -> StoreLayout:
     """Read `store.json`, or write it if it isn't there, is damaged or is of another corpus."""
+    written = None
     with contextlib.suppress(UserError):
-        shard_size = StoreLayout.read(folder).shard_size
-    layout = StoreLayout.of(corpus, encoder, shard_size)
-    write_json(folder / "store.json", layout.to_json())
+        written = StoreLayout.read(folder)
+    layout = StoreLayout.of(corpus, encoder, written.shard_size if written else shard_size)
+    if layout != written:
+        write_json(folder / "store.json", layout.to_json())
     return layout
 
 
@@ -278,6 +281,11 @@ def _extract_shards(
             f"A worker process was killed while {encoder.name} extracted, most often for lack of "
             "memory. What is complete is kept: run the same command again, with fewer --jobs"
         ) from error
+    except MemoryError as error:
+        raise DeepHitsError(
+            f"{encoder.name} ran out of memory at {error}. What is complete is kept: run the same "
+            "command again, with fewer --jobs"
+        ) from error
 
 
 def extract_shard(
@@ -297,7 +305,8 @@ def extract_shard(
 
     Raises:
         UserError: if the encoder's settings can't be used, or the store can't be written to.
-        DeepHitsError: if writing fails.
+        DeepHitsError: if the disk is full.
+        MemoryError: if there is too little memory, which is no fault of a track's.
     """
     tracks = Corpus.open(corpus_folder).tracks(rows)
     arrays = {
@@ -349,6 +358,8 @@ def _result_alone(encoder: AnyEncoder, track: Track) -> Features | ExtractionErr
         raise
     except ExtractionError as error:
         return error
+    except MemoryError as error:
+        raise MemoryError(f"track {track.id}: {error}") from error
     except Exception as error:
         return ExtractionError(
             track.id, f"{encoder.name} raised {type(error).__name__}: {error}".rstrip(": ")

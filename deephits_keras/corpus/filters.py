@@ -82,13 +82,39 @@ def apply_filters(
     Returns:
         The tracks that remain, and Table 4, whose first line is the raw corpus.
     """
-    raw = len(tracks)
-    steps = [FilterStep("raw dataset", "-", 0, 0.0, raw)]
-    for each in filters:
-        before = len(tracks)
-        if each.column in tracks:
-            tracks = tracks[~each.removes(tracks)]
-        removed = before - len(tracks)
-        share = round(100 * removed / raw, 2) if raw else 0.0
-        steps.append(FilterStep(each.name, each.criterion, removed, share, len(tracks)))
-    return tracks, steps
+    counted = CountedFilters(filters)
+    return counted.apply(tracks), counted.steps
+
+
+class CountedFilters:
+    """Filters for tracks that come a chunk at a time, and Table 4 of all of them.
+
+    Args:
+        filters: The filters; one whose column isn't there removes nothing.
+    """
+
+    def __init__(self, filters: Sequence[Filter]) -> None:
+        self._filters = filters
+        self._raw = 0
+        self._removed = [0] * len(filters)
+
+    def apply(self, tracks: pd.DataFrame) -> pd.DataFrame:
+        """The tracks that no filter removes."""
+        self._raw += len(tracks)
+        for position, each in enumerate(self._filters):
+            if each.column in tracks:
+                kept = tracks[~each.removes(tracks)]
+                self._removed[position] += len(tracks) - len(kept)
+                tracks = kept
+        return tracks
+
+    @property
+    def steps(self) -> list[FilterStep]:
+        """Table 4 so far; its first line is the raw corpus."""
+        remaining = self._raw
+        steps = [FilterStep("raw dataset", "-", 0, 0.0, remaining)]
+        for each, removed in zip(self._filters, self._removed, strict=True):
+            remaining -= removed
+            share = round(100 * removed / self._raw, 2) if self._raw else 0.0
+            steps.append(FilterStep(each.name, each.criterion, removed, share, remaining))
+        return steps

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from deephits_keras import __version__
-from deephits_keras.corpus.filters import Filter, FilterStep, apply_filters
-from deephits_keras.corpus.sources import audio_column, read_table, source_info
-from deephits_keras.corpus.table import INPUTS, Corpus, check_target, write_corpus
+from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
+from deephits_keras.corpus.lookup import Lookup
+from deephits_keras.corpus.reading import SourceTable, open_table
+from deephits_keras.corpus.recordings import Recordings
+from deephits_keras.corpus.sources import source_info
+from deephits_keras.corpus.table import INPUTS, Corpus, CorpusWriter, check_target
 from deephits_keras.corpus.validate import STANDARD, iso_dates, validate, years_of
 from deephits_keras.errors import UserError
 
@@ -90,13 +95,24 @@ def import_table(
         UserError: if the file can't be read, lacks a column, or no row of it can be used.
     """
     check_target(folder)
-    table, malformed = read_table(source, encoding)
-    tracks = _standard_columns(table, columns or {}, source)
-    if "track_id" not in tracks:
-        tracks["track_id"] = _made_ids(tracks)
+    table = open_table(source, encoding)
+    names = _standard_names(table.columns, columns or {}, source)
+    with_ids = "track_id" in names.values()
+
+    def tracks(only: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
+        for rows in table.chunks(only):
+            standard = rows[[name for name in names if name in rows]].rename(columns=names)
+            yield standard if with_ids else standard.assign(track_id=_made_ids(standard))
+
+    makes_ids = {"track_id"} if with_ids else {"title", "artist_name"}
+    of_ids = [column for column, name in names.items() if name in makes_ids]
     return finish_import(
-        tracks,
-        malformed,
+        TrackSource(
+            tables=[table],
+            tracks=tracks,
+            track_ids=lambda: (rows["track_id"] for rows in tracks(of_ids or None)),
+            types={names[c]: kind for c, kind in table.types.items() if c in names},
+        ),
         folder,
         audio=audio,
         filters=filters,
@@ -109,14 +125,17 @@ def import_table(
     )
 
 
-def _standard_columns(table: pd.DataFrame, given: Mapping[str, str], source: Path) -> pd.DataFrame:
-    there = f"It has: {', '.join(map(str, table.columns))}"
+def _standard_names(
+    columns: Sequence[str], given: Mapping[str, str], source: Path
+) -> dict[str, str]:
+    """The name in the corpus of each column that is taken over."""
+    there = f"It has: {', '.join(map(str, columns))}"
     for standard, column in given.items():
-        if column not in table:
+        if column not in columns:
             raise UserError(f"{source} has no column {column!r} for {standard}. {there}")
     taken = dict(given)
     for standard, aliases in ALIASES.items():
-        name = next((a for a in aliases if a in table and a not in taken.values()), None)
+        name = next((a for a in aliases if a in columns and a not in taken.values()), None)
         if standard not in taken and name:
             taken[standard] = name
     if "popularity" not in taken:
@@ -125,8 +144,9 @@ def _standard_columns(table: pd.DataFrame, given: Mapping[str, str], source: Pat
             f"--column popularity=NAME. {there}"
         )
     renamed = {column: standard for standard, column in taken.items()}
-    shadowed = [name for name in taken if name in table and name not in renamed]
-    return table.drop(columns=shadowed).rename(columns=renamed)
+    # A column that bears a standard name but isn't the one that was given for it.
+    shadowed = {name for name in taken if name not in renamed}
+    return {name: renamed.get(name, name) for name in columns if name not in shadowed}
 
 
 def _made_ids(tracks: pd.DataFrame) -> pd.Series[str]:
@@ -138,9 +158,25 @@ def _made_ids(tracks: pd.DataFrame) -> pd.Series[str]:
     return keys.map(lambda key: hashlib.sha256(key.encode()).hexdigest()[:22], na_action="ignore")
 
 
+@dataclass(frozen=True)
+class TrackSource:
+    """Tracks as an importer finds them, a chunk at a time.
+
+    Attributes:
+        tables: The files that they are read from.
+        tracks: Reads them: a row a track in standard columns, indexed by the source's row numbers.
+        track_ids: Reads their ids alone, and perhaps those of lines that aren't rows.
+        types: Arrow types of columns whose values pandas holds as objects.
+    """
+
+    tables: Sequence[SourceTable]
+    tracks: Callable[[], Iterator[pd.DataFrame]]
+    track_ids: Callable[[], Iterator[pd.Series[Any]]]
+    types: Mapping[str, pa.DataType]
+
+
 def finish_import(
-    tracks: pd.DataFrame,
-    malformed: pd.DataFrame,
+    source: TrackSource,
     folder: Path,
     *,
     audio: Path | None,
@@ -151,8 +187,7 @@ def finish_import(
     """Match recordings, validate, filter and write: the end of every importer.
 
     Args:
-        tracks: A row a track in standard columns, indexed by the source's row numbers.
-        malformed: Lines of the source that couldn't be read as rows, as rejected rows.
+        source: The tracks.
         folder: The corpus to make.
         audio: Folder of recordings.
         filters: Filters to apply.
@@ -161,48 +196,89 @@ def finish_import(
 
     Raises:
         UserError: if no row can be used.
+        DeepHitsError: if there is no room on disk for what is looked up.
     """
-    source_rows = len(tracks) + len(malformed)
-    tracks = tracks.assign(source_row=tracks.index, track_id=tracks["track_id"].astype("string"))
-    tracks["audio"], escaping = audio_column(tracks, audio, folder)
+    recordings = Recordings(audio, folder, source.track_ids())
+    seen = Lookup()
+    counted = CountedFilters(filters)
+    counts = _Counts()
+    with CorpusWriter(folder, source.types) as writer:
+        for rows in source.tracks():
+            good, rejected = _checked(rows, recordings, seen, lyrics_placeholders)
+            passing = counted.apply(good)
+            kept = _ordered(passing.drop(columns="source_row"))
+            removed = good.drop(index=passing.index).drop(columns=["source_row", "audio", "lyrics"])
+            writer.add(kept, rejected, removed)
+            counts.add(len(rows), kept, rejected)
+        malformed = pd.concat([table.malformed for table in source.tables])
+        writer.reject(malformed)
+        counts.add(len(malformed), None, malformed)
+        steps = counted.steps
+        if not steps[0].remaining:
+            why = f" The first: {counts.first_rejected}" if counts.first_rejected else ""
+            raise UserError(f"No row of the source can be used.{why}")
+        if not steps[-1].remaining:
+            raise UserError("The filters remove every track")
+        if not filters:
+            steps = []
+        told = {"made_by": __version__, "filters": [step.to_json() for step in steps]}
+        corpus = writer.finish({**info, **told, **counts.to_json()})
+    return ImportSummary(
+        corpus=corpus, duplicates=counts.duplicates, steps=steps, **counts.to_json()
+    )
+
+
+@dataclass
+class _Counts:
+    """What an import comes to, counted a chunk at a time."""
+
+    source_rows: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    with_audio: int = 0
+    with_lyrics: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    first_rejected: str = ""
+
+    def add(self, source_rows: int, kept: pd.DataFrame | None, rejected: pd.DataFrame) -> None:
+        self.source_rows += source_rows
+        self.rejected.update(rejected["field"])
+        self.duplicates += int(rejected["reason"].str.startswith("duplicate").sum())
+        if len(rejected) and not self.first_rejected:
+            self.first_rejected = ", ".join(rejected.iloc[0][["field", "reason"]])
+        if kept is not None:
+            self.with_audio += int(kept["audio"].notna().sum())
+            self.with_lyrics += int(kept["lyrics"].notna().sum())
+            fields = [name for name in kept if name not in INPUTS]
+            self.missing.update({str(name): int(kept[name].isna().sum()) for name in fields})
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of `ImportSummary` that `corpus.json` holds, too."""
+        return {
+            "source_rows": self.source_rows,
+            "rejected": dict(sorted(self.rejected.items())),
+            "with_audio": self.with_audio,
+            "with_lyrics": self.with_lyrics,
+            "missing": {name: count for name, count in self.missing.items() if count},
+        }
+
+
+def _checked(
+    rows: pd.DataFrame, recordings: Recordings, seen: Lookup, lyrics_placeholders: Iterable[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tracks of some rows that can be used, and the rejected rows."""
+    tracks = rows.assign(source_row=rows.index, track_id=rows["track_id"].astype("string"))
+    tracks["audio"], escaping = recordings.of(tracks)
     tracks["lyrics"] = _lyrics(tracks, lyrics_placeholders)
     if "release_date" in tracks:
         tracks["release_date"] = iso_dates(tracks["release_date"])
         if "release_year" not in tracks:
             tracks["release_year"] = years_of(tracks["release_date"])
     outside = tracks.loc[escaping, ["track_id", "source_row"]].assign(
-        field="audio", reason=f"its path leads out of {audio}"
+        field="audio", reason=f"its path leads out of {recordings.folder}"
     )
-    good, rejected = validate(tracks[~escaping])
-    rejected = pd.concat([outside, rejected]).sort_values("source_row", kind="stable")
-    rejected = pd.concat([rejected, malformed])
-    if not len(good):
-        first = rejected.iloc[0] if len(rejected) else None
-        why = f" The first: {first.field}, {first.reason}" if first is not None else ""
-        raise UserError(f"No row of the source can be used.{why}")
-    kept, steps = apply_filters(good, filters) if filters else (good, [])
-    if not len(kept):
-        raise UserError("The filters remove every track")
-    filtered = good.drop(index=kept.index).drop(columns=["source_row", "audio", "lyrics"])
-    kept = _ordered(kept.drop(columns="source_row"))
-    fields = [c for c in kept if c not in INPUTS]
-    missing = {str(c): int(kept[c].isna().sum()) for c in fields if kept[c].isna().any()}
-    by_field = rejected["field"].value_counts().sort_index()
-    counts: dict[str, Any] = {
-        "source_rows": source_rows,
-        "rejected": {str(k): int(v) for k, v in by_field.items()},
-        "with_audio": int(kept["audio"].notna().sum()),
-        "with_lyrics": int(kept["lyrics"].notna().sum()),
-        "missing": missing,
-    }
-    told = {"made_by": __version__, "filters": [step.to_json() for step in steps]}
-    corpus = write_corpus(folder, kept, {**info, **told, **counts}, rejected, filtered)
-    return ImportSummary(
-        corpus=corpus,
-        duplicates=int(rejected["reason"].str.startswith("duplicate").sum()),
-        steps=steps,
-        **counts,
-    )
+    good, rejected = validate(tracks[~escaping], seen)
+    return good, pd.concat([outside, rejected]).sort_values("source_row", kind="stable")
 
 
 def _lyrics(tracks: pd.DataFrame, placeholders: Iterable[str]) -> pd.Series[str]:

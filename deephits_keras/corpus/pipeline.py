@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from deephits_keras.builder import input_dtype, input_name
-from deephits_keras.corpus.store import BoolArray, FeatureStore
+from deephits_keras.corpus.store import BoolArray, FeatureSource, FeatureStore
 from deephits_keras.encoders import PRESENT, Features
 from deephits_keras.tasks import FloatArray, IntArray
 
@@ -35,7 +35,7 @@ class Batches:
     training that goes on in epoch `k` sees what an uninterrupted one sees there.
 
     Attributes:
-        stores: The feature store of each modality.
+        stores: The feature store of each modality, or its cache.
         rows: `(n,)` rows of the corpus.
         targets: `(n, ...)` what to predict, aligned with `rows`.
         batch_size: Tracks a batch; the last may be smaller.
@@ -52,7 +52,7 @@ class Batches:
         ...     model.fit(dataset(batches.epoch(epoch)), shuffle=False)
     """
 
-    stores: Mapping[str, FeatureStore]
+    stores: Mapping[str, FeatureSource]
     rows: IntArray
     targets: Array
     _: KW_ONLY
@@ -100,13 +100,19 @@ class Batches:
         dtypes = self.input_dtypes
         return ({name: a.astype(dtypes[name], copy=False) for name, a in inputs.items()}, *rest)  # type: ignore[return-value]
 
-    def stored(self, index: int) -> Batch:
-        """A batch like `self[index]`, its features in the dtypes that they are stored in."""
+    def stored(self, index: int, places: slice = slice(None)) -> Batch:
+        """A batch like `self[index]`, its features in the dtypes that they are stored in.
+
+        Args:
+            index: Which batch.
+            places: Which of its tracks.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: {index}")
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        masks = {m: mask[places] for m, mask in self._masks(index, chosen).items()}
+        chosen = chosen[places]
         inputs: Features = {}
-        masks = self._masks(index, chosen)
         for modality, store in self.stores.items():
             features, _ = store.gather(self.rows[chosen], where=masks[modality])
             inputs |= {input_name(modality, name): array for name, array in features.items()}
@@ -141,6 +147,50 @@ class Batches:
         return dict(zip(self.stores, present, strict=True))
 
 
+@dataclass(frozen=True, eq=False)
+class Share:
+    """What some of the devices that share each batch get of it: a batch a device and step.
+
+    Parts of a batch differ by one track at most and are weighted by their size, so that the mean
+    of the devices' mean losses is the batch's. A batch of fewer tracks than devices goes whole to
+    each of them.
+
+    Attributes:
+        batches: What all devices get together.
+        devices: Numbers of the devices that this share is for.
+        count: Number of devices in all.
+    """
+
+    batches: Batches
+    devices: range
+    count: int
+
+    @property
+    def input_dtypes(self) -> dict[str, str]:
+        """As `Batches.input_dtypes`."""
+        return self.batches.input_dtypes
+
+    def __len__(self) -> int:
+        """Number of parts."""
+        return len(self.batches) * len(self.devices)
+
+    def stored(self, index: int) -> Batch:
+        """A part, with weights: device by device, then step by step."""
+        step, place = divmod(index, len(self.devices))
+        tracks = min(
+            self.batches.batch_size, len(self.batches.rows) - step * self.batches.batch_size
+        )
+        device, count = (self.devices[place], self.count) if tracks >= self.count else (0, 1)
+        part = slice(tracks * device // count, tracks * (device + 1) // count)
+        inputs, targets, *weights = self.batches.stored(step, part)
+        share = np.float32(len(targets) * count / tracks)
+        return (
+            inputs,
+            targets,
+            share * (weights[0] if weights else np.ones(len(targets), "float32")),
+        )
+
+
 def dataset(batches: Batches) -> Any:
     """One epoch of batches as what Keras' current backend reads fastest.
 
@@ -155,7 +205,7 @@ def dataset(batches: Batches) -> Any:
     return as_pydataset(batches)
 
 
-def as_tf_dataset(batches: Batches) -> Any:
+def as_tf_dataset(batches: Batches | Share) -> Any:
     """One epoch of batches as a `tf.data.Dataset`, prefetched.
 
     Features cross into TensorFlow in the dtype that they are stored in and are cast there: five

@@ -12,16 +12,19 @@ track may carry the lyrics of the one before it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import pyarrow as pa
 
 from deephits_keras.corpus.filters import PAPER_FILTERS, Filter
-from deephits_keras.corpus.importing import ImportSummary, finish_import
-from deephits_keras.corpus.sources import read_table, source_info
+from deephits_keras.corpus.importing import ImportSummary, TrackSource, finish_import
+from deephits_keras.corpus.lookup import Lookup
+from deephits_keras.corpus.reading import SourceTable, open_table
+from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import check_target
 from deephits_keras.errors import UserError
 from deephits_keras.files import read_json
@@ -33,7 +36,7 @@ MAX_LITERAL = 10_000
 
 
 @dataclass(frozen=True)
-class SourceTable:
+class SourceFile:
     """One of the three tables.
 
     Attributes:
@@ -47,7 +50,7 @@ class SourceTable:
     optional: tuple[str, ...]
 
 
-TRACKS = SourceTable(
+TRACKS = SourceFile(
     "spotify_tracks.csv",
     required=("id", "popularity", "artists_id", "album_id"),
     optional=(
@@ -56,8 +59,8 @@ TRACKS = SourceTable(
         *("tempo", "time_signature", "valence"),
     ),
 )
-ARTISTS = SourceTable("spotify_artists.csv", ("id", "artist_popularity"), ("genres", "name"))
-ALBUMS = SourceTable("spotify_albums.csv", ("id", "release_date"), ())
+ARTISTS = SourceFile("spotify_artists.csv", ("id", "artist_popularity"), ("genres", "name"))
+ALBUMS = SourceFile("spotify_albums.csv", ("id", "release_date"), ())
 
 
 def import_spotgentrack(
@@ -89,15 +92,20 @@ def import_spotgentrack(
     absent = [t.name for t in (TRACKS, ARTISTS, ALBUMS) if not (tables / t.name).is_file()]
     if absent:
         raise UserError(f"{source} is not a SpotGenTrack folder: it lacks {', '.join(absent)}")
-    tracks, malformed_tracks = _read(tables, TRACKS)
-    artists, malformed_artists = _read(tables, ARTISTS)
-    albums, malformed_albums = _read(tables, ALBUMS)
-    tracks = tracks.rename(columns={"id": "track_id", "name": "title"})
-    tracks["artist_ids"] = tracks.pop("artists_id").map(_literal_list)
-    tracks["artist_id"] = tracks["artist_ids"].str[0].astype("string")
-    _join_artists(tracks, artists.drop_duplicates("id").set_index("id"), artist_rule)
-    dates = albums.drop_duplicates("id").set_index("id")["release_date"]
-    tracks["release_date"] = tracks["album_id"].map(dates)
+    tracks, artists, albums = (_open(tables, each) for each in (TRACKS, ARTISTS, ALBUMS))
+    known_artists, known_albums = _lookup(artists, ARTISTS), _lookup(albums, ALBUMS)
+
+    def joined() -> Iterator[pd.DataFrame]:
+        for rows in tracks.chunks():
+            standard = rows.rename(columns={"id": "track_id", "name": "title"})
+            standard["artist_ids"] = standard.pop("artists_id").map(_literal_list)
+            standard["artist_id"] = standard["artist_ids"].str[0].astype("string")
+            listed = standard["artist_ids"].explode().dropna().unique()
+            _join_artists(standard, known_artists.among(listed), artist_rule)
+            dates = known_albums.among(standard["album_id"].dropna().unique())["release_date"]
+            standard["release_date"] = standard["album_id"].map(dates)
+            yield standard
+
     info = source_info(source)
     if info["synthetic"]:
         marker = read_json(source / "synthetic.json", "a synthetic sample")
@@ -105,8 +113,12 @@ def import_spotgentrack(
     if audio is None and (source / "previews").is_dir():
         audio = source / "previews"
     return finish_import(
-        tracks,
-        pd.concat([malformed_tracks, malformed_artists, malformed_albums]),
+        TrackSource(
+            tables=[tracks, artists, albums],
+            tracks=joined,
+            track_ids=lambda: (rows["id"] for rows in tracks.chunks(["id"])),
+            types=dict.fromkeys(("artist_ids", "genres"), pa.list_(pa.string())),
+        ),
         folder,
         audio=audio,
         filters=filters,
@@ -120,16 +132,26 @@ def import_spotgentrack(
     )
 
 
-def _read(folder: Path, source: SourceTable) -> tuple[pd.DataFrame, pd.DataFrame]:
-    wanted = {*source.required, *source.optional}
-    table, malformed = read_table(folder / source.name, columns=lambda name: name in wanted)
-    absent = [name for name in source.required if name not in table]
+def _open(folder: Path, file: SourceFile) -> SourceTable:
+    wanted = {*file.required, *file.optional}
+    table = open_table(folder / file.name, columns=lambda name: name in wanted)
+    absent = [name for name in file.required if name not in table.columns]
     if absent:
         raise UserError(
-            f"{folder / source.name} has no column {', '.join(absent)}. "
-            f"Of those that count it has: {', '.join(map(str, table))}"
+            f"{folder / file.name} has no column {', '.join(absent)}. "
+            f"Of those that count it has: {', '.join(map(str, table.columns))}"
         )
-    return table, malformed
+    return table
+
+
+def _lookup(table: SourceTable, file: SourceFile) -> Lookup:
+    """What a table says of each id; of several rows of an id, the first counts."""
+    columns = [name for name in (*file.required, *file.optional) if name in table.columns]
+    found = Lookup(*columns[1:])
+    for rows in table.chunks():
+        named = rows.loc[rows["id"].notna(), columns].astype(object)
+        found.add(named.where(named.notna(), None).itertuples(index=False))
+    return found
 
 
 def _literal_list(text: Any) -> list[str]:
@@ -155,4 +177,5 @@ def _join_artists(tracks: pd.DataFrame, artists: pd.DataFrame, rule: ArtistRule)
     if "name" in artists:
         tracks["artist_name"] = tracks["artist_id"].map(artists["name"]).astype("string")
     if "genres" in artists:
-        tracks["genres"] = tracks["artist_id"].map(artists["genres"].map(_literal_list))
+        genres = artists["genres"].map(_literal_list)
+        tracks["genres"] = tracks["artist_id"].map(genres).astype(object)

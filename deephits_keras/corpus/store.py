@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -215,22 +215,16 @@ def write_shard(folder: Path, shard: int, record: ShardRecord, arrays: Features)
 
     Raises:
         UserError: if the store can't be written to.
-        DeepHitsError: if writing fails, for example on a full disk.
+        DeepHitsError: if the disk is full.
     """
     files: dict[str, dict[str, Any]] = {}
-    try:
-        for name, array in arrays.items() if record.present.any() else ():
-            path = _feature_file(folder, shard, name)
-            with replacing(path) as temporary:
-                np.save(temporary, array, allow_pickle=False)
-                digest = sha256(temporary)
-            files[name] = {"sha256": digest, "shape": list(array.shape), "dtype": str(array.dtype)}
-        dataclasses.replace(record, files=files).write(folder, shard)
-    except OSError as error:
-        raise DeepHitsError(
-            f"Can't write to {folder}: {error.strerror or error}. What is complete is kept: free "
-            "some space and run the same command to go on"
-        ) from error
+    for name, array in arrays.items() if record.present.any() else ():
+        path = _feature_file(folder, shard, name)
+        with replacing(path) as temporary:
+            np.save(temporary, array, allow_pickle=False)
+            digest = sha256(temporary)
+        files[name] = {"sha256": digest, "shape": list(array.shape), "dtype": str(array.dtype)}
+    dataclasses.replace(record, files=files).write(folder, shard)
 
 
 def damage(
@@ -281,6 +275,18 @@ def in_threads(function: Callable[[int], T], items: Iterable[int]) -> list[T]:
     """`function` of each item, in order. For work that releases the GIL: hashing, reading."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(function, items))
+
+
+class FeatureSource(Protocol):
+    """What batches are gathered from: a `FeatureStore`, or a cache of one."""
+
+    specs: tuple[FeatureSpec, ...]
+    present: BoolArray
+
+    def gather(
+        self, rows: Sequence[int] | IntArray, *, where: BoolArray | None = None
+    ) -> tuple[Features, BoolArray]:
+        """See `FeatureStore.gather`."""
 
 
 class FeatureStore:

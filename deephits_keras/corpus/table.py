@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -174,24 +175,128 @@ def write_corpus(
     Raises:
         UserError: if the folder holds something else, or can't be written to.
     """
-    check_target(folder)
-    remove_leftovers(folder)
-    with replacing(folder / REJECTED) as temporary:
-        rejected.to_csv(temporary, index=False)
-    with replacing(folder / FILTERED) as temporary:
-        _write_table(pd.DataFrame() if filtered is None else filtered, temporary)
-    with replacing(folder / TRACKS) as temporary:
-        _write_table(tracks, temporary)
-        fingerprint = sha256(temporary)
-    write_json(
-        folder / INFO, {"format": FORMAT, **info, "tracks": len(tracks), "fingerprint": fingerprint}
-    )
-    return Corpus(folder)
+    with CorpusWriter(folder) as writer:
+        writer.add(tracks, rejected, pd.DataFrame() if filtered is None else filtered)
+        return writer.finish(info)
 
 
-def _write_table(tracks: pd.DataFrame, path: Path) -> None:
-    table = pa.Table.from_pandas(tracks, preserve_index=False).replace_schema_metadata(None)
-    pq.write_table(table, path, row_group_size=ROW_GROUP, compression="zstd")
+class CorpusWriter:
+    """Writes a corpus a chunk of tracks at a time, whole or not at all: a context manager.
+
+    The files' bytes don't depend on how the tracks are cut into chunks.
+
+    Args:
+        folder: Where.
+        types: Arrow types of columns whose values pandas holds as objects; those that the first
+            chunk shows by default.
+
+    Raises:
+        UserError: if the folder holds something else, or can't be written to.
+    """
+
+    def __init__(self, folder: Path, types: Mapping[str, pa.DataType] | None = None) -> None:
+        self.folder = folder
+        self._types = types or {}
+
+    def __enter__(self) -> Self:
+        check_target(self.folder)
+        remove_leftovers(self.folder)
+        self._is_new = not self.folder.exists()
+        with ExitStack() as files:
+            # Renamed in the reverse order: the tracks last.
+            self._path = files.enter_context(replacing(self.folder / TRACKS))
+            self._tracks = files.enter_context(_GroupWriter(self._path, self._types))
+            filtered = files.enter_context(replacing(self.folder / FILTERED))
+            self._filtered = files.enter_context(_GroupWriter(filtered, self._types))
+            rejected = files.enter_context(replacing(self.folder / REJECTED))
+            self._rejected = files.enter_context(rejected.open("w", encoding="utf-8", newline=""))
+            self._has_header = False
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._files.__exit__(*error)
+        if error[0] and self._is_new:
+            with suppress(OSError):
+                self.folder.rmdir()
+
+    def add(self, tracks: pd.DataFrame, rejected: pd.DataFrame, filtered: pd.DataFrame) -> None:
+        """Add some tracks.
+
+        Args:
+            tracks: A row a track; `INPUTS` and any fields.
+            rejected: Rows that were left out, with the reason.
+            filtered: Tracks that the filters removed, without their inputs.
+        """
+        self._tracks.write(tracks)
+        self._filtered.write(filtered)
+        self.reject(rejected)
+
+    def reject(self, rejected: pd.DataFrame) -> None:
+        """Add rows that were left out, with the reason."""
+        rejected.to_csv(self._rejected, index=False, header=not self._has_header)
+        self._has_header = True
+
+    def finish(self, info: Mapping[str, Any]) -> Corpus:
+        """Put the files in their place and open the corpus.
+
+        Args:
+            info: What else `corpus.json` holds. Must not depend on the time or the machine.
+        """
+        self._tracks.close()
+        told = {"tracks": self._tracks.rows, "fingerprint": sha256(self._path)}
+        self._files.close()
+        write_json(self.folder / INFO, {"format": FORMAT, **info, **told})
+        return Corpus(self.folder)
+
+
+class _GroupWriter:
+    """A Parquet file of whole row groups, from chunks of any length: a context manager."""
+
+    def __init__(self, path: Path, types: Mapping[str, pa.DataType]) -> None:
+        self.rows = 0
+        self._path = path
+        self._types = types
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            self.close()
+        elif self._writer:
+            self._writer.close()
+
+    def write(self, rows: pd.DataFrame) -> None:
+        """Add rows; what fills no group waits for more."""
+        if self._writer is None:
+            schema = self._schema_of(rows)
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+            self._waiting = schema.empty_table()
+        added = pa.Table.from_pandas(rows, schema=self._waiting.schema, preserve_index=False)
+        self._waiting = pa.concat_tables([self._waiting, added.replace_schema_metadata(None)])
+        self.rows += len(rows)
+        self._write_groups(self._writer, at_least=ROW_GROUP)
+
+    def close(self) -> None:
+        """Write what waits, and the file's end."""
+        if self._writer and self._writer.is_open:
+            self._write_groups(self._writer, at_least=1 if self.rows else 0)
+            self._writer.close()
+
+    def _schema_of(self, rows: pd.DataFrame) -> pa.Schema:
+        schema = pa.Schema.from_pandas(rows, preserve_index=False).remove_metadata()
+        for position, field in enumerate(schema):
+            if field.name in self._types and rows[field.name].dtype == object:
+                schema = schema.set(position, field.with_type(self._types[field.name]))
+        return schema
+
+    def _write_groups(self, writer: pq.ParquetWriter, at_least: int) -> None:
+        while len(self._waiting) >= at_least:
+            writer.write_table(self._waiting.slice(0, ROW_GROUP).combine_chunks())
+            self._waiting = self._waiting.slice(ROW_GROUP)
+            at_least = max(at_least, 1)
 
 
 def check_target(folder: Path) -> None:

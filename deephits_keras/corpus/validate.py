@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+
+from deephits_keras.corpus.lookup import Lookup
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ NOTHING = ("", "nan", "na", "n/a", "null", "none")
 """What tables write, in any case, where a number is unknown."""
 
 
-def validate(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def validate(tracks: pd.DataFrame, seen: Lookup) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Check every standard column, and the ids.
 
     A value that is absent, NaN or one of `NOTHING` is missing, which is allowed unless the column
@@ -65,6 +68,7 @@ def validate(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Args:
         tracks: A row a track, with `track_id` and `source_row`.
+        seen: Ids of the good tracks of earlier rows; those of these rows are added.
 
     Returns:
         The good tracks with standard columns as float64, and the rejected rows as `track_id`,
@@ -105,7 +109,9 @@ def validate(tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         if name in ZERO_IS_UNKNOWN:
             numbers = numbers.mask(numbers == 0)
         tracks[name] = numbers
-    repeated = tracks.loc[~bad, "track_id"].duplicated().reindex(tracks.index, fill_value=False)
+    fresh_ids = seen.add((track_id,) for track_id in tracks.loc[~bad, "track_id"])
+    repeated = bad.copy()
+    repeated[~bad] = ~np.array(fresh_ids, dtype=bool)
     reject(repeated, "track_id", "duplicate of an earlier row")
     columns = ["track_id", "source_row", "field", "reason"]
     reasons = pd.concat(rejected)[columns].sort_values("source_row", kind="stable")

@@ -1,4 +1,4 @@
-"""The figures of the paper's Section 2.2.3, all through scikit-learn.
+"""The figures of the paper's Section 2.2.3 and of calibration, through scikit-learn.
 
 Every value is a finite float, or None where a figure isn't defined: the results go to JSON.
 """
@@ -12,6 +12,9 @@ from deephits_keras.tasks import POPULARITY_MAX, FloatArray, IntArray, Predictio
 
 Figures = dict[str, float | None]
 """Figures by name."""
+
+BINS = 15
+"""Of the expected calibration error, as in Guo et al. 2017."""
 
 
 def evaluate(task: Task, popularity: FloatArray, prediction: Prediction) -> dict[str, Figures]:
@@ -57,7 +60,8 @@ def tier_metrics(
         `accuracy`, `macro_precision`, `macro_recall`, `macro_f1`; `within_one_tier`, the share of
         tracks at most one tier off; `tier_mae`, the mean distance in tiers; `roc_auc` and
         `pr_auc` (average precision), one tier against the rest, as the mean over the tiers that
-        hold some but not all of the tracks: None without scores or without such a tier.
+        hold some but not all of the tracks: None without scores or without such a tier;
+        `log_loss` and `ece`, the `expected_calibration_error`: None without scores.
 
     Raises:
         ValueError: if there are no tracks, or the lengths differ.
@@ -74,6 +78,7 @@ def tier_metrics(
         "within_one_tier": float((distance <= 1).mean()),
         "tier_mae": float(distance.mean()),
         **_ranking_metrics(true_tiers, scores, tiers),
+        **_score_metrics(true_tiers, scores, tiers),
     }
 
 
@@ -87,6 +92,31 @@ def _ranking_metrics(true_tiers: IntArray, scores: FloatArray | None, tiers: Tie
         "roc_auc": float(metrics.roc_auc_score(truth, scores, average="macro")),
         "pr_auc": float(metrics.average_precision_score(truth, scores, average="macro")),
     }
+
+
+def _score_metrics(true_tiers: IntArray, scores: FloatArray | None, tiers: Tiers) -> Figures:
+    if scores is None:
+        return {"log_loss": None, "ece": None}
+    return {
+        "log_loss": float(metrics.log_loss(true_tiers, scores, labels=np.arange(tiers.count))),
+        "ece": expected_calibration_error(true_tiers, scores),
+    }
+
+
+def expected_calibration_error(true_tiers: IntArray, scores: FloatArray) -> float:
+    """How far the top score is from the share of right answers, 0-1 (Guo et al. 2017).
+
+    The tracks are put into `BINS` bins of equal width by their top score; the error is the mean
+    over the tracks of their bin's distance between mean top score and accuracy.
+
+    Args:
+        true_tiers: `(n,)` tier indices.
+        scores: `(n, tiers)` class scores.
+    """
+    top = scores.max(axis=1)
+    surplus = top - (scores.argmax(axis=1) == true_tiers)
+    bins = np.clip(np.ceil(top * BINS).astype(int) - 1, 0, BINS - 1)
+    return float(np.abs(np.bincount(bins, weights=surplus)).sum() / len(top))
 
 
 def regression_metrics(popularity: FloatArray, predicted: FloatArray) -> Figures:

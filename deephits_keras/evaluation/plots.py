@@ -26,7 +26,8 @@ def learning_curves(history: pd.DataFrame, selected_epoch: int | None = None) ->
 
     Args:
         history: A row an epoch: `epoch`, and those of `loss`, `validation_loss`, `accuracy`,
-            `validation_accuracy` and `validation_macro_f1` that there are.
+            `validation_accuracy` and `validation_macro_f1` that there are. With a column `member`,
+            a line for each member of an ensemble.
         selected_epoch: The epoch to mark.
     """
     figure = Figure(figsize=(8.4, 3.4))
@@ -43,8 +44,7 @@ def learning_curves(history: pd.DataFrame, selected_epoch: int | None = None) ->
         for column, label, colour, line in curves[axes]:
             if column in history:
                 axes.plot(
-                    history["epoch"],
-                    history[column],
+                    *_lines(history, column),
                     line,
                     color=colour,
                     label=label,
@@ -61,6 +61,17 @@ def learning_curves(history: pd.DataFrame, selected_epoch: int | None = None) ->
     hits.set_ylim(0, None)
     hits.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return figure
+
+
+def _lines(history: pd.DataFrame, column: str) -> tuple[FloatArray, FloatArray]:
+    """Epochs and values, a member's after another's with a gap between them."""
+    if "member" not in history:
+        return history["epoch"].to_numpy(), history[column].to_numpy()
+    gap = [np.nan]
+    members = [table for _, table in history.groupby("member", sort=False)]
+    epochs = [np.concatenate([table["epoch"], gap]) for table in members]
+    values = [np.concatenate([table[column], gap]) for table in members]
+    return np.concatenate(epochs), np.concatenate(values)
 
 
 @styled

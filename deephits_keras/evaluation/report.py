@@ -16,10 +16,11 @@ from deephits_keras.corpus.splits import reported_part
 from deephits_keras.drawing import draw_architecture
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation import plots
+from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.evaluation.metrics import Figures
 from deephits_keras.files import read_json, write_text
 from deephits_keras.pages import data_uri, render_page
-from deephits_keras.runs import CONFIG, RunConfig
+from deephits_keras.runs import CONFIG, Run, RunConfig
 from deephits_keras.tasks import Task, get_task
 
 WHAT = "a finished deephits run"
@@ -32,12 +33,17 @@ FIGURES = {
     "tier_mae": ("Tier MAE", "{:z.2f}", "mean distance in tiers; lower is better"),
     "roc_auc": ("ROC-AUC", "{:z.3f}", "one tier against the rest; 0.5 is chance"),
     "pr_auc": ("PR-AUC", "{:z.3f}", "average precision, one tier against the rest"),
+    "log_loss": ("Log loss", "{:z.3f}", "mean of -log of the true tier's score; lower is better"),
+    "ece": ("ECE", "{:z.1%}", "expected calibration error, 15 bins; lower is better"),
     "macro_precision": ("Macro-precision", "{:z.1%}", "mean of the tiers' precision"),
     "macro_recall": ("Macro-recall", "{:z.1%}", "mean of the tiers' recall"),
     "mae": ("MAE", "{:z.2f}", "mean error in points of 0-100; lower is better"),
     "mse": ("MSE", "{:z.1f}", "mean squared error in points²; lower is better"),
     "r2": ("R²", "{:z.3f}", "share of the variance explained; 0 is the mean's"),
     "mae_unit": ("MAE, 0-1 scale", "{:z.4f}", "the same as MAE, as HitMusicNet reports it"),
+    "coverage": ("Coverage", "{:z.1%}", "tracks whose set holds the truth"),
+    "set_size": ("Set size", "{:z.2f}", "mean number of tiers in a set; lower is better"),
+    "interval_width": ("Interval width", "{:z.1f}", "mean width in points; lower is better"),
 }
 """Label, format (`z`: no negative zero) and meaning of each figure, in the table's order."""
 
@@ -51,13 +57,14 @@ class Results:
 
     Attributes:
         config: `config.json`.
-        metrics: `metrics.json`: `selected_epoch`, `parts` with the figures of
-            each held-out part, and optionally `missing` (tracks without the input, by modality
-            and part) and a `note`.
-        history: `history.csv`, a row an epoch.
+        metrics: `metrics.json`: `selected_epoch` (of each member, for an ensemble), `parts` with
+            the figures of each held-out part, and optionally `missing` (tracks without the input,
+            by modality and part) and a `note`.
+        history: `history.csv`, a row an epoch (of each `member`).
         predictions: `predictions.parquet`, a row a held-out track.
         architecture: `architecture.json`.
         baselines: Figures of baselines on the main part, by name: `baselines.json`, if there.
+        calibration: `calibration.json`; one that changes nothing if there is none.
     """
 
     config: RunConfig
@@ -66,6 +73,7 @@ class Results:
     predictions: pd.DataFrame
     architecture: Architecture
     baselines: Mapping[str, Mapping[str, Figures]]
+    calibration: Calibration
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -82,6 +90,7 @@ class Results:
             history=_read_table(folder / "history.csv", ("epoch",)),
             predictions=_read_table(folder / "predictions.parquet", PREDICTION_COLUMNS),
             baselines=read_json(baselines, WHAT) if baselines.exists() else {},
+            calibration=Run(folder).calibration,
         )
         tiers = results.predictions[["true_tier", "tier"]].to_numpy()
         if not np.isin(tiers, range(results.task.tiers.count)).all():
@@ -112,7 +121,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def write_report(folder: Path) -> Path:
-    """Write `report.html` into a finished run's folder.
+    """Write `report.html` into a finished run's folder, and into those of its members.
 
     Args:
         folder: The run.
@@ -125,7 +134,8 @@ def write_report(folder: Path) -> Path:
     """
     page = folder / "report.html"
     try:
-        html = render_report(Results.read(folder))
+        results = Results.read(folder)
+        html = render_report(results)
     except DeepHitsError:
         raise
     except Exception as error:
@@ -133,6 +143,8 @@ def write_report(folder: Path) -> Path:
             f"{folder} holds figures that no report can be made of: "
             f"{type(error).__name__}: {error}. `deephits verify {folder}` says what is damaged"
         ) from error
+    for member in results.config.members:
+        write_report(folder / member)
     write_text(page, html)
     return page
 
@@ -148,6 +160,7 @@ def render_report(results: Results) -> str:
         metrics=results.metrics,
         main_part=results.main_part,
         architecture=results.architecture,
+        calibration=results.calibration,
         tiles=list(_tiles(results)),
         columns=_columns(results),
         figure_tables=list(_figure_tables(results)),
@@ -199,7 +212,16 @@ def _figure_tables(results: Results) -> Iterator[tuple[str, list[Any]]]:
             values = [figures.get(group, {}).get(name) for figures in columns.values()]
             if any(value is not None for value in values):
                 rows.append((labels, [_figure_text(value, name) for value in values]))
-        yield ("popularity, 0-100" if group == "regression" else group), rows
+        yield _group_title(group, results), rows
+
+
+def _group_title(group: str, results: Results) -> str:
+    if group == "regression":
+        return "popularity, 0-100"
+    if group != "conformal":
+        return group
+    sets = "intervals of popularity" if results.task.kind == "regression" else "sets of tiers"
+    return f"{sets}, stated coverage {100 * results.calibration.coverage:g} %"
 
 
 def _layer_tables(architecture: Architecture) -> dict[str, tuple[LayerRow, ...]]:

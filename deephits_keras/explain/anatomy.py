@@ -23,6 +23,8 @@ class Anatomy:
     Attributes:
         modalities: As given.
         embed: From the model's inputs to `(batch, size)` for each modality, by modality.
+        head: From a list of the modalities' embeddings and then their `(batch, 1)` presence masks
+            to the raw outputs.
     """
 
     def __init__(self, model: keras.Model, modalities: Sequence[str]) -> None:
@@ -31,7 +33,7 @@ class Anatomy:
         joints = [model.get_layer(f"{modality}_missing").input for modality in modalities]
         embeddings, masks = zip(*joints, strict=True)
         self.embed = keras.Model(model.input, dict(zip(modalities, embeddings, strict=True)))
-        self._head = keras.Model([*embeddings, *masks], model.output)
+        self.head = keras.Model([*embeddings, *masks], model.output)
 
     def branch(self, modality: str) -> keras.Model:
         """The branch of a modality, from features by name to `(batch, size)`."""
@@ -52,7 +54,7 @@ class Anatomy:
             Raw outputs `(batch, outputs)`.
         """
         ordered = [parts[m] for parts in (embeddings, present) for m in self.modalities]
-        return self._head(list(map(ops.convert_to_tensor, ordered)), training=False)
+        return self.head(list(map(ops.convert_to_tensor, ordered)), training=False)
 
 
 def score_of(task: Task, outputs: Tensor, tier: int) -> Tensor:

@@ -12,10 +12,12 @@ from keras import ops
 
 from deephits_keras.builder import input_name
 from deephits_keras.encoders import Features
+from deephits_keras.ensemble import member_branches
 from deephits_keras.errors import UserError
 from deephits_keras.explain.anatomy import Anatomy, score_of
 from deephits_keras.explain.explainable import Explainable, Part
 from deephits_keras.explain.integrated import Attribution, integrated_gradients
+from deephits_keras.explain.together import ExplainableTogether
 from deephits_keras.predictor import Predictor, TrackPrediction
 from deephits_keras.tracks import Track
 
@@ -150,7 +152,9 @@ class TrackExplainer:
         features = encoder.extract(track)
         if features is None:
             raise ValueError(f"{encoder.name} gave features of track {track.id} only once")
-        return encoder.explainable(track, features, self._anatomy.branch(modality))
+        branches = member_branches(self._anatomy.branch(modality))
+        members = [encoder.explainable(track, features, branch) for branch in branches]
+        return members[0] if len(members) == 1 else ExplainableTogether(members)
 
     def _attribute(self, explainables: Mapping[str, Explainable], tier: int) -> Attribution:
         def score(values: Mapping[str, Tensor]) -> Tensor:

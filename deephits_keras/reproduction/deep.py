@@ -1,4 +1,4 @@
-"""The deep protocol (Tables 5, 7 and A2): one run folder for each variant and seed.
+"""The deep protocol (Tables 5, 7, A2 and beyond): one run folder for each variant and seed.
 
     OUT/settings.json                                    what every run in OUT has in common
     OUT/runs/<protocol>/<task>/<variant>/seed-<n>/       a run, as `deephits train` leaves it
@@ -25,13 +25,13 @@ from deephits_keras.progress import progress
 from deephits_keras.registry import AnyEncoder
 from deephits_keras.reproduction.protocols import PROTOCOLS
 from deephits_keras.reproduction.variants import (
-    ALL_FEATURES,
     Variant,
     ablated_variants,
+    beyond_variants,
     describe_encoders,
     name_of,
 )
-from deephits_keras.runs import CONFIG, MODEL, Run
+from deephits_keras.runs import CHECKSUMS, CONFIG, MODEL, Run
 from deephits_keras.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -43,8 +43,21 @@ TASKS_OF_TABLE = {
     "5": ("tiers-3", "tiers-10", "regression"),
     "7": ("tiers-10",),
     "A2": ("tiers-3",),
+    "beyond": ("tiers-3", "tiers-10"),
 }
-"""The tasks of each table of deep models; all but Table 5 compare ablated variants."""
+"""The tasks of each table of deep models."""
+
+
+def variants_of_table(table: str, encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
+    """What a table compares: Table 5 tasks only, `beyond` settings, the others ablations.
+
+    Raises:
+        UserError: if an encoder's parts can't be used.
+    """
+    if table == "beyond":
+        return beyond_variants(encoders)
+    variants = ablated_variants(encoders)
+    return variants[-1:] if table == "5" else variants
 
 
 @dataclass(frozen=True)
@@ -150,20 +163,17 @@ def plan(
     Raises:
         UserError: if an encoder's parts can't be used.
     """
-    variants = ablated_variants(encoders)
-    wanted = dict.fromkeys(
-        (task, variant.slug)
+    wanted = {
+        (task, variant.name): variant
         for table in tables
         for task in TASKS_OF_TABLE[table]
-        for variant in variants
-        if table != "5" or variant.name == ALL_FEATURES
-    )
-    by_slug = {variant.slug: variant for variant in variants}
+        for variant in variants_of_table(table, encoders)
+    }
     return [
-        Experiment(protocol, task, by_slug[slug], seed)
+        Experiment(protocol, task, variant, seed)
         for seed in seeds
         for protocol in protocols
-        for task, slug in wanted
+        for (task, _), variant in wanted.items()
     ]
 
 
@@ -219,8 +229,8 @@ def _tidy(folder: Path) -> None:
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run folder holds a finished run."""
-    return (folder / MODEL).exists()
+    """Whether a run folder holds a finished run; an ensemble has no model but its members'."""
+    return (folder / MODEL).exists() or (folder / CHECKSUMS).exists()
 
 
 def _train(setup: Setup, experiment: Experiment, split: Split) -> None:
@@ -241,12 +251,20 @@ def _train(setup: Setup, experiment: Experiment, split: Split) -> None:
             encoders,
             split,
             task=experiment.task,
-            fusion=setup.fusion,
-            training=dataclasses.replace(setup.training, seed=experiment.seed),
+            fusion=changed_fusion(setup.fusion, experiment.variant.fusion),
+            training=dataclasses.replace(
+                setup.training, seed=experiment.seed, **experiment.variant.training
+            ),
             command=setup.command,
         )
     train(run, setup.corpus)
     keras.backend.clear_session()
+
+
+def changed_fusion(fusion: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A fusion's settings with a variant's changes; weights are of one fusion only."""
+    kept = {k: v for k, v in fusion.items() if "name" not in changes or k != "weights"}
+    return {**kept, **changes}
 
 
 @dataclass(frozen=True)
@@ -260,7 +278,7 @@ class Row:
         seed: Its seed.
         part: The part of the split that `figures` are of.
         parameters: Trainable parameters.
-        selected_epoch: The epoch of the kept checkpoint.
+        selected_epoch: The epoch of the kept checkpoint; None for an ensemble, which has several.
         figures: Figures of the reported part, by tiers (and `regression`).
         selection: The same of the validation part, which the checkpoint was selected on.
         folder: The run's folder.
@@ -272,7 +290,7 @@ class Row:
     seed: int
     part: str
     parameters: int
-    selected_epoch: int
+    selected_epoch: int | None
     figures: Mapping[str, Figures]
     selection: Mapping[str, Figures]
     folder: Path

@@ -17,7 +17,7 @@ from deephits_keras.reproduction.dataset import WINDOW, lyric_words
 from deephits_keras.reproduction.deep import Row
 from deephits_keras.reproduction.results import by_key
 from deephits_keras.reproduction.shallow import EARLY, WEIGHTED
-from deephits_keras.reproduction.variants import ALL_FEATURES
+from deephits_keras.reproduction.variants import ALL_FEATURES, is_ablation
 from deephits_keras.tasks import TIERS, get_task
 
 BUCKETS = (1, 2, 3, 6, 11, 21, 51)
@@ -120,7 +120,7 @@ def deep_pictures(rows: Sequence[Row]) -> Pictures:
     history = pd.read_csv(shown.folder / "history.csv")
     truth, said = predicted["true_tier"].to_numpy(), predicted["tier"].to_numpy()
     pictures: Pictures = {}
-    losses = ablation_losses(found)
+    losses = ablation_losses([row for row in found if is_ablation(row.variant)])
     if losses:
         pictures["4"] = ("Accuracy lost without each part of the input", losses_figure(losses))
     matrix = confusion_matrix(truth, said, get_task(MAIN_TASK).tiers)

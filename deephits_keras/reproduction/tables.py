@@ -153,8 +153,12 @@ FIGURES = {
     "roc_auc": Column("ROC-AUC %"),
     "pr_auc": Column("PR-AUC %"),
     "mae_unit": Column("MAE, 0-1 scale", "{:.4f}"),
+    "log_loss": Column("log loss", "{:.3f}"),
+    "ece": Column("ECE %"),
+    "coverage": Column("covered %"),
+    "set_size": Column("tiers in a set"),
 }
-NOT_PERCENT = ("tier_mae", "mae_unit")
+NOT_PERCENT = ("tier_mae", "mae_unit", "log_loss", "set_size")
 
 
 def figure_columns(names: Iterable[str]) -> tuple[Column, ...]:

@@ -1,11 +1,11 @@
-"""What the paper compares: the whole model, and the model without a part of its input."""
+"""What is compared: the whole model, without a part of its input, or with another setting."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,19 @@ ALL_FEATURES = "all features"
 
 @dataclass(frozen=True)
 class Variant:
-    """Encoders under a name.
+    """Encoders and changed settings under a name.
 
     Attributes:
-        name: `all features`, or `without` and what is left out.
+        name: `all features`; `without` and what is left out; or what is changed.
         encoders: The encoders, by modality.
+        training: Settings of the training to change.
+        fusion: Settings of the fusion to change; `name` makes it another fusion.
     """
 
     name: str
     encoders: Mapping[str, AnyEncoder]
+    training: Mapping[str, Any] = field(default_factory=dict)
+    fusion: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -67,6 +71,42 @@ def ablated_variants(encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
                 )
             variants[part] = Variant(f"without {part}", rest)
     return [*variants.values(), Variant(ALL_FEATURES, encoders)]
+
+
+def is_ablation(name: str) -> bool:
+    """Whether a variant is the whole model, or the model without a part of its input."""
+    return name == ALL_FEATURES or name.startswith("without ")
+
+
+BEYOND: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    "corn head": ({}, {"head": "corn"}),
+    "cumulative head": ({}, {"head": "cumulative"}),
+    "focal loss": ({"loss": "focal"}, {}),
+    "cost loss": ({"loss": "cost"}, {}),
+    "balanced weights": ({"class_weights": "balanced"}, {}),
+    "late fusion": ({}, {"name": "late"}),
+    "gated fusion": ({}, {"name": "gated"}),
+    "modality dropout": ({"modality_dropout": 0.2}, {}),
+    "no temperature": ({"calibrate": "none"}, {}),
+    "ensemble of 3": ({"ensemble": 3}, {}),
+}
+"""What the paper leaves as future work: changes of the training and of the fusion, by name."""
+
+
+def beyond_variants(encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
+    """The whole model with each setting of `BEYOND`, and as it is.
+
+    What decides between modalities is left out where there is only one.
+
+    Args:
+        encoders: Every encoder, by modality.
+    """
+    between = {"late fusion", "gated fusion", "modality dropout"} if len(encoders) < 2 else set()
+    changed = {name: changes for name, changes in BEYOND.items() if name not in between}
+    return [
+        *(Variant(name, encoders, *changes) for name, changes in changed.items()),
+        Variant(ALL_FEATURES, encoders),
+    ]
 
 
 def parts_of(encoder: AnyEncoder) -> dict[str, AnyEncoder]:

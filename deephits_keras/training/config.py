@@ -14,6 +14,9 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
 ANNEALS = ("linear", "cos")
 SELECTORS = ("macro_f1", "accuracy", "loss")
+LOSSES = ("paper", "focal", "cost")
+CALIBRATIONS = ("auto", "none")
+LARGEST_ENSEMBLE = 100
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,20 @@ class TrainingConfig:
         modality_dropout: Probability with which each modality of each training track is hidden.
         learned_missing: `auto` for a learned embedding where the training split lacks inputs or
             modality dropout hides some; `always`; `never` (zeros).
+        loss: `paper` (cross-entropy, or the squared error of a regression), `focal` or `cost`
+            (`training.losses`).
+        focal_gamma: How fast the focal loss fades for tracks that are right already.
         class_weights: `none` (the paper) or `balanced` (scikit-learn's formula).
         select: What the kept checkpoint is the best in, on the validation split.
         precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
         xla: Compile the step with XLA.
         seed: Seed of initialisation, order, dropout and modality dropout.
+        calibrate: `auto` to divide the logits by a temperature fitted on the validation split,
+            where that lowers the expected calibration error (`evaluation.calibration`); `none`.
+        coverage: Share of tracks whose truth the predicted sets of tiers, or intervals of
+            popularity, are to hold; 0 for no sets.
+        ensemble: Models to train, alike but for their seeds: `seed` and the following ones. What
+            they say is averaged.
     """
 
     epochs: int = 25
@@ -54,11 +66,16 @@ class TrainingConfig:
     l2: float = 0.001
     modality_dropout: float = 0.0
     learned_missing: str = "auto"
+    loss: str = "paper"
+    focal_gamma: float = 2.0
     class_weights: str = "none"
     select: str = "macro_f1"
     precision: str = "float32"
     xla: bool = False
     seed: int = 0
+    calibrate: str = "auto"
+    coverage: float = 0.0
+    ensemble: int = 1
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -72,17 +89,32 @@ class TrainingConfig:
         for name in positive:
             if getattr(self, name) <= 0:
                 raise UserError(f"{name} must be above 0. Received: {getattr(self, name)}")
-        for name, low, high in (("warmup", 0, 1), ("modality_dropout", 0, 0.95), ("l2", 0, 1)):
+        for name, low, high in (
+            ("warmup", 0, 1),
+            ("modality_dropout", 0, 0.95),
+            ("l2", 0, 1),
+            ("focal_gamma", 0, 10),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise UserError(
                     f"{name} must be from {low} to {high}. Received: {getattr(self, name)}"
                 )
+        if not 1 <= self.ensemble <= LARGEST_ENSEMBLE:
+            raise UserError(
+                f"ensemble must be from 1 to {LARGEST_ENSEMBLE}. Received: {self.ensemble}"
+            )
+        if not 0 <= self.coverage < 1:
+            raise UserError(
+                f"coverage must be between 0 and 1, or 0 for no sets. Received: {self.coverage}"
+            )
         for name, allowed in (
             ("anneal", ANNEALS),
             ("learned_missing", ("auto", "always", "never")),
+            ("loss", LOSSES),
             ("class_weights", CLASS_WEIGHTS),
             ("select", SELECTORS),
             ("precision", PRECISIONS),
+            ("calibrate", CALIBRATIONS),
         ):
             if getattr(self, name) not in allowed:
                 raise UserError(

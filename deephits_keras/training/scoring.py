@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from deephits_keras.corpus.pipeline import Batches, dataset
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.corpus.store import FeatureSource
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.evaluation.metrics import evaluate
 from deephits_keras.tasks import FloatArray, IntArray, Prediction, Task
+from deephits_keras.training.losses import loss_of
 
 BATCH_SIZE = 256
 
@@ -46,9 +48,16 @@ class Scored:
         targets = self.task.targets(self.popularity)
         return float(np.mean(keras.ops.convert_to_numpy(loss_of(self.task)(targets, self.outputs))))
 
-    def figures(self) -> dict[str, Any]:
-        """Every figure of Section 2.2.3, by tiers; see `evaluation.metrics.evaluate`."""
-        return evaluate(self.task, self.popularity, self.prediction)
+    def figures(self, calibration: Calibration | None = None) -> dict[str, Any]:
+        """Every figure of Section 2.2.3, by tiers; see `evaluation.metrics.evaluate`.
+
+        Args:
+            calibration: Adds `conformal`, the figures of its sets, if it has any.
+        """
+        prediction = self.prediction
+        figures = evaluate(self.task, self.popularity, prediction)
+        sets = calibration.figures(self.task, self.popularity, prediction) if calibration else {}
+        return {**figures, **({"conformal": sets} if sets else {})}
 
     def table(self, corpus: Corpus, part: str) -> pd.DataFrame:
         """A row a track: the truth, the prediction and the class scores."""
@@ -68,17 +77,10 @@ class Scored:
         return pd.DataFrame(columns)
 
 
-def loss_of(task: Task) -> keras.losses.Loss:
-    """The task's loss: cross-entropy on logits, or mean squared error (Section 2.2.2)."""
-    if task.kind == "classification":
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return keras.losses.MeanSquaredError()
-
-
 def score_rows(
     model: keras.Model,
     task: Task,
-    stores: Mapping[str, FeatureStore],
+    stores: Mapping[str, FeatureSource],
     corpus: Corpus,
     rows: Sequence[int] | IntArray,
 ) -> Scored:
@@ -87,7 +89,7 @@ def score_rows(
     Args:
         model: The model.
         task: What it predicts.
-        stores: The feature store of each modality.
+        stores: The feature store of each modality, or its cache.
         corpus: The corpus.
         rows: Which rows.
     """

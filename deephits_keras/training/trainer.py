@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -14,21 +14,27 @@ import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.builder import build_model, describe
+from deephits_keras.corpus.cache import Cache, open_cache
 from deephits_keras.corpus.pipeline import Batches, dataset, training_features
-from deephits_keras.corpus.splits import Split, reported_part
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.corpus.splits import Split
+from deephits_keras.corpus.store import FeatureSource, FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.files import PARTIAL, remove_leftovers, replacing, write_json
 from deephits_keras.fusion import Fusion, get_fusion
 from deephits_keras.registry import AnyEncoder
 from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig
 from deephits_keras.tasks import IntArray, Task, get_task
 from deephits_keras.training.config import TrainingConfig
+from deephits_keras.training.ensemble import finish_ensemble, open_member
+from deephits_keras.training.losses import training_loss
 from deephits_keras.training.optimizer import OneCycle, TorchAdam
-from deephits_keras.training.scoring import Scored, loss_of, score_rows
+from deephits_keras.training.results import score_parts, write_results
+from deephits_keras.training.scoring import Scored, score_rows
 from deephits_keras.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from deephits_keras.training.distribution import Distribution
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -89,7 +95,6 @@ def new_run(
         },
         command=command,
     )
-    folder.mkdir(parents=True, exist_ok=True)
     split.to_parquet(folder / "split.parquet", corpus)
     write_json(folder / "config.json", config.to_json())
     return Run(folder, {m: e.get_config() for m, e in encoders.items()})
@@ -117,59 +122,106 @@ def _learned_missing(
     }
 
 
-def train(run: Run, corpus: Corpus, *, report: Report | None = None) -> None:
+def train(
+    run: Run,
+    corpus: Corpus,
+    *,
+    report: Report | None = None,
+    cache: str = "none",
+    distribution: Distribution | None = None,
+) -> None:
     """Train a run to its end, from the start or from where it stopped.
 
     Interrupted at any point, it keeps every finished epoch; called again, it goes on to the same
-    result as if it had not stopped.
+    result as if it had not stopped. An ensemble's members are trained one after the other.
 
     Args:
         run: A run made by `new_run`, unfinished.
         corpus: The corpus that it was made for.
-        report: Called with each epoch's figures.
+        report: Called with each epoch's figures; for an ensemble's member with its name, too.
+        cache: Where features are meanwhile: `none` (the store), `memory` or `device`. It changes
+            how fast an epoch is and nothing else: another one may be chosen to go on with.
+        distribution: The devices and processes that train together; each of them calls this, and
+            worker 0 alone writes the run folder.
 
     Raises:
-        UserError: if the corpus isn't the run's, or lacks its features.
-        DeepHitsError: if the loss is no longer a finite number.
+        UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small.
+        DeepHitsError: if the loss is no longer a finite number, or another worker is gone.
     """
-    config = run.config
-    if corpus.fingerprint != config.corpus["fingerprint"]:
+    if corpus.fingerprint != run.config.corpus["fingerprint"]:
         raise UserError(
             f"{corpus.folder} is not the corpus that {run.folder} was made for, or was imported "
             "again with other tracks"
         )
-    for folder in (run.folder, run.folder / "state"):
+    if not run.config.members:
+        _train_one(run, corpus, report, cache, distribution)
+        return
+    if distribution:
+        raise UserError("--distribute trains one model: it doesn't go with --ensemble")
+    for name in run.config.members:
+        member = open_member(run, name)
+        if not member.finished:
+            train(member, corpus, report=report and _named(report, name), cache=cache)
+    finish_ensemble(run, corpus)
+
+
+def _named(report: Report, member: str) -> Report:
+    return lambda figures: report({"member": member, **figures})
+
+
+def _train_one(
+    run: Run,
+    corpus: Corpus,
+    report: Report | None,
+    cache: str,
+    distribution: Distribution | None,
+) -> None:
+    leads = distribution is None or distribution.worker.leads
+    for folder in (run.folder, run.folder / "state") if leads else ():
         remove_leftovers(folder)
-    training = config.training
+    training = run.config.training
     split = Split.from_parquet(run.folder / "split.parquet", len(corpus))
     stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
     keras.config.set_dtype_policy(training.precision)
     try:
         keras.utils.set_random_seed(training.seed)
-        batches = _training_batches(run, corpus, stores, split.parts["train"])
+        held = open_cache(cache, stores, np.concatenate(list(split.parts.values())))
+        batches = _training_batches(run, corpus, held.stores, split.parts["train"])
         state = TrainingState.open(run.folder / "state")
         model = state.load_last(run) or _new_model(run, stores, split, steps=len(batches))
+        fed = held.feed(model)
+        fit = distribution.replicate(model).fit if distribution else partial(_fit, fed)
         for epoch in range(state.finished_epochs, training.epochs):
             began = time.monotonic()
             _reseed(model, training.seed, epoch)
-            fitted = model.fit(dataset(batches.epoch(epoch)), shuffle=False, verbose=0).history
+            fitted = fit(batches.epoch(epoch))
             if not np.isfinite(fitted["loss"][0]):
                 raise DeepHitsError(
                     f"The loss is {fitted['loss'][0]} in epoch {epoch + 1}: train with a lower "
                     "--max-learning-rate or in float32"
                 )
-            held_out = score_rows(model, run.task, stores, corpus, split.parts["validation"])
+            if not leads:
+                continue
+            held_out = score_rows(fed, run.task, held.stores, corpus, split.parts["validation"])
             figures = _epoch_figures(epoch, fitted, held_out)
             state.finish_epoch(model, figures, select=training.select)
             if report:
                 report({**figures, "seconds": time.monotonic() - began})
-        _finish(run, corpus, stores, split, state)
+        if leads:
+            _finish(run, corpus, held, split, state)
+        if distribution:
+            distribution.wait()
     finally:
         keras.config.set_dtype_policy("float32")
 
 
+def _fit(model: keras.Model, batches: Batches) -> dict[str, list[float]]:
+    fitted: dict[str, list[float]] = model.fit(dataset(batches), shuffle=False, verbose=0).history
+    return fitted
+
+
 def _training_batches(
-    run: Run, corpus: Corpus, stores: Mapping[str, FeatureStore], rows: IntArray
+    run: Run, corpus: Corpus, stores: Mapping[str, FeatureSource], rows: IntArray
 ) -> Batches:
     training, task = run.config.training, run.task
     popularity = corpus.popularity[rows]
@@ -199,7 +251,7 @@ def _new_model(
     )
     model.compile(
         optimizer=make_optimizer(training, steps=training.epochs * steps),
-        loss=loss_of(run.task),
+        loss=training_loss(run.task, training),
         weighted_metrics=["accuracy" if run.task.kind == "classification" else "mae"],
         jit_compile=training.xla,
     )
@@ -247,50 +299,24 @@ def _epoch_figures(
     }
 
 
-def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
-    """Figures of always saying the most frequent tier, on the part that is reported."""
-    trained, reported = (
-        corpus.popularity[split.parts[part]] for part in ("train", reported_part(split.parts))
-    )
-    nothing = (np.empty((len(popularity), 0)) for popularity in (trained, reported))
-    return baseline_metrics(task, next(nothing), trained, next(nothing), reported, kind="majority")
-
-
 def _finish(
     run: Run,
     corpus: Corpus,
-    stores: Mapping[str, FeatureStore],
+    held: Cache,
     split: Split,
     state: TrainingState,
 ) -> None:
     model = state.load_best(run)
     architecture = describe(model, run.encoders, fusion=run.fusion, task=run.task)
     write_json(run.folder / "architecture.json", architecture.to_json())
-    with replacing(run.folder / "history.csv") as temporary:
-        pd.DataFrame(state.history).to_csv(temporary, index=False)
-    scored = {
-        part: score_rows(model, run.task, stores, corpus, rows)
-        for part, rows in split.parts.items()
-        if part != "train"
-    }
-    with replacing(run.folder / "predictions.parquet") as temporary:
-        tables = [result.table(corpus, part) for part, result in scored.items()]
-        pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
-    write_json(
-        run.folder / "metrics.json",
-        {
-            "selected_epoch": state.best_epoch,
-            "selected_by": run.config.training.select,
-            "parts": {part: result.figures() for part, result in scored.items()},
-            "missing": {
-                modality: {
-                    part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()
-                }
-                for modality, store in stores.items()
-            },
-        },
+    write_results(
+        run,
+        corpus,
+        split,
+        score_parts(run, held.feed(model), corpus, held.stores, split),
+        history=pd.DataFrame(state.history),
+        selection={"selected_epoch": state.best_epoch},
     )
-    write_json(run.folder / "baselines.json", {"majority": _majority(run.task, corpus, split)})
     with replacing(run.folder / MODEL) as temporary:
         model.save(temporary)
     run.write_checksums()

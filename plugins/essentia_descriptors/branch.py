@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from deephits_keras.fusion import dense
+from deephits_keras.heads import dense
 
 PITCH_CLASSES = 12
 KEYS = PITCH_CLASSES + 1

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import initializers, layers
 
-from deephits_keras.fusion import dense
+from deephits_keras.heads import dense
 
 STEM_CHANNELS = 8
 BLOCK_CHANNELS = (16, 32, 64)

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import layers
 
-from deephits_keras.fusion import dense
+from deephits_keras.heads import dense
 
 CHANNELS = (30, 60, 60, 60)
 POOLING = (2, 3, 4, 4)

@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from toys import Other, Toy, Whole, make_corpus
 
@@ -242,6 +243,16 @@ def test_a_killed_worker_is_reported_and_the_rest_is_kept(tmp_path):
     assert extract(mended).extracted < 12
 
 
+@pytest.mark.parametrize("encoder", [Toy, Whole])
+def test_too_little_memory_is_no_fault_of_the_track(tmp_path, encoder):
+    corpus = make_corpus(tmp_path / "corpus", 12, {9: "memory"})
+    told = rf"{encoder.name} ran out of memory at track t9: .*fewer --jobs"
+    with pytest.raises(DeepHitsError, match=told):
+        extract(corpus, encoder(), jobs=2)
+    mended = make_corpus(tmp_path / "corpus", 12)
+    assert extract(mended, encoder()).extracted in (4, 8)  # or the other worker was stopped
+
+
 def test_a_full_disk_is_reported(tmp_path):
     """A limit on the size of files stands in for a full disk: writing fails in the same place."""
     corpus = make_corpus(tmp_path / "corpus", 600)
@@ -314,6 +325,23 @@ def test_interrupted_it_keeps_what_is_complete(tmp_path):
     assert 1 <= complete < 6
     assert extract(corpus).extracted == 24 - 4 * complete
     assert FeatureStore.open(corpus, Toy()).present.all()
+
+
+def test_a_worker_killed_from_outside_loses_nothing(tmp_path):
+    """As the kernel ends a process when memory runs out."""
+    alone = make_corpus(tmp_path / "alone", 40)
+    extract(alone)
+    corpus = make_corpus(tmp_path / "corpus", 40)
+    child = extract_elsewhere(corpus, jobs=2, seconds=0.1)
+    folder = store_folder(corpus, Toy())
+    while child.poll() is None and not list(folder.glob("part-*.json")):
+        time.sleep(0.02)
+    workers = [p for p in psutil.Process(child.pid).children() if "LokyProcess" in str(p.cmdline())]
+    workers[0].kill()
+    assert child.wait(timeout=60) != 0
+    assert 1 <= len(list(folder.glob("part-*.json"))) < 10
+    assert extract(corpus).present == 40
+    assert contents(folder) == contents(store_folder(alone, Toy()))
 
 
 # === The encoders to use, and the command ===

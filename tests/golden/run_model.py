@@ -23,7 +23,7 @@ from deephits_keras.explain.gradients import values_and_gradients
 from deephits_keras.fusion import EarlyFusion
 from deephits_keras.tasks import get_task
 from deephits_keras.training.config import TrainingConfig
-from deephits_keras.training.scoring import loss_of
+from deephits_keras.training.losses import loss_of
 from deephits_keras.training.trainer import make_optimizer
 
 TWIN = runpy.run_path(str(Path(__file__).with_name("make_model.py")))

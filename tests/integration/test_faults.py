@@ -43,7 +43,9 @@ def extract(deephits: Deephits, corpus: Path) -> Any:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 512 KiB: a shard of twelve tracks of 128 x 256 float16 has 768 KiB."""
+    """A disk of 512 KiB: a shard of twelve tracks of 128 x 256 float16 has 768 KiB, and a
+    checkpoint of the smallest model more than a MiB.
+    """
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(folder)]
@@ -54,7 +56,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if not mounted:
         pytest.skip("mounting a small disk takes root")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    # Lazily: this process may still have a shard of it mapped.
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def remount(disk: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(disk)], check=True)
+
+
+def train(deephits: Deephits, corpus: Path, run: Path) -> Any:
+    words = "--modalities meta --task tiers-3 --epochs 3 --batch-size 4 --jobs 1"
+    return deephits("train", corpus, run, *words.split(), "--max-learning-rate", "0.01")
 
 
 def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(
@@ -71,10 +83,53 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on_once_there_is_room(
     assert "Traceback" not in outcome.err
     assert not list(small_disk.rglob("*.npy"))
     assert deephits("verify", small_disk / "corpus").code == 1
-    larger = ["mount", "-o", "remount,size=16m", str(small_disk)]
-    subprocess.run(larger, check=True)
+    remount(small_disk, "size=16m")
     assert extract(deephits, small_disk / "corpus").code == 0
     assert faults.contents(small_disk / "corpus" / "features") == whole
+
+
+def test_training_that_fills_the_disk_goes_on_once_there_is_room(
+    corpus: Path, small_disk: Path, tmp_path: Path, deephits: Deephits
+) -> None:
+    assert train(deephits, corpus, tmp_path / "whole").code == 0
+    run = small_disk / "run"
+    outcome = train(deephits, corpus, run)
+    assert outcome.code == 1
+    assert "free some space and run the same command" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert not list(run.rglob("*.keras"))
+    assert deephits("verify", run).code == 1
+    remount(small_disk, "size=32m")
+    assert deephits("train", corpus, run, "--resume").code == 0
+    assert faults.run_contents(run) == faults.run_contents(tmp_path / "whole")
+    assert deephits("verify", run).code == 0
+
+
+def test_a_read_only_folder_can_be_read_and_is_told_where_it_cant_be_written(
+    corpus: Path, small_disk: Path, tmp_path: Path, deephits: Deephits
+) -> None:
+    remount(small_disk, "size=64m")
+    source, kept = corpus.parent, small_disk / "corpus"
+    words = ("import", "table", source / "tracks.csv", kept, "--audio", source / "audio")
+    assert deephits(*words).code == 0
+    assert deephits("extract", kept, "--modalities", "meta", "--jobs", "1").code == 0
+    assert train(deephits, kept, small_disk / "run").code == 0
+    remount(small_disk, "ro")
+    for refused in (
+        deephits(*words),
+        extract(deephits, kept),
+        train(deephits, kept, small_disk / "other"),
+        deephits("sample", small_disk / "sample", "--tracks", "20"),
+        deephits("explain", small_disk / "run", "--set", "tempo=120"),
+    ):
+        assert refused.code == 2, refused.err
+        assert "Read-only file system" in refused.err
+        assert "Traceback" not in refused.err
+    # What is there serves: for training elsewhere, for predictions, for a check.
+    assert train(deephits, kept, tmp_path / "run").code == 0
+    assert deephits("predict", small_disk / "run", "--set", "tempo=120").code == 0
+    assert deephits("verify", kept).code == 0
+    assert deephits("verify", small_disk / "run").code == 0
 
 
 def test_leftovers_of_a_killed_writer_go_and_those_of_a_living_one_stay(

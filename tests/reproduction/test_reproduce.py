@@ -50,6 +50,27 @@ def test_there_is_one_row_for_each_variant_protocol_and_seed(out: Path) -> None:
     assert rows.loc[rows["task"] == "regression", "tiers-3.macro_f1"].notna().all()
 
 
+def test_beyond_has_a_line_a_setting_and_the_ablations_do_not(
+    corpus: Corpus, tmp_path: Path, options: tuple[str, ...], deephits: Deephits
+) -> None:
+    words = ("--table", "beyond", "--seeds", "1", "--protocol", "holdout", "--json")
+    done = deephits("reproduce", corpus.folder, tmp_path / "out", *words, *options)
+    assert done.code == 0, done.err
+    values = json.loads(done.out)
+    settings = {"corn head", "cumulative head", "focal loss", "cost loss", "balanced weights"}
+    settings |= {"no temperature", "ensemble of 3"}
+    assert {row["variant"] for row in values["rows"]} == {"all features", *settings}
+    shown = {(t["table"], t["row"]) for t in values["tables"]}
+    assert {("beyond", f"tiers-3, {name}") for name in settings} <= shown
+    assert not any(table in ("7", "A2") for table, _ in shown)
+    compared = {c["model"] for c in values["comparisons"] if c["tiers"] == "tiers-10"}
+    assert compared == {f"tiers-10, {name}" for name in settings}
+    config = json.loads(
+        (tmp_path / "out/runs/holdout/tiers-3/corn-head/seed-0/config.json").read_text()
+    )
+    assert config["fusion"]["head"] == "corn"
+
+
 def test_the_paper_reports_where_it_selects_and_the_others_on_test_tracks(out: Path) -> None:
     for row in read_rows(out):
         assert row.part == ("validation" if row.protocol == "paper" else "test")

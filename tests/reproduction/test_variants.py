@@ -14,8 +14,14 @@ from deephits_keras.builder import build_model, trainable_parameters
 from deephits_keras.encoders import EncoderConfig, FeatureSpec, ModalityEncoder, setting
 from deephits_keras.errors import UserError
 from deephits_keras.registry import resolve_modalities
-from deephits_keras.reproduction.deep import plan
-from deephits_keras.reproduction.variants import ablated_variants, column_groups, name_of
+from deephits_keras.reproduction.deep import changed_fusion, plan
+from deephits_keras.reproduction.variants import (
+    ablated_variants,
+    beyond_variants,
+    column_groups,
+    is_ablation,
+    name_of,
+)
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,22 @@ def test_columns_are_the_26_numbers_with_the_key_spread_out() -> None:
     keys = np.stack([columns[f"key={k}"] for k in range(13)], axis=1)
     assert keys.argmax(axis=1).tolist() == [12, 12, 4]
     assert np.isnan(columns["artist_popularity"]).tolist() == [False, True, False]
+
+
+def test_beyond_changes_one_setting_at_a_time() -> None:
+    two = {"meta": Numeric(), "singing": Choir()}
+    found = {v.name: (v.training, v.fusion) for v in beyond_variants(two)}
+    assert found.pop("all features") == ({}, {})
+    assert all(len(training) + len(fusion) == 1 for training, fusion in found.values())
+    assert not any(map(is_ablation, found))
+    alone = {v.name for v in beyond_variants({"meta": Numeric()})}
+    assert {*found} - alone == {"late fusion", "gated fusion", "modality dropout"}
+
+
+def test_weights_of_late_fusion_go_with_it() -> None:
+    late = {"name": "late", "dropout": 0.1, "weights": (("meta", 1.0),)}
+    assert changed_fusion(late, {"name": "gated"}) == {"name": "gated", "dropout": 0.1}
+    assert changed_fusion(late, {"head": "corn"}) == {**late, "head": "corn"}
 
 
 def test_a_plan_has_each_run_once_and_whole_seeds_first() -> None:

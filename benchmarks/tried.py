@@ -1,0 +1,41 @@
+"""A training step of the full default model with one thing done otherwise; none is a target."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+from benchmarks.compare import Comparison
+from benchmarks.training import keras_rate
+
+ROUNDS = 3
+STEPS = 8
+DEFAULT = ("--batch", 64)
+TRIED = {
+    "bfloat16 (mixed)": (*DEFAULT, "--precision", "mixed_bfloat16"),
+    "XLA (jit_compile)": (*DEFAULT, "--xla"),
+    "batch 16": ("--batch", 16),
+    "batch 256": ("--batch", 256),
+}
+
+
+def run() -> Iterator[Comparison]:
+    """Measure, a process a figure, in turn."""
+    default: list[float] = []
+    tried: dict[str, list[float]] = {name: [] for name in TRIED}
+    for _ in range(ROUNDS):
+        default.append(keras_rate(*DEFAULT, "--steps", STEPS))
+        for name, words in TRIED.items():
+            # As many examples as the default sees.
+            steps = max(2, STEPS * 64 // int(words[1]))
+            tried[name].append(keras_rate(*words, "--steps", steps))
+    for name, rates in tried.items():
+        yield Comparison(
+            f"training step, {name}",
+            statistics.median(rates),
+            "float32, batch 64",
+            statistics.median(default),
+            "examples/s",
+            tuple(mine / theirs for mine, theirs in zip(rates, default, strict=True)),
+            None,
+        )

@@ -1,0 +1,253 @@
+"""What is fitted after training: a temperature for the class scores, and sets that cover the truth.
+
+Both are fitted on the validation tracks once the checkpoint is chosen, and kept in a run's
+`calibration.json` as a few numbers. A temperature divides the logits (Guo, Pleiss, Sun and
+Weinberger 2017, "On Calibration of Modern Neural Networks"). The sets are split conformal
+prediction: of tiers by the score of the true one (Sadinle, Lei and Wasserman 2019, "Least Ambiguous
+Set-Valued Classifiers"), of popularities by the absolute error of a regression.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.model_selection import KFold
+
+from deephits_keras.errors import UserError
+from deephits_keras.evaluation.metrics import Figures, expected_calibration_error
+from deephits_keras.tasks import POPULARITY_MAX, FloatArray, IntArray, Prediction, Task
+
+FOLDS = 5
+"""Of the validation tracks: each judges a temperature that was fitted on the others."""
+
+HOTTEST = 20.0
+"""A temperature is from 1 / 20 to 20: where every track is right, or none, no value is best."""
+
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a run's validation tracks say of its scores. The default changes nothing.
+
+    Attributes:
+        temperature: What divides the logits if `kept`: the fitted temperature.
+        kept: Whether it is used: only if the expected calibration error fell, each track judged
+            by a temperature fitted without it.
+        ece_before: Expected calibration error of the validation tracks without temperature, 0-1;
+            None where none was fitted.
+        ece_after: The same with the temperatures of the other folds.
+        coverage: Share of tracks whose truth the sets are to hold, 0-1; 0 for no sets.
+        threshold: Largest 1 - score of a tier in the set (0-1), or half the width of a
+            regression's interval (0-100); None without sets.
+        tracks: Validation tracks that all this was fitted on.
+    """
+
+    temperature: float = 1.0
+    kept: bool = False
+    ece_before: float | None = None
+    ece_after: float | None = None
+    coverage: float = 0.0
+    threshold: float | None = None
+    tracks: int = 0
+
+    def __post_init__(self) -> None:
+        shares = [s for s in (self.ece_before, self.ece_after, self.coverage) if s is not None]
+        numbers = [self.temperature, *shares, *([] if self.threshold is None else [self.threshold])]
+        # `type`, not isinstance: a bool is no number here.
+        if any(type(number) not in (int, float) for number in numbers):
+            raise ValueError(f"it must hold numbers. Received: {numbers}")
+        if not all(map(math.isfinite, numbers)) or min(numbers) < 0 or max(shares) > 1:
+            raise ValueError(f"a number is out of its range. Received: {numbers}")
+        if not 1 / HOTTEST <= self.temperature <= HOTTEST:
+            raise ValueError(f"temperature must be 1/20 to 20. Received: {self.temperature}")
+        if (self.threshold is None) != (self.coverage == 0) or self.coverage == 1:
+            raise ValueError("a threshold must come with a coverage between 0 and 1")
+        if type(self.kept) is not bool or type(self.tracks) is not int or self.tracks < 0:
+            raise ValueError("kept must be true or false, tracks a number of tracks")
+
+    @property
+    def divisor(self) -> float:
+        """What the model's logits are to be divided by."""
+        return self.temperature if self.kept else 1.0
+
+    def scale(self, outputs: FloatArray) -> FloatArray:
+        """Logits `(n, tiers)` over the temperature, float32 as the model's; others unchanged."""
+        if not self.kept:
+            return outputs
+        scaled: FloatArray = outputs * np.float32(1 / self.temperature)
+        return scaled
+
+    def tier_sets(self, scores: FloatArray) -> BoolArray:
+        """Which tiers are in each track's set, `(n, tiers)`; the top one always is.
+
+        Args:
+            scores: `(n, tiers)` class scores, after the temperature.
+
+        Raises:
+            ValueError: if there is no threshold.
+        """
+        sets: BoolArray = 1 - scores <= self._threshold
+        sets[np.arange(len(scores)), scores.argmax(axis=1)] = True
+        return sets
+
+    def intervals(self, popularity: FloatArray) -> FloatArray:
+        """Lowest and highest popularity of each track, `(n, 2)`, within 0-100.
+
+        Args:
+            popularity: `(n,)` predicted popularity of a regression, 0-100.
+
+        Raises:
+            ValueError: if there is no threshold.
+        """
+        middle = np.asarray(popularity, np.float64)[:, np.newaxis]
+        ends: FloatArray = middle + self._threshold * np.array([-1.0, 1.0])
+        return np.clip(ends, 0, POPULARITY_MAX)
+
+    @property
+    def _threshold(self) -> float:
+        if self.threshold is None:
+            raise ValueError("this run has no sets: it was trained with a coverage of 0")
+        return self.threshold
+
+    def figures(self, task: Task, popularity: FloatArray, prediction: Prediction) -> Figures:
+        """How often the sets hold the truth, and how large they are; empty without sets.
+
+        Args:
+            task: What is predicted.
+            popularity: `(n,)` true popularity, 0-100.
+            prediction: Of the same tracks, after the temperature.
+
+        Returns:
+            `coverage`, the share of tracks whose set holds the truth; `set_size`, the mean number
+            of tiers, or `interval_width`, the mean width in points.
+        """
+        if self.threshold is None:
+            return {}
+        if prediction.scores is None:
+            # As in fitting, so that rounding moves no track over the edge of its interval.
+            held = np.abs(popularity - prediction.popularity) <= self.threshold
+            low, high = self.intervals(prediction.popularity).T
+            return {
+                "coverage": float(held.mean()),
+                "interval_width": float((high - low).mean()),
+            }
+        sets = self.tier_sets(prediction.scores)
+        true_tiers = task.tiers.of(popularity)
+        return {
+            "coverage": float(sets[np.arange(len(sets)), true_tiers].mean()),
+            "set_size": float(sets.sum(axis=1).mean()),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers as JSON types; `from_json` gives an equal calibration back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The calibration from `to_json`'s result.
+
+        Raises:
+            UserError: if it is something else, or holds a number that can't be.
+        """
+        try:
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"calibration.json is damaged: {error}") from error
+
+
+def calibrate(
+    task: Task,
+    popularity: FloatArray,
+    outputs: FloatArray,
+    *,
+    temperature: bool,
+    coverage: float,
+) -> Calibration:
+    """Fit what a run's calibration holds.
+
+    Args:
+        task: What the model predicts.
+        popularity: `(n,)` true popularity of the validation tracks, 0-100.
+        outputs: `(n, task.outputs)` raw outputs for them.
+        temperature: Whether to try a temperature; a regression has none.
+        coverage: Share of tracks that the sets are to cover, or 0 for no sets.
+    """
+    found = Calibration(tracks=len(popularity))
+    if temperature and task.kind == "classification" and len(popularity) >= 2 * FOLDS:
+        tiers = task.tiers.of(popularity)
+        before, after = _cross_fitted_errors(outputs, tiers)
+        found = dataclasses.replace(
+            found,
+            temperature=fit_temperature(outputs, tiers),
+            kept=after < before,
+            ece_before=before,
+            ece_after=after,
+        )
+    if not coverage:
+        return found
+    prediction = task.decode(found.scale(outputs))
+    if prediction.scores is None:
+        misfits = np.abs(popularity - prediction.popularity)
+    else:
+        tiers = task.tiers.of(popularity)
+        misfits = 1 - prediction.scores[np.arange(len(tiers)), tiers]
+    largest = POPULARITY_MAX if prediction.scores is None else 1.0
+    threshold = conformal_threshold(misfits, coverage, largest=largest)
+    return dataclasses.replace(found, coverage=coverage, threshold=threshold)
+
+
+def fit_temperature(outputs: FloatArray, true_tiers: IntArray) -> float:
+    """The temperature of the lowest log loss, from 1 / `HOTTEST` to `HOTTEST`.
+
+    Args:
+        outputs: `(n, tiers)` logits.
+        true_tiers: `(n,)` tier indices.
+    """
+    logits = np.asarray(outputs, np.float64)
+    rows = np.arange(len(logits))
+
+    def log_loss(log_temperature: float) -> float:
+        scores = log_softmax(logits / math.exp(log_temperature), axis=1)
+        return -float(scores[rows, true_tiers].mean())
+
+    # Convex in 1 / temperature, so there is one minimum.
+    limit = math.log(HOTTEST)
+    best = minimize_scalar(log_loss, bounds=(-limit, limit), options={"xatol": 1e-9})
+    return math.exp(best.x)
+
+
+def _cross_fitted_errors(outputs: FloatArray, true_tiers: IntArray) -> tuple[float, float]:
+    """Expected calibration error without temperature, and with the other folds' temperatures."""
+    scaled = np.asarray(outputs, np.float64).copy()
+    for rest, fold in KFold(FOLDS, shuffle=True, random_state=0).split(scaled):
+        scaled[fold] /= fit_temperature(outputs[rest], true_tiers[rest])
+    before, after = (
+        expected_calibration_error(true_tiers, softmax(logits, axis=1))
+        for logits in (np.asarray(outputs, np.float64), scaled)
+    )
+    return before, after
+
+
+def conformal_threshold(misfits: FloatArray, coverage: float, *, largest: float) -> float:
+    """The misfit that a new track exceeds with probability at most 1 - `coverage`.
+
+    That is the ceil((n + 1) coverage)-th smallest of the n given ones, if the new track is
+    exchangeable with theirs.
+
+    Args:
+        misfits: `(n,)` how badly each track's truth fits what was predicted.
+        coverage: Above 0, below 1.
+        largest: The largest misfit that there can be, which n tracks too few give.
+    """
+    # As a decimal: in floating point 20 times 0.55 is above 11.
+    rank = math.ceil((len(misfits) + 1) * Fraction(str(coverage)))
+    return float(np.sort(misfits)[rank - 1]) if rank <= len(misfits) else largest

@@ -1,0 +1,139 @@
+"""The last layer: what a model says of the tiers, with or without their order.
+
+Each gives `(batch, tiers)` logarithms of class scores, which are logits: decoding, late fusion,
+calibration and ensembles needn't know which one it was. Cross-entropy of an ordinal head's output
+is the negative log-likelihood of its ordinal regression.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from deephits_keras.errors import UserError
+
+Tensor = Any
+
+
+def dense(units: int, **options: Any) -> layers.Dense:
+    """A fully connected layer whose kernel starts as PyTorch's `nn.Linear` does.
+
+    That is a uniform distribution of variance 1 / (3 fan_in).
+    """
+    initializer = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    return layers.Dense(units, kernel_initializer=initializer, **options)
+
+
+class _OrdinalHead(layers.Layer):  # type: ignore[misc]
+    """A dense layer into the tiers' order; called on `(batch, size)`.
+
+    Args:
+        tiers: Number of tiers, two at least.
+    """
+
+    def __init__(self, tiers: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if tiers < 2:
+            raise ValueError(f"An order needs two tiers at least. Received: tiers={tiers}")
+        self.tiers = tiers
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """`(batch, tiers)`."""
+        return (input_shape[0], self.tiers)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "tiers": self.tiers}
+
+
+@keras.saving.register_keras_serializable("deephits")
+class ConditionalTiers(_OrdinalHead):
+    """CORN (Shi, Cao and Raschka 2023): tier by tier, whether a track that got there goes on.
+
+    Unit k gives the logit of P(tier > k | tier >= k); the chain rule gives the class scores.
+    `(size + 1) * (tiers - 1)` parameters.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the units."""
+        self.beyond = dense(self.tiers - 1, dtype=self.dtype_policy, name="beyond")
+        self.beyond.build(input_shape)
+
+    def call(self, x: Tensor) -> Tensor:
+        """Give `(batch, tiers)` logarithms of class scores."""
+        logits = self.beyond(x)
+        nothing = ops.zeros_like(logits[:, :1])
+        reached = ops.cumsum(ops.log_sigmoid(logits), axis=1)
+        stopped = ops.log_sigmoid(-logits)
+        return ops.concatenate([nothing, reached], axis=1) + ops.concatenate(
+            [stopped, nothing], axis=1
+        )
+
+
+@keras.saving.register_keras_serializable("deephits")
+class CumulativeTiers(_OrdinalHead):
+    """Cumulative link with the logistic function, or proportional odds (McCullagh 1980).
+
+    One number a track, cut by ordered thresholds: P(tier <= k) = sigmoid(threshold k - number).
+    `size + tiers - 1` parameters. The thresholds start where every tier is equally likely.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the unit and the thresholds: the lowest, and what each adds (softplus)."""
+        self.popularity = dense(1, use_bias=False, dtype=self.dtype_policy, name="popularity")
+        self.popularity.build(input_shape)
+        shares = np.arange(1, self.tiers) / self.tiers
+        thresholds = np.log(shares / (1 - shares))
+        steps = np.log(np.expm1(np.diff(thresholds)))
+        self.lowest = self.add_weight(
+            shape=(1,), initializer=keras.initializers.Constant(thresholds[:1]), name="lowest"
+        )
+        self.steps = self.add_weight(
+            shape=(self.tiers - 2,), initializer=keras.initializers.Constant(steps), name="steps"
+        )
+
+    def call(self, x: Tensor) -> Tensor:
+        """Give `(batch, tiers)` logarithms of class scores."""
+        gaps = ops.softplus(self.steps) + keras.backend.epsilon()
+        thresholds = ops.concatenate([self.lowest, self.lowest + ops.cumsum(gaps)])
+        above = thresholds - self.popularity(x)
+        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), whose logarithm is
+        # finite where both sigmoids round to the same number.
+        nothing = ops.zeros_like(above[:, :1])
+        below_upper = ops.concatenate([ops.log_sigmoid(above), nothing], axis=1)
+        above_lower = ops.concatenate([nothing, ops.log_sigmoid(-above)], axis=1)
+        between = ops.expand_dims(ops.log(-ops.expm1(-gaps)), 0) + ops.zeros_like(above[:, 1:])
+        return below_upper + above_lower + ops.concatenate([nothing, between, nothing], axis=1)
+
+
+HEADS: dict[str, type[layers.Layer] | None] = {
+    "softmax": None,
+    "corn": ConditionalTiers,
+    "cumulative": CumulativeTiers,
+}
+"""The heads by name; `softmax`, the paper's, is a dense layer of one unit an output."""
+
+
+def output_layer(head: str, outputs: int, classification: bool, name: str) -> layers.Layer:
+    """The layer that ends a model, in float32 at any precision policy.
+
+    Args:
+        head: Of `HEADS`.
+        outputs: Number of raw outputs.
+        classification: Whether they are tiers.
+        name: The layer's name.
+
+    Raises:
+        UserError: if there is no such head, or an order is asked of a regression.
+    """
+    if head not in HEADS:
+        raise UserError(f"There is no head named {head!r}. Heads: {', '.join(HEADS)}")
+    ordinal = HEADS[head]
+    if ordinal is None:
+        return dense(outputs, dtype="float32", name=name)
+    if not classification:
+        raise UserError(f"The head {head!r} is for tiers: a regression has their order already")
+    return ordinal(outputs, dtype="float32", name=name)

@@ -1,0 +1,59 @@
+"""Which of several worker processes this one is, by TF_CONFIG. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Self
+
+from deephits_keras.errors import UserError
+
+VARIABLE = "TF_CONFIG"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """This process among the workers that train together.
+
+    Attributes:
+        index: Its number, from 0. Worker 0 alone writes the run folder.
+        count: Number of workers.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    @classmethod
+    def of_environment(cls) -> Self:
+        """What TF_CONFIG says; the only worker if it isn't set.
+
+        Raises:
+            UserError: if it isn't `{"cluster": {"worker": [ADDRESS, ...]}, "task": {...}}`, or
+                names jobs other than workers.
+        """
+        text = os.environ.get(VARIABLE)
+        if not text:
+            return cls()
+        try:
+            values = json.loads(text)
+            addresses, task = values["cluster"]["worker"], values["task"]
+            index, jobs = int(task["index"]), set(values["cluster"]) | {task["type"]}
+            if not isinstance(addresses, list) or not 0 <= index < len(addresses):
+                raise ValueError(f"there is no worker {index} of {addresses}")
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f'{VARIABLE} must be {{"cluster": {{"worker": ["host:port", ...]}}, '
+                f'"task": {{"type": "worker", "index": 0}}}}. Received: {text} ({error!r})'
+            ) from error
+        if jobs != {"worker"}:
+            raise UserError(
+                f"{VARIABLE} may name workers only, of which number 0 leads. "
+                f"Received: {', '.join(sorted(jobs))}"
+            )
+        return cls(index, len(addresses))
+
+    @property
+    def leads(self) -> bool:
+        """Whether it extracts, writes the run folder and prints."""
+        return self.index == 0

@@ -1,0 +1,193 @@
+"""Training on several devices and machines with `tf.distribute`, to the weights of one.
+
+Keras 3.15's `fit` trains with `MirroredStrategy` but fails with `MultiWorkerMirroredStrategy` (its
+authors don't support it: keras#20601), and weighs the parts of an unevenly cut batch alike. So an
+epoch here is Keras' own `train_step`, run by the strategy on parts that are weighted.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from deephits_keras.corpus.pipeline import Batches, Share, as_tf_dataset
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.training.cluster import Worker
+
+LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.UnavailableError,
+)
+"""What a collective operation raises when another worker is gone."""
+
+
+class Distribution:
+    """The devices and processes that train one model together.
+
+    Args:
+        worker: This process among the workers.
+        strategy: What `tf.distribute` runs a step with.
+    """
+
+    def __init__(self, worker: Worker, strategy: tf.distribute.Strategy) -> None:
+        self.worker, self.strategy = worker, strategy
+
+    @classmethod
+    def start(cls, worker: Worker) -> Distribution:
+        """Join the other workers, if there are any; take every GPU of this machine, or its CPU.
+
+        To be called before TensorFlow computes anything.
+
+        Raises:
+            UserError: with a backend other than TensorFlow, or an address that can't be used.
+        """
+        if keras.backend.backend() != "tensorflow":
+            raise UserError("--distribute uses tf.distribute: set KERAS_BACKEND=tensorflow")
+        tf.get_logger().setLevel("ERROR")
+        if worker.count == 1:
+            kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+            devices = [device.name for device in tf.config.list_logical_devices(kind)]
+            return cls(worker, tf.distribute.MirroredStrategy(devices))
+        try:
+            return cls(worker, tf.distribute.MultiWorkerMirroredStrategy())
+        except (tf.errors.OpError, RuntimeError) as error:
+            raise UserError(f"TF_CONFIG: worker {worker.index} can't start: {error}") from error
+
+    @property
+    def replicas(self) -> int:
+        """Number of devices in all."""
+        return int(self.strategy.num_replicas_in_sync)
+
+    def replicate(self, model: keras.Model) -> ReplicatedModel:
+        """A compiled model on every device."""
+        return ReplicatedModel(model, self)
+
+    def wait(self) -> None:
+        """Wait until every worker is here.
+
+        Raises:
+            DeepHitsError: if one is gone.
+        """
+        if self.worker.count > 1:
+            with self.together():
+                self.strategy.reduce("SUM", self.strategy.run(lambda: tf.ones(())), axis=None)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Say what it means if another worker is gone.
+
+        Raises:
+            DeepHitsError: if so.
+        """
+        try:
+            yield
+        except LOST as error:
+            raise DeepHitsError(
+                f"Worker {self.worker.index} of {self.worker.count} (from 0) stopped because "
+                "another one did: see what that one said. Finished epochs are kept: start every "
+                "worker again, with --resume if the run was begun"
+            ) from error
+
+
+class ReplicatedModel:
+    """A model on every device of a distribution, beside the one that it was made from.
+
+    Batch normalisation takes its statistics from the whole batch. Dropout is drawn on each device
+    by itself, so that the loss curve is that of one device only without it.
+
+    Args:
+        model: A compiled model, which gets the weights and the optimizer's state back after
+            each epoch.
+        distribution: The devices.
+
+    Raises:
+        UserError: if it is compiled by XLA, which can't run collective operations on every device.
+    """
+
+    def __init__(self, model: keras.Model, distribution: Distribution) -> None:
+        if model.jit_compile:
+            raise UserError("--distribute doesn't go with --xla")
+        self.model = model
+        self.distribution = distribution
+        model.optimizer.build(model.trainable_variables)
+        with tempfile.TemporaryDirectory() as folder, distribution.strategy.scope():
+            path = Path(folder) / "model.keras"
+            model.save(path)
+            self._replicas = keras.saving.load_model(path)
+        # No public way leads to layers that are inside of an encoder's own layers.
+        for layer in self._replicas._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.synchronized = True
+        self._step: Any = None
+
+    def fit(self, batches: Batches) -> dict[str, list[float]]:
+        """Train on an epoch's batches, each of them shared by all devices.
+
+        Returns:
+            The epoch's figures, as those of `keras.Model.fit`.
+
+        Raises:
+            DeepHitsError: if another worker is gone.
+        """
+        strategy, replicas = self.distribution.strategy, self._replicas
+        with self.distribution.together():
+            if self._step is None:
+                self._step = self._traced(batches)
+            replicas.reset_metrics()
+            self._reseed(batches)
+            iterator = iter(strategy.distribute_datasets_from_function(self._share_of(batches)))
+            for _ in range(len(batches)):
+                self._step(iterator)
+            figures = replicas.get_metrics_result()
+            figures = {name: [float(figures[name])] for name in sorted(figures)}
+        for own, shared in (
+            (self.model.weights, replicas.weights),
+            (self.model.optimizer.variables, replicas.optimizer.variables),
+        ):
+            for variable, value in zip(own, shared, strict=True):
+                variable.assign(value.numpy())
+        return figures
+
+    def _traced(self, batches: Batches) -> Any:
+        strategy, replicas = self.distribution.strategy, self._replicas
+        # A metric makes its variables when it is first used, which a traced function can't do.
+        example = next(iter(as_tf_dataset(Share(batches, range(1), self.distribution.replicas))))
+        strategy.run(replicas.test_step, args=(example,))
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def step(iterator: Any) -> None:
+            strategy.run(replicas.train_step, args=(next(iterator),))
+
+        return step
+
+    def _share_of(self, batches: Batches) -> Any:
+        def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            here = self.distribution.replicas // context.num_input_pipelines
+            first = context.input_pipeline_id * here
+            share = Share(batches, range(first, first + here), self.distribution.replicas)
+            # Before each step of a finite dataset the workers would agree on whether it is over.
+            return as_tf_dataset(share).repeat()
+
+        return dataset
+
+    def _reseed(self, batches: Batches) -> None:
+        """Draw each device's dropout of an epoch from the seed, the epoch and the device."""
+        strategy = self.distribution.strategy
+        states = [v for v in self._replicas.variables if v.name == "seed_generator_state"]
+        for number, state in enumerate(states):
+            local = strategy.experimental_local_results(state.value)
+            first = self.distribution.worker.index * len(local)
+            for device, variable in enumerate(local, first):
+                seeds = np.random.SeedSequence(
+                    [batches.seed or 0, batches.epoch_number, device, number]
+                )
+                variable.assign(seeds.generate_state(2))

@@ -1,0 +1,104 @@
+"""What a run says of its held-out tracks, written once its model is chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deephits_keras.corpus.splits import Split, reported_part
+from deephits_keras.corpus.store import FeatureSource, FeatureStore
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.evaluation.baselines import baseline_metrics
+from deephits_keras.evaluation.calibration import calibrate
+from deephits_keras.files import replacing, write_json
+from deephits_keras.runs import CALIBRATION, Run
+from deephits_keras.tasks import Task
+from deephits_keras.training.scoring import Scored, score_rows
+
+
+def score_parts(
+    run: Run,
+    model: keras.Model,
+    corpus: Corpus,
+    stores: Mapping[str, FeatureSource],
+    split: Split,
+) -> dict[str, Scored]:
+    """What a model says of the split's held-out parts, by part, without any temperature."""
+    return {
+        part: score_rows(model, run.task, stores, corpus, rows)
+        for part, rows in split.parts.items()
+        if part != "train"
+    }
+
+
+def write_results(
+    run: Run,
+    corpus: Corpus,
+    split: Split,
+    scored: Mapping[str, Scored],
+    *,
+    history: pd.DataFrame,
+    selection: Mapping[str, Any],
+) -> None:
+    """Fit the calibration and write it, the history, predictions, figures and baselines.
+
+    Args:
+        run: The run.
+        corpus: Its corpus.
+        split: Its split.
+        scored: What `score_parts` gave.
+        history: A row an epoch.
+        selection: What `metrics.json` tells of the chosen checkpoint.
+    """
+    training = run.config.training
+    chosen_on = scored["validation"]
+    calibration = calibrate(
+        run.task,
+        chosen_on.popularity,
+        chosen_on.outputs,
+        temperature=training.calibrate == "auto",
+        coverage=training.coverage,
+    )
+    write_json(run.folder / CALIBRATION, calibration.to_json())
+    with replacing(run.folder / "history.csv") as temporary:
+        history.to_csv(temporary, index=False)
+    scaled = {
+        part: dataclasses.replace(result, outputs=calibration.scale(result.outputs))
+        for part, result in scored.items()
+    }
+    with replacing(run.folder / "predictions.parquet") as temporary:
+        tables = [result.table(corpus, part) for part, result in scaled.items()]
+        pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
+    write_json(
+        run.folder / "metrics.json",
+        {
+            **selection,
+            "selected_by": training.select,
+            "parts": {part: result.figures(calibration) for part, result in scaled.items()},
+            "missing": _missing(run, corpus, split),
+        },
+    )
+    write_json(run.folder / "baselines.json", {"majority": _majority(run.task, corpus, split)})
+
+
+def _missing(run: Run, corpus: Corpus, split: Split) -> dict[str, dict[str, int]]:
+    """Tracks without an input, by modality and part."""
+    stores = {m: FeatureStore.open(corpus, encoder) for m, encoder in run.encoders.items()}
+    return {
+        modality: {part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()}
+        for modality, store in stores.items()
+    }
+
+
+def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
+    """Figures of always saying the most frequent tier, on the part that is reported."""
+    trained, reported = (
+        corpus.popularity[split.parts[part]] for part in ("train", reported_part(split.parts))
+    )
+    nothing = (np.empty((len(popularity), 0)) for popularity in (trained, reported))
+    return baseline_metrics(task, next(nothing), trained, next(nothing), reported, kind="majority")
