@@ -107,7 +107,9 @@ class WeightedScores(layers.Layer):  # type: ignore[misc]
         """Give `(batch, outputs)`."""
         nothing = ops.max(present, axis=1, keepdims=True) < 0.5
         usable = ops.logical_or(present > 0.5, nothing)
-        masked = ops.where(usable, self.log_weights, ops.full_like(present, -1e9))
+        # JAX takes a variable's value here and not the variable.
+        weights = ops.convert_to_tensor(self.log_weights)
+        masked = ops.where(usable, weights, ops.full_like(present, -1e9))
         log_weights = ops.expand_dims(ops.log_softmax(masked, axis=1), -1)
         if self.classification:
             return ops.logsumexp(log_weights + ops.log_softmax(outputs, axis=-1), axis=1)
