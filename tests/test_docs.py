@@ -23,7 +23,11 @@ from deephits_keras.sample import make_sample
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
-TESTED_ELSEWHERE = {"examples/real_table.py", "examples/real_music.py"}
+TESTED_ELSEWHERE = {
+    "examples/calibration.py",
+    "examples/real_table.py",
+    "examples/real_music.py",
+}
 """Scripts with a test of their own in tests/integration."""
 
 SMALLER = {"--tracks": "28", "--epochs": "2", "--seeds": "1"}

@@ -113,10 +113,27 @@ def expected_calibration_error(true_tiers: IntArray, scores: FloatArray) -> floa
         true_tiers: `(n,)` tier indices.
         scores: `(n, tiers)` class scores.
     """
+    counts, confidence, accuracy = reliability(true_tiers, scores)
+    return float((counts * np.abs(confidence - accuracy)).sum() / counts.sum())
+
+
+def reliability(
+    true_tiers: IntArray, scores: FloatArray
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Number of tracks, mean top score and accuracy of each bin that holds tracks.
+
+    Args:
+        true_tiers: `(n,)` tier indices.
+        scores: `(n, tiers)` class scores.
+    """
     top = scores.max(axis=1)
-    surplus = top - (scores.argmax(axis=1) == true_tiers)
+    right = scores.argmax(axis=1) == true_tiers
     bins = np.clip(np.ceil(top * BINS).astype(int) - 1, 0, BINS - 1)
-    return float(np.abs(np.bincount(bins, weights=surplus)).sum() / len(top))
+    counts = np.bincount(bins)
+    filled = counts > 0
+    sums = (np.bincount(bins, weights=values)[filled] for values in (top, right))
+    confidence, accuracy = (of / counts[filled] for of in sums)
+    return counts[filled], confidence, accuracy
 
 
 def regression_metrics(popularity: FloatArray, predicted: FloatArray) -> Figures:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from deephits_keras.evaluation.metrics import confusion, per_tier_recall
+from deephits_keras.evaluation.metrics import confusion, per_tier_recall, reliability
 from deephits_keras.figures import BLUE, INK, MUTED, ORANGE, VERMILLION, styled
 from deephits_keras.tasks import POPULARITY_MAX, FloatArray, IntArray, Tiers
 
@@ -119,6 +119,29 @@ def tier_recall(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -
     axes.set(title="Recall of each tier, above it its tracks", ylabel="recall")
     axes.margins(y=0.15)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+@styled
+def reliability_diagram(true_tiers: IntArray, scores: FloatArray) -> Figure:
+    """Share of right tracks against their top score, in the bins of the calibration error.
+
+    Args:
+        true_tiers: `(n,)` tier indices.
+        scores: `(n, tiers)` class scores.
+    """
+    counts, confidence, accuracy = reliability(true_tiers, scores)
+    figure = Figure(figsize=SQUARE)
+    axes = figure.subplots()
+    axes.plot((0, 1), (0, 1), color=VERMILLION, linewidth=1, linestyle="--", label="equal")
+    axes.vlines(confidence, confidence, accuracy, color=MUTED, linewidth=1)
+    sizes = 12 + 200 * counts / counts.sum()
+    axes.scatter(confidence, accuracy, s=sizes, color=BLUE, label="a bin's tracks", zorder=3)
+    axes.set(xlabel="top score, mean of the bin", ylabel="share of tracks in their own tier")
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.legend(loc="upper left")
     return figure
 
 

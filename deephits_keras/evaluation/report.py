@@ -174,7 +174,7 @@ def _pictures(results: Results) -> dict[str, Figure]:
     tracks = results.predictions[results.predictions["part"] == results.main_part]
     of_tiers = (tracks["true_tier"].to_numpy(), tracks["tier"].to_numpy(), tiers)
     values = tracks["popularity"].to_numpy(), tracks["predicted_popularity"].to_numpy()
-    return {
+    pictures = {
         "learning": plots.learning_curves(results.history, results.metrics["selected_epoch"]),
         "confusion": plots.confusion_matrix(*of_tiers),
         "recall": plots.tier_recall(*of_tiers),
@@ -182,6 +182,10 @@ def _pictures(results: Results) -> dict[str, Figure]:
         "popularity": plots.predicted_against_true(*values),
         "architecture": draw_architecture(results.architecture),
     }
+    scores = tracks.filter(regex=r"^score_\d+$").to_numpy()
+    if scores.size:
+        pictures["reliability"] = plots.reliability_diagram(of_tiers[0], scores)
+    return pictures
 
 
 def _columns(results: Results) -> dict[str, Mapping[str, Figures]]:

@@ -36,6 +36,21 @@ def test_the_learning_curves_mark_the_selected_epoch():
     assert [line.get_xdata() for line in hits.lines if line.get_label().startswith("_")] == [[2, 2]]
 
 
+def test_the_learning_curves_of_an_ensemble_are_a_line_a_member():
+    history = pd.DataFrame({"member": [*"aab"], "epoch": [1, 2, 1], "loss": [3.0, 2.0, 1.0]})
+    loss, _ = plots.learning_curves(history, None).axes
+    np.testing.assert_array_equal(loss.lines[0].get_xdata(), [1, 2, np.nan, 1, np.nan])
+    np.testing.assert_array_equal(loss.lines[0].get_ydata(), [3, 2, np.nan, 1, np.nan])
+
+
+def test_the_reliability_diagram_shows_a_dot_a_bin():
+    scores = np.array([[0.9, 0.05, 0.05], [0.92, 0.04, 0.04], [0.3, 0.5, 0.2]])
+    axes = plots.reliability_diagram(np.array([0, 1, 1]), scores).axes[0]
+    # The lines come first, then the dots: 0.9 and 0.92 share a bin, and one of them is right.
+    dots = axes.collections[-1].get_offsets().tolist()
+    assert dots == [pytest.approx([0.5, 1]), pytest.approx([0.91, 0.5])]
+
+
 def test_recall_bars_and_their_mean_leave_out_tiers_without_tracks():
     axes = plots.tier_recall(TRUE[:5], PREDICTED[:5], THREE).axes[0]
     assert [bar.get_height() for bar in axes.patches] == pytest.approx([1 / 2, 2 / 3, 0])

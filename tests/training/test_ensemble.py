@@ -116,7 +116,7 @@ def test_missing_inputs_take_each_members_own_vector(each_run: Path) -> None:
     opened = Run(plain(each_run))
     members = [Run(each_run / name).model for name in MEMBERS]
     for number, member in enumerate(members):
-        member.get_layer("meta_missing").vector.assign(np.full(64, number + 1.0))
+        member.get_layer("meta_missing").vector.assign(np.full(64, 0.05 * (number + 1)))
         member.save(each_run / MEMBERS[number] / MODEL)
     inputs = {"meta_fields": np.zeros((1, 14), "float32"), "meta_present": np.zeros((1, 1))}
     outputs = [opened.task.decode(m.predict_on_batch(inputs)).popularity for m in members]
