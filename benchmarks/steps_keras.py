@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.corpora import noise_store
 from deephits_keras import build_model
+from deephits_keras.allocation import keep_freed_memory
 from deephits_keras.corpus.pipeline import Batches, as_tf_dataset
 from deephits_keras.registry import resolve_modalities
 from deephits_keras.training.config import TrainingConfig
@@ -51,7 +52,10 @@ def main() -> None:
     parser.add_argument("--source", choices=("memory", "store"), default="memory")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--xla", action="store_true")
+    parser.add_argument("--give-back", action="store_true", help="leave the allocator as it is")
     arguments = parser.parse_args()
+    if not arguments.give_back:
+        keep_freed_memory()
     keras.config.set_dtype_policy(arguments.precision)
     settings = TrainingConfig(max_learning_rate=0.001, xla=arguments.xla)
     model = full_model(settings, steps=10_000)

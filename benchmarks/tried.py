@@ -13,6 +13,7 @@ STEPS = 8
 DEFAULT = ("--batch", 64)
 TRIED = {
     "bfloat16 (mixed)": (*DEFAULT, "--precision", "mixed_bfloat16"),
+    "memory given back (glibc's default)": (*DEFAULT, "--give-back"),
     "XLA (jit_compile)": (*DEFAULT, "--xla"),
     "batch 16": ("--batch", 16),
     "batch 256": ("--batch", 256),

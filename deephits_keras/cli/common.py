@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from deephits_keras.allocation import keep_freed_memory
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -249,6 +250,7 @@ def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[as
     Returns:
         What `first` returns.
     """
+    keep_freed_memory()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)

@@ -1,0 +1,30 @@
+"""How a process gets its memory from the system."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
+"""Parameters of `mallopt`, from glibc's <malloc.h>."""
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep what it frees, for its next allocation.
+
+    A training step frees and allocates the same hundreds of megabytes. glibc gives large blocks
+    back to the kernel at once, which then has to find and clear every page again: a fifth of the
+    time of a step on a CPU (docs/performance.md). Peak memory stays the same. Elsewhere than with
+    glibc nothing is changed.
+
+    Returns:
+        Whether the C library took all of it.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    # Only the main arena can keep blocks of any size.
+    wanted = ((ARENA_MAX, 1), (MMAP_MAX, 0), (TRIM_THRESHOLD, 2**31 - 1))
+    return all(mallopt(parameter, value) == 1 for parameter, value in wanted)
