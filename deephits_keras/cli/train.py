@@ -139,7 +139,7 @@ def train(
     wanted = get_task(task)
     config = TrainingConfig(**training, seed=seed)
 
-    distribution = _start_distribution() if distribute else import_keras()
+    distribution = _start_distribution(config, cache) if distribute else import_keras()
     from deephits_keras.training.trainer import new_run
     from deephits_keras.training.trainer import train as train_run
 
@@ -206,9 +206,10 @@ def train(
     click.echo(f"Kept epoch {metrics['selected_epoch']}. Report: {run / 'report.html'}")
 
 
-def _start_distribution() -> Distribution:
-    from deephits_keras.training.cluster import Worker
+def _start_distribution(config: TrainingConfig, cache: str) -> Distribution:
+    from deephits_keras.training.cluster import Worker, check_distributable
 
+    check_distributable(config, cache)
     worker = Worker.of_environment()
     if worker.count > 1:
         click.echo(f"worker {worker.index} of {worker.count}: waiting for the others", err=True)

@@ -26,6 +26,7 @@ from deephits_keras.fusion import Fusion, get_fusion
 from deephits_keras.registry import AnyEncoder
 from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig
 from deephits_keras.tasks import IntArray, Task, get_task
+from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.config import TrainingConfig
 from deephits_keras.training.optimizer import OneCycle, TorchAdam
 from deephits_keras.training.scoring import Scored, loss_of, score_rows
@@ -144,7 +145,8 @@ def train(
             worker 0 alone writes the run folder.
 
     Raises:
-        UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small.
+        UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small,
+            or the settings don't suit the distribution.
         DeepHitsError: if the loss is no longer a finite number, or another worker is gone.
     """
     config = run.config
@@ -153,6 +155,8 @@ def train(
             f"{corpus.folder} is not the corpus that {run.folder} was made for, or was imported "
             "again with other tracks"
         )
+    if distribution:
+        check_distributable(config.training, cache)
     leads = distribution is None or distribution.worker.leads
     for folder in (run.folder, run.folder / "state") if leads else ():
         remove_leftovers(folder)
