@@ -10,7 +10,7 @@ TFIO := .venv-tfio
 TORCH := .venv-torch
 DEMO := demo
 
-.PHONY: demo test test-tfio lint bench clean
+.PHONY: demo test test-tfio lint bench bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/deephits sample $(DEMO)/raw --tracks 600
@@ -39,6 +39,10 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed $(TORCH)/installed
 	$(BIN)/python -m benchmarks
+
+# CHIP names whose peaks to compare with: H100 or H200.
+bench-gpu: $(VENV)/installed $(TORCH)/installed
+	$(BIN)/python -m benchmarks.gpu $(if $(CHIP),--chip $(CHIP))
 
 clean:
 	rm -rf $(VENV) $(TFIO) $(TORCH) $(DEMO)

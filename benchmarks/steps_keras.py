@@ -1,6 +1,10 @@
 """Training steps of the full default model in Keras; prints examples a second.
 
-python -m benchmarks.steps_keras --batch 64 --steps 10 [--source memory|store]
+    python -m benchmarks.steps_keras --batch 64 --steps 10 [--source batch|device|memory|store]
+
+`--source batch` repeats one batch; the others draw rows of a corpus of noise, held where training's
+`--cache` would hold them. `--cost` prints what XLA says a step costs an example instead: FLOPs and
+bytes that its compiled program reads and writes (JAX only).
 """
 
 from __future__ import annotations
@@ -8,6 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +22,12 @@ import numpy as np
 from benchmarks.corpora import noise_store
 from deephits_keras import build_model
 from deephits_keras.allocation import keep_freed_memory
-from deephits_keras.corpus.pipeline import Batches, as_tf_dataset
+from deephits_keras.corpus.cache import open_cache
+from deephits_keras.corpus.pipeline import Batches, dataset
+from deephits_keras.encoders import FeatureSpec
 from deephits_keras.registry import resolve_modalities
 from deephits_keras.training.config import TrainingConfig
 from deephits_keras.training.trainer import make_optimizer
-
-TRACKS = 1024
 
 
 def full_model(settings: TrainingConfig, steps: int) -> keras.Model:
@@ -44,51 +49,91 @@ def one_batch(model: keras.Model, batch: int) -> tuple[dict[str, np.ndarray], np
     return present, draw.integers(0, 10, batch)
 
 
+class Noise:
+    """A small modality's features, drawn once, as a source of batches."""
+
+    def __init__(self, specs: Sequence[FeatureSpec], tracks: int) -> None:
+        draw = np.random.default_rng(0)
+        self.specs, self.present = tuple(specs), np.ones(tracks, bool)
+        self._held = {s.name: draw.random((tracks, *s.shape)).astype(s.dtype) for s in specs}
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    def gather(self, rows: Any, *, where: Any = None) -> tuple[dict[str, np.ndarray], Any]:
+        """As `FeatureStore.gather`."""
+        return {name: values[rows] for name, values in self._held.items()}, self.present[rows]
+
+
+def cost(model: keras.Model, batch: int) -> tuple[float, float]:
+    """FLOPs and bytes of a step's loss and gradients, an example, as XLA counts them."""
+    import jax
+
+    inputs, targets = one_batch(model, batch)
+    variables = [v.value for v in model.trainable_variables]
+    others = [v.value for v in model.non_trainable_variables]
+
+    def loss(values: Any, x: Any, y: Any) -> Any:
+        outputs, _ = model.stateless_call(values, others, x, training=True)
+        return model.loss(y, outputs)
+
+    step = jax.jit(jax.value_and_grad(loss)).lower(variables, inputs, targets).compile()
+    counted = step.cost_analysis()
+    return counted["flops"] / batch, counted["bytes accessed"] / batch
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--source", choices=("memory", "store"), default="memory")
+    parser.add_argument("--source", choices=("batch", "device", "memory", "store"), default="batch")
+    parser.add_argument("--tracks", type=int, default=1024)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--xla", action="store_true")
     parser.add_argument("--give-back", action="store_true", help="leave the allocator as it is")
+    parser.add_argument("--cost", action="store_true")
     arguments = parser.parse_args()
     if not arguments.give_back:
         keep_freed_memory()
     keras.config.set_dtype_policy(arguments.precision)
     settings = TrainingConfig(max_learning_rate=0.001, xla=arguments.xla)
     model = full_model(settings, steps=10_000)
-    inputs, targets = one_batch(model, arguments.batch)
+    if arguments.cost:
+        print(*cost(model, arguments.batch))
+        return
     with tempfile.TemporaryDirectory() as name:
-        data = _data(inputs, targets, arguments, Path(name))
-        model.fit(data(2), epochs=1, verbose=0)
+        fed, data = _data(model, arguments, Path(name))
+        fed.fit(data(2), epochs=1, verbose=0, shuffle=False)
         began = time.perf_counter()
-        model.fit(data(arguments.steps), epochs=1, verbose=0)
+        fed.fit(data(arguments.steps), epochs=1, verbose=0, shuffle=False)
         print(arguments.batch * arguments.steps / (time.perf_counter() - began))
 
 
-def _data(inputs: dict[str, np.ndarray], targets: np.ndarray, arguments: Any, folder: Path) -> Any:
-    import tensorflow as tf
+def _data(
+    model: keras.Model, arguments: Any, folder: Path
+) -> tuple[keras.Model, Callable[[int], Any]]:
+    """The model as it takes the data, and so many steps of it."""
+    if arguments.source == "batch":
+        import tensorflow as tf
 
-    held = tf.data.Dataset.from_tensors((inputs, targets)).cache()
-    if arguments.source == "memory":
-        return lambda steps: held.repeat(steps)
-    store = noise_store(folder / "corpus", TRACKS)
-    rows = np.random.default_rng(0).integers(0, TRACKS, 100 * arguments.batch)
+        held = tf.data.Dataset.from_tensors(one_batch(model, arguments.batch)).cache()
+        return model, held.repeat
+    tracks = arguments.tracks
+    stores: dict[str, Any] = {"mel": noise_store(folder / "corpus", tracks)}
+    for modality in ("lyrics", "meta"):
+        [encoder] = resolve_modalities(modality).values()
+        stores[modality] = Noise(encoder.feature_specs, tracks)
+    kind = "none" if arguments.source == "store" else arguments.source
+    cache = open_cache(kind, stores, range(tracks))
+    rows = np.random.default_rng(0).integers(0, tracks, arguments.steps * arguments.batch)
 
-    def from_store(steps: int) -> Any:
-        batches = Batches(
-            {"mel": store},
-            rows[: steps * arguments.batch],
-            np.zeros(steps * arguments.batch, np.int64),
-            batch_size=arguments.batch,
-            seed=0,
-        )
-        others = {name: value for name, value in inputs.items() if not name.startswith("mel_")}
-        return as_tf_dataset(batches).map(lambda mel, target: ({**others, **mel}, target))
+    def steps(number: int) -> Any:
+        chosen = rows[: number * arguments.batch]
+        targets = np.zeros(len(chosen), np.int64)
+        return dataset(Batches(cache.stores, chosen, targets, batch_size=arguments.batch, seed=0))
 
-    return from_store
+    return cache.feed(model), steps
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def train(
     wanted = get_task(task)
     config = TrainingConfig(**training, seed=seed)
 
-    distribution = _start_distribution() if distribute else import_keras()
+    distribution = _start_distribution(config, cache) if distribute else import_keras()
     from deephits_keras.training.trainer import new_run
     from deephits_keras.training.trainer import train as train_run
 
@@ -217,9 +217,10 @@ def train(
     click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / 'report.html'}")
 
 
-def _start_distribution() -> Distribution:
-    from deephits_keras.training.cluster import Worker
+def _start_distribution(config: TrainingConfig, cache: str) -> Distribution:
+    from deephits_keras.training.cluster import Worker, check_distributable
 
+    check_distributable(config, cache)
     worker = Worker.of_environment()
     if worker.count > 1:
         click.echo(f"worker {worker.index} of {worker.count}: waiting for the others", err=True)

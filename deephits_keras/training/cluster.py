@@ -1,4 +1,4 @@
-"""Which of several worker processes this one is, by TF_CONFIG. Imports no TensorFlow."""
+"""What is known of a distributed training before TensorFlow is imported: TF_CONFIG, settings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from deephits_keras.errors import UserError
+from deephits_keras.training.config import TrainingConfig
 
 VARIABLE = "TF_CONFIG"
 
@@ -57,3 +58,19 @@ class Worker:
     def leads(self) -> bool:
         """Whether it extracts, writes the run folder and prints."""
         return self.index == 0
+
+
+def check_distributable(training: TrainingConfig, cache: str) -> None:
+    """Refuse settings with which several devices can't train.
+
+    Raises:
+        UserError: for compilation by XLA, which can't run the devices' collective operations; for
+            features on one device; and for an ensemble, whose members follow each other.
+    """
+    for unfit, option in (
+        (training.xla, "--xla"),
+        (cache == "device", "--cache device"),
+        (training.ensemble > 1, "--ensemble"),
+    ):
+        if unfit:
+            raise UserError(f"--distribute doesn't go with {option}")

@@ -108,14 +108,9 @@ class ReplicatedModel:
         model: A compiled model, which gets the weights and the optimizer's state back after
             each epoch.
         distribution: The devices.
-
-    Raises:
-        UserError: if it is compiled by XLA, which can't run collective operations on every device.
     """
 
     def __init__(self, model: keras.Model, distribution: Distribution) -> None:
-        if model.jit_compile:
-            raise UserError("--distribute doesn't go with --xla")
         self.model = model
         self.distribution = distribution
         model.optimizer.build(model.trainable_variables)

@@ -25,6 +25,7 @@ from deephits_keras.fusion import Fusion, get_fusion
 from deephits_keras.registry import AnyEncoder
 from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig
 from deephits_keras.tasks import IntArray, Task, get_task
+from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.config import TrainingConfig
 from deephits_keras.training.ensemble import finish_ensemble, open_member
 from deephits_keras.training.losses import training_loss
@@ -145,7 +146,8 @@ def train(
             worker 0 alone writes the run folder.
 
     Raises:
-        UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small.
+        UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small,
+            or the settings don't suit the distribution.
         DeepHitsError: if the loss is no longer a finite number, or another worker is gone.
     """
     if corpus.fingerprint != run.config.corpus["fingerprint"]:
@@ -153,11 +155,11 @@ def train(
             f"{corpus.folder} is not the corpus that {run.folder} was made for, or was imported "
             "again with other tracks"
         )
+    if distribution:
+        check_distributable(run.config.training, cache)
     if not run.config.members:
         _train_one(run, corpus, report, cache, distribution)
         return
-    if distribution:
-        raise UserError("--distribute trains one model: it doesn't go with --ensemble")
     for name in run.config.members:
         member = open_member(run, name)
         if not member.finished:
