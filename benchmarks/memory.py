@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,16 +17,27 @@ TRACKS = 100_000
 COLUMNS = ("tempo", "energy", "artist_popularity")
 
 
+RUN_AND_TELL = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+sys.stderr.buffer.write(done.stderr if done.returncode else b"")
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"""
+
+
 def peak(*words: object) -> float:
-    """Peak resident memory in MB of one run of the command in a process of its own."""
-    line = [sys.executable, "-m", "deephits_keras", *map(str, words)]
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        sent = [(os.POSIX_SPAWN_DUP2, nowhere.fileno(), n) for n in (1, 2)]
-        child = os.posix_spawn(sys.executable, line, os.environ, file_actions=sent)
-        _, status, usage = os.wait4(child, 0)
-    if status:
+    """Peak resident memory in MB of one run of the command in a process of its own.
+
+    Linux counts a process's peak from that of the process which started it: a small one
+    starts it, as this one is larger than what it measures.
+    """
+    command = [sys.executable, "-m", "deephits_keras", *map(str, words)]
+    small = [sys.executable, "-S", "-E", "-c", RUN_AND_TELL, *command]
+    done = subprocess.run(small, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
         raise SystemExit(f"deephits {' '.join(map(str, words))} failed")
-    return usage.ru_maxrss / 1024
+    return int(done.stdout) / 1024
 
 
 def table(path: Path, tracks: int) -> Path:

@@ -37,6 +37,9 @@ from deephits_keras.progress import progress
 from deephits_keras.registry import AnyEncoder, registry, resolve_modalities
 from deephits_keras.tracks import Track
 
+CHECKED_TOGETHER = 64
+"""Shards whose records are in memory at a time when a store is looked over."""
+
 
 @dataclass(frozen=True)
 class ExtractionSummary:
@@ -154,12 +157,16 @@ def extract_features(
         weight=int,
     ):
         pass
-    records = [r for k in range(layout.shards) if (r := ShardRecord.read(folder, k))]
-    failures = [failure for record in records for failure in record.failures]
+    present, missing = 0, 0
+    failures: list[tuple[int, str, str]] = []
+    for shard in range(layout.shards):
+        if record := ShardRecord.read(folder, shard):
+            present += int(record.present.sum())
+            missing += len(record.missing)
+            failures += record.failures
     rejected = folder / "rejected.csv"
     if todo or not rejected.exists():
         _write_rejected(rejected, failures)
-    present = sum(int(record.present.sum()) for record in records)
     if failures and not present:
         _, track_id, reason = failures[0]
         raise DeepHitsError(
@@ -173,7 +180,7 @@ def extract_features(
         fingerprint=layout.fingerprint,
         tracks=layout.tracks,
         present=present,
-        missing=sum(len(record.missing) for record in records),
+        missing=missing,
         failed=len(failures),
         extracted=extracted,
         seconds=time.monotonic() - began,
@@ -222,19 +229,24 @@ def _unfinished(
     folder: Path, layout: StoreLayout, corpus: Corpus, encoder: AnyEncoder, retry_failed: bool
 ) -> list[int]:
     """The shards that aren't there, are of other input, or are damaged."""
-    records: dict[int, ShardRecord] = {}
-    for shard in range(layout.shards):
-        with contextlib.suppress(DeepHitsError):
-            record = ShardRecord.read(folder, shard)
-            if record is None or (retry_failed and record.failed):
-                continue
-            if record.inputs == _digest_inputs(corpus.tracks(layout.rows(shard))):
-                records[shard] = record
-    damages = in_threads(
-        lambda shard: damage(folder, shard, records[shard], encoder.feature_specs), records
-    )
-    whole = {shard for shard, found in zip(records, damages, strict=True) if found is None}
-    return [shard for shard in range(layout.shards) if shard not in whole]
+    unfinished: list[int] = []
+    for first in range(0, layout.shards, CHECKED_TOGETHER):
+        shards = range(first, min(first + CHECKED_TOGETHER, layout.shards))
+        records: dict[int, ShardRecord] = {}
+        for shard in shards:
+            with contextlib.suppress(DeepHitsError):
+                record = ShardRecord.read(folder, shard)
+                if record is None or (retry_failed and record.failed):
+                    continue
+                if record.inputs == _digest_inputs(corpus.tracks(layout.rows(shard))):
+                    records[shard] = record
+        damages = in_threads(
+            lambda shard, of=records: damage(folder, shard, of[shard], encoder.feature_specs),
+            records,
+        )
+        whole = {shard for shard, found in zip(records, damages, strict=True) if found is None}
+        unfinished += [shard for shard in shards if shard not in whole]
+    return unfinished
 
 
 def _digest_inputs(tracks: Sequence[Track]) -> str:

@@ -102,7 +102,9 @@ class Recordings:
         paths = ids.map(found.map(Path).astype(object))
         if "audio" in tracks:
             folder, root = self.folder, self.folder.resolve()
-            named = tracks["audio"].dropna().map(lambda name: (folder / str(name)).resolve())
+            names = tracks["audio"].dropna().map(str)
+            names = names[~names.str.contains("\0", regex=False)]
+            named = names.map(lambda name: (folder / name).resolve())
             outside = named.map(lambda path: not path.is_relative_to(root)).astype(bool)
             escaping[outside[outside].index] = True
             there = named[~outside & named.map(Path.is_file).astype(bool)]
