@@ -240,10 +240,11 @@ def _unfinished(
                     continue
                 if record.inputs == _digest_inputs(corpus.tracks(layout.rows(shard))):
                     records[shard] = record
-        damages = in_threads(
-            lambda shard, of=records: damage(folder, shard, of[shard], encoder.feature_specs),
-            records,
-        )
+
+        def problem(shard: int, of: Mapping[int, ShardRecord] = records) -> str | None:
+            return damage(folder, shard, of[shard], encoder.feature_specs)
+
+        damages = in_threads(problem, records)
         whole = {shard for shard, found in zip(records, damages, strict=True) if found is None}
         unfinished += [shard for shard in shards if shard not in whole]
     return unfinished
