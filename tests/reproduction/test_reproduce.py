@@ -58,7 +58,7 @@ def test_beyond_has_a_line_a_setting_and_the_ablations_do_not(
     assert done.code == 0, done.err
     values = json.loads(done.out)
     settings = {"corn head", "cumulative head", "focal loss", "cost loss", "balanced weights"}
-    settings |= {"no temperature", "ensemble of 3"}
+    settings |= {"temperature and sets", "ensemble of 3"}
     assert {row["variant"] for row in values["rows"]} == {"all features", *settings}
     shown = {(t["table"], t["row"]) for t in values["tables"]}
     assert {("beyond", f"tiers-3, {name}") for name in settings} <= shown
