@@ -13,7 +13,7 @@ from benchmarks.compare import Comparison
 
 ROOT = Path(__file__).parents[1]
 TORCH = Path(os.environ.get("TORCH_PYTHON", ROOT / ".venv-torch" / "bin" / "python"))
-STEPS = {64: 12, 256: 5}
+STEPS = {64: 8, 256: 2}
 ROUNDS = 3
 
 
@@ -48,7 +48,7 @@ def run() -> Iterator[Comparison]:
                 best = torch_rate(*size, "--best")
                 peers.setdefault("PyTorch, channels-last, compiled", []).append(best)
             peers.setdefault("a batch held in memory", []).append(
-                keras_rate(*size, "--source", "store")
+                keras_rate(*size, "--source", "store", "--tracks", 256)
             )
         targets = {"PyTorch, plain": 2.5, "PyTorch, channels-last, compiled": 1.3}
         for peer, rates in peers.items():

@@ -9,7 +9,7 @@ from benchmarks.compare import Comparison
 from benchmarks.training import keras_rate
 
 ROUNDS = 3
-STEPS = 8
+STEPS = 4
 DEFAULT = ("--batch", 64)
 TRIED = {
     "bfloat16 (mixed)": (*DEFAULT, "--precision", "mixed_bfloat16"),
