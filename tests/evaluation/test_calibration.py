@@ -15,6 +15,7 @@ from scipy.stats import betabinom
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import KFold, cross_val_predict
 
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.calibration import (
@@ -109,6 +110,19 @@ def test_too_sure_scores_are_corrected_and_right_ones_left_alone() -> None:
     off = calibrate(THREE, popularity, logits, temperature=False, coverage=0)
     assert off == Calibration(tracks=2000)
     assert off.scale(logits) is logits
+
+
+def test_each_track_is_judged_by_a_temperature_fitted_without_it() -> None:
+    popularity, logits = planted(60, heat=2.0)
+    logits = logits.astype(np.float64)
+    tiers = TIERS["tiers-3"].of(popularity)
+    oracle = CalibratedClassifierCV(
+        FrozenEstimator(Given().fit(logits, tiers)), method="temperature"
+    )
+    folds = KFold(5, shuffle=True, random_state=0)
+    scores = cross_val_predict(oracle, logits, tiers, cv=folds, method="predict_proba")
+    found = calibrate(THREE, popularity, logits, temperature=True, coverage=0)
+    assert found.ece_after == pytest.approx(expected_calibration_error(tiers, scores), rel=1e-6)
 
 
 def test_a_temperature_that_does_not_help_the_tracks_left_out_is_not_kept() -> None:
