@@ -10,7 +10,7 @@ TFIO := .venv-tfio
 TORCH := .venv-torch
 DEMO := demo
 
-.PHONY: demo test test-tfio lint bench bench-gpu clean
+.PHONY: demo test test-tfio test-backends lint bench bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/deephits sample $(DEMO)/raw --tracks 600
@@ -31,6 +31,10 @@ test: $(VENV)/installed
 
 test-tfio: $(TFIO)/installed
 	$(TFIO)/bin/python -m pytest -m tfio
+
+test-backends: $(VENV)/installed $(TORCH)/installed
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backends tests/training tests/explain
+	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -m backends tests/training tests/explain tests/test_fidelity.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -58,7 +62,10 @@ $(TFIO)/installed: setup.cfg
 	$(TFIO)/bin/pip install --quiet --editable '.[tfio,dev]'
 	touch $@
 
-$(TORCH)/installed:
+# Without TensorFlow: on PyTorch nothing may need it. What is left out is what brings it.
+$(TORCH)/installed: setup.cfg
 	$(PYTHON) -m venv $(TORCH)
-	$(TORCH)/bin/pip install --quiet torch==2.13.0 numpy
+	$(TORCH)/bin/pip install --quiet --no-compile --no-deps --editable .
+	sed -n '/^install_requires/,/^$$/s/^    //p' setup.cfg | grep -v -e ^tensorflow -e ^keras-hub -e ^transformers | \
+	    $(TORCH)/bin/pip install --quiet --no-compile --requirement /dev/stdin torch==2.13.0 pytest pytest-timeout
 	touch $@

@@ -8,7 +8,6 @@ arrays on which PyTorch happens to be nearly exact.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import runpy
 import subprocess
@@ -26,8 +25,10 @@ FLOAT32 = 10
 LAST_PLACES = 8 * np.finfo("float32").eps
 
 
-BACKENDS = [b for b in ("tensorflow", "jax", "torch") if importlib.util.find_spec(b)]
-"""PyTorch is in no extra: this runs on it where it happens to be."""
+BACKENDS = os.environ.get("KERAS_BACKEND", "tensorflow jax").split()
+"""PyTorch has an environment of its own, without TensorFlow: `make test-backends`."""
+
+pytestmark = pytest.mark.backends
 
 
 @pytest.fixture(scope="module", params=BACKENDS)

@@ -192,6 +192,9 @@ def _train_one(
         state = TrainingState.open(run.folder / "state")
         model = state.load_last(run) or _new_model(run, stores, split, steps=len(batches))
         fed = held.feed(model)
+        if keras.backend.backend() != "tensorflow":
+            # Or `fit` looks at a batch to build the metrics, and mixes up the first epoch's order.
+            fed.test_on_batch(*batches[0])
         fit = distribution.replicate(model).fit if distribution else partial(_fit, fed)
         for epoch in range(state.finished_epochs, training.epochs):
             began = time.monotonic()
@@ -218,8 +221,29 @@ def _train_one(
 
 
 def _fit(model: keras.Model, batches: Batches) -> dict[str, list[float]]:
-    fitted: dict[str, list[float]] = model.fit(dataset(batches), shuffle=False, verbose=0).history
+    fitted: dict[str, list[float]] = model.fit(
+        dataset(batches), shuffle=False, verbose=0, callbacks=[_Seeded(batches)]
+    ).history
     return fitted
+
+
+class _Seeded(keras.callbacks.Callback):  # type: ignore[misc]
+    """Seeds the one generator that Keras draws dropout from on PyTorch.
+
+    At the first batch: what Keras does before takes numbers from it in the first epoch of a
+    process, but not in those that follow.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        super().__init__()
+        sequence = np.random.SeedSequence([batches.seed or 0, batches.epoch_number])
+        self.drawn = int(sequence.generate_state(1)[0])
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Seed it."""
+        del logs
+        if batch == 0:
+            keras.utils.set_random_seed(self.drawn)
 
 
 def _training_batches(

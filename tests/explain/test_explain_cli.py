@@ -61,6 +61,7 @@ def assert_loads_nothing(page: str) -> None:
     assert not re.search(r"https?://|@import|url\(", page)
 
 
+@pytest.mark.backends
 def test_a_track_is_explained_by_parts_that_add_up(
     run: Path, corpus: Corpus, deephits: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ def f32(*values: float) -> np.ndarray:
     return np.array(values, np.float32)
 
 
+@pytest.mark.backends
 def test_gradients_are_each_rows_own_and_zero_where_nothing_depends() -> None:
     inputs = {"x": np.array([[1.0, 2], [3, 4]], np.float32), "y": np.ones((2, 1), np.float32)}
     values, gradients = values_and_gradients(lambda v: ops.sum(v["x"] ** 2, axis=1), inputs)
@@ -67,6 +68,7 @@ def test_a_step_hidden_in_a_small_part_of_the_path_is_found() -> None:
     assert integrated.FIRST_SEGMENTS < found.segments < 32
 
 
+@pytest.mark.backends
 def test_a_network_of_many_kinks_is_complete() -> None:
     keras.utils.set_random_seed(0)
     network = keras.Sequential(

@@ -52,6 +52,7 @@ def contents(folder: Path) -> dict[str, Any]:
     return held | {w.path: w.numpy().tobytes() for w in model.weights}
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize("modality_dropout", [0.0, 0.3])
 def test_an_interrupted_run_resumes_to_the_same_result(
     corpus: Corpus, tmp_path: Path, modality_dropout: float
@@ -70,6 +71,7 @@ def test_an_interrupted_run_resumes_to_the_same_result(
     assert not (tmp_path / "broken" / "state").exists()
 
 
+@pytest.mark.backends
 def test_the_seed_decides_the_run(corpus: Corpus, tmp_path: Path) -> None:
     folders = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -171,6 +173,7 @@ def test_a_prediction_says_what_was_missing(corpus: Corpus, tmp_path: Path) -> N
     assert predictor.predict([full])[0].popularity == pytest.approx(first.popularity, abs=1e-3)
 
 
+@pytest.mark.backends
 def test_resume_on_the_command_line(
     corpus: Corpus, tmp_path: Path, deephits: Callable[..., Any]
 ) -> None:
