@@ -232,22 +232,31 @@ def _unfinished(
     unfinished: list[int] = []
     for first in range(0, layout.shards, CHECKED_TOGETHER):
         shards = range(first, min(first + CHECKED_TOGETHER, layout.shards))
-        records: dict[int, ShardRecord] = {}
-        for shard in shards:
-            with contextlib.suppress(DeepHitsError):
-                record = ShardRecord.read(folder, shard)
-                if record is None or (retry_failed and record.failed):
-                    continue
-                if record.inputs == _digest_inputs(corpus.tracks(layout.rows(shard))):
-                    records[shard] = record
-
-        def problem(shard: int, of: Mapping[int, ShardRecord] = records) -> str | None:
-            return damage(folder, shard, of[shard], encoder.feature_specs)
-
-        damages = in_threads(problem, records)
-        whole = {shard for shard, found in zip(records, damages, strict=True) if found is None}
+        whole = _whole_among(shards, folder, layout, corpus, encoder, retry_failed)
         unfinished += [shard for shard in shards if shard not in whole]
     return unfinished
+
+
+def _whole_among(
+    shards: range,
+    folder: Path,
+    layout: StoreLayout,
+    corpus: Corpus,
+    encoder: AnyEncoder,
+    retry_failed: bool,
+) -> set[int]:
+    records: dict[int, ShardRecord] = {}
+    for shard in shards:
+        with contextlib.suppress(DeepHitsError):
+            record = ShardRecord.read(folder, shard)
+            if record is None or (retry_failed and record.failed):
+                continue
+            if record.inputs == _digest_inputs(corpus.tracks(layout.rows(shard))):
+                records[shard] = record
+    damages = in_threads(
+        lambda shard: damage(folder, shard, records[shard], encoder.feature_specs), records
+    )
+    return {shard for shard, found in zip(records, damages, strict=True) if found is None}
 
 
 def _digest_inputs(tracks: Sequence[Track]) -> str:

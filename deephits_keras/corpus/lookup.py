@@ -56,7 +56,7 @@ class Lookup:
             for key in keys:
                 select = self._database.execute("SELECT * FROM rows WHERE key = ?", (key,))
                 rows += select.fetchall()
-        found = pd.DataFrame(rows, columns=["key", *self.columns], dtype="str")
+        found = pd.DataFrame(rows, columns=["key", *self.columns], dtype=object)
         return found.set_index("key")
 
 

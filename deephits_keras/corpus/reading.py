@@ -75,9 +75,10 @@ def open_table(
     return _CsvTable(path, encoding, columns)
 
 
-def _filled(rows: pd.DataFrame) -> pd.DataFrame:
-    texts = rows.columns[rows.dtypes == "string"]
-    return rows.assign(**rows[texts].replace("", pd.NA)).dropna(how="all")
+def _filled(rows: pd.DataFrame, texts: Collection[str]) -> pd.DataFrame:
+    """The rows in which something is filled in, without the texts of no characters."""
+    named = rows[[name for name in rows if name in texts]]
+    return rows.assign(**named.replace("", pd.NA)).dropna(how="all")
 
 
 class _CsvTable:
@@ -91,17 +92,18 @@ class _CsvTable:
     def __init__(
         self, path: Path, encoding: str | None, columns: Callable[[str], bool] | None
     ) -> None:
-        self.types: dict[str, pa.DataType] = {}
         self._path = path
         self._wanted = columns
         self._skipped: list[str] = []
         self._encoding = self._find_encoding(encoding)
         self.columns = [str(name) for name in next(self._read()) if not _is_index(name)]
+        self.types: dict[str, pa.DataType] = dict.fromkeys(self.columns, pa.string())
 
     def chunks(self, only: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
         self._skipped = []
         for rows in self._read(only if only is not None else self._wanted):
-            filled = _filled(rows.drop(columns=[name for name in rows if _is_index(name)]))
+            named = rows.drop(columns=[name for name in rows if _is_index(name)])
+            filled = _filled(named, self.columns)
             if len(filled):
                 yield filled
 
@@ -178,12 +180,14 @@ class _ParquetTable:
 
     def chunks(self, only: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
         start = 0
+        kinds = (pa.string(), pa.large_string())
+        texts = [name for name, kind in self.types.items() if kind in kinds]
         with self._told():
             for batch in pq.ParquetFile(self._path).iter_batches(CHUNK):
                 table = pa.Table.from_batches([batch]).cast(self._schema, safe=False)
                 rows = self._frame(table, start)
                 start += len(rows)
-                filled = _filled(rows if only is None else rows[[*only]])
+                filled = _filled(rows if only is None else rows[[*only]], texts)
                 if len(filled):
                     yield filled
 

@@ -106,6 +106,7 @@ def import_spotgentrack(
             standard["release_date"] = standard["album_id"].map(dates)
             yield standard
 
+    texts = pa.list_(pa.string())
     info = source_info(source)
     if info["synthetic"]:
         marker = read_json(source / "synthetic.json", "a synthetic sample")
@@ -117,7 +118,7 @@ def import_spotgentrack(
             tables=[tracks, artists, albums],
             tracks=joined,
             track_ids=lambda: (rows["id"] for rows in tracks.chunks(["id"])),
-            types=dict.fromkeys(("artist_ids", "genres"), pa.list_(pa.string())),
+            types={**tracks.types, "artist_ids": texts, "genres": texts},
         ),
         folder,
         audio=audio,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.generic import rsync
 from toys import Other, Toy, make_corpus
 
 from deephits_keras.corpus.extraction import extract_features
@@ -115,3 +116,18 @@ def test_the_command_says_what_to_do(
     assert deephits("verify", tmp_path / "photos").code == 2
     with pytest.raises(UserError, match="neither a corpus"):
         verify(tmp_path / "nowhere")
+
+
+def test_a_corpus_comes_back_whole_from_object_storage_or_is_found_out(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    """As docs/scale.md says; `file://` stands for a bucket."""
+    bucket, back = tmp_path / "bucket", tmp_path / "back"
+    rsync(corpus.folder.as_uri(), bucket.as_uri())
+    rsync(bucket.as_uri(), back.as_uri())
+    assert verify(back).checked == verify(corpus.folder).checked
+    assert verify(back).whole
+    [shard] = bucket.rglob("part-00001.wave.npy")
+    os.truncate(shard, 100)
+    rsync(bucket.as_uri(), back.as_uri())
+    assert [Path(finding.file).name for finding in verify(back).findings] == ["part-00001.json"]
