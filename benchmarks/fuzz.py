@@ -1,6 +1,6 @@
-"""Damaged recordings, tables and run folders: each accepted, or rejected with a reason.
+"""Damaged recordings, tables, configurations, run folders: accepted, or rejected with a reason.
 
-    python benchmarks/fuzz.py --audio 2000 --rows 2000 --runs 500
+    python benchmarks/fuzz.py --audio 2000 --rows 2000 --runs 500 --configurations 500
 
 Every case runs in a worker process: one that crashes it, takes longer than the limit or raises
 anything but the package's own errors is printed and counts as not survived.
@@ -148,6 +148,47 @@ def spoiled_runs(draw: st.DrawFn, run: Path) -> tuple[str, bytes]:
     return name, draw(mutated(content))
 
 
+setting_values = st.one_of(
+    st.integers(-2, 4).map(str),
+    st.sampled_from((10**4, 10**7, 10**12, 2**63, 2**70)).map(str),
+    st.floats().map(str),
+    st.floats(0, 1).map(str),
+    st.text(max_size=6),
+    st.sampled_from(("", "none", "true", "balanced", "mel,meta", "a=b", "meta=1,mel=nan", "../x")),
+)
+
+
+@st.composite
+def configurations(draw: st.DrawFn, corpus: Path) -> list[str]:
+    """A command line of `build` or, one in four, of `train`, with some settings of any value."""
+    from deephits_keras.cli.build import build
+    from deephits_keras.cli.train import train
+    from deephits_keras.registry import registry
+
+    training = draw(st.integers(0, 3)) == 0
+    verb = train if training else build
+    names = [o for p in verb.params for o in p.opts if o.startswith("--") and not p.is_flag]
+    # Many epochs are no hang, and where tasks run and files go is no setting of a model.
+    left_out = {"--epochs", "--out", "--plot", "--modalities", "--engine", "--scheduler", "--jobs"}
+    names = sorted(set(names) - left_out)
+    own = [
+        f"--{owner}-{name}"
+        for encoder in registry().load_working().values()
+        for owner in (encoder.modality, encoder.name)
+        for name in encoder.Config.__dataclass_fields__
+    ]
+    modalities = "meta" if training else draw(st.sampled_from(("mel,lyrics,meta", "mel=mel_crnn")))
+    given = {"--modalities": modalities}
+    for name in draw(st.lists(st.sampled_from(names) | st.sampled_from(own), max_size=3)):
+        option = next((p for p in verb.params if name in p.opts), None)
+        choices = getattr(option and option.type, "choices", None)
+        given[name] = draw(st.sampled_from(sorted(choices)) if choices else setting_values)
+    words = [f"{name}={value}" for name, value in given.items()]
+    if not training:
+        return ["build", *words]
+    return ["train", str(corpus), "RUN", "--epochs=1", "--jobs=1", *words]
+
+
 # === Trying it, in a worker process ===
 
 
@@ -216,6 +257,20 @@ def try_run(case: tuple[str, bytes], folder: Path, whole: Path) -> str:
         codes.append(2)
     # `verify` finds nearly all of it: what counts is whether the others took it.
     return "rejected" if any(codes[1:]) else "accepted"
+
+
+def try_configuration(words: list[str], folder: Path) -> str:
+    from click.testing import CliRunner
+
+    from deephits_keras.cli import main
+
+    run = folder / f"configured{os.getpid()}"
+    shutil.rmtree(run, ignore_errors=True)
+    words = [str(run) if word == "RUN" else word for word in words]
+    outcome = CliRunner().invoke(_as_command(main), words)
+    if outcome.exit_code not in (0, 1, 2) or not isinstance(outcome.exception, SystemExit | None):
+        raise RuntimeError(f"deephits {words}: {outcome.exception!r}")
+    return "rejected" if outcome.exit_code else "accepted"
 
 
 def _as_command(main: Callable[..., None]) -> Any:
@@ -318,6 +373,7 @@ def main() -> int:
     parser.add_argument("--audio", type=int, default=2000)
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--configurations", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     died, tried = 0, 0
@@ -332,10 +388,22 @@ def main() -> int:
             more = {"count": count, "rows": ROWS_A_TABLE, "seed": options.seed}
             died += fuzz("table rows", tables(), try_table, folder, **more) * ROWS_A_TABLE
             tried += count * ROWS_A_TABLE
-        if count := options.runs:
+        if options.runs or options.configurations:
             # In a worker: TensorFlow must not be running in a process that is forked.
             with ProcessPool(max_workers=1, initializer=be_quiet) as pool:
                 run = pool.schedule(train_run, args=(folder,)).result()
+        if count := options.configurations:
+            died += fuzz(
+                "configurations",
+                configurations(folder / "corpus"),
+                try_configuration,
+                folder,
+                count=count,
+                seed=options.seed,
+                seconds=300,  # one of them trains
+            )
+            tried += count
+        if count := options.runs:
             cases = spoiled_runs(run)
             died += fuzz("run folders", cases, try_run, folder, run, count=count, seed=options.seed)
             tried += count

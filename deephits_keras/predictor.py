@@ -95,7 +95,13 @@ class Predictor:
         """
         iterator = iter(tracks)
         while batch := list(islice(iterator, BATCH_SIZE)):
-            yield from self._predict_batch(self._measure(batch))
+            for prediction, _ in self._predict_batch(self._measure(batch)):
+                yield prediction
+
+    def predict_with_features(self, track: Track) -> tuple[TrackPrediction, dict[str, Features]]:
+        """Score a track; also give the features that it has, by modality."""
+        ((prediction, features),) = self._predict_batch(self._measure([track]))
+        return prediction, features
 
     def _measure(self, tracks: list[Track]) -> list[MeasuredTrack]:
         if self.descriptors is None:
@@ -109,9 +115,12 @@ class Predictor:
         pairs = self.encoders.items()
         return frozenset(m for m, e in pairs if e.fingerprint() != records[m].fingerprint)
 
-    def _predict_batch(self, measured: list[MeasuredTrack]) -> list[TrackPrediction]:
+    def _predict_batch(
+        self, measured: list[MeasuredTrack]
+    ) -> list[tuple[TrackPrediction, dict[str, Features]]]:
         tracks = [m.track for m in measured]
         inputs: dict[str, np.ndarray[Any, Any]] = {}
+        found: list[dict[str, Features]] = [{} for _ in tracks]
         missing: list[list[str]] = [[] for _ in tracks]
         parts: list[dict[str, tuple[str, ...]]] = [{} for _ in tracks]
         warnings = [list(m.warnings) for m in measured]
@@ -131,6 +140,7 @@ class Predictor:
                         f"{modality} is measured otherwise here than for the tracks that the model "
                         "was trained on: with other settings, files or versions of a library"
                     )
+                found[index][modality] = features
                 if lacking := encoder.missing_parts(tracks[index], features):
                     parts[index][modality] = lacking
                 remarks[index] += [
@@ -144,10 +154,13 @@ class Predictor:
             inputs[input_name(modality, PRESENT)] = present
         outputs = np.asarray(self.model.predict_on_batch(inputs))
         return [
-            dataclasses.replace(
-                self._describe(track, outputs[i], missing[i], parts[i], warnings[i]),
-                remarks=tuple(remarks[i]),
-                fields=measured[i].fields,
+            (
+                dataclasses.replace(
+                    self._describe(track, outputs[i], missing[i], parts[i], warnings[i]),
+                    remarks=tuple(remarks[i]),
+                    fields=measured[i].fields,
+                ),
+                found[i],
             )
             for i, track in enumerate(tracks)
         ]

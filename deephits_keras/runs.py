@@ -21,7 +21,7 @@ import dataclasses
 import importlib.metadata
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +63,9 @@ LATER = (CALIBRATION,)
 
 CORPUS_FACTS = {"folder": str, "fingerprint": str, "synthetic": bool, "tracks": int}
 """What a run keeps of its corpus."""
+
+LARGEST_MODEL = 2**30
+"""Parameters; the paper's model has 476,938."""
 
 LARGEST_FEATURE = 2**28
 """Values of one feature of one track; the paper's spectrogram has 165,376."""
@@ -391,29 +394,45 @@ def expected_model(run: Run) -> keras.Model:
     Raises:
         UserError: if there is no such model, or its inputs are too large to be meant.
     """
+    learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
+    return symbolic_model(
+        list(run.encoders.values()), fusion=run.fusion, task=run.task, learned_missing=learned
+    )
+
+
+def symbolic_model(
+    encoders: Sequence[AnyEncoder],
+    *,
+    fusion: Fusion,
+    task: Task,
+    learned_missing: Sequence[str] = (),
+) -> keras.Model:
+    """What `build_model` would make, without values: it takes no memory, whatever its size.
+
+    Raises:
+        UserError: if it can't be built, or is too large to be meant.
+    """
     from deephits_keras.archives import symbolically
     from deephits_keras.builder import build_model
 
-    for encoder in run.encoders.values():
+    for encoder in encoders:
         for spec in encoder.feature_specs:
             if math.prod(spec.shape) > LARGEST_FEATURE:
                 raise UserError(
-                    f"{CONFIG} asks for features of {encoder.name} of shape {spec.shape}: "
+                    f"The settings of {encoder.name} ask for features of shape {spec.shape}: "
                     "a track of that size can't be meant"
                 )
-    learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
     try:
-        return symbolically(
-            lambda: build_model(
-                list(run.encoders.values()),
-                fusion=run.fusion,
-                task=run.task,
-                learned_missing=learned,
-            )
+        model: keras.Model = symbolically(
+            lambda: build_model(encoders, fusion=fusion, task=task, learned_missing=learned_missing)
         )
     except DeepHitsError:
         raise
     except Exception as error:
         raise UserError(
-            f"The model that {CONFIG} describes can't be built: {type(error).__name__}: {error}"
+            f"The model of these settings can't be built: {type(error).__name__}: {error}"
         ) from error
+    size = sum(math.prod(v.shape) for v in model.variables)
+    if size > LARGEST_MODEL:
+        raise UserError(f"A model of {size:,} parameters can't be meant: look at its settings")
+    return model

@@ -68,9 +68,11 @@ def build(
     from deephits_keras.builder import build_model, describe
     from deephits_keras.files import replacing
     from deephits_keras.fusion import get_fusion
+    from deephits_keras.runs import symbolic_model
     from deephits_keras.tasks import get_task
 
     wanted, meeting = get_task(task), get_fusion(get_fusion_settings(fusion, fusion_weights, head))
+    symbolic_model(list(encoders.values()), fusion=meeting, task=wanted)
     model = build_model(list(encoders.values()), fusion=meeting, task=wanted)
     architecture = describe(model, encoders, fusion=meeting, task=wanted)
     if out:

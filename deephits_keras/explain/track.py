@@ -122,14 +122,12 @@ class TrackExplainer:
         Raises:
             UserError: if nothing of the track can be used.
         """
-        (prediction,) = self.predictor.predict([track])
+        prediction, features = self.predictor.predict_with_features(track)
         if prediction.tier is None:
             reasons = "; ".join(prediction.warnings)
             raise UserError(f"track {track.id} can't be explained: {reasons}")
         explainables = {
-            modality: self._explainable(modality, track)
-            for modality in self.predictor.encoders
-            if modality not in prediction.missing
+            modality: self._explainable(modality, track, own) for modality, own in features.items()
         }
         if not any(explainable.point for explainable in explainables.values()):
             raise UserError(f"track {track.id} has no input that a score can be followed back to")
@@ -147,11 +145,8 @@ class TrackExplainer:
             synthetic=run.synthetic,
         )
 
-    def _explainable(self, modality: str, track: Track) -> Explainable:
+    def _explainable(self, modality: str, track: Track, features: Features) -> Explainable:
         encoder = self.predictor.encoders[modality]
-        features = encoder.extract(track)
-        if features is None:
-            raise ValueError(f"{encoder.name} gave features of track {track.id} only once")
         branches = member_branches(self._anatomy.branch(modality))
         members = [encoder.explainable(track, features, branch) for branch in branches]
         return members[0] if len(members) == 1 else ExplainableTogether(members)

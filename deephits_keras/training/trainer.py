@@ -23,7 +23,7 @@ from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.files import PARTIAL, remove_leftovers, replacing, write_json
 from deephits_keras.fusion import Fusion, get_fusion
 from deephits_keras.registry import AnyEncoder
-from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig
+from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig, symbolic_model
 from deephits_keras.tasks import IntArray, Task, get_task
 from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.config import TrainingConfig
@@ -64,7 +64,8 @@ def new_run(
         command: The command line, for the record.
 
     Raises:
-        UserError: if the folder holds something already, or a part of the split is empty.
+        UserError: if the folder holds something already, a part of the split is empty, or there
+            is no such model.
     """
     if folder.exists() and not _is_free(folder):
         raise UserError(
@@ -76,9 +77,13 @@ def new_run(
             raise UserError(f"The split leaves no track in its part {part!r}: use more tracks")
     training = training or TrainingConfig()
     learned = _learned_missing(corpus, encoders, split, training)
+    meeting, wanted = get_fusion(fusion), get_task(task)
+    symbolic_model(
+        list(encoders.values()), fusion=meeting, task=wanted, learned_missing=sorted(learned)
+    )
     config = RunConfig(
-        task=get_task(task).name,
-        fusion=get_fusion(fusion).to_json(),
+        task=wanted.name,
+        fusion=meeting.to_json(),
         modalities={
             m: EncoderRecord.of(e, learned_missing=m in learned) for m, e in encoders.items()
         },
