@@ -248,6 +248,6 @@ def conformal_threshold(misfits: FloatArray, coverage: float, *, largest: float)
         coverage: Above 0, below 1.
         largest: The largest misfit that there can be, which n tracks too few give.
     """
-    # As a decimal: in floating point 20 times 0.55 is above 11.
+    # As a decimal: in floating point 25 times 0.56 is above 14.
     rank = math.ceil((len(misfits) + 1) * Fraction(str(coverage)))
     return float(np.sort(misfits)[rank - 1]) if rank <= len(misfits) else largest
