@@ -93,9 +93,11 @@ def test_a_modality_with_two_encoders_and_no_default_must_be_chosen(site: Path) 
     assert resolve_modalities("rhythm=tempo_other", known=known)["rhythm"].name == "tempo_other"
 
 
-def test_an_encoder_for_another_contract_is_refused(site: Path) -> None:
-    distribution(site, "acme-tempo", "tempo_dense", contract=99)
-    with pytest.raises(UserError, match="written for version 99"):
+@pytest.mark.parametrize(("contract", "behind"), [(99, "deephits-keras"), (0, "acme-tempo")])
+def test_an_encoder_for_another_contract_is_refused(site: Path, contract: int, behind: str) -> None:
+    distribution(site, "acme-tempo", "tempo_dense", contract=contract)
+    reason = rf"written for version {contract} .* pip install --upgrade {behind}$"
+    with pytest.raises(UserError, match=reason):
         Registry.installed().load("tempo_dense")
 
 

@@ -186,20 +186,18 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take each descriptor's mean and deviation over the tracks that have a value."""
-        import numpy as np
-        from sklearn.preprocessing import StandardScaler
+        from deephits_keras.fields import moments
 
-        mapping, scaler = self.mapping, StandardScaler()
-        for batch in batches:
-            scaler.partial_fit(mapping.apply(batch["statistics"]))
-        mean, deviation = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.scale_, nan=1.0)
-        self._moments = mean.tolist(), deviation.tolist()
+        mapping = self.mapping
+        values = (mapping.apply(batch["statistics"]) for batch in batches)
+        self._moments = moments(values, len(mapping.descriptors))
 
     def tabular(self, features: Features) -> dict[str, np.ndarray[Any, Any]]:
         """The descriptors by name, `key` as thirteen indicators as in the graph."""
-        from .mapping import named_columns
+        from deephits_keras.fields import named_columns
 
-        return named_columns(self.mapping, features["statistics"])
+        mapping = self.mapping
+        return named_columns(mapping.apply(features["statistics"]), mapping.descriptors)
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, statistics)` to `(batch, units)`."""
@@ -211,7 +209,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
         return descriptor_branch(
             inputs["statistics"],
             units=self.config.units,
-            descriptors=mapping.descriptors,
+            fields=mapping.descriptors,
             weights=mapping.weights.tolist(),
             bias=mapping.bias.tolist(),
             ranges=mapping.ranges.tolist(),

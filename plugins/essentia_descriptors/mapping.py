@@ -20,7 +20,6 @@ from .measure import STATISTICS
 from .models import DESCRIPTORS, MODEL_STATISTICS
 
 FORMAT = "deephits essentia calibration 1"
-PITCH_CLASSES = 12
 LARGEST_FILE = 1_000_000
 """Bytes; a calibration has about 40,000."""
 
@@ -164,15 +163,6 @@ class Mapping:
                 "descriptors": {name: vars(rule) for name, rule in learnt.items()},
             },
         )
-
-
-def named_columns(mapping: Mapping, statistics: np.ndarray[Any, Any]) -> dict[str, Array]:
-    """`(tracks, statistics)` to a column a descriptor; the key as `key=0`, ..., `key=12`."""
-    columns = dict(zip(mapping.descriptors, mapping.apply(statistics).T, strict=True))
-    key = columns.pop("key")
-    pitch = np.where(key >= 0, np.round(key), PITCH_CLASSES)
-    indicators = {f"key={k}": (pitch == k).astype(np.float64) for k in range(PITCH_CLASSES + 1)}
-    return {**columns, **indicators}
 
 
 def default_mapping(models: Sequence[str] | None = None) -> Mapping:

@@ -124,12 +124,10 @@ class Numeric(ModalityEncoder[NumericConfig]):
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take each column's mean and deviation over the tracks that have a value."""
-        from .features import ColumnMoments
+        from deephits_keras.fields import moments
 
-        moments = ColumnMoments(len(self.config.columns))
-        for batch in batches:
-            moments.add(batch["fields"])
-        self._mean, self._deviation = moments.mean.tolist(), moments.deviation.tolist()
+        fields = (batch["fields"] for batch in batches)
+        self._mean, self._deviation = moments(fields, len(self.config.columns))
 
     def ablations(self) -> dict[str, dict[str, Any]]:
         """Without the descriptors, and without the metadata (Tables 7 and A2)."""
@@ -142,17 +140,17 @@ class Numeric(ModalityEncoder[NumericConfig]):
 
     def tabular(self, features: Features) -> Features:
         """The columns by name, `key` as thirteen indicators as in the graph."""
-        from .features import named_columns
+        from deephits_keras.fields import named_columns
 
         return named_columns(features["fields"], self.config.columns)
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, columns)` to `(batch, units)`."""
-        from .branch import numeric_branch
+        from deephits_keras.field_vector import field_branch
 
-        return numeric_branch(
+        return field_branch(
             inputs["fields"],
-            columns=self.config.columns,
+            fields=self.config.columns,
             mean=self._mean,
             deviation=self._deviation,
             units=self.config.units,

@@ -11,9 +11,8 @@ from keras import ops
 
 from deephits_keras.encoders import Features
 from deephits_keras.explain.explainable import Explainable, Part
-
-from .branch import FieldVector
-from .features import INDICATORS
+from deephits_keras.field_vector import FieldVector
+from deephits_keras.fields import INDICATORS
 
 Tensor = Any
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 from deephits_plugins.essentia_descriptors import EssentiaDescriptors
-from deephits_plugins.essentia_descriptors.branch import DescriptorVector
 from deephits_plugins.essentia_descriptors.mapping import default_mapping
 from deephits_plugins.essentia_descriptors.measure import STATISTICS, measure
 
 from deephits_keras.audio import AudioError
 from deephits_keras.encoders import ExtractionError
+from deephits_keras.field_vector import FieldVector
 from deephits_keras.tracks import Track
 
 RATE = 44_100
@@ -274,9 +274,9 @@ def branch(encoder: EssentiaDescriptors) -> keras.Model:
 
 
 def vector(encoder: EssentiaDescriptors, rows: np.ndarray) -> np.ndarray:
-    layers = branch(encoder).layers
-    layer = next(layer for layer in layers if isinstance(layer, DescriptorVector))
-    return keras.ops.convert_to_numpy(layer(rows))
+    model = branch(encoder)
+    (layer,) = (layer for layer in model.layers if isinstance(layer, FieldVector))
+    return keras.ops.convert_to_numpy(keras.Model(model.input, layer.output)(rows))
 
 
 def test_the_default_vector_is_22_numbers_like_the_papers(adapted: EssentiaDescriptors) -> None:

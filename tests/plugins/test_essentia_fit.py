@@ -308,12 +308,39 @@ def test_a_table_of_songs_is_measured_row_by_row(
 
 
 def test_a_model_of_the_essentia_modality_says_that_it_is_uncalibrated(
-    corpus: Path, song: Path, tmp_path: Path, deephits: Deephits
+    corpus: Path,
+    song: Path,
+    tmp_path: Path,
+    deephits: Deephits,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = train(deephits, corpus, tmp_path / "run", "essentia")
     outcome = deephits("predict", run, song)
     assert outcome.code == 0, outcome.err
     assert "remark       essentia: uncalibrated" in outcome.out
+    assert "measured otherwise" not in outcome.out + outcome.err
+
+    another_essentia(tmp_path, monkeypatch)
+    answer = json.loads(deephits("predict", run, song, "--json").out)
+    assert "essentia is measured otherwise here" in answer["warnings"][0]
+
+
+def another_essentia(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the distribution that is found first be Essentia of another version."""
+    information = folder / "essentia-9.9.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.4\nName: essentia\nVersion: 9.9\n")
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def test_another_version_of_essentia_has_another_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = EssentiaDescriptors()
+    first = before.fingerprint()
+    another_essentia(tmp_path, monkeypatch)
+    assert before.fingerprint_config()["essentia"] == "9.9"
+    assert before.fingerprint() != first
 
 
 def test_two_runs_side_by_side(

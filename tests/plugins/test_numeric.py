@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 from deephits_plugins.numeric import Numeric
-from deephits_plugins.numeric.branch import FieldVector
 
 from deephits_keras.encoders import ExtractionError
 from deephits_keras.errors import UserError
+from deephits_keras.field_vector import FieldVector
 from deephits_keras.tracks import Track
 
 NAN = float("nan")
