@@ -141,7 +141,7 @@ def test_settings_of_huge_layers_are_refused_before_they_take_memory(
         config["modalities"]["meta"]["config"]["units"] = 10**10
 
     change_config(run, change)
-    refused(deephits, run, "is not the model that the run's config.json describes")
+    refused(deephits, run, "parameters can't be meant")
 
 
 def test_features_of_a_huge_shape_are_refused(run: Path, deephits: Deephits) -> None:
