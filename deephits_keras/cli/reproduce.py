@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import shlex
 import sys
 from pathlib import Path
@@ -115,8 +114,6 @@ def reproduce(
 
     opened = Corpus.open(corpus)
     import_keras()
-    # It takes many small models in one process for a sign of bad code.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from deephits_keras.reproduction.deep import Setup
     from deephits_keras.reproduction.page import Reproduction
     from deephits_keras.reproduction.run import compute
