@@ -314,7 +314,7 @@ def test_two_processes_extract_one_corpus_to_the_same_store(tmp_path):
 
 def test_interrupted_it_keeps_what_is_complete(tmp_path):
     corpus = make_corpus(tmp_path / "corpus", 24)
-    child = extract_elsewhere(corpus, jobs=2, seconds=0.1)
+    child = extract_elsewhere(corpus, jobs=2, seconds=0.5)
     folder = store_folder(corpus, Toy())
     deadline = time.monotonic() + 60
     while not list(folder.glob("part-*.json")) and time.monotonic() < deadline:
@@ -332,7 +332,7 @@ def test_a_worker_killed_from_outside_loses_nothing(tmp_path):
     alone = make_corpus(tmp_path / "alone", 40)
     extract(alone)
     corpus = make_corpus(tmp_path / "corpus", 40)
-    child = extract_elsewhere(corpus, jobs=2, seconds=0.1)
+    child = extract_elsewhere(corpus, jobs=2, seconds=0.3)
     folder = store_folder(corpus, Toy())
     while child.poll() is None and not list(folder.glob("part-*.json")):
         time.sleep(0.02)
