@@ -6,11 +6,10 @@ import keras
 import numpy as np
 import psutil
 import pytest
-from toys import Other, Toy, make_corpus
+from toys import Other, Toy, toy_stores
 
 from deephits_keras import build_model
 from deephits_keras.corpus.cache import open_cache
-from deephits_keras.corpus.extraction import extract_features
 from deephits_keras.corpus.pipeline import Batches, dataset
 from deephits_keras.corpus.store import FeatureStore
 from deephits_keras.errors import UserError
@@ -21,15 +20,7 @@ ROWS = np.array([0, 5, 6, 7, *range(20, TRACKS)])
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
-    corpus = make_corpus(
-        tmp_path_factory.mktemp("cache") / "corpus",
-        TRACKS,
-        dict.fromkeys([0, 5, 6], "missing"),
-        other_missing=[6, 7],
-    )
-    for encoder in (Toy(), Other()):
-        extract_features(corpus, encoder, jobs=1, shard_size=7)
-    return {e.modality: FeatureStore.open(corpus, e) for e in (Toy(), Other())}
+    return toy_stores(tmp_path_factory.mktemp("cache") / "corpus", TRACKS)
 
 
 def batches_of(stores):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from toys import Other, Toy, make_corpus
+from toys import toy_stores
 
-from deephits_keras.corpus.extraction import extract_features
 from deephits_keras.corpus.pipeline import (
     Batches,
     as_pydataset,
@@ -15,22 +14,13 @@ from deephits_keras.corpus.pipeline import (
     dataset,
     training_features,
 )
-from deephits_keras.corpus.store import FeatureStore
 
 TRACKS = 50
 
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
-    corpus = make_corpus(
-        tmp_path_factory.mktemp("pipeline") / "corpus",
-        TRACKS,
-        dict.fromkeys([0, 5, 6], "missing"),
-        other_missing=[6, 7],
-    )
-    for encoder in (Toy(), Other()):
-        extract_features(corpus, encoder, jobs=1, shard_size=7)
-    return {e.modality: FeatureStore.open(corpus, e) for e in (Toy(), Other())}
+    return toy_stores(tmp_path_factory.mktemp("pipeline") / "corpus", TRACKS)
 
 
 def batches_of(stores, rows=range(TRACKS), **settings):

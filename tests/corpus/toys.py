@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deephits_keras.corpus.extraction import extract_features
+from deephits_keras.corpus.store import FeatureStore
 from deephits_keras.corpus.table import Corpus, write_corpus
 from deephits_keras.encoders import (
     EncoderConfig,
@@ -141,3 +143,11 @@ def make_corpus(
         {"synthetic": True, "encoder_settings": settings or {}},
         rejected=pd.DataFrame(),
     )
+
+
+def toy_stores(folder: Path, tracks: int) -> dict[str, FeatureStore]:
+    """The features of both encoders: rows 0 and 5 lack one, row 7 the other, row 6 both."""
+    corpus = make_corpus(folder, tracks, dict.fromkeys([0, 5, 6], "missing"), other_missing=[6, 7])
+    for encoder in (Toy(), Other()):
+        extract_features(corpus, encoder, jobs=1, shard_size=7)
+    return {e.modality: FeatureStore.open(corpus, e) for e in (Toy(), Other())}
