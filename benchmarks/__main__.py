@@ -24,8 +24,10 @@ NAMES = (
 def main() -> None:
     """Run those that are named, or all."""
     from benchmarks.compare import COLUMNS
+    from deephits_keras import cpu
     from deephits_keras.cli.common import print_table
 
+    cpu.keep_freed_memory()
     rows = []
     for name in sys.argv[1:] or NAMES:
         for comparison in importlib.import_module(f"benchmarks.{name}").run():

@@ -20,8 +20,7 @@ import keras
 import numpy as np
 
 from benchmarks.corpora import noise_store
-from deephits_keras import build_model
-from deephits_keras.allocation import keep_freed_memory
+from deephits_keras import build_model, cpu
 from deephits_keras.corpus.cache import open_cache
 from deephits_keras.corpus.pipeline import Batches, dataset
 from deephits_keras.encoders import FeatureSpec
@@ -95,7 +94,7 @@ def main() -> None:
     parser.add_argument("--cost", action="store_true")
     arguments = parser.parse_args()
     if not arguments.give_back:
-        keep_freed_memory()
+        cpu.keep_freed_memory()
     keras.config.set_dtype_policy(arguments.precision)
     settings = TrainingConfig(max_learning_rate=0.001, xla=arguments.xla)
     model = full_model(settings, steps=10_000)

@@ -10,7 +10,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
 
+from deephits_keras import cpu
 from deephits_keras.cli import main
+
+# As the command does; a test may import TensorFlow before it runs one.
+cpu.tune()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from deephits_keras.allocation import keep_freed_memory
+from deephits_keras import cpu
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[as
     Returns:
         What `first` returns.
     """
-    keep_freed_memory()
+    cpu.tune()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # It takes several small models in one process for a sign of bad code.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -7,6 +7,7 @@ from typing import Any
 from keras import initializers, layers
 
 from deephits_keras.heads import dense
+from deephits_keras.normalization import BatchNormalization
 
 STEM_CHANNELS = 8
 BLOCK_CHANNELS = (16, 32, 64)
@@ -30,7 +31,7 @@ def residual_cnn(log_mel: Tensor, *, mean: float, variance: float) -> Tensor:
     x = layers.Normalization(axis=None, mean=mean, variance=variance, name="z_score")(log_mel)
     x = layers.Reshape((*log_mel.shape[1:], 1), name="channel")(x)
     x = _convolution(STEM_CHANNELS, 5, 2, "stem", use_bias=True)(x)
-    x = layers.ReLU(name="stem_relu")(_batch_norm("stem_norm")(x))
+    x = layers.ReLU(name="stem_relu")(BatchNormalization(name="stem_norm")(x))
     for number, channels in enumerate(BLOCK_CHANNELS, start=1):
         x = _residual_block(x, channels, f"block{number}")
     x = layers.GlobalAveragePooling2D(name="average")(x)
@@ -41,39 +42,36 @@ def residual_cnn(log_mel: Tensor, *, mean: float, variance: float) -> Tensor:
 def _residual_block(x: Tensor, channels: int, name: str) -> Tensor:
     """Two 3 x 3 convolutions, the first of stride 2, around a projected shortcut."""
     inner = _convolution(channels, 3, 2, f"{name}_conv1")(x)
-    inner = layers.ReLU(name=f"{name}_relu1")(_batch_norm(f"{name}_norm1")(inner))
+    inner = layers.ReLU(name=f"{name}_relu1")(BatchNormalization(name=f"{name}_norm1")(inner))
     inner = _convolution(channels, 3, 1, f"{name}_conv2")(inner)
-    inner = _batch_norm(f"{name}_norm2")(inner)
+    inner = BatchNormalization(name=f"{name}_norm2")(inner)
     # A 1 x 1 convolution of stride 2, taken apart: as one layer its gradient corrupts memory in
     # oneDNN on CPUs with AVX-512. Pooling single pixels is the same function, and faster.
     shortcut = layers.MaxPooling2D(pool_size=1, strides=2, name=f"{name}_stride")(x)
     shortcut = layers.Conv2D(
         channels, 1, use_bias=False, kernel_initializer=_he(), name=f"{name}_shortcut"
     )(shortcut)
-    shortcut = _batch_norm(f"{name}_shortcut_norm")(shortcut)
+    shortcut = BatchNormalization(name=f"{name}_shortcut_norm")(shortcut)
     x = layers.Add(name=f"{name}_add")([inner, shortcut])
     return layers.ReLU(name=f"{name}_relu2")(x)
 
 
 def _convolution(channels: int, size: int, stride: int, name: str, use_bias: bool = False) -> Any:
     """A convolution padded alike on both sides, as PyTorch's; Keras' "same" is not at stride 2."""
-    pad = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")
     convolve = layers.Conv2D(
         channels,
         size,
         strides=stride,
-        padding="valid",
+        padding="same" if stride == 1 else "valid",
         use_bias=use_bias,
         kernel_initializer=_he(),
         name=name,
     )
+    if stride == 1:
+        return convolve
+    pad = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")
     return lambda x: convolve(pad(x))
 
 
 def _he() -> initializers.Initializer:
     return initializers.HeNormal()
-
-
-def _batch_norm(name: str) -> layers.Layer:
-    """Batch normalisation with PyTorch's defaults: its momentum 0.1 is Keras' 0.9."""
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)

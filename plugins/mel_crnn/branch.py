@@ -7,6 +7,7 @@ from typing import Any
 from keras import layers
 
 from deephits_keras.heads import dense
+from deephits_keras.normalization import BatchNormalization
 
 CHANNELS = (30, 60, 60, 60)
 POOLING = (2, 3, 4, 4)
@@ -44,7 +45,7 @@ def _block(x: Tensor, channels: int, pool: int, name: str) -> Tensor:
     """A 3 x 3 convolution, batch normalisation, ELU, max pooling, dropout."""
     # The normalisation takes a bias away again.
     x = layers.Conv2D(channels, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)
+    x = BatchNormalization(name=f"{name}_norm")(x)
     x = layers.ELU(name=f"{name}_elu")(x)
     # A short clip or few bands leave less than a window: then that is the window.
     window = tuple(min(pool, size) for size in x.shape[1:3])

@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 import mmap, sys
 import numpy as np
-from deephits_keras.allocation import keep_freed_memory
+from deephits_keras.cpu import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()

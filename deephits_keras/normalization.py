@@ -1,0 +1,67 @@
+"""Batch normalisation, the one layer that asks which backend it runs on.
+
+On a CPU it is two fifths of a training step of the audio branch as `keras.ops` states it, and a
+tenth as one kernel (docs/performance.md). Keras offers no such kernel by a name of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("deephits")
+class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
+    """Keras' layer with PyTorch's defaults, trained through TensorFlow's fused kernel.
+
+    The same function, weights and moving averages as `keras.layers.BatchNormalization`, which it
+    is wherever the kernel can't be had: on JAX and PyTorch, outside of training, with a mask, with
+    statistics of several devices, for other than four dimensions with the channels last, in
+    float64, or without scale and centre.
+
+    Args:
+        momentum: Of the moving averages; PyTorch's 0.1 is Keras' 0.9.
+        epsilon: Added to the variance.
+        **options: As Keras'.
+    """
+
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **options: Any) -> None:
+        super().__init__(momentum=momentum, epsilon=epsilon, **options)
+
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
+        """Normalise `(batch, height, width, channels)`, or what else Keras' layer takes."""
+        fusible = (
+            keras.backend.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and self.scale
+            and self.center
+            and not (self.synchronized or self.renorm)
+            and keras.backend.standardize_dtype(inputs.dtype) != "float64"
+        )
+        if not (training and self.trainable and mask is None and fusible):
+            return super().call(inputs, training=training, mask=mask)
+        return self._fused(inputs)
+
+    def _fused(self, inputs: Tensor) -> Tensor:
+        import tensorflow as tf
+
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=ops.convert_to_tensor(self.gamma),
+            offset=ops.convert_to_tensor(self.beta),
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        # The kernel's variance is Bessel's, of n - 1; Keras keeps that of n.
+        positions = ops.cast(ops.size(inputs) // inputs.shape[-1], "float32")
+        variance = variance * (positions - 1) / positions
+        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + now * (1 - self.momentum))
+        return outputs
