@@ -109,7 +109,7 @@ def _verify_corpus(folder: Path) -> Verification:
 
 def _verify_store(store: Path, ids: list[str], again: str) -> tuple[int, list[Finding]]:
     """How many files of a feature store were read, and what is wrong with it."""
-    from deephits_keras.corpus.store import StoreLayout
+    from deephits_keras.corpus.shards import StoreLayout
     from deephits_keras.progress import progress
 
     try:
@@ -140,7 +140,7 @@ def _verify_store(store: Path, ids: list[str], again: str) -> tuple[int, list[Fi
 def _verify_shard(
     store: Path, layout: Any, ids: list[str], again: str, shard: int
 ) -> tuple[int, Finding | None]:
-    from deephits_keras.corpus.store import ShardRecord, damage, sidecar
+    from deephits_keras.corpus.shards import ShardRecord, damage, sidecar
 
     path = str(sidecar(store, shard))
     try:

@@ -16,7 +16,8 @@ import psutil
 from keras import ops
 
 from deephits_keras.builder import input_dtype, input_name
-from deephits_keras.corpus.store import BoolArray, FeatureSource, FeatureStore
+from deephits_keras.corpus.shards import BoolArray
+from deephits_keras.corpus.store import FeatureSource, FeatureStore
 from deephits_keras.encoders import PRESENT, Features, FeatureSpec
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import IntArray

@@ -19,7 +19,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from deephits_keras.corpus.store import (
+from deephits_keras.corpus.shards import (
     SHARD_SIZE,
     ShardRecord,
     StoreLayout,

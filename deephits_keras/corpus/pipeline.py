@@ -16,7 +16,8 @@ import keras
 import numpy as np
 
 from deephits_keras.builder import input_dtype, input_name
-from deephits_keras.corpus.store import BoolArray, FeatureSource, FeatureStore
+from deephits_keras.corpus.shards import BoolArray
+from deephits_keras.corpus.store import FeatureSource, FeatureStore
 from deephits_keras.encoders import PRESENT, Features
 from deephits_keras.tasks import FloatArray, IntArray
 
@@ -121,6 +122,11 @@ class Batches:
             return inputs, self.targets[chosen]
         return inputs, self.targets[chosen], self.weights[chosen]
 
+    @property
+    def empty(self) -> Batch:
+        """A batch of no tracks, for the names, shapes and dtypes of what is stored."""
+        return self.stored(0, slice(0))
+
     @cached_property
     def _order(self) -> IntArray:
         if self.seed is None:
@@ -174,6 +180,12 @@ class Share:
         """Number of parts."""
         return len(self.batches) * len(self.devices)
 
+    @property
+    def empty(self) -> Batch:
+        """As `Batches.empty`, with weights."""
+        inputs, targets, *_ = self.batches.empty
+        return inputs, targets, np.zeros(0, "float32")
+
     def stored(self, index: int) -> Batch:
         """A part, with weights: device by device, then step by step."""
         step, place = divmod(index, len(self.devices))
@@ -217,7 +229,7 @@ def as_tf_dataset(batches: Batches | Share) -> Any:
         inputs, *rest = batches.stored(index)
         return [*inputs.values(), *rest]
 
-    inputs, *rest = batches.stored(0)
+    inputs, *rest = batches.empty
     names = list(inputs)
     examples = [*inputs.values(), *rest]
 

@@ -64,6 +64,7 @@ def finish_ensemble(run: Run, corpus: Corpus) -> None:
     write_results(
         run,
         corpus,
+        stores,
         split,
         score_parts(run, run.uncalibrated_model(), corpus, stores, split),
         history=_history(folders),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from deephits_keras.corpus.splits import Split, reported_part
-from deephits_keras.corpus.store import FeatureSource, FeatureStore
+from deephits_keras.corpus.store import FeatureSource
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.evaluation.calibration import calibrate
@@ -39,6 +39,7 @@ def score_parts(
 def write_results(
     run: Run,
     corpus: Corpus,
+    stores: Mapping[str, FeatureSource],
     split: Split,
     scored: Mapping[str, Scored],
     *,
@@ -50,6 +51,7 @@ def write_results(
     Args:
         run: The run.
         corpus: Its corpus.
+        stores: The feature store of each modality, or its cache.
         split: Its split.
         scored: What `score_parts` gave.
         history: A row an epoch.
@@ -80,15 +82,14 @@ def write_results(
             **selection,
             "selected_by": training.select,
             "parts": {part: result.figures(calibration) for part, result in scaled.items()},
-            "missing": _missing(run, corpus, split),
+            "missing": _missing(stores, split),
         },
     )
     write_json(run.folder / "baselines.json", {"majority": _majority(run.task, corpus, split)})
 
 
-def _missing(run: Run, corpus: Corpus, split: Split) -> dict[str, dict[str, int]]:
+def _missing(stores: Mapping[str, FeatureSource], split: Split) -> dict[str, dict[str, int]]:
     """Tracks without an input, by modality and part."""
-    stores = {m: FeatureStore.open(corpus, encoder) for m, encoder in run.encoders.items()}
     return {
         modality: {part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()}
         for modality, store in stores.items()

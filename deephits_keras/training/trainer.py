@@ -25,6 +25,7 @@ from deephits_keras.fusion import Fusion, get_fusion
 from deephits_keras.registry import AnyEncoder
 from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig, symbolic_model
 from deephits_keras.tasks import IntArray, Task, get_task
+from deephits_keras.training import memory
 from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.config import TrainingConfig
 from deephits_keras.training.ensemble import finish_ensemble, open_member
@@ -199,12 +200,14 @@ def _train_one(
         fed = held.feed(model)
         if keras.backend.backend() != "tensorflow":
             # Or `fit` looks at a batch to build the metrics, and mixes up the first epoch's order.
-            fed.test_on_batch(*batches[0])
+            with memory.explained(training.batch_size):
+                fed.test_on_batch(*batches[0])
         fit = distribution.replicate(model).fit if distribution else partial(_fit, fed)
         for epoch in range(state.finished_epochs, training.epochs):
             began = time.monotonic()
             _reseed(model, training.seed, epoch)
-            fitted = fit(batches.epoch(epoch))
+            with memory.explained(training.batch_size):
+                fitted = fit(batches.epoch(epoch))
             if not np.isfinite(fitted["loss"][0]):
                 raise DeepHitsError(
                     f"The loss is {fitted['loss'][0]} in epoch {epoch + 1}: train with a lower "
@@ -343,6 +346,7 @@ def _finish(
     write_results(
         run,
         corpus,
+        held.stores,
         split,
         score_parts(run, held.feed(model), corpus, held.stores, split),
         history=pd.DataFrame(state.history),

@@ -15,7 +15,7 @@ import pytest
 from toys import Toy, make_corpus
 
 from deephits_keras.corpus.extraction import extract_features
-from deephits_keras.corpus.store import store_folder
+from deephits_keras.corpus.shards import store_folder
 from deephits_keras.engines import engine
 from deephits_keras.errors import DeepHitsError, UserError
 

@@ -18,7 +18,8 @@ import pytest
 from toys import Other, Toy, Whole, make_corpus
 
 from deephits_keras.corpus.extraction import corpus_encoders, extract_features
-from deephits_keras.corpus.store import FeatureStore, store_folder
+from deephits_keras.corpus.shards import store_folder
+from deephits_keras.corpus.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.registry import registry

@@ -16,7 +16,7 @@ import pytest
 from toys import Toy, make_corpus
 
 from deephits_keras.corpus.extraction import extract_features
-from deephits_keras.corpus.store import store_folder
+from deephits_keras.corpus.shards import store_folder
 from deephits_keras.corpus.table import Corpus
 
 if not os.environ.get("CI"):

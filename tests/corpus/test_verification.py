@@ -13,7 +13,7 @@ from fsspec.generic import rsync
 from toys import Other, Toy, make_corpus
 
 from deephits_keras.corpus.extraction import extract_features
-from deephits_keras.corpus.store import store_folder
+from deephits_keras.corpus.shards import store_folder
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.verification import verify

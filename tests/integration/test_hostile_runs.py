@@ -201,7 +201,8 @@ def test_a_pickle_is_never_read(run: Path, tmp_path: Path, deephits: Deephits) -
 
 def test_a_pickled_array_in_a_store_is_never_read(finished: Path, tmp_path: Path) -> None:
     from deephits_keras.corpus.extraction import corpus_encoders
-    from deephits_keras.corpus.store import FeatureStore, ShardRecord
+    from deephits_keras.corpus.shards import ShardRecord
+    from deephits_keras.corpus.store import FeatureStore
     from deephits_keras.corpus.table import Corpus
     from deephits_keras.errors import DeepHitsError
     from deephits_keras.files import sha256
