@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 from collections.abc import Callable
@@ -64,17 +65,24 @@ def load_audio(source: Path | bytes, sample_rate: int, *, decoder: str = "soundf
         raise AudioError(
             f"{name} is longer than {LONGEST_SECONDS // 3600} hours or {MOST_SAMPLES} samples"
         )
-    if not np.isfinite(channels).all():
+    mono = _mono(channels)
+    # Looked for after mixing, which keeps it and leaves less to look through.
+    if not np.isfinite(mono).all():
         raise AudioError(f"{name} holds samples that aren't finite numbers")
-    return to_mono(channels, original_rate, sample_rate)
+    return _resampled(mono, original_rate, sample_rate)
 
 
-def to_mono(channels: np.ndarray[Any, Any], original_rate: int, sample_rate: int) -> Waveform:
-    """Mix `(samples, channels)` to mono and resample it with soxr's HQ setting."""
+def _mono(channels: np.ndarray[Any, Any]) -> Waveform:
+    """The mean of `(samples, channels)` over the channels."""
+    # Channel by channel: NumPy's mean over so short an axis takes longer than decoding.
+    mono: Waveform = functools.reduce(np.add, channels.T)
+    return mono / np.float32(channels.shape[1])
+
+
+def _resampled(mono: Waveform, original_rate: int, sample_rate: int) -> Waveform:
+    """A waveform at another sample rate, by soxr's HQ setting."""
     import soxr
 
-    # Channel by channel: NumPy's mean over so short an axis takes longer than decoding.
-    mono: Waveform = sum(channels.T) / np.float32(channels.shape[1])
     if original_rate == sample_rate:
         return mono
     return np.asarray(soxr.resample(mono, original_rate, sample_rate, "HQ"), dtype=np.float32)

@@ -52,11 +52,13 @@ def log_mel(waveform: Array, config: LogMelConfig) -> Array:
         spectrum = scipy.fft.rfft(frames[start : start + _BLOCK] * window, axis=1)
         power = spectrum.real**2 + spectrum.imag**2
         mel[:, start : start + _BLOCK] = filters @ power.T
-    decibels = 10 * np.log10(np.maximum(mel, POWER_FLOOR))
-    return np.asarray(np.maximum(decibels, decibels.max() - DYNAMIC_RANGE), dtype=np.float32)
+    # NumPy's logarithm to the base of 10 takes six times as long.
+    decibels = np.log(np.maximum(mel, POWER_FLOOR, out=mel), out=mel)
+    decibels *= np.float32(10 / np.log(10))
+    return np.maximum(decibels, decibels.max() - DYNAMIC_RANGE, out=decibels)
 
 
-_BLOCK = 128
+_BLOCK = 64
 
 
 @lru_cache(maxsize=8)
