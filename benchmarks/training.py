@@ -17,17 +17,22 @@ STEPS = {64: 8, 256: 2}
 ROUNDS = 3
 
 
-def rate(python: Path, *words: object) -> float:
+def rate(python: Path, *words: object, **environment: str) -> float:
     """Examples a second, as a program of its own prints them on its last line."""
     done = subprocess.run(
-        [str(python), *map(str, words)], cwd=ROOT, check=True, capture_output=True, text=True
+        [str(python), *map(str, words)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return float(done.stdout.split()[-1])
 
 
-def keras_rate(*words: object) -> float:
+def keras_rate(*words: object, **environment: str) -> float:
     """This project's rate."""
-    return rate(Path(sys.executable), "-m", "benchmarks.steps_keras", *words)
+    return rate(Path(sys.executable), "-m", "benchmarks.steps_keras", *words, **environment)
 
 
 def torch_rate(*words: object) -> float:

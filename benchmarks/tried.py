@@ -12,24 +12,33 @@ ROUNDS = 3
 STEPS = 4
 DEFAULT = ("--batch", 64)
 TRIED = {
+    "batch normalisation by keras.ops": (*DEFAULT, "--norm-by-ops"),
     "bfloat16 (mixed)": (*DEFAULT, "--precision", "mixed_bfloat16"),
     "memory given back (glibc's default)": (*DEFAULT, "--give-back"),
     "XLA (jit_compile)": (*DEFAULT, "--xla"),
     "batch 16": ("--batch", 16),
     "batch 256": ("--batch", 256),
 }
+"""What steps_keras is told."""
+
+BY_ENVIRONMENT = {
+    "without oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "0"},
+    "on JAX": {"KERAS_BACKEND": "jax"},
+}
 
 
 def run() -> Iterator[Comparison]:
     """Measure, a process a figure, in turn."""
     default: list[float] = []
-    tried: dict[str, list[float]] = {name: [] for name in TRIED}
+    tried: dict[str, list[float]] = {name: [] for name in (*TRIED, *BY_ENVIRONMENT)}
     for _ in range(ROUNDS):
         default.append(keras_rate(*DEFAULT, "--steps", STEPS))
         for name, words in TRIED.items():
             # As many examples as the default sees.
             steps = max(2, STEPS * 64 // int(words[1]))
             tried[name].append(keras_rate(*words, "--steps", steps))
+        for name, environment in BY_ENVIRONMENT.items():
+            tried[name].append(keras_rate(*DEFAULT, "--steps", STEPS, **environment))
     for name, rates in tried.items():
         yield Comparison(
             f"training step, {name}",

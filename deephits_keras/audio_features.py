@@ -53,9 +53,9 @@ def log_mel(waveform: Array, config: LogMelConfig) -> Array:
         power = spectrum.real**2 + spectrum.imag**2
         mel[:, start : start + _BLOCK] = filters @ power.T
     # NumPy's logarithm to the base of 10 takes six times as long.
-    decibels = np.log(np.maximum(mel, POWER_FLOOR, out=mel), out=mel)
-    decibels *= np.float32(10 / np.log(10))
-    return np.maximum(decibels, decibels.max() - DYNAMIC_RANGE, out=decibels)
+    np.log(np.maximum(mel, POWER_FLOOR, out=mel), out=mel)
+    mel *= np.float32(10 / np.log(10))
+    return np.asarray(np.maximum(mel, mel.max() - DYNAMIC_RANGE, out=mel))
 
 
 _BLOCK = 64
