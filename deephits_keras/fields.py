@@ -34,8 +34,10 @@ def moments(batches: Iterable[Array], size: int) -> tuple[list[float], list[floa
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler()
-    for batch in batches:
-        scaler.partial_fit(batch.astype(np.float64))
+    # A field without a value divides zero by zero.
+    with np.errstate(invalid="ignore"):
+        for batch in batches:
+            scaler.partial_fit(batch.astype(np.float64))
     if not hasattr(scaler, "mean_"):
         return [0.0] * size, [1.0] * size
     return np.nan_to_num(scaler.mean_).tolist(), np.nan_to_num(scaler.scale_, nan=1.0).tolist()

@@ -38,6 +38,7 @@ def test_the_learning_curves_mark_the_selected_epoch():
 
 def test_the_learning_curves_of_an_ensemble_are_a_line_a_member():
     history = pd.DataFrame({"member": [*"aab"], "epoch": [1, 2, 1], "loss": [3.0, 2.0, 1.0]})
+    history["validation_accuracy"] = [0.5, 0.6, 0.7]
     loss, _ = plots.learning_curves(history, None).axes
     np.testing.assert_array_equal(loss.lines[0].get_xdata(), [1, 2, np.nan, 1, np.nan])
     np.testing.assert_array_equal(loss.lines[0].get_ydata(), [3, 2, np.nan, 1, np.nan])
