@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from deephits_keras.cli import VERBS
+from deephits_keras.cli.common import one_track
+from deephits_keras.errors import UserError
 
 Deephits = Callable[..., Any]
 
@@ -159,3 +162,16 @@ def test_a_mistake_of_the_user_is_told_with_exit_code_2(words: list[str], deephi
     assert outcome.code == 2
     assert outcome.err.strip()
     assert "Traceback" not in outcome.err
+
+
+def test_lyrics_may_come_through_a_pipe() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        pipe.write("oh oh\n")
+    assert one_track(None, Path(f"/dev/fd/{reading}"), []).lyrics == "oh oh\n"
+    os.close(reading)
+
+
+def test_a_folder_is_no_lyrics(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no file"):
+        one_track(None, tmp_path, [])

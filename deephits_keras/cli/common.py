@@ -96,9 +96,11 @@ def one_track(audio: Path | None, lyrics: Path | None, fields: Sequence[str]) ->
     """
     from deephits_keras.tracks import Track
 
-    for path in (audio, lyrics):
-        if path is not None and not path.is_file():
-            raise UserError(f"There is no file {path}")
+    # Lyrics may come through a pipe; decoders have to go back and forth in a recording.
+    if audio is not None and not audio.is_file():
+        raise UserError(f"There is no file {audio}")
+    if lyrics is not None and (lyrics.is_dir() or not lyrics.exists()):
+        raise UserError(f"There is no file {lyrics}")
     text = None
     if lyrics is not None:
         try:
