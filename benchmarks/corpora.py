@@ -27,7 +27,9 @@ def corpus_of(folder: Path, tracks: int, audio: Sequence[str] = ()) -> Corpus:
     for name in ("tempo", "artist_popularity"):
         table[name] = draw.uniform(0, 100, tracks)
     text = {"audio": "string", "lyrics": "string"}
-    return write_corpus(folder, table.astype(text), {"source": "benchmark"}, pd.DataFrame())
+    return write_corpus(
+        folder, table.astype(text), {"source": "benchmark", "synthetic": True}, pd.DataFrame()
+    )
 
 
 class NoiseMel(MelCNN):

@@ -229,8 +229,10 @@ def _train_one(
 
 
 def _fit(model: keras.Model, batches: Batches) -> dict[str, list[float]]:
+    # TensorFlow draws from generators of its own, and would prepare every graph anew.
+    callbacks = [_Seeded(batches)] if keras.backend.backend() == "torch" else []
     fitted: dict[str, list[float]] = model.fit(
-        dataset(batches), shuffle=False, verbose=0, callbacks=[_Seeded(batches)]
+        dataset(batches), shuffle=False, verbose=0, callbacks=callbacks
     ).history
     return fitted
 

@@ -39,7 +39,7 @@ class MelCNN(LogMelEncoder[MelCNNConfig]):
 
     name = "mel_cnn"
     modality = "mel"
-    version = "1"
+    version = "2"
     summary = "log-mel spectrogram of 30 s of audio -> residual CNN -> 64-D (Table A1)"
     default = True
     Config = MelCNNConfig

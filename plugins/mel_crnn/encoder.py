@@ -41,7 +41,7 @@ class MelCRNN(LogMelEncoder[MelCRNNConfig]):
 
     name = "mel_crnn"
     modality = "mel"
-    version = "1"
+    version = "2"
     summary = "log-mel spectrogram of 30 s of audio -> CNN -> GRU over time -> 64-D (Choi 2017)"
     Config = MelCRNNConfig
 
