@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deephits_keras.registry import registry
+
 Deephits = Callable[..., Any]
 
 
@@ -148,6 +150,7 @@ def test_features_of_a_huge_shape_are_refused(run: Path, deephits: Deephits) -> 
     def change(config: dict[str, Any]) -> None:
         config["modalities"]["mel"] = config["modalities"].pop("meta") | {
             "encoder": "mel_cnn",
+            "version": registry().load("mel_cnn").version,
             "config": {"frames": 2**17, "mel_bands": 2**12},
         }
 
