@@ -55,7 +55,8 @@ def log_mel(waveform: Array, config: LogMelConfig) -> Array:
     # NumPy's logarithm to the base of 10 takes six times as long.
     np.log(np.maximum(mel, POWER_FLOOR, out=mel), out=mel)
     mel *= np.float32(10 / np.log(10))
-    return np.asarray(np.maximum(mel, mel.max() - DYNAMIC_RANGE, out=mel))
+    np.maximum(mel, mel.max() - DYNAMIC_RANGE, out=mel)
+    return mel
 
 
 _BLOCK = 64

@@ -20,10 +20,25 @@ from deephits_keras.cli.common import PATH, json_option, print_json, print_table
     show_default=True,
     help="What the popularity depends on.",
 )
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 30),
+    default=30,
+    show_default=True,
+    help="Longest preview; shorter ones are made faster.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: one for each core]")
 @seed_option
 @json_option
-def sample(out: Path, tracks: int, causes: str, jobs: int | None, seed: int, as_json: bool) -> None:
+def sample(
+    out: Path,
+    tracks: int,
+    causes: str,
+    seconds: float,
+    jobs: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Make a synthetic corpus with known causes in OUT.
 
     It has the format of the SpotGenTrack dataset, with MP3s synthesised and encoded on the spot,
@@ -39,7 +54,7 @@ def sample(out: Path, tracks: int, causes: str, jobs: int | None, seed: int, as_
     """
     from deephits_keras.sample import make_sample
 
-    summary = make_sample(out, tracks, seed, causes=causes, jobs=jobs)
+    summary = make_sample(out, tracks, seed, causes=causes, seconds=seconds, jobs=jobs)
     values = dataclasses.asdict(summary) | {"folder": str(summary.folder), "synthetic": True}
     if as_json:
         print_json(values)

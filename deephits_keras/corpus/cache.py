@@ -17,7 +17,7 @@ from keras import ops
 
 from deephits_keras.builder import input_dtype, input_name
 from deephits_keras.corpus.shards import BoolArray
-from deephits_keras.corpus.store import FeatureSource, FeatureStore
+from deephits_keras.corpus.store import FeatureSource, FeatureStore, empty
 from deephits_keras.encoders import PRESENT, Features, FeatureSpec
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import IntArray
@@ -177,7 +177,12 @@ class MemoryStore:
     ) -> tuple[Features, BoolArray]:
         """As `FeatureStore.gather`."""
         places, present = self._places.of(rows, where)
-        return {name: values[places] for name, values in self._features.items()}, present
+        gathered: Features = {}
+        for name, values in self._features.items():
+            gathered[name] = empty((len(places), *values.shape[1:]), values.dtype.name)
+            # The places are checked already; checking them again would go through a copy.
+            np.take(values, places, axis=0, out=gathered[name], mode="clip")
+        return gathered, present
 
 
 class RowStore:

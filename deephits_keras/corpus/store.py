@@ -141,7 +141,7 @@ class FeatureStore:
         if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
             raise IndexError(f"Rows must be from 0 to {len(self) - 1}")
         present = self.present[rows] if where is None else self.present[rows] & where
-        features = {s.name: _empty((len(rows), *s.shape), s.dtype) for s in self.specs}
+        features = {s.name: empty((len(rows), *s.shape), s.dtype) for s in self.specs}
         wanted = np.flatnonzero(present)
         shards, offsets = np.divmod(rows[wanted], self.layout.shard_size)
         for name, out in features.items():
@@ -167,7 +167,7 @@ class FeatureStore:
         return array
 
 
-def _empty(shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
+def empty(shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
     """An array not yet written to, which TensorFlow can take without copying it."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)

@@ -34,8 +34,8 @@ songs. It is for trying the software and for checking that a model finds what wa
 
 Data Sources/          spotify_tracks.csv, spotify_artists.csv, spotify_albums.csv, in the format
                        of the SpotGenTrack Popularity Dataset
-previews/              an MP3 of 30 s a track, named by its id; a few tracks have none, and tracks
-                       shorter than 30 s are there whole
+previews/              an MP3 a track, named by its id, of as many seconds as synthetic.json says; a
+                       few tracks have none, and shorter tracks are there whole
 truth.csv              what each track's popularity is made of
 synthetic.json         the seed and the weights of the planted causes
 encoder-settings.json  settings for the encoders that need something to run on this corpus
@@ -79,7 +79,13 @@ class SampleSummary:
 
 
 def make_sample(
-    folder: Path, tracks: int, seed: int = 0, *, causes: str = "all", jobs: int | None = None
+    folder: Path,
+    tracks: int,
+    seed: int = 0,
+    *,
+    causes: str = "all",
+    seconds: float = PREVIEW_SECONDS,
+    jobs: int | None = None,
 ) -> SampleSummary:
     """Make a synthetic corpus; `README` says what is in it.
 
@@ -92,15 +98,17 @@ def make_sample(
         seed: Seed of everything drawn at random, at least 0.
         causes: What the popularity depends on: `all`, or one of `audio`, `lyrics` and `meta`,
             to check that a model finds nothing in the others.
+        seconds: Longest preview; encoding is nearly all of the time that a sample takes.
         jobs: Processes that synthesise previews; one for each core by default.
 
     Raises:
         UserError: if an argument is out of range, or the folder holds something else or can't be
             written to.
     """
-    if tracks < 1 or seed < 0:
+    if tracks < 1 or seed < 0 or not 1 <= seconds <= PREVIEW_SECONDS:
         raise UserError(
-            f"tracks must be at least 1 and seed at least 0. Received: tracks={tracks}, seed={seed}"
+            "tracks must be at least 1, seed at least 0 and seconds from 1 to "
+            f"{PREVIEW_SECONDS}. Received: tracks={tracks}, seed={seed}, seconds={seconds}"
         )
     recipe = {
         "synthetic": True,
@@ -108,13 +116,14 @@ def make_sample(
         "tracks": tracks,
         "seed": seed,
         "causes": causes,
+        "seconds": float(seconds),
         "popularity": {"mean": MEAN, "weights": weights_for(causes), "noise_sd": NOISE},
         "meta_mix": META_MIX,
         "lyrics_placeholder": PLACEHOLDER,
     }
     _claim(folder, recipe)
     tables = draw_tables(tracks, seed, causes)
-    _write_previews(folder / "previews", tables, seed, jobs)
+    _write_previews(folder / "previews", tables, seed, seconds, jobs)
     lyrics = [text for text in tables.tracks["lyrics"] if text != PLACEHOLDER]
     _prepare_encoders(folder, lyrics)
     tables.write(folder)
@@ -153,13 +162,15 @@ def _claim(folder: Path, recipe: dict[str, Any]) -> None:
     write_json(marker, {**recipe, "complete": False})
 
 
-def _write_previews(folder: Path, tables: Tables, seed: int, jobs: int | None) -> None:
+def _write_previews(
+    folder: Path, tables: Tables, seed: int, seconds: float, jobs: int | None
+) -> None:
     """Write the previews that aren't there yet."""
     rows = tables.tracks.assign(audio_cause=tables.truth["audio_cause"])
     # Workers may be older than this process's current folder, and keep their own.
     folder = folder.resolve()
     wanted = {
-        folder / f"{row['id']}.mp3": _piece(row, (seed, 2, number))
+        folder / f"{row['id']}.mp3": _piece(row, seconds, (seed, 2, number))
         for number, row in enumerate(rows.to_dict("records"))
         if isinstance(row["preview_url"], str)
     }
@@ -171,7 +182,7 @@ def _write_previews(folder: Path, tables: Tables, seed: int, jobs: int | None) -
         pass
 
 
-def _piece(row: Mapping[Hashable, Any], seed: tuple[int, ...]) -> Piece:
+def _piece(row: Mapping[Hashable, Any], seconds: float, seed: tuple[int, ...]) -> Piece:
     """The piece for a row of the tracks table; a key of -1 (undetected) is a B all the same."""
     return Piece(
         title=row["name"],
@@ -182,7 +193,7 @@ def _piece(row: Mapping[Hashable, Any], seed: tuple[int, ...]) -> Piece:
         beats=int(row["time_signature"]),
         energy=row["energy"],
         loudness=row["loudness"],
-        seconds=min(PREVIEW_SECONDS, row["duration_ms"] / 1000),
+        seconds=min(seconds, row["duration_ms"] / 1000),
         brightness=row["audio_cause"],
         seed=seed,
     )

@@ -288,10 +288,19 @@ def _new_model(
     model.compile(
         optimizer=make_optimizer(training, steps=training.epochs * steps),
         loss=training_loss(run.task, training),
-        weighted_metrics=["accuracy" if run.task.kind == "classification" else "mae"],
+        weighted_metrics=[_metric(run.task)],
         jit_compile=training.xla,
     )
+    # What has its variables before the first step is traced once; else, TensorFlow does it twice.
+    model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _metric(task: Task) -> keras.metrics.Metric:
+    """What the progress of an epoch is shown in."""
+    if task.kind == "classification":
+        return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    return keras.metrics.MeanAbsoluteError(name="mae")
 
 
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:

@@ -27,7 +27,7 @@ from .checkpoint import (
     require,
 )
 
-LENGTH_STEP = 64
+LENGTH_STEP = 32
 """Texts are padded to a multiple of this many tokens: few shapes to compile, little padding."""
 
 REMEMBERED = 4096

@@ -203,7 +203,7 @@ def test_batches_hold_one_padded_length_and_every_text_once() -> None:
     keys = [bytes(4 * tokens) for tokens in (3, 64, 65, 512, 130, 130, 5, 6, 7, 500, 449)]
     batches = list(bert.length_batches(keys, batch_size=4))
     lengths = [[bert.padded_length(key) for key in batch] for batch in batches]
-    assert lengths == [[512, 512], [512], [192, 192], [128], [64, 64, 64, 64], [64]]
+    assert lengths == [[512, 512], [480], [160, 160], [96], [64], [32, 32, 32, 32]]
     assert sorted(key for batch in batches for key in batch) == sorted(keys)
 
 

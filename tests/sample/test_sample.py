@@ -174,7 +174,7 @@ def needy_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 @pytest.mark.usefixtures("needy_encoder")
 def test_encoders_get_what_they_need(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    make_sample(raw, 4, jobs=1)
+    make_sample(raw, 4, seconds=1, jobs=1)
     settings = json.loads((raw / "encoder-settings.json").read_text())
     path = "encoders/needy/weights/untrained.txt"
     assert settings["needy"] == {"weights": {"path": path}, "size": 7}
@@ -187,7 +187,7 @@ def test_encoders_get_what_they_need(tmp_path: Path) -> None:
 
 def test_same_arguments_same_bytes_whatever_the_jobs(tmp_path: Path) -> None:
     for jobs in (1, 2):
-        make_sample(tmp_path / str(jobs), 3, seed=5, jobs=jobs)
+        make_sample(tmp_path / str(jobs), 3, seed=5, seconds=4, jobs=jobs)
     one, two = digests(tmp_path / "1"), digests(tmp_path / "2")
     assert one == two
     assert any(name.endswith(".mp3") for name in one)
@@ -195,13 +195,13 @@ def test_same_arguments_same_bytes_whatever_the_jobs(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    make_sample(raw, 2, seed=3, jobs=1)
+    make_sample(raw, 2, seed=3, seconds=4, jobs=1)
     whole = digests(raw)
     kept, lost = sorted((raw / "previews").iterdir())
     (raw / "truth.csv").unlink()
     lost.unlink()
     kept_at = kept.stat().st_mtime_ns
-    make_sample(raw, 2, seed=3, jobs=1)
+    make_sample(raw, 2, seed=3, seconds=4, jobs=1)
     assert digests(raw) == whole
     assert kept.stat().st_mtime_ns == kept_at
 
@@ -212,7 +212,7 @@ def test_a_relative_folder_means_the_current_one_whatever_the_workers(
     for place in ("first", "second"):
         (tmp_path / place).mkdir()
         monkeypatch.chdir(tmp_path / place)
-        make_sample(Path("raw"), 4, jobs=2)
+        make_sample(Path("raw"), 4, seconds=1, jobs=2)
         import_spotgentrack(Path("raw"), Path("corpus"))
         corpus = Corpus.open(Path("corpus"))
         encoders = corpus_encoders(corpus, "mel", {"mel": {"frames": 8}})
@@ -223,7 +223,7 @@ def test_a_relative_folder_means_the_current_one_whatever_the_workers(
 
 def test_the_seed_changes_the_corpus(tmp_path: Path) -> None:
     for seed in (0, 1):
-        make_sample(tmp_path / str(seed), 1, seed=seed, jobs=1)
+        make_sample(tmp_path / str(seed), 1, seed=seed, seconds=4, jobs=1)
     zero, one = digests(tmp_path / "0"), digests(tmp_path / "1")
     changed = {Path(name).suffix for name in zero if zero[name] != one[name]}
     assert {".csv", ".mp3"} <= changed
@@ -243,7 +243,23 @@ def test_refuses_another_sample(folder: Path) -> None:
         make_sample(folder, TRACKS, seed=2)
 
 
-@pytest.mark.parametrize("arguments", [{"tracks": 0}, {"tracks": 1, "seed": -1}])
+def test_refuses_the_same_with_previews_of_another_length(tmp_path: Path) -> None:
+    make_sample(tmp_path / "raw", 1, seconds=2, jobs=1)
+    with pytest.raises(UserError, match="seconds differs"):
+        make_sample(tmp_path / "raw", 1, jobs=1)
+
+
+def test_no_preview_is_longer_than_asked(tmp_path: Path) -> None:
+    make_sample(tmp_path / "raw", 4, seconds=2.5, jobs=1)
+    lengths = [soundfile.info(p).duration for p in (tmp_path / "raw" / "previews").iterdir()]
+    assert lengths
+    # An MP3 is padded to whole frames of 1152 samples, and by the encoder's delay.
+    assert all(2.5 <= length < 2.5 + 3 * 1152 / 44100 for length in lengths)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"tracks": 0}, {"tracks": 1, "seed": -1}, {"tracks": 1, "seconds": 31}]
+)
 def test_refuses_numbers_out_of_range(tmp_path: Path, arguments: dict[str, int]) -> None:
     with pytest.raises(UserError, match="at least"):
         make_sample(tmp_path / "raw", **arguments)
