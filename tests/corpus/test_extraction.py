@@ -293,7 +293,9 @@ def test_features_must_be_numbers(tmp_path):
 def extract_elsewhere(corpus, *, jobs, seconds):
     """Start an extraction in a process of its own."""
     program = (
-        "import sys, pathlib; sys.path.insert(0, sys.argv[1])\n"
+        "import sys, pathlib, signal; sys.path.insert(0, sys.argv[1])\n"
+        # A shell starts what it runs in the background with SIGINT ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from toys import Corpus, Toy\n"
         "from deephits_keras.corpus.extraction import extract_features\n"
         "corpus = Corpus.open(pathlib.Path(sys.argv[2]))\n"
