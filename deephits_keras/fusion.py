@@ -326,7 +326,7 @@ def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:
         return fusion
     settings: dict[str, Any] = {"name": fusion} if isinstance(fusion, str) else dict(fusion)
     name = settings.pop("name", None)
-    if name not in FUSIONS:
+    if not isinstance(name, str) or name not in FUSIONS:
         raise UserError(f"There is no fusion named {name!r}. Fusions: {', '.join(FUSIONS)}")
     for key, value in settings.items():
         if isinstance(value, list):

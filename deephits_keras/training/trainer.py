@@ -208,14 +208,11 @@ def _train_one(
             _reseed(model, training.seed, epoch)
             with memory.explained(training.batch_size):
                 fitted = fit(batches.epoch(epoch))
-            if not np.isfinite(fitted["loss"][0]):
-                raise DeepHitsError(
-                    f"The loss is {fitted['loss'][0]} in epoch {epoch + 1}: train with a lower "
-                    "--max-learning-rate or in float32"
-                )
+            _check_finite(fitted["loss"][0], f"The loss of epoch {epoch + 1}")
             if not leads:
                 continue
             held_out = score_rows(fed, run.task, held.stores, corpus, split.parts["validation"])
+            _check_finite(held_out.outputs, f"A prediction after epoch {epoch + 1}")
             figures = _epoch_figures(epoch, fitted, held_out)
             state.finish_epoch(model, figures, select=training.select)
             if report:
@@ -226,6 +223,13 @@ def _train_one(
             distribution.wait()
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def _check_finite(values: Any, what: str) -> None:
+    if not np.isfinite(values).all():
+        raise DeepHitsError(
+            f"{what} is not a finite number: train with a lower --max-learning-rate or in float32"
+        )
 
 
 def _fit(model: keras.Model, batches: Batches) -> dict[str, list[float]]:

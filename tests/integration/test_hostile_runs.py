@@ -282,3 +282,12 @@ def test_rows_that_the_corpus_lacks_are_refused(run: Path, deephits: Deephits) -
     outcome = deephits("evaluate", run, "--part", "train")
     assert outcome.code == 2
     assert "not a split of a corpus of 40 tracks" in outcome.err
+
+
+@pytest.mark.parametrize("name", [[], {"early": 1}, None, 7])
+def test_a_fusion_that_is_not_named_is_refused(run: Path, deephits: Deephits, name: Any) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["fusion"]["name"] = name
+
+    change_config(run, change)
+    refused(deephits, run, "There is no fusion named")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from deephits_keras.corpus import Corpus, make_split
 from deephits_keras.corpus.extraction import corpus_encoders, extract_features
-from deephits_keras.errors import UserError
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.predictor import Predictor
 from deephits_keras.runs import Run
 from deephits_keras.tracks import Track
@@ -110,6 +111,18 @@ def test_mixed_precision_trains_and_loads(corpus: Corpus, tmp_path: Path, precis
     model = Run(tmp_path / "run").model
     assert model.get_layer("fusion_1").compute_dtype == precision.removeprefix("mixed_")
     assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "told"), [(16, "The loss of epoch 1"), (200, "A prediction after epoch 1")]
+)
+def test_a_training_that_diverges_says_what_to_do(
+    corpus: Corpus, tmp_path: Path, batch_size: int, told: str
+) -> None:
+    training = dataclasses.replace(FAST, max_learning_rate=1e12, batch_size=batch_size)
+    run = make_run(corpus, tmp_path / "run", training=training)
+    with pytest.raises(DeepHitsError, match=f"{told}.*lower --max-learning-rate"):
+        train(run, corpus)
 
 
 def test_class_weights_bring_recall_to_rare_tiers(corpus: Corpus, tmp_path: Path) -> None:
