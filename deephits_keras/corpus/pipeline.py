@@ -27,6 +27,9 @@ Batch = tuple[Features, Array] | tuple[Features, Array, FloatArray]
 PREFETCHED_BATCHES = 2
 """One is being trained on while the next is gathered: more would only take memory."""
 
+WORKERS = 2
+"""Batches made at a time: one is read while another is cast (docs/performance.md)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batches:
@@ -241,7 +244,11 @@ def as_tf_dataset(batches: Batches | Share) -> Any:
         ready = {name: tf.cast(a, dtypes[name]) for name, a in zip(names, arrays, strict=False)}
         return (ready, *arrays[len(names) :])
 
-    return tf.data.Dataset.range(len(batches)).map(load).prefetch(PREFETCHED_BATCHES)
+    return (
+        tf.data.Dataset.range(len(batches))
+        .map(load, num_parallel_calls=WORKERS)
+        .prefetch(PREFETCHED_BATCHES)
+    )
 
 
 def as_pydataset(batches: Batches) -> keras.utils.PyDataset:
@@ -251,7 +258,7 @@ def as_pydataset(batches: Batches) -> keras.utils.PyDataset:
 
 class _BatchDataset(keras.utils.PyDataset):  # type: ignore[misc]
     def __init__(self, batches: Batches) -> None:
-        super().__init__(workers=2, max_queue_size=PREFETCHED_BATCHES)
+        super().__init__(workers=WORKERS, max_queue_size=PREFETCHED_BATCHES)
         self.batches = batches
 
     def __len__(self) -> int:
