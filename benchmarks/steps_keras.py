@@ -123,8 +123,12 @@ def _data(
     if arguments.source == "batch":
         import tensorflow as tf
 
+        # tf.data's tuner looks up at ever longer intervals (10 ms, doubled each time), and the end
+        # of an epoch waits for it: 6 s of steps would count as 10.2.
+        untuned = tf.data.Options()
+        untuned.autotune.enabled = False
         held = tf.data.Dataset.from_tensors(one_batch(model, arguments.batch)).cache()
-        return model, held.repeat
+        return model, held.with_options(untuned).repeat
     tracks = arguments.tracks
     stores: dict[str, Any] = {"mel": noise_store(folder / "corpus", tracks)}
     for modality in ("lyrics", "meta"):

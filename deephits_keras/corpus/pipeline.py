@@ -244,11 +244,11 @@ def as_tf_dataset(batches: Batches | Share) -> Any:
         ready = {name: tf.cast(a, dtypes[name]) for name, a in zip(names, arrays, strict=False)}
         return (ready, *arrays[len(names) :])
 
-    return (
-        tf.data.Dataset.range(len(batches))
-        .map(load, num_parallel_calls=WORKERS)
-        .prefetch(PREFETCHED_BATCHES)
-    )
+    # Nothing is left to tune, and the end of an epoch may wait for the tuner to look up.
+    untuned = tf.data.Options()
+    untuned.autotune.enabled = False
+    loaded = tf.data.Dataset.range(len(batches)).map(load, num_parallel_calls=WORKERS)
+    return loaded.prefetch(PREFETCHED_BATCHES).with_options(untuned)
 
 
 def as_pydataset(batches: Batches) -> keras.utils.PyDataset:

@@ -44,7 +44,7 @@ def test_a_modality_comes_with_its_distribution_and_goes_with_it(
     assert len(results) > 20
     assert {result["status"] for result in results} <= {"passed", "skipped"}
 
-    deephits("sample", "raw", "--tracks", "24")
+    deephits("sample", "raw", "--tracks", "24", "--seconds", "8")
     deephits("import", "spotgentrack", "raw", "corpus")
     extracted = deephits("extract", "corpus", "--modalities", "harmony,meta", "--jobs", "2")
     assert "chroma_tonnetz" in extracted
