@@ -16,7 +16,7 @@ from benchmarks.corpora import corpus_of
 from deephits_keras.corpus.extraction import extract_features
 from deephits_keras.tracks import Track
 
-PREVIEWS = 48
+PREVIEWS = 192
 DISTINCT = 8
 
 
@@ -73,7 +73,7 @@ def run() -> Iterator[Comparison]:
         def extract(jobs: int) -> None:
             names = [f"../{path.name}" for path in previews]
             corpus = corpus_of(folder / f"corpus-{next(runs)}", PREVIEWS, names)
-            extract_features(corpus, encoder, jobs=jobs, shard_size=6)
+            extract_features(corpus, encoder, jobs=jobs, shard_size=24)
 
         yield compare(
             "the same into the store, two processes",
@@ -83,4 +83,5 @@ def run() -> Iterator[Comparison]:
             amount=PREVIEWS,
             unit="tracks/s",
             target=1.9,
+            rounds=3,
         )
