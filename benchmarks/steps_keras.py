@@ -24,7 +24,7 @@ from deephits_plugins.mel_cnn import branch
 from benchmarks.corpora import noise_store
 from deephits_keras import build_model, cpu
 from deephits_keras.corpus.cache import open_cache
-from deephits_keras.corpus.pipeline import Batches, dataset
+from deephits_keras.corpus.pipeline import Batches, dataset, untuned
 from deephits_keras.encoders import FeatureSpec
 from deephits_keras.registry import resolve_modalities
 from deephits_keras.training.config import TrainingConfig
@@ -123,12 +123,8 @@ def _data(
     if arguments.source == "batch":
         import tensorflow as tf
 
-        # tf.data's tuner looks up at ever longer intervals (10 ms, doubled each time), and the end
-        # of an epoch waits for it: 6 s of steps would count as 10.2.
-        untuned = tf.data.Options()
-        untuned.autotune.enabled = False
         held = tf.data.Dataset.from_tensors(one_batch(model, arguments.batch)).cache()
-        return model, held.with_options(untuned).repeat
+        return model, untuned(held).repeat
     tracks = arguments.tracks
     stores: dict[str, Any] = {"mel": noise_store(folder / "corpus", tracks)}
     for modality in ("lyrics", "meta"):

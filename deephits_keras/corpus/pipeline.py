@@ -244,11 +244,21 @@ def as_tf_dataset(batches: Batches | Share) -> Any:
         ready = {name: tf.cast(a, dtypes[name]) for name, a in zip(names, arrays, strict=False)}
         return (ready, *arrays[len(names) :])
 
-    # Nothing is left to tune, and the end of an epoch may wait for the tuner to look up.
-    untuned = tf.data.Options()
-    untuned.autotune.enabled = False
     loaded = tf.data.Dataset.range(len(batches)).map(load, num_parallel_calls=WORKERS)
-    return loaded.prefetch(PREFETCHED_BATCHES).with_options(untuned)
+    return untuned(loaded.prefetch(PREFETCHED_BATCHES))
+
+
+def untuned(data: Any) -> Any:
+    """A `tf.data.Dataset` that doesn't tune itself: for one in which nothing is left to tune.
+
+    The tuner looks up at ever longer intervals (10 ms, doubled each time), and the end of an epoch
+    may wait for it: 5 s of steps took 10.2 (docs/performance.md).
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
 
 
 def as_pydataset(batches: Batches) -> keras.utils.PyDataset:
