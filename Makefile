@@ -12,6 +12,10 @@ TFIO := .venv-tfio
 TORCH := .venv-torch
 DEMO := demo
 
+# Where this is set, each of the hundreds of processes that the tests start would compile TensorFlow's
+# sources for itself: six seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-tfio test-backends lint bench bench-gpu clean
 
 demo: $(VENV)/installed
