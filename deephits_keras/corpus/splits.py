@@ -10,9 +10,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import KFold, ShuffleSplit, StratifiedShuffleSplit
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
@@ -133,6 +130,8 @@ def make_split(
     return Split(kind, seed, {"train": rows, **parts})
 
 
+# What scikit-learn and SciPy draw with is imported where it is drawn: whoever only reads tracks, as
+# extraction's workers do, starts most of a second sooner.
 Draw = Callable[[IntArray, float, int], tuple[IntArray, IntArray]]
 
 
@@ -142,6 +141,8 @@ def _sklearn(splitter: Any, rows: IntArray, *labels: Any) -> tuple[IntArray, Int
 
 
 def _random(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
+    from sklearn.model_selection import ShuffleSplit
+
     del corpus, tiers, folds, fold
     return lambda rows, share, seed: _sklearn(
         ShuffleSplit(1, test_size=share, random_state=seed), rows
@@ -149,6 +150,8 @@ def _random(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
 
 
 def _stratified(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
+    from sklearn.model_selection import StratifiedShuffleSplit
+
     del folds, fold
     labels = tiers.of(corpus.popularity)
     # A tier of one or two tracks can't be on both sides: it joins its neighbour for the draw.
@@ -202,6 +205,8 @@ def _date(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
 
 
 def _kfold(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
+    from sklearn.model_selection import KFold
+
     del corpus, tiers
 
     def chosen(rows: IntArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
@@ -232,6 +237,9 @@ def artist_groups(corpus: Corpus) -> IntArray:
     Raises:
         UserError: if the corpus has none of the columns `artist_ids`, `artist_id`, `artist_name`.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     name = next((n for n in ("artist_ids", "artist_id", "artist_name") if n in corpus.columns), "")
     if not name:
         raise UserError(

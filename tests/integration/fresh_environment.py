@@ -33,7 +33,8 @@ class FreshEnvironment:
     def run(self, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         """Run a program of this environment, or one found elsewhere."""
         own = self.folder / "bin" / str(words[0])
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
+        others = ("PYTEST", "PYTHON", "VIRTUAL")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
         return subprocess.run(
             [str(own if own.exists() else words[0]), *map(str, words[1:])],
