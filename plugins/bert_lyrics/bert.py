@@ -64,7 +64,7 @@ class FrozenBert:
         self.embedded = 0
         self.backbone = backbone
         self.vocabulary = vocabulary
-        self._model = keras.Model(backbone.input, backbone.output["pooled_output"])
+        self._model = keras.Model(backbone.input, pooled_output(backbone))
         self._max_tokens = int(backbone.max_sequence_length)
         self.tokenize = tokenize
         self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
@@ -120,6 +120,28 @@ class FrozenBert:
             self._known.move_to_end(key)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
+
+
+def pooled_output(backbone: keras_hub.models.BertBackbone) -> keras.KerasTensor:
+    """The backbone's pooled [CLS] vector, its last layer computed for that position alone.
+
+    Of the last layer nothing else is read: in a BERT of twelve layers 7 % of all operations, in one
+    of six 14 %. KerasHub has no public way to ask for it; where a later KerasHub names the layer's
+    parts otherwise, all positions are computed.
+    """
+    last = backbone.transformer_layers[-1]
+    every = [backbone.embeddings_dropout, *backbone.transformer_layers][-2].output
+    mask = backbone.input["padding_mask"]
+    try:
+        attend, attend_norm = last._self_attention_layer, last._self_attention_layer_norm
+        widen, narrow = last._feedforward_intermediate_dense, last._feedforward_output_dense
+        narrow_norm = last._feedforward_layer_norm
+    except AttributeError:
+        return backbone.output["pooled_output"]
+    first = every[:, :1]
+    first = attend_norm(first + attend(query=first, value=every, attention_mask=mask[:, None]))
+    first = narrow_norm(first + narrow(widen(first)))
+    return backbone.pooled_dense(first[:, 0])
 
 
 def padded_length(key: bytes) -> int:

@@ -163,6 +163,28 @@ def test_a_vector_depends_on_its_text_alone(untrained: Path) -> None:
         np.testing.assert_allclose(vector, alone["pooled_output"][0], atol=ROUNDING, rtol=0)
 
 
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_last_layer_is_computed_for_cls_alone(layers: int) -> None:
+    backbone = keras_hub.models.BertBackbone(
+        vocabulary_size=50, num_layers=layers, num_heads=2, hidden_dim=8, intermediate_dim=16
+    )
+    output = bert.pooled_output(backbone)
+    last = keras.Model(backbone.input, output).get_layer("feedforward_output_dense")
+    draw = np.random.default_rng(0)
+    tokens = {
+        "token_ids": draw.integers(0, 50, (3, 9)),
+        "segment_ids": np.zeros((3, 9), "int32"),
+        "padding_mask": np.arange(9) < np.array([[9], [4], [1]]),
+    }
+    assert keras.Model(backbone.input, last.output).predict_on_batch(tokens).shape == (3, 1, 8)
+    np.testing.assert_allclose(
+        keras.Model(backbone.input, output).predict_on_batch(tokens),
+        backbone.predict_on_batch(tokens)["pooled_output"],
+        atol=ROUNDING,
+        rtol=0,
+    )
+
+
 def test_vectors_do_not_depend_on_the_batch(untrained: Path) -> None:
     texts = lyrics_of_many_lengths(24)
     one_by_one = [encoder_of(untrained).extract(track) for track in tracks_of(*texts)]
