@@ -297,6 +297,8 @@ class _GroupWriter:
             writer.write_table(self._waiting.slice(0, ROW_GROUP).combine_chunks())
             self._waiting = self._waiting.slice(ROW_GROUP)
             at_least = max(at_least, 1)
+            # Arrow's allocator would keep ever more of what a group's texts took.
+            pa.default_memory_pool().release_unused()
 
 
 def check_target(folder: Path) -> None:
