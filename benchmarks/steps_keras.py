@@ -13,15 +13,14 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from deephits_plugins.mel_cnn import branch
 
 from benchmarks.corpora import noise_store
+from benchmarks.variants import VARIANTS
 from deephits_keras import build_model, cpu
 from deephits_keras.corpus.cache import open_cache
 from deephits_keras.corpus.pipeline import Batches, dataset, untuned
@@ -93,16 +92,14 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--xla", action="store_true")
     parser.add_argument("--give-back", action="store_true", help="leave the allocator as it is")
-    parser.add_argument("--norm-by-ops", action="store_true", help="Keras' own normalisation")
+    parser.add_argument("--variant", choices=VARIANTS, help="how to build the audio branch")
     parser.add_argument("--cost", action="store_true")
     arguments = parser.parse_args()
     if not arguments.give_back:
         cpu.keep_freed_memory()
     keras.config.set_dtype_policy(arguments.precision)
-    if arguments.norm_by_ops:
-        branch.BatchNormalization = partial(
-            keras.layers.BatchNormalization, momentum=0.9, epsilon=1e-5
-        )
+    if arguments.variant:
+        VARIANTS[arguments.variant]()
     settings = TrainingConfig(max_learning_rate=0.001, xla=arguments.xla)
     model = full_model(settings, steps=10_000)
     if arguments.cost:

@@ -12,10 +12,12 @@ ROUNDS = 3
 STEPS = 4
 DEFAULT = ("--batch", 64)
 TRIED = {
-    "batch normalisation by keras.ops": (*DEFAULT, "--norm-by-ops"),
+    "batch normalisation by keras.ops": (*DEFAULT, "--variant", "norm-by-ops"),
+    "the same, each by XLA": (*DEFAULT, "--variant", "norm-by-xla"),
+    "the same, channels first": (*DEFAULT, "--variant", "channels-first"),
     "bfloat16 (mixed)": (*DEFAULT, "--precision", "mixed_bfloat16"),
     "memory given back (glibc's default)": (*DEFAULT, "--give-back"),
-    "XLA (jit_compile)": (*DEFAULT, "--xla"),
+    "XLA for the whole model": (*DEFAULT, "--xla"),
     "batch 16": ("--batch", 16),
     "batch 256": ("--batch", 256),
 }

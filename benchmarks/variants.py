@@ -1,0 +1,53 @@
+"""The audio branch built otherwise than it is, for `benchmarks.tried`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+from deephits_plugins.mel_cnn import branch
+
+NORM = {"momentum": 0.9, "epsilon": 1e-5}
+
+
+class NormByXla(keras.layers.BatchNormalization):  # type: ignore[misc]
+    """Keras' normalisation, compiled by XLA, this layer alone (TensorFlow)."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """As Keras'."""
+        import tensorflow as tf
+
+        normalise = partial(super().call, training=training, mask=mask)
+        return tf.function(normalise, jit_compile=True)(inputs)
+
+
+def norm_by_ops() -> None:
+    """Normalise as `keras.ops` states it."""
+    branch.BatchNormalization = partial(keras.layers.BatchNormalization, **NORM)
+
+
+def norm_by_xla() -> None:
+    """Normalise by XLA."""
+    branch.BatchNormalization = partial(NormByXla, **NORM)
+
+
+def channels_first() -> None:
+    """Convolve and normalise `(batch, channels, height, width)`."""
+    keras.config.set_image_data_format("channels_first")
+    branch.BatchNormalization = partial(keras.layers.BatchNormalization, axis=1, **NORM)
+    own = {name: getattr(keras.layers, name) for name in dir(keras.layers)}
+
+    def with_channel_first(shape: tuple[int, ...], name: str) -> keras.layers.Reshape:
+        return keras.layers.Reshape((1, *shape[:-1]), name=name)
+
+    branch.layers = SimpleNamespace(**{**own, "Reshape": with_channel_first})
+
+
+VARIANTS: dict[str, Callable[[], None]] = {
+    "norm-by-ops": norm_by_ops,
+    "norm-by-xla": norm_by_xla,
+    "channels-first": channels_first,
+}
