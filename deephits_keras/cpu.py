@@ -19,8 +19,8 @@ def tune() -> None:
 def ask_for_onednn() -> None:
     """Let TensorFlow use oneDNN's kernels.
 
-    TensorFlow asks for oneDNN by itself only on CPUs with AVX-512's VNNI or newer; with AVX2 alone
-    a training step takes half the time through it (docs/performance.md). The variable
+    TensorFlow asks for oneDNN by itself only on CPUs with AVX-512's VNNI or newer; a training step
+    takes a third of the time through it (docs/performance.md), with AVX2 alone too. The variable
     `TF_ENABLE_ONEDNN_OPTS`, where it is set already, stands; TensorFlow reads it once, when it is
     imported.
     """
@@ -30,10 +30,10 @@ def ask_for_onednn() -> None:
 def keep_freed_memory() -> bool:
     """Let this process keep what it frees, for its next allocation.
 
-    A training step frees and allocates the same hundreds of megabytes. glibc gives large blocks
-    back to the kernel at once, which then has to find and clear every page again: a fifth of the
-    time of a step on a CPU (docs/performance.md). Peak memory stays the same. Elsewhere than with
-    glibc nothing is changed.
+    Extracting a track, or a training step, frees and allocates the same megabytes again and again.
+    glibc gives large blocks back to the kernel, which then has to find and clear every page anew: a
+    sixth of the time of extraction (docs/performance.md). Peak memory stays the same. Elsewhere
+    than with glibc nothing is changed.
 
     Returns:
         Whether the C library took all of it.

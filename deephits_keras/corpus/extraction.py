@@ -366,7 +366,7 @@ def extract_shard_in_worker(
     """`extract_shard` in a process of its own, which keeps what it frees.
 
     A track's arrays are of megabytes: without this the kernel clears 11 MB of pages for each, a
-    fifth of the time (docs/performance.md).
+    sixth of the time (docs/performance.md).
     """
     cpu.keep_freed_memory()
     return extract_shard(corpus_folder, encoder, folder, shard, rows)
