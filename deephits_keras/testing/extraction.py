@@ -9,7 +9,8 @@ from typing import Any
 import joblib
 import numpy as np
 
-from deephits_keras.corpus.extraction import check_specs, fault
+from deephits_keras.corpus.extraction import check_specs
+from deephits_keras.corpus.shard_task import fault
 from deephits_keras.encoders import ExtractionError, Features, FeatureSpec
 from deephits_keras.errors import UserError
 from deephits_keras.registry import AnyEncoder

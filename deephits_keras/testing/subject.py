@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deephits_keras.corpus.extraction import fault
+from deephits_keras.corpus.shard_task import fault
 from deephits_keras.encoders import ExtractionError, Features
 from deephits_keras.registry import AnyEncoder
 from deephits_keras.tracks import Track
