@@ -10,11 +10,17 @@ from typing import Any
 import keras
 from deephits_plugins.mel_cnn import branch
 
-NORM = {"momentum": 0.9, "epsilon": 1e-5}
+from deephits_keras.normalization import BatchNormalization
 
 
-class NormByXla(keras.layers.BatchNormalization):  # type: ignore[misc]
-    """Keras' normalisation, compiled by XLA, this layer alone (TensorFlow)."""
+class NormByOps(BatchNormalization):
+    """Normalisation as `keras.ops` states it, in training too."""
+
+    call = keras.layers.BatchNormalization.call
+
+
+class NormByXla(NormByOps):
+    """The same, compiled by XLA, this layer alone (TensorFlow)."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """As Keras'."""
@@ -25,19 +31,19 @@ class NormByXla(keras.layers.BatchNormalization):  # type: ignore[misc]
 
 
 def norm_by_ops() -> None:
-    """Normalise as `keras.ops` states it."""
-    branch.BatchNormalization = partial(keras.layers.BatchNormalization, **NORM)
+    """Normalise by `keras.ops`."""
+    branch.BatchNormalization = NormByOps
 
 
 def norm_by_xla() -> None:
     """Normalise by XLA."""
-    branch.BatchNormalization = partial(NormByXla, **NORM)
+    branch.BatchNormalization = NormByXla
 
 
 def channels_first() -> None:
     """Convolve and normalise `(batch, channels, height, width)`."""
     keras.config.set_image_data_format("channels_first")
-    branch.BatchNormalization = partial(keras.layers.BatchNormalization, axis=1, **NORM)
+    branch.BatchNormalization = partial(BatchNormalization, axis=1)
     own = {name: getattr(keras.layers, name) for name in dir(keras.layers)}
 
     def with_channel_first(shape: tuple[int, ...], name: str) -> keras.layers.Reshape:
