@@ -278,6 +278,8 @@ class _GroupWriter:
         self._waiting = pa.concat_tables([self._waiting, added.replace_schema_metadata(None)])
         self.rows += len(rows)
         self._write_groups(self._writer, at_least=ROW_GROUP)
+        # Arrow's allocator would keep ever more of what the rows' texts took.
+        pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """Write what waits, and the file's end."""
@@ -297,8 +299,6 @@ class _GroupWriter:
             writer.write_table(self._waiting.slice(0, ROW_GROUP).combine_chunks())
             self._waiting = self._waiting.slice(ROW_GROUP)
             at_least = max(at_least, 1)
-            # Arrow's allocator would keep ever more of what a group's texts took.
-            pa.default_memory_pool().release_unused()
 
 
 def check_target(folder: Path) -> None:
