@@ -13,7 +13,7 @@ from deephits_plugins.mel_cnn import MelCNN
 
 from benchmarks.compare import Comparison, compare
 from benchmarks.corpora import corpus_of
-from deephits_keras.corpus.extraction import extract_features
+from deephits_keras.features.extraction import extract_features
 from deephits_keras.tracks import Track
 
 PREVIEWS = 192

@@ -30,7 +30,7 @@ import soundfile
 
 EXTRACT = """
 import pathlib, sys
-from deephits_keras.corpus.extraction import corpus_encoders, extract_features
+from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.corpus.table import Corpus
 corpus = Corpus.open(pathlib.Path(sys.argv[1]))
 encoders = corpus_encoders(corpus, "mel,meta", {"mel": {"frames": 64}})

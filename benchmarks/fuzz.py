@@ -163,7 +163,7 @@ def configurations(draw: st.DrawFn, corpus: Path) -> list[str]:
     """A command line of `build` or, one in four, of `train`, with some settings of any value."""
     from deephits_keras.cli.build import build
     from deephits_keras.cli.train import train
-    from deephits_keras.registry import registry
+    from deephits_keras.encoders.registry import registry
 
     training = draw(st.integers(0, 3)) == 0
     verb = train if training else build
@@ -195,7 +195,7 @@ def configurations(draw: st.DrawFn, corpus: Path) -> list[str]:
 def try_recording(case: tuple[str, bytes], folder: Path) -> str:
     from deephits_plugins.mel_cnn import MelCNN
 
-    from deephits_keras.encoders import ExtractionError
+    from deephits_keras.encoders.contract import ExtractionError
     from deephits_keras.tracks import Track
 
     path = folder / f"{os.getpid()}.{case[0]}"
@@ -211,7 +211,7 @@ def try_recording(case: tuple[str, bytes], folder: Path) -> str:
 
 def try_table(content: bytes, folder: Path) -> str:
     from deephits_keras.corpus import import_table
-    from deephits_keras.corpus.extraction import corpus_encoders, extract_features
+    from deephits_keras.features.extraction import corpus_encoders, extract_features
     from deephits_keras.errors import DeepHitsError
 
     place = folder / f"{os.getpid()}"
@@ -237,7 +237,7 @@ def try_run(case: tuple[str, bytes], folder: Path, whole: Path) -> str:
 
     from deephits_keras.cli import main
     from deephits_keras.errors import DeepHitsError
-    from deephits_keras.evaluation.report import write_report
+    from deephits_keras.report.run_report import write_report
 
     run = folder / f"run{os.getpid()}"
     shutil.rmtree(run, ignore_errors=True)

@@ -13,11 +13,11 @@ from benchmarks.compare import Comparison, compare
 from benchmarks.corpora import corpus_of
 from benchmarks.extraction import write_previews
 from deephits_keras.corpus import make_split
-from deephits_keras.corpus.extraction import corpus_encoders, extract_features
-from deephits_keras.predictor import Predictor
-from deephits_keras.runs import Run
+from deephits_keras.features.extraction import corpus_encoders, extract_features
+from deephits_keras.prediction.predictor import Predictor
+from deephits_keras.runs.run import Run
 from deephits_keras.tracks import Track
-from deephits_keras.training.config import TrainingConfig
+from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.trainer import new_run, train
 
 CALLS = {"meta": 500, "mel,meta": 20}

@@ -22,11 +22,11 @@ import numpy as np
 from benchmarks.corpora import noise_store
 from benchmarks.variants import VARIANTS
 from deephits_keras import build_model, cpu
-from deephits_keras.corpus.cache import open_cache
-from deephits_keras.corpus.pipeline import Batches, dataset, untuned
-from deephits_keras.encoders import FeatureSpec
-from deephits_keras.registry import resolve_modalities
-from deephits_keras.training.config import TrainingConfig
+from deephits_keras.pipeline.cache import open_cache
+from deephits_keras.pipeline.batches import Batches, dataset, untuned
+from deephits_keras.encoders.contract import FeatureSpec
+from deephits_keras.encoders.registry import resolve_modalities
+from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.trainer import make_optimizer
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from deephits_plugins.mel_cnn import branch
 
-from deephits_keras.normalization import BatchNormalization
+from deephits_keras.model.normalization import BatchNormalization
 
 
 class NormByOps(BatchNormalization):

@@ -18,8 +18,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deephits_keras.builder import build_model
-    from deephits_keras.encoders import (
+    from deephits_keras.model.builder import build_model
+    from deephits_keras.encoders.contract import (
         EncoderConfig,
         ExtractionError,
         FeatureSpec,
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "EncoderConfig": "encoders",
-    "ExtractionError": "encoders",
-    "FeatureSpec": "encoders",
-    "ModalityEncoder": "encoders",
+    "EncoderConfig": "encoders.contract",
+    "ExtractionError": "encoders.contract",
+    "FeatureSpec": "encoders.contract",
+    "ModalityEncoder": "encoders.contract",
     "Track": "tracks",
-    "build_model": "builder",
+    "build_model": "model.builder",
     "get_task": "tasks",
-    "setting": "encoders",
+    "setting": "encoders.contract",
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.files import read_json, sha256
+from deephits_keras.utils.files import read_json, sha256
 
 State = Literal["damaged", "missing", "unfinished"]
 
@@ -68,7 +68,7 @@ def verify(folder: Path) -> Verification:
         UserError: if it is neither.
     """
     from deephits_keras.corpus.table import INFO, TRACKS
-    from deephits_keras.runs import CHECKSUMS, CONFIG
+    from deephits_keras.runs.run import CHECKSUMS, CONFIG
 
     if any((folder / name).is_file() for name in (INFO, TRACKS)):
         return _verify_corpus(folder)
@@ -109,8 +109,8 @@ def _verify_corpus(folder: Path) -> Verification:
 
 def _verify_store(store: Path, ids: list[str], again: str) -> tuple[int, list[Finding]]:
     """How many files of a feature store were read, and what is wrong with it."""
-    from deephits_keras.corpus.shards import StoreLayout
-    from deephits_keras.progress import progress
+    from deephits_keras.features.shards import StoreLayout
+    from deephits_keras.utils.progress import progress
 
     try:
         layout = StoreLayout.read(store)
@@ -140,7 +140,7 @@ def _verify_store(store: Path, ids: list[str], again: str) -> tuple[int, list[Fi
 def _verify_shard(
     store: Path, layout: Any, ids: list[str], again: str, shard: int
 ) -> tuple[int, Finding | None]:
-    from deephits_keras.corpus.shards import ShardRecord, damage, sidecar
+    from deephits_keras.features.shards import ShardRecord, damage, sidecar
 
     path = str(sidecar(store, shard))
     try:
@@ -163,7 +163,7 @@ def _verify_shard(
 
 
 def _verify_run(folder: Path) -> Verification:
-    from deephits_keras.runs import CHECKSUMS, LATER, RECORDED, Run
+    from deephits_keras.runs.run import CHECKSUMS, LATER, RECORDED, Run
 
     remedy = "copy the run again from where it is whole, or train it again into another folder"
     if not (folder / CHECKSUMS).exists():
@@ -209,7 +209,7 @@ def _verify_run(folder: Path) -> Verification:
 
 
 def _unfinished(folder: Path) -> Finding:
-    from deephits_keras.runs import CHECKSUMS
+    from deephits_keras.runs.run import CHECKSUMS
 
     return Finding(
         str(folder),
@@ -221,7 +221,7 @@ def _unfinished(folder: Path) -> Finding:
 
 def _corpus_of(folder: Path) -> str:
     """The corpus that a run's configuration names, for a message; `CORPUS` if it can't be read."""
-    from deephits_keras.runs import CONFIG
+    from deephits_keras.runs.run import CONFIG
 
     try:
         return str(read_json(folder / CONFIG, "a deephits run")["corpus"]["folder"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephits_keras.encoders import (
+from deephits_keras.encoders.contract import (
     EncoderConfig,
     ExtractionError,
     FeatureSpec,
@@ -44,7 +44,7 @@ class Level(ModalityEncoder[LevelConfig]):
     def extract(self, track):
         if track.audio is None:
             return None
-        from deephits_keras.audio import AudioError, load_audio
+        from deephits_keras.audio.decoding import AudioError, load_audio
 
         try:
             waveform = load_audio(track.audio, 22_050) * np.float32(self.config.gain)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from deephits_keras.architecture import Architecture, Branch, LayerRow, Part
+from deephits_keras.model.architecture import Architecture, Branch, LayerRow, Part
 from deephits_keras.errors import UserError
 
 PAPER = Architecture(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from deephits_keras.audio import DECODERS, AudioError, load_audio
+from deephits_keras.audio.decoding import DECODERS, AudioError, load_audio
 from deephits_keras.errors import UserError
 
 FORMATS = [
@@ -143,7 +143,7 @@ def test_an_mp3_behind_a_tag_keeps_its_rate() -> None:
 def test_a_pipeline_can_begin_with_encoded_bytes() -> None:
     import tensorflow as tf
 
-    from deephits_keras.audio_graph import decode_waveform
+    from deephits_keras.audio.graph import decode_waveform
 
     songs = [encoded(*format, noise=0.0) for format in FORMATS]
     dataset = tf.data.Dataset.from_tensor_slices(songs).map(lambda c: decode_waveform(c, 22050))

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from deephits_keras.architecture import Architecture, Branch, Part
-from deephits_keras.drawing import draw_architecture
-from deephits_keras.figures import svg
+from deephits_keras.model.architecture import Architecture, Branch, Part
+from deephits_keras.report.architecture_drawing import draw_architecture
+from deephits_keras.report.style import svg
 
 MODEL = Architecture(
     task="tiers-3",

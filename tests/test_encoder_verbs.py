@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deephits_keras.registry import registry
+from deephits_keras.encoders.registry import registry
 from deephits_keras.testing import check_names
 
 Deephits = Callable[..., Any]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deephits_keras.normalization import BatchNormalization
+from deephits_keras.model.normalization import BatchNormalization
 
 SHAPE = (3, 6, 5, 4)
 

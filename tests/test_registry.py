@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from deephits_keras.errors import UserError
-from deephits_keras.registry import Registry, resolve_modalities
+from deephits_keras.encoders.registry import Registry, resolve_modalities
 
 MODULE = """
 from dataclasses import dataclass
-from deephits_keras.encoders import EncoderConfig, FeatureSpec, ModalityEncoder, setting
+from deephits_keras.encoders.contract import EncoderConfig, FeatureSpec, ModalityEncoder, setting
 
 @dataclass(frozen=True)
 class Config(EncoderConfig):

@@ -21,7 +21,7 @@ from deephits_keras.cli.common import (
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
-    from deephits_keras.architecture import Architecture, LayerRow
+    from deephits_keras.model.architecture import Architecture, LayerRow
 
 Row = tuple[str, str, str, str, str]
 
@@ -57,7 +57,7 @@ def build(
       deephits build --modalities mel,lyrics,meta --task tiers-10
       deephits build --modalities mel,meta --fusion late --plot model.png
     """
-    from deephits_keras.registry import resolve_modalities
+    from deephits_keras.encoders.registry import resolve_modalities
 
     for path, endings in ((out, (".keras",)), (plot, (".png", ".svg", ".pdf"))):
         if path is not None and path.suffix not in endings:
@@ -65,10 +65,10 @@ def build(
     encoders = resolve_modalities(modalities, settings)
 
     import_keras()
-    from deephits_keras.builder import build_model, describe
-    from deephits_keras.files import replacing
-    from deephits_keras.fusion import get_fusion
-    from deephits_keras.runs import symbolic_model
+    from deephits_keras.model.builder import build_model, describe
+    from deephits_keras.utils.files import replacing
+    from deephits_keras.model.fusion import get_fusion
+    from deephits_keras.runs.run import symbolic_model
     from deephits_keras.tasks import get_task
 
     wanted, meeting = get_task(task), get_fusion(get_fusion_settings(fusion, fusion_weights, head))
@@ -79,7 +79,7 @@ def build(
         with replacing(out) as temporary:
             model.save(temporary)
     if plot:
-        from deephits_keras.drawing import draw_architecture
+        from deephits_keras.report.architecture_drawing import draw_architecture
 
         with replacing(plot) as temporary:
             draw_architecture(architecture).savefig(temporary)

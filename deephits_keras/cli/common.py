@@ -49,7 +49,7 @@ def jobs_option(command: Command) -> Command:
 
 
 def engine_options(command: Command) -> Command:
-    """Add `--engine` and `--scheduler`, for `deephits_keras.engines.engine`."""
+    """Add `--engine` and `--scheduler`, for `deephits_keras.features.engines.engine`."""
     for option in (
         click.option(
             "--scheduler", metavar="ADDRESS", help="The cluster's, for example tcp://host:8786."
@@ -214,7 +214,7 @@ class EncoderCommand(click.Command):
 
 def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
     """Remove encoders' settings from `args` and give them by encoder or modality."""
-    from deephits_keras.registry import registry
+    from deephits_keras.encoders.registry import registry
 
     options: dict[str, tuple[str, str]] = {}
     classes = registry().load_working().values()

@@ -17,7 +17,7 @@ from deephits_keras.cli.common import (
     print_table,
 )
 from deephits_keras.errors import UserError
-from deephits_keras.registry import Registration, registry
+from deephits_keras.encoders.registry import Registration, registry
 
 
 @click.group()
@@ -172,9 +172,9 @@ def check(name: str, as_json: bool, settings: dict[str, dict[str, Any]]) -> None
     loaded = registry().load(name)
     given = {**settings.get(loaded.modality, {}), **settings.get(name, {})}
     import_keras()
-    from deephits_keras.progress import progress
+    from deephits_keras.utils.progress import progress
     from deephits_keras.testing import check_names, run_checks
-    from deephits_keras.testing.tracks import LYRICS
+    from deephits_keras.encoders.example_tracks import LYRICS
 
     with tempfile.TemporaryDirectory(prefix="deephits-check-") as folder:
         stand_in = loaded.prepare_sample(Path(folder), LYRICS)
@@ -212,7 +212,7 @@ def new(name: str, modality: str | None, out: Path | None) -> None:
       pip install --editable deephits-birdsong
       deephits encoders check birdsong
     """
-    from deephits_keras.scaffold import distribution_name, write_distribution
+    from deephits_keras.encoders.scaffold import distribution_name, write_distribution
 
     folder = out or Path(distribution_name(name))
     for path in write_distribution(folder, name, modality or name):

@@ -47,9 +47,9 @@ def evaluate(
 
     import_keras()
     from deephits_keras.corpus import Corpus, Split
-    from deephits_keras.corpus.extraction import extract_features
-    from deephits_keras.corpus.store import FeatureStore
-    from deephits_keras.runs import Run
+    from deephits_keras.features.extraction import extract_features
+    from deephits_keras.features.store import FeatureStore
+    from deephits_keras.runs.run import Run
 
     opened = Run(run, settings)
     tracks = Corpus.open(corpus or Path(opened.config.corpus["folder"]))

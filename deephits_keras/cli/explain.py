@@ -24,7 +24,7 @@ from deephits_keras.errors import UserError
 if TYPE_CHECKING:
     from deephits_keras.explain.permutation import Importances
     from deephits_keras.explain.track import Explanation
-    from deephits_keras.runs import Run
+    from deephits_keras.runs.run import Run
     from deephits_keras.tracks import Track
 
 PARTS_PRINTED = 5
@@ -72,8 +72,8 @@ def explain(
         raise UserError("--part is for the whole run: leave it out, or the song")
 
     import_keras()
-    from deephits_keras.files import write_json, write_text
-    from deephits_keras.runs import Run
+    from deephits_keras.utils.files import write_json, write_text
+    from deephits_keras.runs.run import Run
 
     opened = Run(run, settings)
     result: Explanation | Importances
@@ -96,7 +96,7 @@ def explain(
 def _explain_track(run: Run, track: Track) -> tuple[Explanation, str, str]:
     from deephits_keras.explain.page import track_page
     from deephits_keras.explain.track import TrackExplainer
-    from deephits_keras.predictor import Predictor
+    from deephits_keras.prediction.predictor import Predictor
 
     explanation = TrackExplainer(Predictor(run)).explain(track)
     name = "track-" + re.sub(r"[^\w-]+", "_", track.id)[:80]

@@ -22,8 +22,8 @@ from deephits_keras.cli.common import (
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
-    from deephits_keras.predictor import Predictor, TrackPrediction
-    from deephits_keras.runs import Run
+    from deephits_keras.prediction.predictor import Predictor, TrackPrediction
+    from deephits_keras.runs.run import Run
 
 
 @click.command(cls=EncoderCommand)
@@ -82,9 +82,9 @@ def predict(
     song = [] if table else [one_track(audio, lyrics, fields)]
 
     import_keras()
-    from deephits_keras.measured import descriptor_source
-    from deephits_keras.predictor import Predictor
-    from deephits_keras.runs import Run
+    from deephits_keras.prediction.measured import descriptor_source
+    from deephits_keras.prediction.predictor import Predictor
+    from deephits_keras.runs.run import Run
 
     source = descriptor_source(descriptors, settings) if descriptors else None
     runs = [Run(folder) for folder in (run, *also)]
@@ -198,8 +198,8 @@ def _predict_table(
     import json
     import sys
 
-    from deephits_keras.batch_prediction import read_tracks, write_csv
-    from deephits_keras.files import replacing
+    from deephits_keras.prediction.tables import read_tracks, write_csv
+    from deephits_keras.utils.files import replacing
 
     task = predictor.run.task
     labels = task.tiers.labels if task.kind == "classification" else ()

@@ -22,7 +22,7 @@ from deephits_keras.cli.common import (
 )
 from deephits_keras.cli.train import train
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.training.config import TrainingConfig
+from deephits_keras.runs.training_config import TrainingConfig
 
 DEEP, SHALLOW = ("5", "7", "A2", "beyond"), ("6", "A4", "A8", "A9")
 DATASET = ("2", "4", "A1", "A3", "A5", "A6", "A7")
@@ -110,7 +110,7 @@ def reproduce(
     """
     wanted = _chosen(tables, TABLES)
     from deephits_keras.corpus import Corpus
-    from deephits_keras.corpus.extraction import corpus_encoders
+    from deephits_keras.features.extraction import corpus_encoders
 
     opened = Corpus.open(corpus)
     import_keras()

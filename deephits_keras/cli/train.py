@@ -25,7 +25,7 @@ from deephits_keras.cli.common import (
     seed_option,
 )
 from deephits_keras.errors import UserError
-from deephits_keras.training.config import (
+from deephits_keras.runs.training_config import (
     ANNEALS,
     CALIBRATIONS,
     CLASS_WEIGHTS,
@@ -137,10 +137,10 @@ def train(
       deephits train corpus run --resume
     """
     from deephits_keras.corpus import Corpus, make_split
-    from deephits_keras.corpus.extraction import corpus_encoders, extract_features
-    from deephits_keras.engines import engine as on_engine
-    from deephits_keras.evaluation.report import write_report
-    from deephits_keras.runs import Run
+    from deephits_keras.features.extraction import corpus_encoders, extract_features
+    from deephits_keras.features.engines import engine as on_engine
+    from deephits_keras.report.run_report import write_report
+    from deephits_keras.runs.run import Run
     from deephits_keras.tasks import get_task
 
     opened = Corpus.open(corpus)
@@ -206,7 +206,7 @@ def train(
         click.echo(f"Done: worker 0 writes {run}", err=as_json)
         return
     write_report(run)
-    from deephits_keras.files import read_json
+    from deephits_keras.utils.files import read_json
 
     metrics = read_json(run / "metrics.json", "a finished run")
     if as_json:

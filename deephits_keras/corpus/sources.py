@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deephits_keras.errors import UserError
-from deephits_keras.files import read_json
+from deephits_keras.utils.files import read_json
 
 
 def source_info(source: Path) -> dict[str, Any]:

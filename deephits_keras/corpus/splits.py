@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
-from deephits_keras.files import replacing
+from deephits_keras.utils.files import replacing
 from deephits_keras.tasks import TIERS, IntArray, Tiers
 
 PARTS = ("train", "validation", "test")

@@ -27,7 +27,7 @@ from deephits_keras.corpus.reading import SourceTable, open_table
 from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import check_target
 from deephits_keras.errors import UserError
-from deephits_keras.files import read_json
+from deephits_keras.utils.files import read_json
 
 ArtistRule = Literal["first", "max", "mean"]
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deephits_keras.errors import UserError
-from deephits_keras.files import (
+from deephits_keras.utils.files import (
     PARTIAL,
     read_json,
     remove_leftovers,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from deephits_keras.explain.explainable import Part
-from deephits_keras.figures import BLUE, INK, MUTED, VERMILLION, styled
+from deephits_keras.encoders.explainable import Part
+from deephits_keras.report.style import BLUE, INK, MUTED, VERMILLION, styled
 
 MOST_BARS = 20
 

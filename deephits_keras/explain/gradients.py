@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from deephits_keras.encoders import Features
+from deephits_keras.encoders.contract import Features
 
 Tensor = Any
 Function = Callable[[Mapping[str, Tensor]], Tensor]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.encoders import Features
+from deephits_keras.encoders.contract import Features
 from deephits_keras.explain.gradients import Function, values_and_gradients
-from deephits_keras.progress import progress
+from deephits_keras.utils.progress import progress
 
 NODES = np.array([0, (1 - (3 / 7) ** 0.5) / 2, 0.5, (1 + (3 / 7) ** 0.5) / 2, 1])
 WEIGHTS = np.array([1 / 20, 49 / 180, 16 / 45, 49 / 180, 1 / 20])

@@ -9,10 +9,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from deephits_keras.explain.drawing import draw_bars, draw_parts
-from deephits_keras.explain.explainable import Part
+from deephits_keras.encoders.explainable import Part
 from deephits_keras.explain.permutation import Importance, Importances
 from deephits_keras.explain.track import Explanation
-from deephits_keras.pages import render_page
+from deephits_keras.report.pages import render_page
 
 TEMPLATE = "page.html.jinja"
 

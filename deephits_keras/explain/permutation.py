@@ -12,15 +12,15 @@ from keras import ops
 from sklearn.base import BaseEstimator
 from sklearn.inspection import permutation_importance
 
-from deephits_keras.builder import input_dtype
-from deephits_keras.corpus.pipeline import Batches, dataset
+from deephits_keras.model.builder import input_dtype
+from deephits_keras.pipeline.batches import Batches, dataset
 from deephits_keras.corpus.splits import Split, reported_part
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.features.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders import Features
+from deephits_keras.encoders.contract import Features
 from deephits_keras.errors import UserError
-from deephits_keras.explain.anatomy import Anatomy
-from deephits_keras.runs import Run
+from deephits_keras.model.anatomy import Anatomy
+from deephits_keras.runs.run import Run
 from deephits_keras.tasks import IntArray
 from deephits_keras.training.scoring import BATCH_SIZE, Scored
 

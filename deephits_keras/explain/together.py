@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from keras import ops
 
-from deephits_keras.encoders import Features
-from deephits_keras.explain.explainable import Explainable, Part
+from deephits_keras.encoders.contract import Features
+from deephits_keras.encoders.explainable import Explainable, Part
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -10,7 +10,7 @@ import pandas as pd
 
 from deephits_keras.corpus.filters import PAPER_FILTERS, Filter, apply_filters
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.registry import AnyEncoder
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.reproduction.tables import Column, Line, Table, beside, published
 from deephits_keras.reproduction.variants import parts_of, size_of
 from deephits_keras.tasks import TIERS, get_task
@@ -208,8 +208,8 @@ def table_a7(corpus: Corpus) -> Table | None:
 
 def table_a1(encoders: Mapping[str, AnyEncoder], fusion: Mapping[str, Any]) -> Table:
     """Trainable parameters of each part of the three-class model, as built here."""
-    from deephits_keras.builder import build_model, describe
-    from deephits_keras.fusion import get_fusion
+    from deephits_keras.model.builder import build_model, describe
+    from deephits_keras.model.fusion import get_fusion
 
     task, head = get_task("tiers-3"), get_fusion(fusion)
     model = build_model(list(encoders.values()), fusion=head, task=task)

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.files import read_json, write_json
-from deephits_keras.progress import progress
-from deephits_keras.registry import AnyEncoder
+from deephits_keras.utils.files import read_json, write_json
+from deephits_keras.utils.progress import progress
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.reproduction.protocols import PROTOCOLS
 from deephits_keras.reproduction.variants import (
     Variant,
@@ -31,8 +31,8 @@ from deephits_keras.reproduction.variants import (
     describe_encoders,
     name_of,
 )
-from deephits_keras.runs import CHECKSUMS, CONFIG, MODEL, Run
-from deephits_keras.training.config import TrainingConfig
+from deephits_keras.runs.run import CHECKSUMS, CONFIG, MODEL, Run
+from deephits_keras.runs.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from deephits_keras.evaluation.metrics import Figures
@@ -191,7 +191,7 @@ def run_plan(setup: Setup, experiments: Sequence[Experiment], *, jobs: int = -1)
     Raises:
         UserError: if the corpus can't be split so, or the settings can't be used.
     """
-    from deephits_keras.corpus.extraction import extract_features
+    from deephits_keras.features.extraction import extract_features
 
     # Every split before the first run: a corpus that can't be split so is no surprise at the end.
     splits = {
@@ -217,7 +217,7 @@ def run_plan(setup: Setup, experiments: Sequence[Experiment], *, jobs: int = -1)
 
 def _tidy(folder: Path) -> None:
     """Do what an interruption just after a run's end left undone."""
-    from deephits_keras.evaluation.report import write_report
+    from deephits_keras.report.run_report import write_report
 
     if finished(folder):
         run = Run(folder)
@@ -337,7 +337,7 @@ def read_rows(out: Path) -> list[Row]:
 
 
 def _parameters(folder: Path) -> int:
-    from deephits_keras.architecture import Architecture
+    from deephits_keras.model.architecture import Architecture
 
     path = folder / "architecture.json"
     return Architecture.from_json(read_json(path, "a finished run")).total

@@ -19,8 +19,8 @@ from typing import Any
 import pandas as pd
 
 from deephits_keras import __version__
-from deephits_keras.files import replacing, write_json, write_text
-from deephits_keras.pages import data_uri, render_page
+from deephits_keras.utils.files import replacing, write_json, write_text
+from deephits_keras.report.pages import data_uri, render_page
 from deephits_keras.reproduction.comparisons import Comparison, compare_all
 from deephits_keras.reproduction.dataset import dataset_tables, table_a1
 from deephits_keras.reproduction.deep import Row, Setup, read_rows

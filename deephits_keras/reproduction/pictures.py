@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.evaluation.plots import confusion_matrix, learning_curves
-from deephits_keras.figures import BLUE, MUTED, ORANGE, VERMILLION, styled
+from deephits_keras.report.plots import confusion_matrix, learning_curves
+from deephits_keras.report.style import BLUE, MUTED, ORANGE, VERMILLION, styled
 from deephits_keras.reproduction.dataset import WINDOW, lyric_words
 from deephits_keras.reproduction.deep import Row
 from deephits_keras.reproduction.results import by_key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deephits_keras.corpus.extraction import extract_features
+from deephits_keras.features.extraction import extract_features
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.baselines import FAMILIES
 from deephits_keras.reproduction import deep, shallow

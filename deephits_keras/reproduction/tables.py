@@ -19,7 +19,7 @@ DIFFERENCE = "difference"
 @cache
 def published() -> dict[str, Any]:
     """The figures of the paper and of HitMusicNet, with their sources (`published.json`)."""
-    source = importlib.resources.files("deephits_keras.evaluation").joinpath("published.json")
+    source = importlib.resources.files("deephits_keras.reproduction").joinpath("published.json")
     found: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
     return found
 

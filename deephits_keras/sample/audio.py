@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.files import replacing
+from deephits_keras.utils.files import replacing
 
 SAMPLE_RATE = 44_100
 PREVIEW_SECONDS = 30.0

@@ -11,9 +11,9 @@ from typing import Any
 import joblib
 
 from deephits_keras.errors import UserError
-from deephits_keras.files import read_json, write_json, write_text
-from deephits_keras.progress import progress
-from deephits_keras.registry import registry
+from deephits_keras.utils.files import read_json, write_json, write_text
+from deephits_keras.utils.progress import progress
+from deephits_keras.encoders.registry import registry
 from deephits_keras.sample.audio import PREVIEW_SECONDS, Piece, write_preview
 from deephits_keras.sample.causes import MEAN, NOISE, weights_for
 from deephits_keras.sample.lyrics import PLACEHOLDER

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         parametrize_with_checks,
         run_checks,
     )
-    from deephits_keras.testing.tracks import sample_tracks
+    from deephits_keras.encoders.example_tracks import sample_tracks
 
 _HOMES = {
     "CheckError": "subject",

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from deephits_keras.builder import build_model, input_name
-from deephits_keras.encoders import PRESENT, Features
-from deephits_keras.registry import AnyEncoder
+from deephits_keras.model.builder import build_model, input_name
+from deephits_keras.encoders.contract import PRESENT, Features
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.testing.subject import (
     Array,
     CheckError,

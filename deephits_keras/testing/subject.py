@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deephits_keras.corpus.shard_task import fault
-from deephits_keras.encoders import ExtractionError, Features
-from deephits_keras.registry import AnyEncoder
+from deephits_keras.features.shard_task import fault
+from deephits_keras.encoders.contract import ExtractionError, Features
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Subject:
 
     def inputs(self, features: Sequence[Features] | None = None) -> Features:
         """A batch of inputs of the branch: the usable tracks' by default."""
-        from deephits_keras.builder import input_dtype
+        from deephits_keras.model.builder import input_dtype
 
         batch = stack(self.features if features is None else features)
         return {
@@ -216,7 +216,7 @@ def branch_of(encoder: AnyEncoder) -> keras.Model:
     """An encoder's branch as a model from its features to its embedding."""
     import keras
 
-    from deephits_keras.builder import input_dtype
+    from deephits_keras.model.builder import input_dtype
 
     inputs = {
         spec.name: keras.Input(spec.shape, dtype=input_dtype(spec), name=spec.name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.registry import AnyEncoder
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.testing import branch, contract, extraction
 from deephits_keras.testing.subject import CheckError, CheckSkipped, Subject
 from deephits_keras.tracks import Track

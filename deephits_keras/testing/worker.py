@@ -13,7 +13,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from deephits_keras.registry import AnyEncoder
+from deephits_keras.encoders.registry import AnyEncoder
 
 HEAVY = (
     "essentia",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from deephits_keras.errors import UserError
-from deephits_keras.training.config import TrainingConfig
+from deephits_keras.runs.training_config import TrainingConfig
 
 VARIABLE = "TF_CONFIG"
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from deephits_keras.architecture import Architecture
+from deephits_keras.model.architecture import Architecture
 from deephits_keras.corpus.splits import Split
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.features.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.files import read_json, remove_leftovers, replacing, write_json
-from deephits_keras.runs import CONFIG, Run
+from deephits_keras.utils.files import read_json, remove_leftovers, replacing, write_json
+from deephits_keras.runs.run import CONFIG, Run
 from deephits_keras.training.results import score_parts, write_results
 
 

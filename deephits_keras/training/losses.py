@@ -9,7 +9,7 @@ from keras import ops
 
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import Task
-from deephits_keras.training.config import TrainingConfig
+from deephits_keras.runs.training_config import TrainingConfig
 
 Tensor = Any
 

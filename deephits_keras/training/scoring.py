@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from deephits_keras.corpus.pipeline import Batches, dataset
-from deephits_keras.corpus.store import FeatureSource
+from deephits_keras.pipeline.batches import Batches, dataset
+from deephits_keras.features.store import FeatureSource
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.evaluation.metrics import evaluate

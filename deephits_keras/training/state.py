@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.files import read_json, replacing, write_json
+from deephits_keras.utils.files import read_json, replacing, write_json
 
 if TYPE_CHECKING:
     import keras
 
-    from deephits_keras.runs import Run
+    from deephits_keras.runs.run import Run
 
 
 class TrainingState:
@@ -56,7 +56,7 @@ class TrainingState:
 
     def load_last(self, run: Run) -> keras.Model | None:
         """The model as the last finished epoch left it, compiled; None before the first."""
-        from deephits_keras.runs import load_model
+        from deephits_keras.runs.run import load_model
 
         if not self.history:
             return None
@@ -64,7 +64,7 @@ class TrainingState:
 
     def load_best(self, run: Run) -> keras.Model:
         """The best model so far, without its optimizer."""
-        from deephits_keras.runs import load_model
+        from deephits_keras.runs.run import load_model
 
         return load_model(self.checkpoint(self.best_epoch), run, compiled=False)
 

@@ -13,21 +13,21 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
-from deephits_keras.builder import build_model, describe
-from deephits_keras.corpus.cache import Cache, open_cache
-from deephits_keras.corpus.pipeline import Batches, dataset, training_features
+from deephits_keras.model.builder import build_model, describe
+from deephits_keras.pipeline.cache import Cache, open_cache
+from deephits_keras.pipeline.batches import Batches, dataset, training_features
 from deephits_keras.corpus.splits import Split
-from deephits_keras.corpus.store import FeatureSource, FeatureStore
+from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.files import PARTIAL, remove_leftovers, replacing, write_json
-from deephits_keras.fusion import Fusion, get_fusion
-from deephits_keras.registry import AnyEncoder
-from deephits_keras.runs import MODEL, EncoderRecord, Run, RunConfig, symbolic_model
+from deephits_keras.utils.files import PARTIAL, remove_leftovers, replacing, write_json
+from deephits_keras.model.fusion import Fusion, get_fusion
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.runs.run import MODEL, EncoderRecord, Run, RunConfig, symbolic_model
 from deephits_keras.tasks import IntArray, Task, get_task
 from deephits_keras.training import memory
 from deephits_keras.training.cluster import check_distributable
-from deephits_keras.training.config import TrainingConfig
+from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.ensemble import finish_ensemble, open_member
 from deephits_keras.training.losses import training_loss
 from deephits_keras.training.optimizer import OneCycle, TorchAdam

@@ -16,7 +16,7 @@ import keras_hub
 import numpy as np
 
 from deephits_keras.errors import UserError
-from deephits_keras.files import PARTIAL
+from deephits_keras.utils.files import PARTIAL
 
 from .checkpoint import (
     PRESET_PREFIX,

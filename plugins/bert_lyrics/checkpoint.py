@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from deephits_keras.errors import UserError
-from deephits_keras.files import hash_of_files, read_json
+from deephits_keras.utils.files import hash_of_files, read_json
 
 FOLDER_VARIABLE = "DEEPHITS_CHECKPOINTS"
 """Environment variable: the folder in which checkpoints are looked up by name."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from deephits_keras.encoders import (
+from deephits_keras.encoders.contract import (
     EncoderConfig,
     ExtractionError,
     Features,

@@ -10,8 +10,8 @@ import numpy as np
 from keras import ops
 from markupsafe import Markup
 
-from deephits_keras.encoders import Features
-from deephits_keras.explain.explainable import Explainable, Part
+from deephits_keras.encoders.contract import Features
+from deephits_keras.encoders.explainable import Explainable, Part
 
 from .bert import FrozenBert
 

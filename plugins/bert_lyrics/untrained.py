@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.files import replacing, write_json, write_text
+from deephits_keras.utils.files import replacing, write_json, write_text
 
 SEED = 20_260
 HIDDEN, LAYERS, HEADS, INTERMEDIATE = 128, 2, 4, 256

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from deephits_keras.field_vector import field_branch
+from deephits_keras.fields.vector import field_branch
 
 Tensor = Any
 

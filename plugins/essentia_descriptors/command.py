@@ -62,8 +62,8 @@ def fit(
           --essentia-calibration corpus/essentia/calibration.json
     """
     from deephits_keras.corpus import Corpus
-    from deephits_keras.corpus.extraction import corpus_encoders
-    from deephits_keras.files import write_text
+    from deephits_keras.features.extraction import corpus_encoders
+    from deephits_keras.utils.files import write_text
 
     from .encoder import EssentiaDescriptors
     from .fit import FOLDS
@@ -111,9 +111,9 @@ def fit_corpus(corpus: Corpus, encoder: EssentiaDescriptors, jobs: int = -1) -> 
     """
     import numpy as np
 
-    from deephits_keras.corpus.extraction import extract_features
+    from deephits_keras.features.extraction import extract_features
     from deephits_keras.corpus.splits import artist_groups
-    from deephits_keras.corpus.store import FeatureStore
+    from deephits_keras.features.store import FeatureStore
 
     from .fit import fit_mapping
     from .mapping import RANGES

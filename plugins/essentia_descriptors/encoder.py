@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders import (
+from deephits_keras.encoders.contract import (
     EncoderConfig,
     ExtractionError,
     Features,
@@ -132,7 +132,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
             return None
         import numpy as np
 
-        from deephits_keras.audio import AudioError
+        from deephits_keras.audio.decoding import AudioError
 
         from .measure import measure
         from .models import load_models
@@ -186,7 +186,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take each descriptor's mean and deviation over the tracks that have a value."""
-        from deephits_keras.fields import moments
+        from deephits_keras.fields.columns import moments
 
         mapping = self.mapping
         values = (mapping.apply(batch["statistics"]) for batch in batches)
@@ -194,7 +194,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
 
     def tabular(self, features: Features) -> dict[str, np.ndarray[Any, Any]]:
         """The descriptors by name, `key` as thirteen indicators as in the graph."""
-        from deephits_keras.fields import named_columns
+        from deephits_keras.fields.columns import named_columns
 
         mapping = self.mapping
         return named_columns(mapping.apply(features["statistics"]), mapping.descriptors)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from deephits_keras.errors import UserError
-from deephits_keras.files import read_json, write_json
+from deephits_keras.utils.files import read_json, write_json
 
 from .measure import STATISTICS
 from .models import DESCRIPTORS, MODEL_STATISTICS

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.audio import AudioError, load_audio
+from deephits_keras.audio.decoding import AudioError, load_audio
 from deephits_keras.errors import UserError
 
 SAMPLE_RATE = 44_100

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from deephits_keras.errors import UserError
-from deephits_keras.files import hash_of_files, read_json
+from deephits_keras.utils.files import hash_of_files, read_json
 
 from .measure import import_essentia
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from keras import layers, ops
 
-from deephits_keras.heads import dense
+from deephits_keras.model.heads import dense
 
 if TYPE_CHECKING:
     from .encoder import LyricsLSTMConfig

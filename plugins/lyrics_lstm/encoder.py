@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders import (
+from deephits_keras.encoders.contract import (
     EncoderConfig,
     ExtractionError,
     Features,

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from deephits_keras.encoders import Features
-from deephits_keras.explain.explainable import Explainable, Part
+from deephits_keras.encoders.contract import Features
+from deephits_keras.encoders.explainable import Explainable, Part
 
 from .branch import WORDS
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from keras import initializers, layers
 
-from deephits_keras.heads import dense
-from deephits_keras.normalization import BatchNormalization
+from deephits_keras.model.heads import dense
+from deephits_keras.model.normalization import BatchNormalization
 
 STEM_CHANNELS = 8
 BLOCK_CHANNELS = (16, 32, 64)

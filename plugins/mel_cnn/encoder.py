@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders import Features
-from deephits_keras.log_mel import LogMelConfig, LogMelEncoder
+from deephits_keras.encoders.contract import Features
+from deephits_keras.audio.log_mel import LogMelConfig, LogMelEncoder
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from deephits_keras.encoders import Features
-from deephits_keras.explain.explainable import ExplainableFeatures, Part
-from deephits_keras.figures import styled
-from deephits_keras.log_mel import against_mean_level
+from deephits_keras.encoders.contract import Features
+from deephits_keras.encoders.explainable import ExplainableFeatures, Part
+from deephits_keras.report.style import styled
+from deephits_keras.audio.log_mel import against_mean_level
 
 if TYPE_CHECKING:
     from .encoder import MelCNNConfig

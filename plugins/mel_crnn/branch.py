@@ -6,8 +6,8 @@ from typing import Any
 
 from keras import layers
 
-from deephits_keras.heads import dense
-from deephits_keras.normalization import BatchNormalization
+from deephits_keras.model.heads import dense
+from deephits_keras.model.normalization import BatchNormalization
 
 CHANNELS = (30, 60, 60, 60)
 POOLING = (2, 3, 4, 4)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders import (
+from deephits_keras.encoders.contract import (
     EncoderConfig,
     ExtractionError,
     Features,
@@ -124,7 +124,7 @@ class Numeric(ModalityEncoder[NumericConfig]):
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take each column's mean and deviation over the tracks that have a value."""
-        from deephits_keras.fields import moments
+        from deephits_keras.fields.columns import moments
 
         fields = (batch["fields"] for batch in batches)
         self._mean, self._deviation = moments(fields, len(self.config.columns))
@@ -140,13 +140,13 @@ class Numeric(ModalityEncoder[NumericConfig]):
 
     def tabular(self, features: Features) -> Features:
         """The columns by name, `key` as thirteen indicators as in the graph."""
-        from deephits_keras.fields import named_columns
+        from deephits_keras.fields.columns import named_columns
 
         return named_columns(features["fields"], self.config.columns)
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, columns)` to `(batch, units)`."""
-        from deephits_keras.field_vector import field_branch
+        from deephits_keras.fields.vector import field_branch
 
         return field_branch(
             inputs["fields"],

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from deephits_keras.encoders import Features
-from deephits_keras.explain.explainable import Explainable, Part
-from deephits_keras.field_vector import FieldVector
-from deephits_keras.fields import INDICATORS
+from deephits_keras.encoders.contract import Features
+from deephits_keras.encoders.explainable import Explainable, Part
+from deephits_keras.fields.vector import FieldVector
+from deephits_keras.fields.columns import INDICATORS
 
 Tensor = Any
 

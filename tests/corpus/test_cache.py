@@ -9,9 +9,9 @@ import pytest
 from toys import Other, Toy, toy_stores
 
 from deephits_keras import build_model
-from deephits_keras.corpus.cache import open_cache
-from deephits_keras.corpus.pipeline import Batches, dataset
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.pipeline.cache import open_cache
+from deephits_keras.pipeline.batches import Batches, dataset
+from deephits_keras.features.store import FeatureStore
 from deephits_keras.errors import UserError
 
 TRACKS = 40

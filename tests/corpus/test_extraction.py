@@ -17,12 +17,12 @@ import psutil
 import pytest
 from toys import Other, Toy, Whole, make_corpus
 
-from deephits_keras.corpus.extraction import corpus_encoders, extract_features
-from deephits_keras.corpus.shards import store_folder
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.features.extraction import corpus_encoders, extract_features
+from deephits_keras.features.shards import store_folder
+from deephits_keras.features.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.registry import registry
+from deephits_keras.encoders.registry import registry
 
 
 def extract(corpus, encoder=None, **options):
@@ -281,7 +281,7 @@ def test_no_jobs_are_refused(tmp_path):
 
 
 def test_features_must_be_numbers(tmp_path):
-    from deephits_keras.encoders import FeatureSpec
+    from deephits_keras.encoders.contract import FeatureSpec
 
     class Texts(Toy):
         feature_specs = (FeatureSpec("words", (2,), "object"),)
@@ -297,7 +297,7 @@ def extract_elsewhere(corpus, *, jobs, seconds):
         # A shell starts what it runs in the background with SIGINT ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from toys import Corpus, Toy\n"
-        "from deephits_keras.corpus.extraction import extract_features\n"
+        "from deephits_keras.features.extraction import extract_features\n"
         "corpus = Corpus.open(pathlib.Path(sys.argv[2]))\n"
         "toy = Toy.from_config({'seconds': float(sys.argv[4])})\n"
         "extract_features(corpus, toy, jobs=int(sys.argv[3]), shard_size=4)\n"

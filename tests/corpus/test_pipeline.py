@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from toys import toy_stores
 
-from deephits_keras.corpus.pipeline import (
+from deephits_keras.pipeline.batches import (
     Batches,
     as_pydataset,
     as_tf_dataset,

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from toys import Toy, make_corpus
 
-from deephits_keras.corpus.extraction import extract_features
-from deephits_keras.corpus.shards import store_folder
+from deephits_keras.features.extraction import extract_features
+from deephits_keras.features.shards import store_folder
 from deephits_keras.corpus.table import Corpus
 
 if not os.environ.get("CI"):
@@ -26,8 +26,8 @@ if not os.environ.get("CI"):
 EXTRACT = """
 import pathlib, sys
 from toys import Corpus, Toy
-from deephits_keras.corpus.extraction import extract_features
-from deephits_keras.engines import engine
+from deephits_keras.features.extraction import extract_features
+from deephits_keras.features.engines import engine
 from deephits_keras.errors import DeepHitsError
 toy = Toy.from_config({"seconds": float(sys.argv[3])})
 try:

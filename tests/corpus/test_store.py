@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from toys import Toy, make_corpus
 
-from deephits_keras.corpus.extraction import extract_features
-from deephits_keras.corpus.shards import store_folder
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.features.extraction import extract_features
+from deephits_keras.features.shards import store_folder
+from deephits_keras.features.store import FeatureStore
 from deephits_keras.errors import DeepHitsError, UserError
 
 

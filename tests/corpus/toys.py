@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deephits_keras.corpus.extraction import extract_features
-from deephits_keras.corpus.store import FeatureStore
+from deephits_keras.features.extraction import extract_features
+from deephits_keras.features.store import FeatureStore
 from deephits_keras.corpus.table import Corpus, write_corpus
-from deephits_keras.encoders import (
+from deephits_keras.encoders.contract import (
     EncoderConfig,
     ExtractionError,
     FeatureSpec,

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deephits_keras.evaluation import plots
-from deephits_keras.figures import svg
+from deephits_keras.report import plots
+from deephits_keras.report.style import svg
 from deephits_keras.tasks import TIERS
 
 THREE = TIERS["tiers-3"]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from deephits_keras.errors import UserError
-from deephits_keras.evaluation.report import write_report
+from deephits_keras.report.run_report import write_report
 
 VOID = {"meta", "img", "br", "hr"}
 

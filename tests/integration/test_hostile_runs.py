@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deephits_keras.registry import registry
+from deephits_keras.encoders.registry import registry
 
 Deephits = Callable[..., Any]
 
@@ -203,12 +203,12 @@ def test_a_pickle_is_never_read(run: Path, tmp_path: Path, deephits: Deephits) -
 
 
 def test_a_pickled_array_in_a_store_is_never_read(finished: Path, tmp_path: Path) -> None:
-    from deephits_keras.corpus.extraction import corpus_encoders
-    from deephits_keras.corpus.shards import ShardRecord
-    from deephits_keras.corpus.store import FeatureStore
+    from deephits_keras.features.extraction import corpus_encoders
+    from deephits_keras.features.shards import ShardRecord
+    from deephits_keras.features.store import FeatureStore
     from deephits_keras.corpus.table import Corpus
     from deephits_keras.errors import DeepHitsError
-    from deephits_keras.files import sha256
+    from deephits_keras.utils.files import sha256
 
     trap = tmp_path / "acted"
     corpus = Corpus.open(Path(shutil.copytree(finished.parent / "corpus", tmp_path / "corpus")))

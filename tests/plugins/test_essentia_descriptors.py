@@ -16,9 +16,9 @@ from deephits_plugins.essentia_descriptors import EssentiaDescriptors
 from deephits_plugins.essentia_descriptors.mapping import default_mapping
 from deephits_plugins.essentia_descriptors.measure import STATISTICS, measure
 
-from deephits_keras.audio import AudioError
-from deephits_keras.encoders import ExtractionError
-from deephits_keras.field_vector import FieldVector
+from deephits_keras.audio.decoding import AudioError
+from deephits_keras.encoders.contract import ExtractionError
+from deephits_keras.fields.vector import FieldVector
 from deephits_keras.tracks import Track
 
 RATE = 44_100
@@ -225,7 +225,7 @@ def test_without_essentia_it_says_what_to_install(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "song.wav", sine(-20, 1), RATE)
     code = (
         "import sys; sys.modules['essentia'] = None; from pathlib import Path\n"
-        "from deephits_keras.registry import registry\n"
+        "from deephits_keras.encoders.registry import registry\n"
         "from deephits_keras.tracks import Track\n"
         "encoder = registry().load('essentia_descriptors')()\n"
         "encoder.extract(Track('t', audio=Path(sys.argv[1])))"

@@ -16,9 +16,9 @@ from keras import ops
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from deephits_keras.audio_features import log_mel
-from deephits_keras.encoders import Features
-from deephits_keras.explain.explainable import Explainable, ExplainableFeatures
+from deephits_keras.audio.spectrogram import log_mel
+from deephits_keras.encoders.contract import Features
+from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures
 from deephits_keras.explain.integrated import Attribution, integrated_gradients
 from deephits_keras.tracks import Track
 

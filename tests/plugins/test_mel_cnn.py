@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from deephits_plugins.mel_cnn import MelCNN
 
-from deephits_keras.audio_features import Moments, clip, log_mel
-from deephits_keras.encoders import ExtractionError
+from deephits_keras.audio.spectrogram import Moments, clip, log_mel
+from deephits_keras.encoders.contract import ExtractionError
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from deephits_plugins.numeric import Numeric
 
-from deephits_keras.encoders import ExtractionError
+from deephits_keras.encoders.contract import ExtractionError
 from deephits_keras.errors import UserError
-from deephits_keras.field_vector import FieldVector
+from deephits_keras.fields.vector import FieldVector
 from deephits_keras.tracks import Track
 
 NAN = float("nan")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus, import_table
-from deephits_keras.registry import resolve_modalities
+from deephits_keras.encoders.registry import resolve_modalities
 from deephits_keras.reproduction.dataset import dataset_tables, table_a1
 from deephits_keras.reproduction.pictures import dataset_pictures
 from deephits_keras.reproduction.tables import Table

@@ -16,9 +16,9 @@ import pytest
 import soundfile
 
 from deephits_keras.corpus import Corpus, import_spotgentrack
-from deephits_keras.corpus.extraction import corpus_encoders, extract_features
+from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.errors import UserError
-from deephits_keras.registry import registry
+from deephits_keras.encoders.registry import registry
 from deephits_keras.sample import make_sample
 
 TRACKS = 14
@@ -137,7 +137,7 @@ def test_truth_adds_up_to_the_popularity(folder: Path) -> None:
 
 
 ENCODERS = """
-from deephits_keras.encoders import EncoderConfig, ModalityEncoder
+from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder
 
 class Plain(ModalityEncoder):
     name, modality, version, Config = "plain", "plain", "1", EncoderConfig

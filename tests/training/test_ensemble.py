@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus, make_split
-from deephits_keras.corpus.extraction import corpus_encoders, extract_features
-from deephits_keras.runs import CALIBRATION, CHECKSUMS, MODEL, Run
-from deephits_keras.training.config import TrainingConfig
+from deephits_keras.features.extraction import corpus_encoders, extract_features
+from deephits_keras.runs.run import CALIBRATION, CHECKSUMS, MODEL, Run
+from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.trainer import new_run, train
 from deephits_keras.verification import verify
 
@@ -56,7 +56,7 @@ def begin(corpus: Corpus, folder: Path, task: str, fusion: str = "early", **chan
 @pytest.fixture(scope="module")
 def finished(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Train an ensemble once and give its folder, named after its task."""
-    from deephits_keras.evaluation.report import write_report
+    from deephits_keras.report.run_report import write_report
 
     @functools.cache
     def make(task: str = "tiers-3", fusion: str = "early") -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from deephits_keras.training.config import TrainingConfig
+from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.optimizer import OneCycle, TorchAdam
 from deephits_keras.training.trainer import make_optimizer
 

@@ -1,0 +1,1 @@
+"""Decoding and log-mel spectrograms: a toolbox for encoders of sound."""

@@ -1,0 +1,1 @@
+"""The contract between the core and a modality, and the registry that finds encoders."""

@@ -1,0 +1,85 @@
+"""Begins an encoder: writes a small distribution that installs and passes the checks."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+
+from deephits_keras import __version__
+from deephits_keras.errors import UserError
+from deephits_keras.utils.files import write_text
+from deephits_keras.encoders.registry import registry
+
+FILES = {
+    "pyproject.toml.jinja": "pyproject.toml",
+    "readme.md.jinja": "README.md",
+    "init.py.jinja": "{package}/__init__.py",
+    "encoder.py.jinja": "{package}/encoder.py",
+    "test.py.jinja": "tests/test_{name}.py",
+}
+"""Templates in `deephits_keras.encoders.templates`, with what becomes of them."""
+
+
+def distribution_name(name: str) -> str:
+    """The name of an encoder's distribution: `deephits-NAME`."""
+    return f"deephits-{name.replace('_', '-')}"
+
+
+def write_distribution(folder: Path, name: str, modality: str) -> list[Path]:
+    """Write a distribution with one encoder that works as written.
+
+    It measures how loud the parts of a recording are, until its author puts an idea in the place
+    of that.
+
+    Args:
+        folder: Where to; it must not exist or be empty.
+        name: The encoder's name.
+        modality: Its modality.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: for a name that can't be an encoder's or is taken, or a folder that holds
+            something.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    _refuse(folder, name, modality)
+    package = f"deephits_{name}"
+    values = {
+        "name": name,
+        "modality": modality,
+        "package": package,
+        "distribution": distribution_name(name),
+        "class_name": "".join(word.capitalize() for word in name.split("_")),
+        "core_version": __version__,
+    }
+    # The templates make source code, not pages: nothing is to be escaped.
+    templates = Environment(
+        loader=PackageLoader("deephits_keras.encoders", "templates"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701
+    )
+    written = []
+    for template, target in FILES.items():
+        path = folder / target.format(name=name, package=package)
+        write_text(path, templates.get_template(template).render(values))
+        written.append(path)
+    return written
+
+
+def _refuse(folder: Path, name: str, modality: str) -> None:
+    for value in (name, modality):
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", value) or keyword.iskeyword(value):
+            raise UserError(
+                "The names of encoders and modalities are lower-case letters, digits and "
+                f"underscores, such as bird_song. Received: {value!r}"
+            )
+    taken = {r.name: r.origin for r in registry().registrations}
+    if name in taken:
+        raise UserError(f"{taken[name]} has an encoder named {name!r}: choose another name")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} already holds something: choose another folder with --out")

@@ -1,0 +1,305 @@
+"""Extraction: every encoder's features of every track, in shards, resumable.
+
+Shards are computed by `joblib` tasks, in one process a core unless the caller chose another
+backend with `joblib.parallel_config`. A second run computes only what isn't there, what was
+extracted from other input, and what fails its checksum.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from deephits_keras.features.shard_task import (
+    digest_inputs,
+    extract_shard,
+    extract_shard_in_worker,
+)
+from deephits_keras.features.shards import (
+    SHARD_SIZE,
+    ShardRecord,
+    StoreLayout,
+    damage,
+    in_threads,
+    store_folder,
+)
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.utils.files import remove_leftovers, replacing, write_json
+from deephits_keras.utils.progress import progress
+from deephits_keras.encoders.registry import AnyEncoder, registry, resolve_modalities
+
+CHECKED_TOGETHER = 64
+"""Shards whose records are in memory at a time when a store is looked over."""
+
+
+@dataclass(frozen=True)
+class ExtractionSummary:
+    """What an extraction came to.
+
+    Attributes:
+        modality: The encoder's modality.
+        encoder: The encoder's name.
+        fingerprint: Its fingerprint.
+        tracks: Tracks in the corpus.
+        present: Tracks with features.
+        missing: Tracks that lack the modality.
+        failed: Tracks whose input can't be used.
+        extracted: Tracks that this call worked on; the others were there already.
+        seconds: How long it took.
+        rejected: The CSV file that names the failed tracks with the reasons.
+    """
+
+    modality: str
+    encoder: str
+    fingerprint: str
+    tracks: int
+    present: int
+    missing: int
+    failed: int
+    extracted: int
+    seconds: float
+    rejected: Path
+
+
+def corpus_encoders(
+    corpus: Corpus,
+    modalities: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, AnyEncoder]:
+    """The encoders to use with a corpus, with the settings that it asks for.
+
+    Args:
+        corpus: The corpus; its `encoder_settings` count where `settings` says nothing.
+        modalities: `"mel,lyrics=my_encoder"`, or None for every modality that has an encoder
+            marked as its default.
+        settings: Values for encoders' settings, by modality or encoder name.
+
+    Returns:
+        A configured encoder for each modality, by modality.
+
+    Raises:
+        UserError: for an unknown modality or encoder, or a setting that can't be used.
+    """
+    classes = registry().load_working()
+    merged = dict(settings or {})
+    given: dict[str, Mapping[str, Any]] = {}
+    for name, values in corpus.encoder_settings.items():
+        if name in classes:
+            given[name] = {**merged.get(classes[name].modality, {}), **merged.get(name, {})}
+            merged[name] = {**values, **given[name]}
+    installed = [c.modality for c in classes.values() if c.default]
+    encoders = resolve_modalities(modalities or installed, merged)
+    for encoder in encoders.values():
+        if encoder.name in given:
+            type(encoder).from_stored(corpus.encoder_settings[encoder.name], given[encoder.name])
+    if modalities is not None:
+        return encoders
+    for modality, encoder in encoders.items():
+        try:
+            encoder.fingerprint()
+        except UserError as error:
+            others = ",".join(m for m in installed if m != modality)
+            raise UserError(f"{error}\nOr leave {modality} out: --modalities {others}") from error
+    return encoders
+
+
+def extract_features(
+    corpus: Corpus,
+    encoder: AnyEncoder,
+    *,
+    jobs: int = -1,
+    shard_size: int = SHARD_SIZE,
+    retry_failed: bool = False,
+) -> ExtractionSummary:
+    """Bring an encoder's feature store of a corpus up to date.
+
+    A track whose input can't be used, or that the encoder can't cope with, is recorded with the
+    reason and the others go on. Interrupted at any moment, every whole shard is kept.
+
+    Args:
+        corpus: The corpus.
+        encoder: The encoder.
+        jobs: Worker processes; -1 for one a core. An encoder that says it isn't `parallel` works
+            in this process.
+        shard_size: Tracks a shard of a new store; a store that is there keeps its own.
+        retry_failed: Extract the shards that hold failed tracks again, for reasons that lay
+            outside the input, such as a package that wasn't installed.
+
+    Raises:
+        UserError: if the encoder's settings can't be used, or the store can't be written to.
+        DeepHitsError: if tracks have the modality but not one of them can be used, if a worker
+            process died or ran out of memory, or if the disk is full.
+    """
+    began = time.monotonic()
+    if jobs == 0:
+        raise UserError("The number of jobs must be positive, or -1 for one a core. Received: 0")
+    if not len(corpus):
+        raise UserError(f"{corpus.folder} has no tracks")
+    check_specs(encoder)
+    folder = store_folder(corpus, encoder)
+    remove_leftovers(folder)
+    layout = _prepare_layout(folder, corpus, encoder, shard_size)
+    todo = _unfinished(folder, layout, corpus, encoder, retry_failed)
+    extracted = sum(len(layout.rows(shard)) for shard in todo)
+    for _ in progress(
+        _extract_shards(folder, layout, todo, corpus, encoder, jobs),
+        total=extracted,
+        what=f"extracting {encoder.name}",
+        weight=int,
+    ):
+        pass
+    present, missing = 0, 0
+    failures: list[tuple[int, str, str]] = []
+    for shard in range(layout.shards):
+        if record := ShardRecord.read(folder, shard):
+            present += int(record.present.sum())
+            missing += len(record.missing)
+            failures += record.failures
+    rejected = folder / "rejected.csv"
+    if todo or not rejected.exists():
+        _write_rejected(rejected, failures)
+    if failures and not present:
+        _, track_id, reason = failures[0]
+        raise DeepHitsError(
+            f"{encoder.name} could use none of the {len(failures)} tracks that have the modality "
+            f"{encoder.modality!r}. Track {track_id}: {reason}. All are in {rejected}; once the "
+            "cause is gone, extract again with --retry-failed"
+        )
+    return ExtractionSummary(
+        modality=encoder.modality,
+        encoder=encoder.name,
+        fingerprint=layout.fingerprint,
+        tracks=layout.tracks,
+        present=present,
+        missing=missing,
+        failed=len(failures),
+        extracted=extracted,
+        seconds=time.monotonic() - began,
+        rejected=rejected,
+    )
+
+
+def check_specs(encoder: AnyEncoder) -> None:
+    """Refuse feature specs that no store can hold.
+
+    Raises:
+        UserError: if there are none, two share a name, or one isn't of numbers.
+    """
+    names = [spec.name for spec in encoder.feature_specs]
+    if not names or len(set(names)) < len(names):
+        raise UserError(
+            f"The encoder {encoder.name!r} must have features, each of its own name. "
+            f"Received: {names}"
+        )
+    for spec in encoder.feature_specs:
+        try:
+            numeric = np.dtype(spec.dtype).kind in "fiub"
+        except TypeError:
+            numeric = False
+        if not numeric:
+            raise UserError(
+                f"The encoder {encoder.name!r}: the feature {spec.name!r} must be of a NumPy "
+                f"dtype of numbers. Received: {spec.dtype!r}"
+            )
+
+
+def _prepare_layout(
+    folder: Path, corpus: Corpus, encoder: AnyEncoder, shard_size: int
+) -> StoreLayout:
+    """Read `store.json`, or write it if it isn't there, is damaged or is of another corpus."""
+    written = None
+    with contextlib.suppress(UserError):
+        written = StoreLayout.read(folder)
+    layout = StoreLayout.of(corpus, encoder, written.shard_size if written else shard_size)
+    if layout != written:
+        write_json(folder / "store.json", layout.to_json())
+    return layout
+
+
+def _unfinished(
+    folder: Path, layout: StoreLayout, corpus: Corpus, encoder: AnyEncoder, retry_failed: bool
+) -> list[int]:
+    """The shards that aren't there, are of other input, or are damaged."""
+    unfinished: list[int] = []
+    for first in range(0, layout.shards, CHECKED_TOGETHER):
+        shards = range(first, min(first + CHECKED_TOGETHER, layout.shards))
+        whole = _whole_among(shards, folder, layout, corpus, encoder, retry_failed)
+        unfinished += [shard for shard in shards if shard not in whole]
+    return unfinished
+
+
+def _whole_among(
+    shards: range,
+    folder: Path,
+    layout: StoreLayout,
+    corpus: Corpus,
+    encoder: AnyEncoder,
+    retry_failed: bool,
+) -> set[int]:
+    records: dict[int, ShardRecord] = {}
+    for shard in shards:
+        with contextlib.suppress(DeepHitsError):
+            record = ShardRecord.read(folder, shard)
+            if record is None or (retry_failed and record.failed):
+                continue
+            if record.inputs == digest_inputs(corpus.tracks(layout.rows(shard))):
+                records[shard] = record
+    damages = in_threads(
+        lambda shard: damage(folder, shard, records[shard], encoder.feature_specs), records
+    )
+    return {shard for shard, found in zip(records, damages, strict=True) if found is None}
+
+
+def _extract_shards(
+    folder: Path,
+    layout: StoreLayout,
+    shards: Sequence[int],
+    corpus: Corpus,
+    encoder: AnyEncoder,
+    jobs: int,
+) -> Iterator[int]:
+    """Extract shards and yield the number of tracks of each as it is done, in any order."""
+    useful = min(joblib.effective_n_jobs(jobs), len(shards)) if encoder.parallel else 1
+    workers = joblib.Parallel(
+        n_jobs=max(useful, 1),
+        return_as="generator_unordered",
+        backend=None if encoder.parallel else "sequential",
+    )
+    task = extract_shard if useful <= 1 else extract_shard_in_worker
+    # Workers may be older than this process's current folder, and keep their own.
+    source, store = corpus.folder.resolve(), folder.resolve()
+    try:
+        yield from workers(
+            joblib.delayed(task)(source, encoder, store, shard, layout.rows(shard))
+            for shard in shards
+        )
+    except BrokenProcessPool as error:
+        raise DeepHitsError(
+            f"A worker process was killed while {encoder.name} extracted, most often for lack of "
+            "memory. What is complete is kept: run the same command again, with fewer --jobs"
+        ) from error
+    except MemoryError as error:
+        raise DeepHitsError(
+            f"{encoder.name} ran out of memory at {error}. What is complete is kept: run the same "
+            "command again, with fewer --jobs"
+        ) from error
+
+
+def _write_rejected(path: Path, failures: Sequence[tuple[int, str, str]]) -> None:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        table = csv.writer(file)
+        table.writerow(("track_id", "row", "reason"))
+        table.writerows((track_id, row, reason) for row, track_id, reason in failures)

@@ -1,0 +1,274 @@
+"""Features on disk: plain `.npy` shards, each with a record of what it holds.
+
+    features/<encoder>/<fingerprint>/
+        store.json                  which encoder, settings, features and shard size
+        part-00000.<feature>.npy    the shard's rows of one feature, zeros where there is none
+        part-00000.json             track ids, checksums, missing and failed rows
+        rejected.csv                every failed track with the reason
+
+A shard's sidecar is renamed into place after its arrays, so that a shard without one isn't there.
+A shard of which no track has the modality consists of the sidecar alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.contract import Features, FeatureSpec
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.utils.files import read_json, replacing, sha256, write_json
+from deephits_keras.encoders.registry import AnyEncoder
+
+T = TypeVar("T")
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+SHARD_SIZE = 128
+"""Tracks a shard. Fixed, so that a store's bytes don't depend on the machine that made it."""
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class StoreLayout:
+    """What `store.json` holds.
+
+    Attributes:
+        encoder: The encoder's name.
+        version: Its version.
+        config: The settings that its features depend on.
+        fingerprint: Its fingerprint.
+        features: Shape of one track and dtype of each feature, by name.
+        shard_size: Tracks a shard.
+        tracks: Tracks in the corpus.
+        format: Version of this layout.
+    """
+
+    encoder: str
+    version: str
+    config: dict[str, Any]
+    fingerprint: str
+    features: dict[str, dict[str, Any]]
+    shard_size: int
+    tracks: int
+    format: int = FORMAT
+
+    @classmethod
+    def of(cls, corpus: Corpus, encoder: AnyEncoder, shard_size: int) -> Self:
+        """The layout of a new store."""
+        return cls(
+            encoder=encoder.name,
+            version=encoder.version,
+            config=encoder.fingerprint_config(),
+            fingerprint=encoder.fingerprint(),
+            features={
+                s.name: {"shape": list(s.shape), "dtype": s.dtype} for s in encoder.feature_specs
+            },
+            shard_size=shard_size,
+            tracks=len(corpus),
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read `store.json`.
+
+        Raises:
+            UserError: if it isn't there or isn't one of this format.
+        """
+        path = folder / "store.json"
+        try:
+            layout = cls(**read_json(path, "a feature store"))
+            layout.specs()
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise UserError(f"{path} is damaged: {error!r}") from error
+        if layout.format != FORMAT:
+            raise UserError(f"{path} is of format {layout.format}, not {FORMAT}")
+        for count in (layout.shard_size, layout.tracks):
+            if not isinstance(count, int) or count < 1:
+                raise UserError(f"{path} is damaged: {count!r} is no number of tracks")
+        return layout
+
+    def to_json(self) -> dict[str, Any]:
+        """The layout as JSON types."""
+        return dataclasses.asdict(self)
+
+    def specs(self) -> tuple[FeatureSpec, ...]:
+        """The features that it describes."""
+        return tuple(
+            FeatureSpec(name, tuple(spec["shape"]), str(np.dtype(spec["dtype"])))
+            for name, spec in self.features.items()
+        )
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.tracks // self.shard_size)
+
+    def rows(self, shard: int) -> range:
+        """The corpus's rows in a shard."""
+        start = shard * self.shard_size
+        return range(start, min(start + self.shard_size, self.tracks))
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """A shard's sidecar.
+
+    Attributes:
+        start: Its first row.
+        track_ids: Ids of its tracks, in order of rows.
+        inputs: Digest of the raw input that it was extracted from.
+        files: SHA-256, shape and dtype of each feature's file; empty if no track has any.
+        missing: Rows that lack the modality.
+        failed: Reason of each row whose input can't be used, by row.
+    """
+
+    start: int
+    track_ids: list[str]
+    inputs: str
+    files: dict[str, dict[str, Any]]
+    missing: list[int]
+    failed: dict[str, str]
+
+    @classmethod
+    def read(cls, folder: Path, shard: int) -> Self | None:
+        """Read a shard's sidecar; None if there is none.
+
+        Raises:
+            DeepHitsError: if it is damaged.
+        """
+        path = sidecar(folder, shard)
+        if not path.exists():
+            return None
+        values = read_json(path, "a shard's record")
+        if not isinstance(values, dict) or values.pop("sha256", "") != digest_of(values):
+            raise DeepHitsError(
+                f"{path} is damaged: its content doesn't match its checksum. "
+                "To compute it again, run `deephits extract`"
+            )
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise DeepHitsError(f"{path} is not a shard's record: {error}") from error
+
+    def write(self, folder: Path, shard: int) -> None:
+        """Write the sidecar, with a checksum of its own."""
+        values = dataclasses.asdict(self)
+        write_json(sidecar(folder, shard), {**values, "sha256": digest_of(values)})
+
+    @property
+    def failures(self) -> list[tuple[int, str, str]]:
+        """Row, track id and reason of each track that failed."""
+        return [(int(r), self.track_ids[int(r) - self.start], w) for r, w in self.failed.items()]
+
+    @property
+    def present(self) -> BoolArray:
+        """`(tracks,)` which of its tracks have features."""
+        present = np.ones(len(self.track_ids), dtype=bool)
+        for row in (*self.missing, *map(int, self.failed)):
+            present[row - self.start] = False
+        return present
+
+
+def digest_of(values: Any) -> str:
+    """SHA-256 of plain values, by their JSON; other values count by how they print."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sidecar(folder: Path, shard: int) -> Path:
+    """Where a shard's record is."""
+    return folder / f"part-{shard:05d}.json"
+
+
+def feature_file(folder: Path, shard: int, feature: str) -> Path:
+    """Where a feature of a shard is."""
+    return folder / f"part-{shard:05d}.{feature}.npy"
+
+
+def store_folder(corpus: Corpus, encoder: AnyEncoder) -> Path:
+    """Where a corpus keeps what an encoder extracts from it."""
+    return corpus.features_folder / encoder.name / encoder.fingerprint()
+
+
+def write_shard(folder: Path, shard: int, record: ShardRecord, arrays: Features) -> None:
+    """Write a shard whole or not at all.
+
+    Args:
+        folder: The store.
+        shard: Which shard.
+        record: Its record, without `files`.
+        arrays: `(tracks, *shape)` for each feature.
+
+    Raises:
+        UserError: if the store can't be written to.
+        DeepHitsError: if the disk is full.
+    """
+    files: dict[str, dict[str, Any]] = {}
+    for name, array in arrays.items() if record.present.any() else ():
+        path = feature_file(folder, shard, name)
+        with replacing(path) as temporary:
+            np.save(temporary, array, allow_pickle=False)
+            digest = sha256(temporary)
+        files[name] = {"sha256": digest, "shape": list(array.shape), "dtype": str(array.dtype)}
+    dataclasses.replace(record, files=files).write(folder, shard)
+
+
+def damage(
+    folder: Path,
+    shard: int,
+    record: ShardRecord,
+    specs: Sequence[FeatureSpec],
+    *,
+    anew: bool = False,
+) -> str | None:
+    """What is wrong with a shard's files, naming the file; None if they are as recorded.
+
+    Args:
+        folder: The store.
+        shard: Which shard.
+        record: Its record.
+        specs: The encoder's features.
+        anew: Read every file, even if this process read it before and it looks the same.
+    """
+    if not record.present.any():
+        return None
+    for spec in specs:
+        path = feature_file(folder, shard, spec.name)
+        shape = [len(record.track_ids), *spec.shape]
+        recorded = record.files.get(spec.name, {})
+        if recorded.get("shape") != shape or recorded.get("dtype") != str(np.dtype(spec.dtype)):
+            return f"{sidecar(folder, shard)} doesn't record {spec.dtype} {shape} for {spec.name}"
+        try:
+            status = path.stat()
+            digest = (
+                sha256(path) if anew else _sha256_of_state(path, status.st_size, status.st_mtime_ns)
+            )
+        except OSError as error:
+            return f"{path} can't be read: {error.strerror}"
+        if digest != recorded.get("sha256"):
+            return f"{path} is damaged: its content doesn't match its checksum"
+    return None
+
+
+@cache
+def _sha256_of_state(path: Path, size: int, modified_ns: int) -> str:
+    """The file's SHA-256, computed once in this process for each state that the file has."""
+    del size, modified_ns
+    return sha256(path)
+
+
+def in_threads(function: Callable[[int], T], items: Iterable[int]) -> list[T]:
+    """`function` of each item, in order. For work that releases the GIL: hashing, reading."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(function, items))

@@ -1,0 +1,175 @@
+"""Features of a corpus, memory-mapped and gathered by row number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from deephits_keras.features.shards import (
+    BoolArray,
+    ShardRecord,
+    StoreLayout,
+    damage,
+    feature_file,
+    in_threads,
+    sidecar,
+    store_folder,
+)
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.contract import Features, FeatureSpec
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.tasks import IntArray
+
+MAPPED_FILES = 256
+"""Files of a store that are mapped at a time: each mapping holds a file descriptor."""
+
+ALIGNMENT = 64
+"""Bytes: TensorFlow takes an array as it is if it begins at a multiple, and copies it if not."""
+
+
+class FeatureSource(Protocol):
+    """What batches are gathered from: a `FeatureStore`, or a cache of one."""
+
+    specs: tuple[FeatureSpec, ...]
+    present: BoolArray
+
+    def gather(
+        self, rows: Sequence[int] | IntArray, *, where: BoolArray | None = None
+    ) -> tuple[Features, BoolArray]:
+        """See `FeatureStore.gather`."""
+
+
+class FeatureStore:
+    """What one encoder extracted from a corpus, open for reading.
+
+    Args:
+        folder: The store's folder.
+        layout: Its `store.json`.
+        specs: The encoder's features.
+        present: `(n,)` which rows of the corpus have features.
+
+    Attributes:
+        present: As given.
+        specs: As given.
+
+    Example:
+        >>> store = FeatureStore.open(corpus, encoder)
+        >>> features, present = store.gather([7, 3, 3])
+    """
+
+    def __init__(
+        self, folder: Path, layout: StoreLayout, specs: Sequence[FeatureSpec], present: BoolArray
+    ) -> None:
+        self.folder = folder
+        self.layout = layout
+        self.specs = tuple(specs)
+        self.present = present
+        self._mapped = lru_cache(MAPPED_FILES)(self._map)
+
+    @classmethod
+    def open(cls, corpus: Corpus, encoder: AnyEncoder) -> Self:
+        """Open a corpus's features, checking every shard against the corpus and its checksums.
+
+        Checksums are computed once in a process and on every core: about a second for each
+        gigabyte and core if the files are in the page cache.
+
+        Raises:
+            UserError: if features are missing, or of tracks that the corpus no longer has there.
+            DeepHitsError: if a file is damaged; the message names it.
+        """
+        folder = store_folder(corpus, encoder)
+        again = f"run `deephits extract {corpus.folder}`"
+        if not (folder / "store.json").exists():
+            raise UserError(
+                f"{corpus.folder} has no features of {encoder.name} with these settings: {again}"
+            )
+        layout = StoreLayout.read(folder)
+        ids = corpus.track_ids
+        if layout.tracks != len(ids):
+            raise UserError(
+                f"The features in {folder} are of {layout.tracks} tracks, the corpus has "
+                f"{len(ids)}: {again}"
+            )
+
+        def present_in(shard: int) -> BoolArray:
+            rows = layout.rows(shard)
+            record = ShardRecord.read(folder, shard)
+            if record is None:
+                raise UserError(
+                    f"The features of {encoder.name} aren't complete "
+                    f"({sidecar(folder, shard)} is missing): {again}"
+                )
+            if record.track_ids != ids[rows.start : rows.stop]:
+                raise UserError(
+                    f"{sidecar(folder, shard)} is of other tracks than the corpus, which was "
+                    f"imported again: {again}"
+                )
+            if reason := damage(folder, shard, record, encoder.feature_specs):
+                raise DeepHitsError(f"{reason}. To compute it again, {again}")
+            return record.present
+
+        present = in_threads(present_in, range(layout.shards))
+        return cls(folder, layout, encoder.feature_specs, np.concatenate(present))
+
+    def __len__(self) -> int:
+        """Number of rows, the corpus's number of tracks."""
+        return self.layout.tracks
+
+    def gather(
+        self, rows: Sequence[int] | IntArray, *, where: BoolArray | None = None
+    ) -> tuple[Features, BoolArray]:
+        """Read the features of some rows.
+
+        Args:
+            rows: `(batch,)` row numbers in any order, repeated or not.
+            where: `(batch,)` bool, which of them to read; the others are treated as missing.
+
+        Returns:
+            An array `(batch, *spec.shape)` of the spec's dtype for each feature, in the order of
+            `rows`; and `(batch,)` bool, False where a track has no features and they are zeros.
+
+        Raises:
+            IndexError: if a row isn't one of the corpus.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+            raise IndexError(f"Rows must be from 0 to {len(self) - 1}")
+        present = self.present[rows] if where is None else self.present[rows] & where
+        features = {s.name: empty((len(rows), *s.shape), s.dtype) for s in self.specs}
+        wanted = np.flatnonzero(present)
+        shards, offsets = np.divmod(rows[wanted], self.layout.shard_size)
+        for name, out in features.items():
+            out[~present] = 0
+            for position, shard, offset in zip(
+                wanted.tolist(), shards.tolist(), offsets.tolist(), strict=True
+            ):
+                out[position] = self._mapped(shard, name)[offset]
+        return features, present
+
+    def _map(self, shard: int, feature: str) -> np.ndarray[Any, Any]:
+        path = feature_file(self.folder, shard, feature)
+        [spec] = [spec for spec in self.specs if spec.name == feature]
+        wanted = (len(self.layout.rows(shard)), *spec.shape)
+        try:
+            array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DeepHitsError(f"{path} can't be read: {error}") from error
+        if array.shape != wanted or array.dtype != np.dtype(spec.dtype):
+            raise DeepHitsError(
+                f"{path} holds {array.dtype} {array.shape}, not {spec.dtype} {wanted}"
+            )
+        return array
+
+
+def empty(shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
+    """An array not yet written to, which TensorFlow can take without copying it."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)

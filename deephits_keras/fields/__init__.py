@@ -1,0 +1,1 @@
+"""Named numbers of a track: a toolbox for encoders of fields."""

@@ -1,0 +1,91 @@
+"""Inside the graph: named fields of a track -> the vector of Section 2.1 -> embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from deephits_keras.fields.columns import FLAGS, INDICATORS, PITCH_CLASSES
+from deephits_keras.model.heads import dense
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("deephits")
+class FieldVector(layers.Layer):  # type: ignore[misc]
+    """Fields as they are -> the vector of Section 2.1.
+
+    Called on `(batch, fields)` with NaN for unknown values; gives `(batch, vector)`: each field in
+    its place, `key` as 13 indicators. An unknown number is at its mean, an unknown key undefined.
+
+    Args:
+        fields: Their names.
+        mean: What to subtract from each; not used for `key` and `mode`.
+        deviation: What to divide each by; likewise.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[str],
+        mean: Sequence[float],
+        deviation: Sequence[float],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.fields, self.mean, self.deviation = list(fields), list(mean), list(deviation)
+
+    def call(self, values: Tensor) -> Tensor:
+        """Standardise, and spread the key out."""
+        parts = []
+        for index, field in enumerate(self.fields):
+            value = values[:, index : index + 1]
+            unknown = ops.isnan(value)
+            if field in INDICATORS:
+                undefined = ops.logical_or(unknown, value < 0)
+                pitch = ops.where(undefined, float(PITCH_CLASSES), ops.round(value))
+                indicators = ops.one_hot(ops.cast(pitch[:, 0], "int32"), INDICATORS[field])
+                parts.append(ops.cast(indicators, values.dtype))
+                continue
+            if field not in FLAGS:
+                value = (value - self.mean[index]) / self.deviation[index]
+            parts.append(ops.where(unknown, ops.zeros_like(value), value))
+        return ops.concatenate(parts, axis=1)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, int]:
+        """`(batch, vector)`."""
+        return (shape[0], sum(INDICATORS.get(field, 1) for field in self.fields))
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        names = ("fields", "mean", "deviation")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def field_branch(
+    values: Tensor,
+    *,
+    fields: Sequence[str],
+    mean: Sequence[float],
+    deviation: Sequence[float],
+    units: int,
+) -> Tensor:
+    """The structured numeric branch of Table A1.
+
+    Args:
+        values: `(batch, fields)`, NaN where unknown.
+        fields: Names of the fields.
+        mean: Each field's mean.
+        deviation: Each field's standard deviation.
+        units: Size of both layers.
+
+    Returns:
+        `(batch, units)`.
+    """
+    # Single precision at any policy: half of it can't hold a duration in milliseconds.
+    x = FieldVector(fields, mean, deviation, dtype="float32", name="vector")(values)
+    for name in ("fields_hidden", "fields_embedding"):
+        x = dense(units, activation="relu", name=name)(x)
+    return x

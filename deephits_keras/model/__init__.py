@@ -1,0 +1,1 @@
+"""Encoders, fusion and head as one Keras functional model."""

@@ -1,0 +1,1 @@
+"""Batches of stored features by row number."""

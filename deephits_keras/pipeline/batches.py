@@ -1,0 +1,298 @@
+"""From row numbers to batches: several encoders' features, targets and masks, shuffled exactly.
+
+A batch is gathered from the memory-mapped shards when it is asked for, so memory stays flat
+whatever the corpus's size, and a split, fold or subset is a list of rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+
+from deephits_keras.model.builder import input_dtype, input_name
+from deephits_keras.features.shards import BoolArray
+from deephits_keras.features.store import FeatureSource, FeatureStore
+from deephits_keras.encoders.contract import PRESENT, Features
+from deephits_keras.tasks import FloatArray, IntArray
+
+Array = np.ndarray[Any, Any]
+Batch = tuple[Features, Array] | tuple[Features, Array, FloatArray]
+
+PREFETCHED_BATCHES = 2
+"""One is being trained on while the next is gathered: more would only take memory."""
+
+WORKERS = 2
+"""Batches made at a time: one is read while another is cast (docs/performance.md)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """One epoch's batches of some rows: a sequence, each batch made when it is asked for.
+
+    What a batch holds depends only on the arguments and the epoch, so that an interrupted
+    training that goes on in epoch `k` sees what an uninterrupted one sees there.
+
+    Attributes:
+        stores: The feature store of each modality, or its cache.
+        rows: `(n,)` rows of the corpus.
+        targets: `(n, ...)` what to predict, aligned with `rows`.
+        batch_size: Tracks a batch; the last may be smaller.
+        weights: `(n,)` sample weights, or None.
+        seed: Seed of the order and of what is dropped; None keeps the order of `rows`.
+        modality_dropout: Probability with which each modality of each track is hidden, drawn
+            independently, but never the last one that a track has.
+        drop_remainder: Leave out the last batch if it is smaller.
+        epoch_number: Which epoch, from 0: each has an order of its own.
+
+    Example:
+        >>> batches = Batches(stores, rows, targets, batch_size=256, seed=0)
+        >>> for epoch in range(epochs):
+        ...     model.fit(dataset(batches.epoch(epoch)), shuffle=False)
+    """
+
+    stores: Mapping[str, FeatureSource]
+    rows: IntArray
+    targets: Array
+    _: KW_ONLY
+    batch_size: int = 256
+    weights: FloatArray | None = None
+    seed: int | None = None
+    modality_dropout: float = 0.0
+    drop_remainder: bool = False
+    epoch_number: int = 0
+
+    def __post_init__(self) -> None:
+        aligned = {"targets": self.targets, "weights": self.weights}
+        for name, values in aligned.items():
+            if values is not None and len(values) != len(self.rows):
+                raise ValueError(
+                    f"`{name}` must have a value for each row. "
+                    f"Received: {len(values)} for {len(self.rows)} rows"
+                )
+        if self.batch_size < 1:
+            raise ValueError(f"`batch_size` must be positive. Received: {self.batch_size}")
+        if not 0 <= self.modality_dropout < 1 or (self.modality_dropout and self.seed is None):
+            raise ValueError(
+                "`modality_dropout` must be from 0 to below 1, with a `seed`. "
+                f"Received: modality_dropout={self.modality_dropout}, seed={self.seed}"
+            )
+
+    def epoch(self, number: int) -> Batches:
+        """The batches of another epoch, from 0."""
+        return dataclasses.replace(self, epoch_number=number)
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        whole, rest = divmod(len(self.rows), self.batch_size)
+        return whole + (rest > 0 and not self.drop_remainder)
+
+    def __getitem__(self, index: int) -> Batch:
+        """A batch.
+
+        Returns:
+            Inputs by name: `{modality}_{feature}` `(batch, *shape)` float32 or int32, and
+            `{modality}_present` `(batch, 1)` float32; then the targets, and the weights if there
+            are any. What a track lacks is zeros, its mask 0.
+        """
+        inputs, *rest = self.stored(index)
+        dtypes = self.input_dtypes
+        return ({name: a.astype(dtypes[name], copy=False) for name, a in inputs.items()}, *rest)  # type: ignore[return-value]
+
+    def stored(self, index: int, places: slice = slice(None)) -> Batch:
+        """A batch like `self[index]`, its features in the dtypes that they are stored in.
+
+        Args:
+            index: Which batch.
+            places: Which of its tracks.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"There are {len(self)} batches. Received: {index}")
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        masks = {m: mask[places] for m, mask in self._masks(index, chosen).items()}
+        chosen = chosen[places]
+        inputs: Features = {}
+        for modality, store in self.stores.items():
+            features, _ = store.gather(self.rows[chosen], where=masks[modality])
+            inputs |= {input_name(modality, name): array for name, array in features.items()}
+            inputs[input_name(modality, PRESENT)] = masks[modality].astype(np.float32)[:, None]
+        if self.weights is None:
+            return inputs, self.targets[chosen]
+        return inputs, self.targets[chosen], self.weights[chosen]
+
+    @property
+    def empty(self) -> Batch:
+        """A batch of no tracks, for the names, shapes and dtypes of what is stored."""
+        return self.stored(0, slice(0))
+
+    @cached_property
+    def _order(self) -> IntArray:
+        if self.seed is None:
+            return np.arange(len(self.rows))
+        return np.random.default_rng([self.seed, self.epoch_number]).permutation(len(self.rows))
+
+    @cached_property
+    def input_dtypes(self) -> dict[str, str]:
+        """Dtype of each of the model's inputs, in the order of a batch's."""
+        dtypes: dict[str, str] = {}
+        for modality, store in self.stores.items():
+            dtypes |= {input_name(modality, spec.name): input_dtype(spec) for spec in store.specs}
+            dtypes[input_name(modality, PRESENT)] = "float32"
+        return dtypes
+
+    def _masks(self, index: int, chosen: IntArray) -> dict[str, BoolArray]:
+        """Which tracks of a batch show each modality."""
+        present = np.stack([s.present[self.rows[chosen]] for s in self.stores.values()])
+        if self.modality_dropout:
+            random = np.random.default_rng([self.seed or 0, self.epoch_number, index])
+            draws = np.where(present, random.random(present.shape), -1.0)
+            luckiest = np.arange(len(present))[:, None] == draws.argmax(axis=0)
+            present &= (draws >= self.modality_dropout) | luckiest
+        return dict(zip(self.stores, present, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """What some of the devices that share each batch get of it: a batch a device and step.
+
+    Parts of a batch differ by one track at most and are weighted by their size, so that the mean
+    of the devices' mean losses is the batch's. A batch of fewer tracks than devices goes whole to
+    each of them.
+
+    Attributes:
+        batches: What all devices get together.
+        devices: Numbers of the devices that this share is for.
+        count: Number of devices in all.
+    """
+
+    batches: Batches
+    devices: range
+    count: int
+
+    @property
+    def input_dtypes(self) -> dict[str, str]:
+        """As `Batches.input_dtypes`."""
+        return self.batches.input_dtypes
+
+    def __len__(self) -> int:
+        """Number of parts."""
+        return len(self.batches) * len(self.devices)
+
+    @property
+    def empty(self) -> Batch:
+        """As `Batches.empty`, with weights."""
+        inputs, targets, *_ = self.batches.empty
+        return inputs, targets, np.zeros(0, "float32")
+
+    def stored(self, index: int) -> Batch:
+        """A part, with weights: device by device, then step by step."""
+        step, place = divmod(index, len(self.devices))
+        tracks = min(
+            self.batches.batch_size, len(self.batches.rows) - step * self.batches.batch_size
+        )
+        device, count = (self.devices[place], self.count) if tracks >= self.count else (0, 1)
+        part = slice(tracks * device // count, tracks * (device + 1) // count)
+        inputs, targets, *weights = self.batches.stored(step, part)
+        share = np.float32(len(targets) * count / tracks)
+        return (
+            inputs,
+            targets,
+            share * (weights[0] if weights else np.ones(len(targets), "float32")),
+        )
+
+
+def dataset(batches: Batches) -> Any:
+    """One epoch of batches as what Keras' current backend reads fastest.
+
+    Give it to `model.fit(..., shuffle=False)`, `evaluate` or `predict`: the order is the batches'.
+
+    Returns:
+        A `tf.data.Dataset` with TensorFlow, a `keras.utils.PyDataset` with another backend. Both
+        hold the same batches in the same order.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return as_tf_dataset(batches)
+    return as_pydataset(batches)
+
+
+def as_tf_dataset(batches: Batches | Share) -> Any:
+    """One epoch of batches as a `tf.data.Dataset`, prefetched.
+
+    Features cross into TensorFlow in the dtype that they are stored in and are cast there: five
+    times as fast as casting float16 in NumPy.
+    """
+    import tensorflow as tf
+
+    def flat(index: int) -> list[Array]:
+        inputs, *rest = batches.stored(index)
+        return [*inputs.values(), *rest]
+
+    inputs, *rest = batches.empty
+    names = list(inputs)
+    examples = [*inputs.values(), *rest]
+
+    def load(index: Any) -> Any:
+        arrays = tf.numpy_function(flat, [index], [a.dtype for a in examples])
+        for array, example in zip(arrays, examples, strict=True):
+            array.set_shape((None, *example.shape[1:]))
+        dtypes = batches.input_dtypes
+        ready = {name: tf.cast(a, dtypes[name]) for name, a in zip(names, arrays, strict=False)}
+        return (ready, *arrays[len(names) :])
+
+    loaded = tf.data.Dataset.range(len(batches)).map(load, num_parallel_calls=WORKERS)
+    return untuned(loaded.prefetch(PREFETCHED_BATCHES))
+
+
+def untuned(data: Any) -> Any:
+    """A `tf.data.Dataset` that doesn't tune itself: for one in which nothing is left to tune.
+
+    The tuner looks up at ever longer intervals (10 ms, doubled each time), and the end of an epoch
+    may wait for it: 5 s of steps took 10.2 (docs/performance.md).
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
+
+
+def as_pydataset(batches: Batches) -> keras.utils.PyDataset:
+    """One epoch of batches as a `keras.utils.PyDataset`, which needs no TensorFlow."""
+    return _BatchDataset(batches)
+
+
+class _BatchDataset(keras.utils.PyDataset):  # type: ignore[misc]
+    def __init__(self, batches: Batches) -> None:
+        super().__init__(workers=WORKERS, max_queue_size=PREFETCHED_BATCHES)
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batches[index]
+
+
+def training_features(
+    store: FeatureStore, rows: Sequence[int] | IntArray, batch_size: int = 256
+) -> Iterator[Features]:
+    """The features of the rows that have them, for `ModalityEncoder.adapt`.
+
+    Args:
+        store: The encoder's features.
+        rows: The training rows.
+        batch_size: Tracks a batch.
+
+    Yields:
+        `(batch, *shape)` for each feature, in the dtype of the model's input.
+    """
+    rows = np.sort(np.asarray(rows, dtype=np.int64))
+    rows = rows[store.present[rows]]
+    for start in range(0, len(rows), batch_size):
+        features, _ = store.gather(rows[start : start + batch_size])
+        yield {s.name: features[s.name].astype(input_dtype(s), copy=False) for s in store.specs}

@@ -1,0 +1,268 @@
+"""Where features are while a model trains: in the store, in memory, or on the device.
+
+All three give the same batches. In memory and on the device features keep the dtype that they are
+stored in. On the device a batch is gathered by row number: nothing but row numbers and masks cross.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import psutil
+from keras import ops
+
+from deephits_keras.model.builder import input_dtype, input_name
+from deephits_keras.features.shards import BoolArray
+from deephits_keras.features.store import FeatureSource, FeatureStore, empty
+from deephits_keras.encoders.contract import PRESENT, Features, FeatureSpec
+from deephits_keras.errors import UserError
+from deephits_keras.tasks import IntArray
+
+Array = np.ndarray[Any, Any]
+
+CACHES = ("none", "memory", "device")
+ROW = "row"
+ROWS_AT_A_TIME = 1024
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Features of a corpus, and how a model gets at them.
+
+    Attributes:
+        stores: What `Batches` gathers from, by modality.
+        tables: Features on the device, by the name of the model's input that each stands for;
+            empty if batches hold the features themselves.
+    """
+
+    stores: Mapping[str, FeatureSource]
+    tables: Mapping[str, Table] = field(default_factory=dict)
+
+    def feed(self, model: keras.Model) -> keras.Model:
+        """The model as one that takes this cache's batches: itself, or itself behind the tables.
+
+        Both share their weights and their optimizer, so that training one trains the other.
+        """
+        if not self.tables:
+            return model
+        rows = {m: keras.Input((), dtype="int32", name=input_name(m, ROW)) for m in self.stores}
+        masks = {
+            name: keras.Input((1,), dtype="float32", name=name)
+            for name in (input_name(modality, PRESENT) for modality in self.stores)
+        }
+        features = {name: table(rows[table.modality]) for name, table in self.tables.items()}
+        inputs = {tensor.name: tensor for tensor in rows.values()} | masks
+        fed = keras.Model(inputs, model(features | masks), name=f"{model.name}_by_row")
+        if model.compiled:
+            settings = keras.saving.deserialize_keras_object(model.get_compile_config())
+            fed.compile(**{**settings, "optimizer": model.optimizer})
+        return fed
+
+
+def open_cache(
+    kind: str, stores: Mapping[str, FeatureStore], rows: Sequence[int] | IntArray
+) -> Cache:
+    """Bring features to where they are wanted.
+
+    Args:
+        kind: `none` to read each batch from the store; `memory` to hold the rows in memory;
+            `device` to hold them on the device that Keras' backend computes on.
+        stores: The feature store of each modality.
+        rows: The rows that will be asked for.
+
+    Raises:
+        UserError: if they don't fit there, or `kind` is unknown.
+    """
+    if kind not in CACHES:
+        raise UserError(f"The cache must be one of {', '.join(CACHES)}. Received: {kind!r}")
+    if kind == "none":
+        return Cache(stores)
+    places = {modality: Places(store, rows) for modality, store in stores.items()}
+    sizes = [places[m].count * _bytes_of(s.specs) for m, s in stores.items()]
+    where = _device_kind() if kind == "device" else "memory"
+    # The largest modality is in memory as well while it is brought to a CPU's side of the tables.
+    needed = sum(sizes) + (max(sizes) if kind == "device" and where == "memory" else 0)
+    free = _free_bytes(where)
+    advice = f"train with --cache {'memory or none' if kind == 'device' else 'none'}"
+    if free is not None and needed > free:
+        raise UserError(
+            f"--cache {kind} needs {_gigabytes(needed)} for {len(np.unique(rows))} tracks, and "
+            f"{_gigabytes(free)} are free: {advice}"
+        )
+    held: dict[str, FeatureSource] = {}
+    tables: dict[str, Table] = {}
+    for modality, store in stores.items():
+        features = places[modality].read(store)
+        if kind == "memory":
+            held[modality] = MemoryStore(store.specs, places[modality], features)
+            continue
+        held[modality] = RowStore(places[modality])
+        for spec in store.specs:
+            values, name = features.pop(spec.name), input_name(modality, spec.name)
+            try:
+                tables[name] = Table(modality, values, input_dtype(spec))
+            except Exception as error:
+                # Each backend raises something else, and TensorFlow's GPUs don't tell beforehand.
+                raise UserError(
+                    f"--cache device: {_gigabytes(needed)} of features couldn't be put on the "
+                    f"device ({type(error).__name__}): {advice}"
+                ) from error
+    return Cache(held, tables)
+
+
+class Places:
+    """Where each row is among those that are held; the last place is of what is missing, zeros.
+
+    Args:
+        store: A modality's features.
+        rows: The rows to hold.
+
+    Attributes:
+        present: `(n,)` which rows of the corpus have features.
+        count: Number of places.
+    """
+
+    def __init__(self, store: FeatureStore, rows: Sequence[int] | IntArray) -> None:
+        self.present = store.present
+        rows = np.unique(np.asarray(rows, dtype=np.int64))
+        self._rows = rows[store.present[rows]]
+        self.count = len(self._rows) + 1
+        self._places = np.full(len(store), -1, np.int32)
+        self._places[self._rows] = np.arange(len(self._rows))
+
+    def of(
+        self, rows: Sequence[int] | IntArray, where: BoolArray | None = None
+    ) -> tuple[IntArray, BoolArray]:
+        """Places `(batch,)` int32 of some rows, and which of them are there (and in `where`).
+
+        Raises:
+            IndexError: if a row with features isn't held.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        present = self.present[rows] if where is None else self.present[rows] & where
+        places = np.where(present, self._places[rows], self.count - 1).astype(np.int32)
+        if (places < 0).any():
+            raise IndexError(f"Row {rows[places < 0][0]} is not among those that are held")
+        return places, present
+
+    def read(self, store: FeatureStore) -> Features:
+        """The features in order of their places: `(count, *shape)` in the dtype of the store."""
+        features = {s.name: np.zeros((self.count, *s.shape), s.dtype) for s in store.specs}
+        for start in range(0, len(self._rows), ROWS_AT_A_TIME):
+            part = self._rows[start : start + ROWS_AT_A_TIME]
+            for name, values in store.gather(part)[0].items():
+                features[name][start : start + len(part)] = values
+        return features
+
+
+class MemoryStore:
+    """Features held in memory, read like those of a `FeatureStore`.
+
+    Args:
+        specs: The features.
+        places: Where each row is.
+        features: `(places, *shape)` for each.
+    """
+
+    def __init__(self, specs: Sequence[FeatureSpec], places: Places, features: Features) -> None:
+        self.specs, self.present = tuple(specs), places.present
+        self._places, self._features = places, features
+
+    def gather(
+        self, rows: Sequence[int] | IntArray, *, where: BoolArray | None = None
+    ) -> tuple[Features, BoolArray]:
+        """As `FeatureStore.gather`."""
+        places, present = self._places.of(rows, where)
+        gathered: Features = {}
+        for name, values in self._features.items():
+            gathered[name] = empty((len(places), *values.shape[1:]), values.dtype.name)
+            # The places are checked already; checking them again would go through a copy.
+            np.take(values, places, axis=0, out=gathered[name], mode="clip")
+        return gathered, present
+
+
+class RowStore:
+    """Places of rows instead of features, for a model whose features are on the device.
+
+    Args:
+        places: Where each row is.
+    """
+
+    specs: tuple[FeatureSpec, ...] = (FeatureSpec(ROW, (), "int32"),)
+
+    def __init__(self, places: Places) -> None:
+        self.present = places.present
+        self._places = places
+
+    def gather(
+        self, rows: Sequence[int] | IntArray, *, where: BoolArray | None = None
+    ) -> tuple[Features, BoolArray]:
+        """As `FeatureStore.gather`; the only feature is the place, `(batch,)` int32."""
+        places, present = self._places.of(rows, where)
+        return {ROW: places}, present
+
+
+class Table(keras.layers.Layer):  # type: ignore[misc]
+    """A feature of every row, on the device.
+
+    Args:
+        modality: Whose feature it is.
+        values: `(places, *shape)`.
+        output_dtype: What the model takes.
+    """
+
+    def __init__(self, modality: str, values: Array, output_dtype: str) -> None:
+        super().__init__(dtype=output_dtype)
+        self.modality = modality
+        # Autocasting would cast the whole table for every batch.
+        self.values = keras.Variable(
+            values, dtype=values.dtype.name, trainable=False, autocast=False, name="table"
+        )
+
+    def call(self, rows: Any) -> Any:
+        """`(batch,)` places to `(batch, *shape)` features."""
+        return ops.cast(ops.take(self.values, rows, axis=0), self.compute_dtype)
+
+
+def _bytes_of(specs: Sequence[FeatureSpec]) -> int:
+    return sum(int(np.prod(s.shape)) * np.dtype(s.dtype).itemsize for s in specs)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.3g} GB"
+
+
+def _device_kind() -> str:
+    """What a device's memory is called: `memory` for a CPU's."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return "tensorflow" if tf.config.list_physical_devices("GPU") else "memory"
+    if backend == "jax":
+        import jax
+
+        return "memory" if jax.default_backend() == "cpu" else "jax"
+    import torch
+
+    return "torch" if torch.cuda.is_available() else "memory"
+
+
+def _free_bytes(where: str) -> int | None:
+    """Free memory there; None where the backend doesn't tell (TensorFlow's GPUs)."""
+    if where == "memory":
+        return int(psutil.virtual_memory().available)
+    if where == "jax":
+        import jax
+
+        stats = jax.local_devices()[0].memory_stats() or {}
+        return int(stats["bytes_limit"] - stats["bytes_in_use"]) if "bytes_limit" in stats else None
+    if where == "torch":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    return None

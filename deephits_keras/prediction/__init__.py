@@ -1,0 +1,1 @@
+"""Scores of tracks by a finished run."""

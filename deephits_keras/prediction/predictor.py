@@ -1,0 +1,217 @@
+"""Scores tracks with a finished run, whatever of their inputs is there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from deephits_keras.model.builder import input_dtype, input_name
+from deephits_keras.encoders.contract import PRESENT, ExtractionError, Features
+from deephits_keras.prediction.measured import FieldOrigin, MeasuredTrack, measure_fields
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.runs.run import Run
+from deephits_keras.tasks import Prediction
+from deephits_keras.tracks import Track
+
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class TrackPrediction:
+    """What a run says of one track.
+
+    Attributes:
+        track_id: The track.
+        popularity: Expected popularity, 0-100; None if no modality of the run is there.
+        tier: Predicted tier, counted from 0; None likewise.
+        tier_label: Its range of popularity, for example `25-65`.
+        scores: Class score of each tier by its label; empty for a regression. They sum to 1 and
+            are as well calibrated as `calibration.json` made them (`evaluation.calibration`).
+        missing: Modalities that the track lacks.
+        missing_parts: Parts missing from modalities that it has, for example fields.
+        warnings: Why the prediction may not be worth much, in words.
+        remarks: What the encoders say of what they made of the track, in words.
+        fields: Value and source of each known field, if some were measured.
+        tier_set: Labels of the tiers that hold the truth of a share of tracks like the run's
+            validation tracks: `coverage`. Empty if the run has no sets, or is a regression.
+        interval: Lowest and highest popularity of a regression that do; None likewise.
+        coverage: That share, 0-1; None if the run has no sets.
+    """
+
+    track_id: str
+    popularity: float | None
+    tier: int | None
+    tier_label: str | None
+    scores: dict[str, float]
+    missing: tuple[str, ...]
+    missing_parts: dict[str, tuple[str, ...]]
+    warnings: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    fields: dict[str, FieldOrigin] = field(default_factory=dict)
+    tier_set: tuple[str, ...] = ()
+    interval: tuple[float, float] | None = None
+    coverage: float | None = None
+
+
+class Predictor:
+    """A run, ready to score tracks.
+
+    Args:
+        run: A finished run.
+        descriptors: An encoder that measures the fields that a track lacks
+            (`deephits_keras.prediction.measured.descriptor_source`).
+
+    Raises:
+        UserError: if the run isn't finished or can't be loaded.
+
+    Example:
+        >>> predictor = Predictor(Run(Path("run")))  # doctest: +SKIP
+        >>> predictor.predict([Track("song", audio=Path("song.mp3"))])[0].popularity
+        ... # doctest: +SKIP
+        41.3
+    """
+
+    def __init__(self, run: Run, descriptors: AnyEncoder | None = None) -> None:
+        self.run = run
+        self.descriptors = descriptors
+        self.model = run.model
+        self.calibration = run.calibration
+        self.encoders = run.encoders
+
+    def predict(self, tracks: Sequence[Track]) -> list[TrackPrediction]:
+        """Score tracks; see `stream`."""
+        return list(self.stream(tracks))
+
+    def stream(self, tracks: Iterable[Track]) -> Iterator[TrackPrediction]:
+        """Score tracks, a batch at a time in memory.
+
+        An input that is there but can't be used counts as missing, with a warning that says why.
+        """
+        iterator = iter(tracks)
+        while batch := list(islice(iterator, BATCH_SIZE)):
+            for prediction, _ in self._predict_batch(self._measure(batch)):
+                yield prediction
+
+    def predict_with_features(self, track: Track) -> tuple[TrackPrediction, dict[str, Features]]:
+        """Score a track; also give the features that it has, by modality."""
+        ((prediction, features),) = self._predict_batch(self._measure([track]))
+        return prediction, features
+
+    def _measure(self, tracks: list[Track]) -> list[MeasuredTrack]:
+        if self.descriptors is None:
+            return [MeasuredTrack(track, {}) for track in tracks]
+        return list(measure_fields(tracks, self.descriptors))
+
+    @cached_property
+    def _made_otherwise(self) -> frozenset[str]:
+        """Modalities whose features would go to another store than those of the training."""
+        records = self.run.config.modalities
+        pairs = self.encoders.items()
+        return frozenset(m for m, e in pairs if e.fingerprint() != records[m].fingerprint)
+
+    def _predict_batch(
+        self, measured: list[MeasuredTrack]
+    ) -> list[tuple[TrackPrediction, dict[str, Features]]]:
+        tracks = [m.track for m in measured]
+        inputs: dict[str, np.ndarray[Any, Any]] = {}
+        found: list[dict[str, Features]] = [{} for _ in tracks]
+        missing: list[list[str]] = [[] for _ in tracks]
+        parts: list[dict[str, tuple[str, ...]]] = [{} for _ in tracks]
+        warnings = [list(m.warnings) for m in measured]
+        remarks = [list(m.remarks) for m in measured]
+        for modality, encoder in self.encoders.items():
+            extracted: list[Features | None] = []
+            for index, outcome in enumerate(encoder.extract_many(tracks)):
+                features = None if isinstance(outcome, ExtractionError) else outcome
+                extracted.append(features)
+                if isinstance(outcome, ExtractionError):
+                    warnings[index].append(f"{modality} can't be used: {outcome.reason}")
+                if features is None:
+                    missing[index].append(modality)
+                    continue
+                if modality in self._made_otherwise:
+                    warnings[index].append(
+                        f"{modality} is measured otherwise here than for the tracks that the model "
+                        "was trained on: with other settings, files or versions of a library"
+                    )
+                found[index][modality] = features
+                if lacking := encoder.missing_parts(tracks[index], features):
+                    parts[index][modality] = lacking
+                remarks[index] += [
+                    f"{modality}: {remark}" for remark in encoder.remarks(tracks[index], features)
+                ]
+            for spec in encoder.feature_specs:
+                empty = np.zeros(spec.shape, spec.dtype)
+                values = [empty if f is None else f[spec.name] for f in extracted]
+                inputs[input_name(modality, spec.name)] = np.stack(values).astype(input_dtype(spec))
+            present = np.array([[f is not None] for f in extracted], dtype=np.float32)
+            inputs[input_name(modality, PRESENT)] = present
+        outputs = np.asarray(self.model.predict_on_batch(inputs))
+        return [
+            (
+                dataclasses.replace(
+                    self._describe(track, outputs[i], missing[i], parts[i], warnings[i]),
+                    remarks=tuple(remarks[i]),
+                    fields=measured[i].fields,
+                ),
+                found[i],
+            )
+            for i, track in enumerate(tracks)
+        ]
+
+    def _describe(
+        self,
+        track: Track,
+        output: np.ndarray[Any, Any],
+        missing: list[str],
+        parts: dict[str, tuple[str, ...]],
+        warnings: list[str],
+    ) -> TrackPrediction:
+        for modality in missing:
+            if not self.run.config.modalities[modality].learned_missing:
+                warnings.append(
+                    f"{modality} is missing, and the model was never trained without it"
+                )
+        if len(missing) == len(self.encoders):
+            nothing = "nothing to predict from: every input is missing"
+            return TrackPrediction(
+                track.id, None, None, None, {}, tuple(missing), parts, (*warnings, nothing)
+            )
+        tiers = self.run.task.tiers
+        prediction = self.run.task.decode(output[None])
+        tier = int(prediction.tiers(tiers)[0])
+        scores: dict[str, float] = {}
+        if prediction.scores is not None:
+            pairs = zip(tiers.labels, prediction.scores[0], strict=True)
+            scores = {label: round(float(score), 6) for label, score in pairs}
+        tier_set, interval = self._region(prediction)
+        return TrackPrediction(
+            track_id=track.id,
+            popularity=round(float(prediction.popularity[0]), 3),
+            tier=tier,
+            tier_label=tiers.labels[tier],
+            scores=scores,
+            missing=tuple(missing),
+            missing_parts=parts,
+            warnings=tuple(warnings),
+            tier_set=tier_set,
+            interval=interval,
+            coverage=self.calibration.coverage or None,
+        )
+
+    def _region(self, prediction: Prediction) -> tuple[tuple[str, ...], tuple[float, float] | None]:
+        """The set of tiers, or the interval, of a prediction for one track."""
+        if self.calibration.threshold is None:
+            return (), None
+        if prediction.scores is None:
+            ((low, high),) = self.calibration.intervals(prediction.popularity).tolist()
+            return (), (round(low, 3), round(high, 3))
+        (inside,) = self.calibration.tier_sets(prediction.scores)
+        labels = self.run.task.tiers.labels
+        return tuple(label for label, held in zip(labels, inside, strict=True) if held), None

@@ -1,0 +1,201 @@
+"""Pictures of how a training went and of what a model gets right; `figures.svg` saves them."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from deephits_keras.evaluation.metrics import confusion, per_tier_recall, reliability
+from deephits_keras.report.style import BLUE, INK, MUTED, ORANGE, VERMILLION, styled
+from deephits_keras.tasks import POPULARITY_MAX, FloatArray, IntArray, Tiers
+
+POINTS_IN_A_SCATTER = 2000
+"""With more tracks than this, single points hide how many there are."""
+
+SQUARE, WIDE = (5.0, 4.4), (5.0, 2.9)
+"""Sizes in inches, so that the pictures line up side by side."""
+
+
+@styled
+def learning_curves(history: pd.DataFrame, selected_epoch: int | None = None) -> Figure:
+    """Loss, and accuracy with macro-F1, over the epochs.
+
+    Args:
+        history: A row an epoch: `epoch`, and those of `loss`, `validation_loss`, `accuracy`,
+            `validation_accuracy` and `validation_macro_f1` that there are. With a column `member`,
+            a line for each member of an ensemble.
+        selected_epoch: The epoch to mark.
+    """
+    figure = Figure(figsize=(8.4, 3.4))
+    loss, hits = figure.subplots(1, 2)
+    curves = {
+        loss: [("loss", "training", MUTED, "--"), ("validation_loss", "validation", BLUE, "-")],
+        hits: [
+            ("accuracy", "accuracy, training", MUTED, "--"),
+            ("validation_accuracy", "accuracy, validation", BLUE, "-"),
+            ("validation_macro_f1", "macro-F1, validation", ORANGE, "-"),
+        ],
+    }
+    for axes, title in ((loss, "Loss"), (hits, "Accuracy and macro-F1")):
+        for column, label, colour, line in curves[axes]:
+            if column in history:
+                axes.plot(
+                    *_lines(history, column),
+                    line,
+                    color=colour,
+                    label=label,
+                    marker="o",
+                    markersize=2.5,
+                )
+        if selected_epoch is not None:
+            axes.axvline(selected_epoch, color=VERMILLION, linewidth=1.2, linestyle=":")
+            axes.plot([], [], ":", color=VERMILLION, linewidth=1.2, label="selected epoch")
+        axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    loss.set_ylabel("mean loss of a track")
+    hits.set_ylim(0, None)
+    hits.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+def _lines(history: pd.DataFrame, column: str) -> tuple[FloatArray, FloatArray]:
+    """Epochs and values, a member's after another's with a gap between them."""
+    if "member" not in history:
+        return history["epoch"].to_numpy(), history[column].to_numpy()
+    gap = [np.nan]
+    members = [table for _, table in history.groupby("member", sort=False)]
+    epochs = [np.concatenate([table["epoch"], gap]) for table in members]
+    values = [np.concatenate([table[column], gap]) for table in members]
+    return np.concatenate(epochs), np.concatenate(values)
+
+
+@styled
+def confusion_matrix(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -> Figure:
+    """Numbers of tracks by true and predicted tier, coloured by the share of the true tier.
+
+    The paper's Figure 5.
+    """
+    counts = confusion(true_tiers, predicted_tiers, tiers)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    figure = Figure(figsize=SQUARE)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            text = f"{count:,}" if tiers.count > 5 else f"{count:,}\n{shares[row, column]:.0%}"
+            ink = "white" if shares[row, column] > 0.55 * shares.max() else INK
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=7)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    ticks = range(tiers.count)
+    axes.set_xticks(ticks, tiers.labels, rotation=45 if tiers.count > 5 else 0)
+    axes.set_yticks(ticks, tiers.labels)
+    axes.set(xlabel="predicted tier (popularity)", ylabel="true tier (popularity)")
+    bar = figure.colorbar(image, shrink=0.8, format=PercentFormatter(1, decimals=0))
+    bar.set_label("share of the true tier's tracks")
+    bar.outline.set_visible(False)
+    return figure
+
+
+@styled
+def tier_recall(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -> Figure:
+    """Recall of each tier, with the number of its tracks (the paper's Figure A1)."""
+    recalls = per_tier_recall(true_tiers, predicted_tiers, tiers)
+    counts = np.bincount(true_tiers, minlength=tiers.count)
+    figure = Figure(figsize=WIDE)
+    axes = figure.subplots()
+    bars = axes.bar(range(tiers.count), [recall or 0 for recall in recalls], color=BLUE, width=0.7)
+    axes.bar_label(bars, [f"{n:,}" for n in counts], padding=2, fontsize=7, color=MUTED)
+    known = [recall for recall in recalls if recall is not None]
+    axes.axhline(float(np.mean(known)), color=VERMILLION, linewidth=1, linestyle="--", label="mean")
+    axes.legend(loc="upper right")
+    _tier_axis(axes, tiers)
+    axes.set(title="Recall of each tier, above it its tracks", ylabel="recall")
+    axes.margins(y=0.15)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+@styled
+def reliability_diagram(true_tiers: IntArray, scores: FloatArray) -> Figure:
+    """Share of right tracks against their top score, in the bins of the calibration error.
+
+    Args:
+        true_tiers: `(n,)` tier indices.
+        scores: `(n, tiers)` class scores.
+    """
+    counts, confidence, accuracy = reliability(true_tiers, scores)
+    figure = Figure(figsize=SQUARE)
+    axes = figure.subplots()
+    axes.plot((0, 1), (0, 1), color=VERMILLION, linewidth=1, linestyle="--", label="equal")
+    axes.vlines(confidence, confidence, accuracy, color=MUTED, linewidth=1)
+    sizes = 12 + 200 * counts / counts.sum()
+    axes.scatter(confidence, accuracy, s=sizes, color=BLUE, label="a bin's tracks", zorder=3)
+    axes.set(xlabel="top score, mean of the bin", ylabel="share of tracks in their own tier")
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.legend(loc="upper left")
+    return figure
+
+
+@styled
+def tier_distribution(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -> Figure:
+    """How many tracks belong to each tier, and how many are put into it."""
+    figure = Figure(figsize=WIDE)
+    axes = figure.subplots()
+    places = np.arange(tiers.count)
+    for shift, values, label, colour in (
+        (-0.2, true_tiers, "true", MUTED),
+        (0.2, predicted_tiers, "predicted", BLUE),
+    ):
+        counts = np.bincount(values, minlength=tiers.count)
+        axes.bar(places + shift, counts, width=0.4, color=colour, label=label)
+    _tier_axis(axes, tiers)
+    axes.set(title="Tracks in each tier", ylabel="tracks")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return figure
+
+
+def _tier_axis(axes: Axes, tiers: Tiers) -> None:
+    crowded = tiers.count > 5
+    axes.set_xticks(range(tiers.count), tiers.labels, rotation=60 if crowded else 0)
+    axes.set_xlabel("tier (popularity)")
+    axes.grid(axis="x", visible=False)
+
+
+@styled
+def predicted_against_true(popularity: FloatArray, predicted: FloatArray) -> Figure:
+    """Predicted against true popularity, 0-100, with the line where they are equal."""
+    figure = Figure(figsize=SQUARE)
+    axes = figure.subplots()
+    ends = (0, POPULARITY_MAX)
+    axes.plot(ends, ends, color=VERMILLION, linewidth=1, linestyle="--", label="equal", zorder=3)
+    if len(popularity) > POINTS_IN_A_SCATTER:
+        colours = mpl.colormaps["Blues"](np.linspace(0.15, 1, 256))
+        cells = axes.hexbin(
+            popularity,
+            predicted,
+            gridsize=40,
+            extent=(*ends, *ends),
+            mincnt=1,
+            cmap=mpl.colors.ListedColormap(colours),
+            linewidths=0.1,
+        )
+        figure.colorbar(cells, shrink=0.8, label="tracks in a cell").outline.set_visible(False)
+    else:
+        # Rasterized: a thousand vector dots would make the page heavy.
+        axes.scatter(
+            popularity, predicted, s=12, color=BLUE, alpha=0.35, linewidths=0, rasterized=True
+        )
+    axes.set(xlabel="true popularity (0-100)", ylabel="predicted popularity (0-100)")
+    axes.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
+    axes.legend(loc="upper left")
+    return figure

@@ -1,1 +1,0 @@
-"""What `deephits encoders new` writes, as Jinja templates; see `deephits_keras.scaffold`."""
