@@ -10,10 +10,10 @@ import pandas as pd
 from deephits_plugins.mel_cnn import MelCNN
 
 from deephits_keras.corpus import Corpus
+from deephits_keras.corpus.table import write_corpus
+from deephits_keras.encoders.features import Features
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.corpus.table import write_corpus
-from deephits_keras.encoders.contract import Features
 from deephits_keras.tracks import Track
 
 

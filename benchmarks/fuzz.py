@@ -195,7 +195,7 @@ def configurations(draw: st.DrawFn, corpus: Path) -> list[str]:
 def try_recording(case: tuple[str, bytes], folder: Path) -> str:
     from deephits_plugins.mel_cnn import MelCNN
 
-    from deephits_keras.encoders.contract import ExtractionError
+    from deephits_keras.encoders.features import ExtractionError
     from deephits_keras.tracks import Track
 
     path = folder / f"{os.getpid()}.{case[0]}"
@@ -211,8 +211,8 @@ def try_recording(case: tuple[str, bytes], folder: Path) -> str:
 
 def try_table(content: bytes, folder: Path) -> str:
     from deephits_keras.corpus import import_table
-    from deephits_keras.features.extraction import corpus_encoders, extract_features
     from deephits_keras.errors import DeepHitsError
+    from deephits_keras.features.extraction import corpus_encoders, extract_features
 
     place = folder / f"{os.getpid()}"
     shutil.rmtree(place, ignore_errors=True)

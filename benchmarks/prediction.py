@@ -16,8 +16,8 @@ from deephits_keras.corpus import make_split
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.prediction.predictor import Predictor
 from deephits_keras.runs.run import Run
-from deephits_keras.tracks import Track
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tracks import Track
 from deephits_keras.training.trainer import new_run, train
 
 CALLS = {"meta": 500, "mel,meta": 20}

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from benchmarks.compare import Comparison, compare
 from benchmarks.corpora import noise_store
-from deephits_keras.pipeline.batches import Batches, as_tf_dataset
 from deephits_keras.features.store import FeatureStore
+from deephits_keras.pipeline.batches import Batches, as_tf_dataset
 
 TRACKS = 1024
 BATCH = 64

@@ -22,10 +22,10 @@ import numpy as np
 from benchmarks.corpora import noise_store
 from benchmarks.variants import VARIANTS
 from deephits_keras import build_model, cpu
-from deephits_keras.pipeline.cache import open_cache
-from deephits_keras.pipeline.batches import Batches, dataset, untuned
-from deephits_keras.encoders.contract import FeatureSpec
+from deephits_keras.encoders.features import FeatureSpec
 from deephits_keras.encoders.registry import resolve_modalities
+from deephits_keras.pipeline.batches import Batches, dataset, untuned
+from deephits_keras.pipeline.cache import open_cache
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.trainer import make_optimizer
 

@@ -17,19 +17,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from deephits_keras.version import __version__
+
 if TYPE_CHECKING:
+    from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+    from deephits_keras.encoders.features import ExtractionError, FeatureSpec
     from deephits_keras.model.builder import build_model
-    from deephits_keras.encoders.contract import (
-        EncoderConfig,
-        ExtractionError,
-        FeatureSpec,
-        ModalityEncoder,
-        setting,
-    )
     from deephits_keras.tasks import get_task
     from deephits_keras.tracks import Track
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "EncoderConfig": "encoders.contract",

@@ -9,9 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from deephits_keras.errors import UserError
-
-FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
-IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
+from deephits_keras.types import FloatArray, IntArray
 
 POPULARITY_MAX = 100.0
 

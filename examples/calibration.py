@@ -22,13 +22,13 @@ import pandas as pd
 from scipy.stats import betabinom
 
 from deephits_keras.corpus import Corpus
-from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.evaluation.calibration import calibrate
 from deephits_keras.evaluation.metrics import evaluate
+from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.reproduction.protocols import PROTOCOLS
 from deephits_keras.runs.run import Run
-from deephits_keras.tasks import Task
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import Task
 from deephits_keras.training.trainer import new_run, train
 
 COVERAGE = 0.9

@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 
 from deephits_keras.corpus import Corpus, Split, import_table, make_split
+from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.evaluation.baselines import baseline_metrics
-from deephits_keras.utils.files import read_json
-from deephits_keras.tasks import get_task
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import get_task
 from deephits_keras.training.trainer import new_run, train
+from deephits_keras.utils.files import read_json
 
 COLUMNS = (
     "acousticness,danceability,duration_ms,energy,instrumentalness,liveness,loudness,"

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephits_keras.encoders.contract import (
-    EncoderConfig,
-    ExtractionError,
-    FeatureSpec,
-    ModalityEncoder,
-    setting,
-)
+from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.features import ExtractionError, FeatureSpec
 
 SEGMENTS = 8
 
@@ -44,7 +39,8 @@ class Level(ModalityEncoder[LevelConfig]):
     def extract(self, track):
         if track.audio is None:
             return None
-        from deephits_keras.audio.decoding import AudioError, load_audio
+        from deephits_keras.audio.decoding import load_audio
+        from deephits_keras.audio.errors import AudioError
 
         try:
             waveform = load_audio(track.audio, 22_050) * np.float32(self.config.gain)

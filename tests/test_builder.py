@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from deephits_keras import build_model
-from deephits_keras.model.builder import describe, trainable_parameters
-from deephits_keras.errors import UserError
-from deephits_keras.model.fusion import EarlyFusion, Fusion, GatedFusion, LateFusion, get_fusion
 from deephits_keras.encoders.registry import resolve_modalities
+from deephits_keras.errors import UserError
+from deephits_keras.model.builder import describe, trainable_parameters
+from deephits_keras.model.fusion import EarlyFusion, Fusion, GatedFusion, LateFusion, get_fusion
 from deephits_keras.tasks import get_task
 
 SMALL = {"mel": {"frames": 64}}

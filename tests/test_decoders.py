@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from deephits_keras.audio.decoding import DECODERS, AudioError, load_audio
+from deephits_keras.audio.decoding import DECODERS, load_audio
+from deephits_keras.audio.errors import AudioError
 from deephits_keras.errors import UserError
 
 FORMATS = [

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from deephits_keras import build_model
-from deephits_keras.model.builder import trainable_parameters
 from deephits_keras.errors import UserError
+from deephits_keras.model.builder import trainable_parameters
 from deephits_keras.model.fusion import FUSIONS
 from deephits_keras.model.heads import HEADS, ConditionalTiers, CumulativeTiers
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deephits_keras.errors import UserError
 from deephits_keras.encoders.registry import Registry, resolve_modalities
+from deephits_keras.errors import UserError
 
 MODULE = """
 from dataclasses import dataclass

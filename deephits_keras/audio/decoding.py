@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.audio.errors import AudioError
+from deephits_keras.errors import UserError
 
 Waveform = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -22,10 +23,6 @@ MOST_SAMPLES = 2**29
 
 SHORTEST_SECONDS = 0.05
 """Less sound than this is no recording: what decodes of a damaged file's remains, mostly."""
-
-
-class AudioError(DeepHitsError):
-    """A recording can't be decoded; the message says which and why."""
 
 
 def load_audio(source: Path | bytes, sample_rate: int, *, decoder: str = "soundfile") -> Waveform:

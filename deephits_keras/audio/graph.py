@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from deephits_keras.audio.decoding import AudioError
+from deephits_keras.audio.errors import AudioError
 from deephits_keras.errors import UserError
+from deephits_keras.types import Tensor
 
 try:
     import tensorflow_io as tfio
@@ -26,7 +27,6 @@ except ImportError as error:
         "pip install 'deephits-keras[tfio]' (TensorFlow 2.17, Python 3.11 or 3.12)"
     ) from error
 
-Tensor = Any
 """A `tf.Tensor`, eager or symbolic."""
 
 

@@ -3,66 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from deephits_keras.encoders.contract import (
-    EncoderConfig,
-    ExtractionError,
-    Features,
-    FeatureSpec,
-    ModalityEncoder,
-    setting,
-)
+from deephits_keras.audio.settings import LogMelConfig
+from deephits_keras.encoders.contract import ModalityEncoder
+from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
     import keras
 
     from deephits_keras.encoders.explainable import Explainable
-
-LARGEST = {
-    "sample_rate": 768_000,
-    "n_fft": 2**16,
-    "hop_length": 2**16,
-    "mel_bands": 2**12,
-    "frames": 2**17,
-}
-"""No setting beyond these makes sense, and some would need more memory than there is."""
-
-
-@dataclass(frozen=True)
-class LogMelConfig(EncoderConfig):
-    """Settings of a log-mel spectrogram; the defaults are the paper's (Section 2.1, Table 2).
-
-    Raises:
-        ValueError: for a size that isn't positive.
-    """
-
-    sample_rate: int = setting(22050, "Hz", changes_features=True)
-    n_fft: int = setting(1024, "samples a window", changes_features=True)
-    hop_length: int = setting(512, "samples from frame to frame", changes_features=True)
-    mel_bands: int = setting(128, "mel bands from 0 Hz to half the rate", changes_features=True)
-    frames: int = setting(1292, "frames of the clip: 1292 are 30 s", changes_features=True)
-    crop: str = setting(
-        "center",
-        "which part of a longer recording",
-        changes_features=True,
-        choices=("center", "start"),
-    )
-    decoder: str = setting(
-        "soundfile",
-        "what decodes the recording",
-        changes_features=True,
-        choices=("soundfile", "tensorflow-io"),
-    )
-
-    def __post_init__(self) -> None:
-        for name, highest in LARGEST.items():
-            if not 1 <= getattr(self, name) <= highest:
-                raise ValueError(
-                    f"{name} must be from 1 to {highest}. Received: {getattr(self, name)}"
-                )
 
 
 LogMelConfigT = TypeVar("LogMelConfigT", bound=LogMelConfig)
@@ -93,7 +44,8 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
         """Decode and transform one recording; see the base class."""
         if track.audio is None:
             return None
-        from deephits_keras.audio.decoding import AudioError, load_audio
+        from deephits_keras.audio.decoding import load_audio
+        from deephits_keras.audio.errors import AudioError
         from deephits_keras.audio.spectrogram import clip, log_mel
 
         config = self.config
@@ -105,12 +57,10 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take the mean and variance of all values of the training split."""
-        from deephits_keras.audio.spectrogram import Moments
+        from deephits_keras.encoders.moments import Moments
 
-        moments = Moments()
-        for batch in batches:
-            moments.add(batch["log_mel"])
-        self.mean, self.variance = moments.mean, moments.variance
+        moments = Moments.of(batch["log_mel"] for batch in batches)
+        self.mean, self.variance = float(moments.mean[0]), float(moments.variance[0])
 
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:
         """The spectrogram as a whole against an even one at the training tracks' mean level."""

@@ -10,10 +10,11 @@ import scipy.fft
 import scipy.signal
 import scipy.sparse
 
-if TYPE_CHECKING:
-    from deephits_keras.audio.log_mel import LogMelConfig
+from deephits_keras.types import Array
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
+if TYPE_CHECKING:
+    from deephits_keras.audio.settings import LogMelConfig
+
 
 POWER_FLOOR = 1e-10
 DYNAMIC_RANGE = 80.0
@@ -76,29 +77,3 @@ def _filters_of(sample_rate: int, n_fft: int, mel_bands: int) -> Any:
 
 def _filters(config: LogMelConfig) -> Any:
     return _filters_of(config.sample_rate, config.n_fft, config.mel_bands)
-
-
-class Moments:
-    """Mean and variance of a stream of arrays, merged in float64 (Chan, Golub and LeVeque 1979)."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.mean = 0.0
-        self._squares = 0.0
-
-    def add(self, values: np.ndarray[Any, Any]) -> None:
-        """Take in an array."""
-        values = values.astype(np.float64)
-        mean, count = float(values.mean()), values.size
-        step = mean - self.mean
-        total = self.count + count
-        self._squares += float(((values - mean) ** 2).sum())
-        self._squares += step**2 * self.count * count / total
-        self.mean += step * count / total
-        self.count = total
-
-    @property
-    def variance(self) -> float:
-        """Population variance; 1 where there is none to scale by."""
-        variance = self._squares / self.count if self.count else 0.0
-        return variance if variance > 0 else 1.0

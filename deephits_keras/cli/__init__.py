@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import click
 
-from deephits_keras import __version__
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.version import __version__
 
 VERBS = {
     "sample": "sample:sample",

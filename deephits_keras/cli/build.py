@@ -66,10 +66,10 @@ def build(
 
     import_keras()
     from deephits_keras.model.builder import build_model, describe
-    from deephits_keras.utils.files import replacing
     from deephits_keras.model.fusion import get_fusion
-    from deephits_keras.runs.run import symbolic_model
+    from deephits_keras.model.symbolic import symbolic_model
     from deephits_keras.tasks import get_task
+    from deephits_keras.utils.files import replacing
 
     wanted, meeting = get_task(task), get_fusion(get_fusion_settings(fusion, fusion_weights, head))
     symbolic_model(list(encoders.values()), fusion=meeting, task=wanted)

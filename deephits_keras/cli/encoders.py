@@ -16,8 +16,8 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
-from deephits_keras.errors import UserError
 from deephits_keras.encoders.registry import Registration, registry
+from deephits_keras.errors import UserError
 
 
 @click.group()
@@ -172,9 +172,9 @@ def check(name: str, as_json: bool, settings: dict[str, dict[str, Any]]) -> None
     loaded = registry().load(name)
     given = {**settings.get(loaded.modality, {}), **settings.get(name, {})}
     import_keras()
-    from deephits_keras.utils.progress import progress
-    from deephits_keras.testing import check_names, run_checks
     from deephits_keras.encoders.example_tracks import LYRICS
+    from deephits_keras.testing import check_names, run_checks
+    from deephits_keras.utils.progress import progress
 
     with tempfile.TemporaryDirectory(prefix="deephits-check-") as folder:
         stand_in = loaded.prepare_sample(Path(folder), LYRICS)

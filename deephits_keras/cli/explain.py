@@ -72,8 +72,8 @@ def explain(
         raise UserError("--part is for the whole run: leave it out, or the song")
 
     import_keras()
-    from deephits_keras.utils.files import write_json, write_text
     from deephits_keras.runs.run import Run
+    from deephits_keras.utils.files import write_json, write_text
 
     opened = Run(run, settings)
     result: Explanation | Importances

@@ -57,9 +57,9 @@ def extract(
       deephits extract corpus --modalities mel,meta --mel-frames 128 --jobs 4
       deephits extract corpus --engine dask --scheduler tcp://10.0.0.5:8786
     """
-    from deephits_keras.features.extraction import corpus_encoders, extract_features
     from deephits_keras.corpus.table import Corpus
     from deephits_keras.features.engines import engine as on_engine
+    from deephits_keras.features.extraction import corpus_encoders, extract_features
 
     opened = Corpus.open(corpus)
     encoders = corpus_encoders(opened, modalities, settings)

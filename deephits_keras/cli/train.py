@@ -137,8 +137,8 @@ def train(
       deephits train corpus run --resume
     """
     from deephits_keras.corpus import Corpus, make_split
-    from deephits_keras.features.extraction import corpus_encoders, extract_features
     from deephits_keras.features.engines import engine as on_engine
+    from deephits_keras.features.extraction import corpus_encoders, extract_features
     from deephits_keras.report.run_report import write_report
     from deephits_keras.runs.run import Run
     from deephits_keras.tasks import get_task

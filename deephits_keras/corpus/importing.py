@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from deephits_keras import __version__
 from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
 from deephits_keras.corpus.lookup import Lookup
 from deephits_keras.corpus.reading import SourceTable, open_table
@@ -21,6 +20,7 @@ from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import INPUTS, Corpus, CorpusWriter, check_target
 from deephits_keras.corpus.validate import STANDARD, iso_dates, validate, years_of
 from deephits_keras.errors import UserError
+from deephits_keras.version import __version__
 
 ALIASES = {
     "track_id": ("track_id", "id", "spotify_id", "uri"),

@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
+from deephits_keras.tasks import TIERS, Tiers
+from deephits_keras.types import IntArray
 from deephits_keras.utils.files import replacing
-from deephits_keras.tasks import TIERS, IntArray, Tiers
 
 PARTS = ("train", "validation", "test")
 

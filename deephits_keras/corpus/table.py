@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deephits_keras.errors import UserError
+from deephits_keras.tracks import Track
 from deephits_keras.utils.files import (
     PARTIAL,
     read_json,
@@ -22,7 +23,6 @@ from deephits_keras.utils.files import (
     sha256,
     write_json,
 )
-from deephits_keras.tracks import Track
 
 FORMAT = 1
 TRACKS = "tracks.parquet"

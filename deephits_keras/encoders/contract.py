@@ -11,10 +11,9 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from deephits_keras.errors import DeepHitsError
+from deephits_keras.encoders.features import PRESENT, ExtractionError, Features, FeatureSpec
 from deephits_keras.encoders.settings import EncoderConfig, setting
 
 if TYPE_CHECKING:
@@ -39,58 +38,6 @@ __all__ = [
 
 CONTRACT_VERSION = 1
 """Version of the contract in this module; an encoder states the one that it was written for."""
-
-PRESENT = "present"
-"""Reserved feature name: the presence mask that the core adds to each modality's inputs."""
-
-Features = dict[str, "np.ndarray"]
-"""One track's features by name, each with the shape and dtype of its `FeatureSpec`."""
-
-
-class ExtractionError(DeepHitsError):
-    """A track's input is there but can't be used.
-
-    Args:
-        track_id: Which track.
-        reason: What is wrong with it, and in which file or field.
-    """
-
-    def __init__(self, track_id: str, reason: str) -> None:
-        super().__init__(track_id, reason)
-        self.track_id = track_id
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"track {self.track_id}: {self.reason}"
-
-
-@dataclass(frozen=True)
-class FeatureSpec:
-    """Shape and type of one array that an encoder extracts from a track.
-
-    Attributes:
-        name: Lower-case identifier, unique within the encoder; `present` is reserved.
-        shape: Shape for one track, without the batch axis. Every dimension is fixed.
-        dtype: NumPy dtype name used in storage; float16 halves the store of large features.
-        description: What it holds, with units.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    description: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.name.isidentifier() or self.name != self.name.lower() or self.name == PRESENT:
-            raise ValueError(
-                "A feature's name must be a lower-case identifier other than "
-                f"{PRESENT!r}. Received: {self.name!r}"
-            )
-        if not all(isinstance(d, int) and d > 0 for d in self.shape):
-            raise ValueError(
-                f"Feature {self.name!r}: every dimension must be a positive integer. "
-                f"Received: shape={self.shape}"
-            )
 
 
 ConfigT = TypeVar("ConfigT", bound=EncoderConfig)
@@ -404,7 +351,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         Args:
             folder: An empty folder to write files into.
         """
-        from deephits_keras.testing import sample_tracks
+        from deephits_keras.encoders.example_tracks import sample_tracks
 
         return sample_tracks(folder)
 

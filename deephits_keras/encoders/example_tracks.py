@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deephits_keras.utils.files import replacing
 from deephits_keras.tracks import Track
+from deephits_keras.utils.files import replacing
 
 SAMPLE_RATE = 22_050
 SECONDS = 4.0

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from deephits_keras.encoders.contract import Features, FeatureSpec
+from deephits_keras.encoders.features import Features, FeatureSpec
+from deephits_keras.types import Tensor
 
 if TYPE_CHECKING:
     import keras
     from markupsafe import Markup
     from matplotlib.figure import Figure
-
-Tensor = Any
 
 
 @dataclass(frozen=True)

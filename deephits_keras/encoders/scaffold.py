@@ -6,10 +6,10 @@ import keyword
 import re
 from pathlib import Path
 
-from deephits_keras import __version__
+from deephits_keras.encoders.registry import registry
 from deephits_keras.errors import UserError
 from deephits_keras.utils.files import write_text
-from deephits_keras.encoders.registry import registry
+from deephits_keras.version import __version__
 
 FILES = {
     "pyproject.toml.jinja": "pyproject.toml",

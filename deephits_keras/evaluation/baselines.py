@@ -18,7 +18,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.metrics import Figures, evaluate
-from deephits_keras.tasks import FloatArray, Task
+from deephits_keras.tasks import Task
+from deephits_keras.types import FloatArray
 
 FAMILIES = ("logistic", "mlp", "boosting")
 """Classifiers that learn from features."""

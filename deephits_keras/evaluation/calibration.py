@@ -23,15 +23,14 @@ from sklearn.model_selection import KFold
 
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.metrics import Figures, expected_calibration_error
-from deephits_keras.tasks import POPULARITY_MAX, FloatArray, IntArray, Prediction, Task
+from deephits_keras.tasks import POPULARITY_MAX, Prediction, Task
+from deephits_keras.types import BoolArray, FloatArray, IntArray
 
 FOLDS = 5
 """Of the validation tracks: each judges a temperature that was fitted on the others."""
 
 HOTTEST = 20.0
 """A temperature is from 1 / 20 to 20: where every track is right, or none, no value is best."""
-
-BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn import metrics
 
-from deephits_keras.tasks import POPULARITY_MAX, FloatArray, IntArray, Prediction, Task, Tiers
+from deephits_keras.tasks import POPULARITY_MAX, Prediction, Task, Tiers
+from deephits_keras.types import FloatArray, IntArray
 
 Figures = dict[str, float | None]
 """Figures by name."""

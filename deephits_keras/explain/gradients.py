@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from deephits_keras.encoders.contract import Features
+from deephits_keras.encoders.features import Features
+from deephits_keras.types import Tensor
 
-Tensor = Any
 Function = Callable[[Mapping[str, Tensor]], Tensor]
 """Named tensors `(batch, *shape)` -> `(batch,)` scores, each of its own row alone."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.encoders.contract import Features
+from deephits_keras.encoders.features import Features
 from deephits_keras.explain.gradients import Function, values_and_gradients
 from deephits_keras.utils.progress import progress
 

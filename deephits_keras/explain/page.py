@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from deephits_keras.explain.drawing import draw_bars, draw_parts
 from deephits_keras.encoders.explainable import Part
+from deephits_keras.explain.drawing import draw_bars, draw_parts
 from deephits_keras.explain.permutation import Importance, Importances
 from deephits_keras.explain.track import Explanation
 from deephits_keras.report.pages import render_page

@@ -12,19 +12,17 @@ from keras import ops
 from sklearn.base import BaseEstimator
 from sklearn.inspection import permutation_importance
 
-from deephits_keras.model.builder import input_dtype
-from deephits_keras.pipeline.batches import Batches, dataset
 from deephits_keras.corpus.splits import Split, reported_part
-from deephits_keras.features.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.contract import Features
+from deephits_keras.encoders.features import Features, input_dtype
 from deephits_keras.errors import UserError
+from deephits_keras.features.store import FeatureStore
 from deephits_keras.model.anatomy import Anatomy
+from deephits_keras.pipeline.batches import Batches, dataset
 from deephits_keras.runs.run import Run
-from deephits_keras.tasks import IntArray
 from deephits_keras.training.scoring import BATCH_SIZE, Scored
+from deephits_keras.types import Array, IntArray
 
-Array = np.ndarray[Any, Any]
 Figures = dict[str, float]
 
 LOWER_IS_BETTER = ("loss", "mae")

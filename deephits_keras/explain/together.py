@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops
 
-from deephits_keras.encoders.contract import Features
 from deephits_keras.encoders.explainable import Explainable, Part
+from deephits_keras.encoders.features import Features
+from deephits_keras.types import Tensor
 
 if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
-
-Tensor = Any
 
 
 class ExplainableTogether(Explainable):

@@ -10,22 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
-from deephits_keras.model.builder import input_name
-from deephits_keras.encoders.contract import Features
-from deephits_keras.model.ensemble import member_branches
-from deephits_keras.errors import UserError
-from deephits_keras.model.anatomy import Anatomy, score_of
 from deephits_keras.encoders.explainable import Explainable, Part
+from deephits_keras.encoders.features import Features, input_name
+from deephits_keras.errors import UserError
 from deephits_keras.explain.integrated import Attribution, integrated_gradients
 from deephits_keras.explain.together import ExplainableTogether
+from deephits_keras.model.anatomy import Anatomy, score_of
+from deephits_keras.model.ensemble import member_branches
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
 from deephits_keras.tracks import Track
+from deephits_keras.types import Tensor
 
 if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
-
-Tensor = Any
 
 
 @dataclass(frozen=True)

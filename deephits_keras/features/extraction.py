@@ -19,6 +19,9 @@ from typing import Any
 import joblib
 import numpy as np
 
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.registry import AnyEncoder, registry, resolve_modalities
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.shard_task import (
     digest_inputs,
     extract_shard,
@@ -32,11 +35,8 @@ from deephits_keras.features.shards import (
     in_threads,
     store_folder,
 )
-from deephits_keras.corpus.table import Corpus
-from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 from deephits_keras.utils.progress import progress
-from deephits_keras.encoders.registry import AnyEncoder, registry, resolve_modalities
 
 CHECKED_TOGETHER = 64
 """Shards whose records are in memory at a time when a store is looked over."""

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from deephits_keras import cpu
-from deephits_keras.features.shards import ShardRecord, digest_of, write_shard
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.contract import ExtractionError, Features
-from deephits_keras.errors import UserError
+from deephits_keras.encoders.features import ExtractionError, Features
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import UserError
+from deephits_keras.features.shards import ShardRecord, digest_of, write_shard
 from deephits_keras.tracks import Track
 
 

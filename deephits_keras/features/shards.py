@@ -25,13 +25,13 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.contract import Features, FeatureSpec
-from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.utils.files import read_json, replacing, sha256, write_json
+from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.types import BoolArray
+from deephits_keras.utils.files import read_json, replacing, sha256, write_json
 
 T = TypeVar("T")
-BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 SHARD_SIZE = 128
 """Tracks a shard. Fixed, so that a store's bytes don't depend on the machine that made it."""

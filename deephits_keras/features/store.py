@@ -10,8 +10,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.features import Features, FeatureSpec
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.shards import (
-    BoolArray,
     ShardRecord,
     StoreLayout,
     damage,
@@ -20,11 +23,7 @@ from deephits_keras.features.shards import (
     sidecar,
     store_folder,
 )
-from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.contract import Features, FeatureSpec
-from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.encoders.registry import AnyEncoder
-from deephits_keras.tasks import IntArray
+from deephits_keras.types import BoolArray, IntArray
 
 MAPPED_FILES = 256
 """Files of a store that are mapped at a time: each mapping holds a file descriptor."""

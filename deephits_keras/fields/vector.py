@@ -8,10 +8,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from deephits_keras.encoders.layers import dense
 from deephits_keras.fields.columns import FLAGS, INDICATORS, PITCH_CLASSES
-from deephits_keras.model.heads import dense
-
-Tensor = Any
+from deephits_keras.types import Tensor
 
 
 @keras.saving.register_keras_serializable("deephits")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 from keras import ops
 
 from deephits_keras.tasks import POPULARITY_MAX, Task
-
-Tensor = Any
+from deephits_keras.types import Tensor
 
 
 class Anatomy:

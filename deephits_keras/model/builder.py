@@ -9,22 +9,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from deephits_keras.model.architecture import Architecture, Branch, LayerRow, Part
-from deephits_keras.encoders.contract import PRESENT, FeatureSpec
-from deephits_keras.errors import UserError
-from deephits_keras.model.fusion import Fusion, MissingEmbedding, get_fusion
+from deephits_keras.encoders.features import PRESENT, input_dtype, input_name
 from deephits_keras.encoders.registry import AnyEncoder, resolve_modalities
+from deephits_keras.errors import UserError
+from deephits_keras.model.architecture import Architecture, Branch, LayerRow, Part
+from deephits_keras.model.fusion import Fusion, get_fusion
+from deephits_keras.model.layers import MissingEmbedding
 from deephits_keras.tasks import Task, get_task
-
-
-def input_name(modality: str, feature: str) -> str:
-    """Name of the model's input for a modality's feature, or for its presence mask."""
-    return f"{modality}_{feature}"
-
-
-def input_dtype(spec: FeatureSpec) -> str:
-    """Dtype of the model's input for a feature: int32 for whole numbers, else float32."""
-    return "int32" if np.issubdtype(np.dtype(spec.dtype), np.integer) else "float32"
 
 
 def build_model(

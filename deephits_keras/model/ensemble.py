@@ -9,17 +9,15 @@ taken apart like one; a modality's embedding is its members' side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 from keras import layers, ops
 
-from deephits_keras.model.builder import BranchModel, input_name
-from deephits_keras.encoders.contract import PRESENT
+from deephits_keras.encoders.features import PRESENT, input_name
 from deephits_keras.model.anatomy import Anatomy
-from deephits_keras.model.fusion import MissingEmbedding, WeightedScores
-
-Tensor = Any
+from deephits_keras.model.builder import BranchModel
+from deephits_keras.model.layers import MissingEmbedding, WeightedScores
+from deephits_keras.types import Tensor
 
 
 def ensemble(

@@ -13,18 +13,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from deephits_keras.encoders.layers import dense
 from deephits_keras.errors import UserError
-
-Tensor = Any
-
-
-def dense(units: int, **options: Any) -> layers.Dense:
-    """A fully connected layer whose kernel starts as PyTorch's `nn.Linear` does.
-
-    That is a uniform distribution of variance 1 / (3 fan_in).
-    """
-    initializer = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
-    return layers.Dense(units, kernel_initializer=initializer, **options)
+from deephits_keras.types import Tensor
 
 
 class _OrdinalHead(layers.Layer):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-Tensor = Any
+from deephits_keras.types import Tensor
 
 
 @keras.saving.register_keras_serializable("deephits")

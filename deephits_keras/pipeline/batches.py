@@ -15,13 +15,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from deephits_keras.model.builder import input_dtype, input_name
-from deephits_keras.features.shards import BoolArray
+from deephits_keras.encoders.features import PRESENT, Features, input_dtype, input_name
 from deephits_keras.features.store import FeatureSource, FeatureStore
-from deephits_keras.encoders.contract import PRESENT, Features
-from deephits_keras.tasks import FloatArray, IntArray
+from deephits_keras.types import Array, BoolArray, FloatArray, IntArray
 
-Array = np.ndarray[Any, Any]
 Batch = tuple[Features, Array] | tuple[Features, Array, FloatArray]
 
 PREFETCHED_BATCHES = 2

@@ -15,14 +15,10 @@ import numpy as np
 import psutil
 from keras import ops
 
-from deephits_keras.model.builder import input_dtype, input_name
-from deephits_keras.features.shards import BoolArray
-from deephits_keras.features.store import FeatureSource, FeatureStore, empty
-from deephits_keras.encoders.contract import PRESENT, Features, FeatureSpec
+from deephits_keras.encoders.features import PRESENT, Features, FeatureSpec, input_dtype, input_name
 from deephits_keras.errors import UserError
-from deephits_keras.tasks import IntArray
-
-Array = np.ndarray[Any, Any]
+from deephits_keras.features.store import FeatureSource, FeatureStore, empty
+from deephits_keras.types import Array, BoolArray, IntArray
 
 CACHES = ("none", "memory", "device")
 ROW = "row"

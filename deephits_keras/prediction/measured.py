@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.encoders.contract import ExtractionError, Features, ModalityEncoder
-from deephits_keras.errors import UserError
+from deephits_keras.encoders.contract import ModalityEncoder
+from deephits_keras.encoders.features import ExtractionError, Features
 from deephits_keras.encoders.registry import AnyEncoder, registry
+from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 
 GIVEN = "given"

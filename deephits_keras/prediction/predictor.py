@@ -11,10 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.model.builder import input_dtype, input_name
-from deephits_keras.encoders.contract import PRESENT, ExtractionError, Features
-from deephits_keras.prediction.measured import FieldOrigin, MeasuredTrack, measure_fields
+from deephits_keras.encoders.features import (
+    PRESENT,
+    ExtractionError,
+    Features,
+    input_dtype,
+    input_name,
+)
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.prediction.measured import FieldOrigin, MeasuredTrack, measure_fields
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Prediction
 from deephits_keras.tracks import Track

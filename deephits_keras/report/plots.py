@@ -11,7 +11,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deephits_keras.evaluation.metrics import confusion, per_tier_recall, reliability
 from deephits_keras.report.style import BLUE, INK, MUTED, ORANGE, VERMILLION, styled
-from deephits_keras.tasks import POPULARITY_MAX, FloatArray, IntArray, Tiers
+from deephits_keras.tasks import POPULARITY_MAX, Tiers
+from deephits_keras.types import FloatArray, IntArray
 
 POINTS_IN_A_SCATTER = 2000
 """With more tracks than this, single points hide how many there are."""

@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deephits_keras.model.architecture import Architecture, LayerRow
 from deephits_keras.corpus.splits import reported_part
-from deephits_keras.report.architecture_drawing import draw_architecture
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.report import plots
 from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.evaluation.metrics import Figures
-from deephits_keras.utils.files import read_json, write_text
+from deephits_keras.model.architecture import Architecture, LayerRow
+from deephits_keras.report import plots
+from deephits_keras.report.architecture_drawing import draw_architecture
 from deephits_keras.report.pages import data_uri, render_page
-from deephits_keras.runs.run import CONFIG, Run, RunConfig
+from deephits_keras.runs.config import CONFIG, RunConfig
+from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task, get_task
+from deephits_keras.utils.files import read_json, write_text
 
 WHAT = "a finished deephits run"
 PREDICTION_COLUMNS = ("part", "popularity", "predicted_popularity", "true_tier", "tier")

@@ -12,7 +12,8 @@ from scipy import stats
 
 from deephits_keras.reproduction.deep import Row
 from deephits_keras.reproduction.variants import ALL_FEATURES
-from deephits_keras.tasks import TIERS, IntArray, Tiers, get_task
+from deephits_keras.tasks import TIERS, Tiers, get_task
+from deephits_keras.types import IntArray
 
 RESAMPLES = 999
 CONFIDENCE = 0.95

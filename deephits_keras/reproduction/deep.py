@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.utils.files import read_json, write_json
-from deephits_keras.utils.progress import progress
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.reproduction.protocols import PROTOCOLS
 from deephits_keras.reproduction.variants import (
     Variant,
@@ -31,8 +29,11 @@ from deephits_keras.reproduction.variants import (
     describe_encoders,
     name_of,
 )
-from deephits_keras.runs.run import CHECKSUMS, CONFIG, MODEL, Run
+from deephits_keras.runs.config import CHECKSUMS, CONFIG, MODEL
+from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.utils.files import read_json, write_json
+from deephits_keras.utils.progress import progress
 
 if TYPE_CHECKING:
     from deephits_keras.evaluation.metrics import Figures

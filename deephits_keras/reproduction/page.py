@@ -18,8 +18,6 @@ from typing import Any
 
 import pandas as pd
 
-from deephits_keras import __version__
-from deephits_keras.utils.files import replacing, write_json, write_text
 from deephits_keras.report.pages import data_uri, render_page
 from deephits_keras.reproduction.comparisons import Comparison, compare_all
 from deephits_keras.reproduction.dataset import dataset_tables, table_a1
@@ -38,6 +36,8 @@ from deephits_keras.reproduction.results import (
 )
 from deephits_keras.reproduction.shallow import read_shallow
 from deephits_keras.reproduction.tables import Table
+from deephits_keras.utils.files import replacing, write_json, write_text
+from deephits_keras.version import __version__
 
 PAGE = "reproduction.html"
 

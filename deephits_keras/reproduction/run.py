@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deephits_keras.features.extraction import extract_features
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.baselines import FAMILIES
+from deephits_keras.features.extraction import extract_features
 from deephits_keras.reproduction import deep, shallow
 from deephits_keras.reproduction.deep import Setup
 from deephits_keras.reproduction.protocols import PROTOCOLS

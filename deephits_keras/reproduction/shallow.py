@@ -19,16 +19,17 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from deephits_keras.corpus.splits import make_split
-from deephits_keras.features.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.baselines import class_logits
 from deephits_keras.evaluation.metrics import evaluate, per_tier_recall
+from deephits_keras.features.store import FeatureStore
+from deephits_keras.reproduction.variants import column_groups
+from deephits_keras.tasks import Task, get_task
+from deephits_keras.types import FloatArray, IntArray
 from deephits_keras.utils.files import read_json, write_json
 from deephits_keras.utils.progress import progress
-from deephits_keras.encoders.registry import AnyEncoder
-from deephits_keras.reproduction.variants import column_groups
-from deephits_keras.tasks import FloatArray, IntArray, Task, get_task
 
 FAMILY = "logistic"
 """The default family. The paper doesn't name its own. Logistic regression is the simplest that has

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.encoders.contract import Features
-from deephits_keras.errors import UserError
+from deephits_keras.encoders.features import Features
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import UserError
 
 ALL_FEATURES = "all features"
 

@@ -11,38 +11,23 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
 
 from deephits_keras.errors import UserError
-
-T = TypeVar("T")
+from deephits_keras.model.symbolic import symbolically
 
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
-TRAINING_MODULES = ("keras.losses", "keras.metrics", "keras.optimizers")
-"""Where Keras' own parts of a compiled model come from; ours are registered as `deephits>`."""
+OURS = "deephits>"
+FOR_TRAINING = (OURS, "keras.losses.", "keras.metrics.", "keras.optimizers.")
+"""Where the parts of a compiled model come from."""
 
 LONGEST_CONFIG = 64 * 2**20
 """Bytes; the paper's model has 58 thousand."""
-
-
-def symbolically(function: Callable[[], T]) -> T:
-    """Call a function that builds a model, without giving its variables any memory.
-
-    In a thread of its own: what Keras notes of variables that wait for a value goes with it.
-    """
-
-    def inside() -> T:
-        with keras.StatelessScope(initialize_variables=False):
-            return function()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(inside).result()
 
 
 def check_archive(path: Path, expected: keras.Model) -> None:
@@ -97,27 +82,27 @@ def _check_classes(path: Path, config: dict[str, Any], expected: keras.Model) ->
     compiled = config.get("compile_config")
     model = {name: value for name, value in config.items() if name != "compile_config"}
     foreign = set(_classes(model)) - wanted
-    foreign |= {c for c in _classes(compiled) if not _is_for_training(*c)}
+    foreign |= {name for name in _classes(compiled) if not name.startswith(FOR_TRAINING)}
     if foreign:
-        names = ", ".join(sorted(f"{module}.{name}" for module, name, _ in foreign))
+        names = ", ".join(sorted(foreign))
         raise UserError(f"{path} holds what the run's model is not made of: {names}")
 
 
-def _classes(value: Any) -> Iterator[tuple[str, str, str]]:
-    """Module, name and registered name of everything that a configuration would make."""
+def _classes(value: Any) -> Iterator[str]:
+    """What Keras would make of a configuration, by the name that it finds each class by.
+
+    A class of ours goes by its registered name: the module that a run was saved with is where the
+    class was then, and Keras looks there only for names that aren't registered.
+    """
     if isinstance(value, dict):
         if "class_name" in value:
-            keys = ("module", "class_name", "registered_name")
-            yield tuple(str(value.get(key)) for key in keys)  # type: ignore[misc]
+            registered = str(value.get("registered_name"))
+            by_module = f"{value.get('module')}.{value['class_name']}"
+            yield registered if registered.startswith(OURS) else by_module
         value = list(value.values())
     if isinstance(value, list):
         for item in value:
             yield from _classes(item)
-
-
-def _is_for_training(module: str, name: str, registered: str) -> bool:
-    ours = registered == f"deephits>{name}" and module.startswith("deephits_keras.")
-    return ours or module in TRAINING_MODULES
 
 
 def _check_weights(path: Path, weights: bytes) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 
 import joblib
 
-from deephits_keras.errors import UserError
-from deephits_keras.utils.files import read_json, write_json, write_text
-from deephits_keras.utils.progress import progress
 from deephits_keras.encoders.registry import registry
+from deephits_keras.errors import UserError
 from deephits_keras.sample.audio import PREVIEW_SECONDS, Piece, write_preview
 from deephits_keras.sample.causes import MEAN, NOISE, weights_for
 from deephits_keras.sample.lyrics import PLACEHOLDER
 from deephits_keras.sample.tables import META_MIX, Tables, draw_tables
+from deephits_keras.utils.files import read_json, write_json, write_text
+from deephits_keras.utils.progress import progress
 
 GENERATOR = 1
 """Raise it when the same arguments give other bytes."""

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deephits_keras.utils.files import replacing
 from deephits_keras.sample.audio import LOUDEST_DB
 from deephits_keras.sample.causes import Z_MAX, draw_cause, popularity_from, weights_for
 from deephits_keras.sample.lyrics import PLACEHOLDER, write_lyrics
+from deephits_keras.utils.files import replacing
 
 MISSING_LYRICS = 0.1468
 """Share of the tracks without lyrics (paper, Table A3)."""

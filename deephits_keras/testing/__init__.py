@@ -19,6 +19,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deephits_keras.encoders.example_tracks import sample_tracks
     from deephits_keras.testing.subject import CheckError, CheckSkipped
     from deephits_keras.testing.suite import (
         CheckResult,
@@ -27,17 +28,16 @@ if TYPE_CHECKING:
         parametrize_with_checks,
         run_checks,
     )
-    from deephits_keras.encoders.example_tracks import sample_tracks
 
 _HOMES = {
-    "CheckError": "subject",
-    "CheckResult": "suite",
-    "CheckSkipped": "subject",
-    "check_encoder": "suite",
-    "check_names": "suite",
-    "parametrize_with_checks": "suite",
-    "run_checks": "suite",
-    "sample_tracks": "tracks",
+    "CheckError": "testing.subject",
+    "CheckResult": "testing.suite",
+    "CheckSkipped": "testing.subject",
+    "check_encoder": "testing.suite",
+    "check_names": "testing.suite",
+    "parametrize_with_checks": "testing.suite",
+    "run_checks": "testing.suite",
+    "sample_tracks": "encoders.example_tracks",
 }
 
 __all__ = [
@@ -55,4 +55,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"deephits_keras.{_HOMES[name]}"), name)

@@ -10,11 +10,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from deephits_keras.model.builder import build_model, input_name
-from deephits_keras.encoders.contract import PRESENT, Features
+from deephits_keras.encoders.features import PRESENT, Features, input_name
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.model.builder import build_model
 from deephits_keras.testing.subject import (
-    Array,
     CheckError,
     CheckSkipped,
     Subject,
@@ -22,6 +21,7 @@ from deephits_keras.testing.subject import (
     require,
     stack,
 )
+from deephits_keras.types import Array
 
 BACKENDS = ("tensorflow", "jax", "torch")
 

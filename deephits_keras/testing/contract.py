@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from deephits_keras.encoders.contract import CONTRACT_VERSION, EncoderConfig, ModalityEncoder
-from deephits_keras.errors import UserError
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import UserError
 from deephits_keras.testing.subject import CheckSkipped, Subject, outcome, require
 
 
@@ -35,7 +35,7 @@ def check_contract_version(subject: Subject) -> None:
     require(
         stated == CONTRACT_VERSION,
         f"contract_version is {stated!r}, this deephits-keras has {CONTRACT_VERSION}. Read what "
-        "changed in deephits_keras.encoders.contract, then state the version that the encoder keeps to",
+        "changed in CHANGELOG.md, then state the version that the encoder keeps to",
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import joblib
 import numpy as np
 
+from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import check_specs
 from deephits_keras.features.shard_task import fault
-from deephits_keras.encoders.contract import ExtractionError, Features, FeatureSpec
-from deephits_keras.errors import UserError
-from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.testing.subject import (
     CheckError,
     CheckSkipped,

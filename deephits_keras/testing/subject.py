@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deephits_keras.features.shard_task import fault
-from deephits_keras.encoders.contract import ExtractionError, Features
+from deephits_keras.encoders.features import ExtractionError, Features
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.features.shard_task import fault
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
     import keras
 
-Array = np.ndarray[Any, Any]
 
 WORKER_SECONDS = 300
 VARIED_ROWS = 8
@@ -110,7 +109,7 @@ class Subject:
 
     def inputs(self, features: Sequence[Features] | None = None) -> Features:
         """A batch of inputs of the branch: the usable tracks' by default."""
-        from deephits_keras.model.builder import input_dtype
+        from deephits_keras.encoders.features import input_dtype
 
         batch = stack(self.features if features is None else features)
         return {
@@ -216,7 +215,7 @@ def branch_of(encoder: AnyEncoder) -> keras.Model:
     """An encoder's branch as a model from its features to its embedding."""
     import keras
 
-    from deephits_keras.model.builder import input_dtype
+    from deephits_keras.encoders.features import input_dtype
 
     inputs = {
         spec.name: keras.Input(spec.shape, dtype=input_dtype(spec), name=spec.name)

@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deephits_keras.pipeline.batches import Batches, Share, as_tf_dataset
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.pipeline.batches import Batches, Share, as_tf_dataset
 from deephits_keras.training.cluster import Worker
 
 LOST = (

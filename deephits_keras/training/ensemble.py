@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from deephits_keras.model.architecture import Architecture
 from deephits_keras.corpus.splits import Split
-from deephits_keras.features.store import FeatureStore
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.utils.files import read_json, remove_leftovers, replacing, write_json
-from deephits_keras.runs.run import CONFIG, Run
+from deephits_keras.features.store import FeatureStore
+from deephits_keras.model.architecture import Architecture
+from deephits_keras.runs.config import CONFIG
+from deephits_keras.runs.run import Run
 from deephits_keras.training.results import score_parts, write_results
+from deephits_keras.utils.files import read_json, remove_leftovers, replacing, write_json
 
 
 def open_member(run: Run, name: str) -> Run:

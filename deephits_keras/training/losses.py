@@ -8,10 +8,9 @@ import keras
 from keras import ops
 
 from deephits_keras.errors import UserError
-from deephits_keras.tasks import Task
 from deephits_keras.runs.training_config import TrainingConfig
-
-Tensor = Any
+from deephits_keras.tasks import Task
+from deephits_keras.types import Tensor
 
 
 class _TierLoss(keras.losses.Loss):  # type: ignore[misc]

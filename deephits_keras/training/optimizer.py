@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any
+from deephits_keras.types import Tensor
 
 
 @keras.saving.register_keras_serializable("deephits")

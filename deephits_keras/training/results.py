@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 
 from deephits_keras.corpus.splits import Split, reported_part
-from deephits_keras.features.store import FeatureSource
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.evaluation.calibration import calibrate
-from deephits_keras.utils.files import replacing, write_json
-from deephits_keras.runs.run import CALIBRATION, Run
+from deephits_keras.features.store import FeatureSource
+from deephits_keras.runs.config import CALIBRATION
+from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task
 from deephits_keras.training.scoring import Scored, score_rows
+from deephits_keras.utils.files import replacing, write_json
 
 
 def score_parts(

@@ -10,13 +10,14 @@ import keras
 import numpy as np
 import pandas as pd
 
-from deephits_keras.pipeline.batches import Batches, dataset
-from deephits_keras.features.store import FeatureSource
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.evaluation.metrics import evaluate
-from deephits_keras.tasks import FloatArray, IntArray, Prediction, Task
+from deephits_keras.features.store import FeatureSource
+from deephits_keras.pipeline.batches import Batches, dataset
+from deephits_keras.tasks import Prediction, Task
 from deephits_keras.training.losses import loss_of
+from deephits_keras.types import FloatArray, IntArray
 
 BATCH_SIZE = 256
 

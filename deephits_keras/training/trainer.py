@@ -13,27 +13,30 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.class_weight import compute_sample_weight
 
-from deephits_keras.model.builder import build_model, describe
-from deephits_keras.pipeline.cache import Cache, open_cache
-from deephits_keras.pipeline.batches import Batches, dataset, training_features
 from deephits_keras.corpus.splits import Split
-from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.utils.files import PARTIAL, remove_leftovers, replacing, write_json
-from deephits_keras.model.fusion import Fusion, get_fusion
 from deephits_keras.encoders.registry import AnyEncoder
-from deephits_keras.runs.run import MODEL, EncoderRecord, Run, RunConfig, symbolic_model
-from deephits_keras.tasks import IntArray, Task, get_task
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.features.store import FeatureSource, FeatureStore
+from deephits_keras.model.builder import build_model, describe
+from deephits_keras.model.fusion import Fusion, get_fusion
+from deephits_keras.model.symbolic import symbolic_model
+from deephits_keras.pipeline.batches import Batches, dataset, training_features
+from deephits_keras.pipeline.cache import Cache, open_cache
+from deephits_keras.runs.config import MODEL, EncoderRecord, RunConfig
+from deephits_keras.runs.run import Run
+from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import Task, get_task
 from deephits_keras.training import memory
 from deephits_keras.training.cluster import check_distributable
-from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.ensemble import finish_ensemble, open_member
 from deephits_keras.training.losses import training_loss
 from deephits_keras.training.optimizer import OneCycle, TorchAdam
 from deephits_keras.training.results import score_parts, write_results
 from deephits_keras.training.scoring import Scored, score_rows
 from deephits_keras.training.state import TrainingState
+from deephits_keras.types import IntArray
+from deephits_keras.utils.files import PARTIAL, remove_leftovers, replacing, write_json
 
 if TYPE_CHECKING:
     from deephits_keras.training.distribution import Distribution

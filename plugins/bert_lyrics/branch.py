@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deephits_keras.model.heads import dense
+from deephits_keras.encoders.layers import dense
 
 
 def lyrics_branch(cls: Any, units: int) -> Any:

@@ -16,8 +16,6 @@ FOLDER_VARIABLE = "DEEPHITS_CHECKPOINTS"
 PRESET_PREFIX = "keras-hub:"
 """Before a KerasHub preset's name or handle; only this form may download, and only once."""
 
-DEFAULT_HIDDEN_SIZE = 768
-"""Of BERT base, and so of a checkpoint that isn't there yet."""
 
 REQUIRED_FILES = ("config.json", "model.safetensors", "tokenizer_config.json")
 VOCABULARY_FILES = ("tokenizer.json", "vocab.txt")
@@ -136,21 +134,6 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{positions!r}; only GELU and absolute positions are supported"
         )
     return config
-
-
-def hidden_size(checkpoint: str) -> int:
-    """Size of the pooled vector; 768 for a folder that isn't there.
-
-    Raises:
-        UserError: if the checkpoint is there and isn't a BERT, or a preset's configuration is
-            neither cached nor to be had.
-    """
-    if checkpoint.startswith(PRESET_PREFIX):
-        from .bert import preset_hidden_size
-
-        return preset_hidden_size(checkpoint)
-    folder = find(checkpoint)
-    return DEFAULT_HIDDEN_SIZE if folder is None else int(read_config(folder)["hidden_size"])
 
 
 def content_hash(folder: Path) -> str:

@@ -7,17 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from deephits_keras.encoders.contract import (
-    EncoderConfig,
-    ExtractionError,
-    Features,
-    FeatureSpec,
-    ModalityEncoder,
-    setting,
-)
+from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
 from deephits_keras.tracks import Track
 
-from . import checkpoint
+from . import checkpoint, sizes
 
 if TYPE_CHECKING:
     import keras
@@ -94,7 +88,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         Raises:
             UserError: if the checkpoint is there and isn't a BERT.
         """
-        size = checkpoint.hidden_size(self.config.checkpoint)
+        size = sizes.hidden_size(self.config.checkpoint)
         return (FeatureSpec("cls", (size,), "float32", "BERT's pooled [CLS] vector, -1 to 1"),)
 
     @property

@@ -10,12 +10,11 @@ import numpy as np
 from keras import ops
 from markupsafe import Markup
 
-from deephits_keras.encoders.contract import Features
 from deephits_keras.encoders.explainable import Explainable, Part
+from deephits_keras.encoders.features import Features
+from deephits_keras.types import Tensor
 
 from .bert import FrozenBert
-
-Tensor = Any
 
 NEUTRAL = "[MASK]"
 """BERT learned to read it as "a word is here, and it is not known which"."""

@@ -9,8 +9,7 @@ import keras
 from keras import layers, ops
 
 from deephits_keras.fields.vector import field_branch
-
-Tensor = Any
+from deephits_keras.types import Tensor
 
 
 @keras.saving.register_keras_serializable("deephits")

@@ -111,8 +111,8 @@ def fit_corpus(corpus: Corpus, encoder: EssentiaDescriptors, jobs: int = -1) -> 
     """
     import numpy as np
 
-    from deephits_keras.features.extraction import extract_features
     from deephits_keras.corpus.splits import artist_groups
+    from deephits_keras.features.extraction import extract_features
     from deephits_keras.features.store import FeatureStore
 
     from .fit import fit_mapping

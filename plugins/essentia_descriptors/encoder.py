@@ -9,14 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.contract import (
-    EncoderConfig,
-    ExtractionError,
-    Features,
-    FeatureSpec,
-    ModalityEncoder,
-    setting,
-)
+from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -132,7 +126,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
             return None
         import numpy as np
 
-        from deephits_keras.audio.decoding import AudioError
+        from deephits_keras.audio.errors import AudioError
 
         from .measure import measure
         from .models import load_models
@@ -186,11 +180,12 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take each descriptor's mean and deviation over the tracks that have a value."""
-        from deephits_keras.fields.columns import moments
+        from deephits_keras.encoders.moments import Moments
 
         mapping = self.mapping
         values = (mapping.apply(batch["statistics"]) for batch in batches)
-        self._moments = moments(values, len(mapping.descriptors))
+        moments = Moments.of(values, len(mapping.descriptors))
+        self._moments = moments.mean.tolist(), moments.deviation.tolist()
 
     def tabular(self, features: Features) -> dict[str, np.ndarray[Any, Any]]:
         """The descriptors by name, `key` as thirteen indicators as in the graph."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn.linear_model import RidgeCV
@@ -14,6 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deephits_keras.errors import UserError
+from deephits_keras.types import Array, IntArray
 
 from .mapping import LEARNABLE, RANGES, Rule, default_mapping
 from .mapping import Mapping as DescriptorMapping
@@ -33,9 +33,6 @@ NOT_LEARNT_FROM = ("tonal.key", "length")
 
 SAME_BPM = 0.04
 """Two tempi are the same if they differ by less than this share (MIREX's tolerance)."""
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
-IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
 @dataclass(frozen=True)

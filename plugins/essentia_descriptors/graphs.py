@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deephits_keras.errors import UserError
+from deephits_keras.types import Array
 
 if TYPE_CHECKING:
-    from .models import Model
+    from .model import Model
 
 LARGEST_FILE = 64 * 2**20
 """Bytes of a graph; MusiCNN has 3.2 million."""
@@ -30,8 +31,6 @@ Mean Max Min Sum ConcatV2 ExpandDims Squeeze Reshape Shape StridedSlice Pack Pad
 
 None of these operations reads a file, calls Python, keeps a state or can go round in a loop.
 """
-
-Array = np.ndarray[Any, Any]
 
 
 class FrozenGraph:

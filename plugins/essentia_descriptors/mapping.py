@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from deephits_keras.errors import UserError
+from deephits_keras.types import Array
 from deephits_keras.utils.files import read_json, write_json
 
 from .measure import STATISTICS
@@ -57,8 +58,6 @@ DEFAULTS: dict[str, tuple[dict[str, float], float]] = {
     "key": ({"tonal.key": 1.0}, 0.0),
 }
 """The default: weights of statistics, and what is added; `docs/essentia.md` says why."""
-
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.audio.decoding import AudioError, load_audio
+from deephits_keras.audio.decoding import load_audio
+from deephits_keras.audio.errors import AudioError
 from deephits_keras.errors import UserError
 
 SAMPLE_RATE = 44_100

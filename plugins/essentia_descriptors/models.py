@@ -20,6 +20,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.utils.files import hash_of_files, read_json
 
 from .measure import import_essentia
+from .model import Model
 
 WEBSITE = "https://essentia.upf.edu/models.html"
 EMBEDDING = "msd-musicnn-1"
@@ -61,34 +62,6 @@ BATCH = 8
 """Patches at once; the first layer's output is 9 MB a patch."""
 
 Statistics = np.ndarray[Any, np.dtype[np.float32]]
-
-
-@dataclass(frozen=True)
-class Model:
-    """One model of a folder, as its description has it.
-
-    Attributes:
-        name: Its name, that of both files.
-        folder: Where they are.
-        input: The graph's input node.
-        output: The node whose values are wanted.
-        shape: Shape of the input, without the batch.
-        size: How many values the output has for each input.
-        columns: Which of them are the classes that are read; empty for all.
-    """
-
-    name: str
-    folder: Path
-    input: str
-    output: str
-    shape: tuple[int, ...]
-    size: int
-    columns: tuple[int, ...] = ()
-
-    @property
-    def graph(self) -> Path:
-        """The frozen graph."""
-        return self.folder / f"{self.name}.pb"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
-from deephits_keras.report.style import BLUE, MUTED, VERMILLION, styled
 from deephits_keras.report.pages import data_uri
+from deephits_keras.report.style import BLUE, MUTED, VERMILLION, styled
 
 from .fit import Fit, FittedDescriptor
 from .mapping import RANGES

@@ -1,5 +1,6 @@
 """Lyrics through word embeddings of the model's own and a bidirectional LSTM."""
 
-from .encoder import LyricsLSTM, LyricsLSTMConfig
+from .config import LyricsLSTMConfig
+from .encoder import LyricsLSTM
 
 __all__ = ["LyricsLSTM", "LyricsLSTMConfig"]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import layers, ops
 
-from deephits_keras.model.heads import dense
+from deephits_keras.encoders.layers import dense
+from deephits_keras.types import Tensor
 
 if TYPE_CHECKING:
-    from .encoder import LyricsLSTMConfig
+    from .config import LyricsLSTMConfig
 
-Tensor = Any
 
 WORDS = "word_embedding"
 """Name of the layer whose output is the words' embeddings."""

@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.contract import (
-    EncoderConfig,
-    ExtractionError,
-    Features,
-    FeatureSpec,
-    ModalityEncoder,
-    setting,
-)
+from deephits_keras.encoders.contract import ModalityEncoder
+from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
 from deephits_keras.tracks import Track
+
+from .config import LyricsLSTMConfig
 
 if TYPE_CHECKING:
     import keras
 
     from .explaining import ExplainableWords
-
-
-@dataclass(frozen=True)
-class LyricsLSTMConfig(EncoderConfig):
-    """Settings of `LyricsLSTM`.
-
-    Raises:
-        ValueError: for a size that isn't positive.
-    """
-
-    max_words: int = setting(1024, "words read", changes_features=True)
-    buckets: int = setting(
-        20_000, "word embeddings; words that fall into one share it", changes_features=True
-    )
-    word_size: int = setting(64, "size of a word's embedding")
-    states: int = setting(64, "size of the LSTM's state in each direction")
-    units: int = setting(128, "size of the embedding")
-
-    def __post_init__(self) -> None:
-        for name in ("max_words", "buckets", "word_size", "states", "units"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive. Received: {getattr(self, name)}")
 
 
 class LyricsLSTM(ModalityEncoder[LyricsLSTMConfig]):

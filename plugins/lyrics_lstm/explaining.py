@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from deephits_keras.encoders.contract import Features
 from deephits_keras.encoders.explainable import Explainable, Part
+from deephits_keras.encoders.features import Features
+from deephits_keras.types import Tensor
 
 from .branch import WORDS
-
-Tensor = Any
 
 
 class ExplainableWords(Explainable):

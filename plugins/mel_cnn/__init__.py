@@ -1,5 +1,6 @@
 """Log-mel spectrograms through the paper's residual CNN."""
 
-from .encoder import MelCNN, MelCNNConfig
+from .config import MelCNNConfig
+from .encoder import MelCNN
 
 __all__ = ["MelCNN", "MelCNNConfig"]

@@ -6,15 +6,14 @@ from typing import Any
 
 from keras import initializers, layers
 
-from deephits_keras.model.heads import dense
+from deephits_keras.encoders.layers import dense
 from deephits_keras.model.normalization import BatchNormalization
+from deephits_keras.types import Tensor
 
 STEM_CHANNELS = 8
 BLOCK_CHANNELS = (16, 32, 64)
 HIDDEN = 128
 EMBEDDING = 64
-
-Tensor = Any
 
 
 def residual_cnn(log_mel: Tensor, *, mean: float, variance: float) -> Tensor:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.contract import Features
-from deephits_keras.audio.log_mel import LogMelConfig, LogMelEncoder
+from deephits_keras.audio.log_mel import LogMelEncoder
+from deephits_keras.encoders.features import Features
 from deephits_keras.tracks import Track
+
+from .config import MelCNNConfig
 
 if TYPE_CHECKING:
     import keras
 
     from .explaining import ExplainableMel
-
-
-@dataclass(frozen=True)
-class MelCNNConfig(LogMelConfig):
-    """Settings of `MelCNN`; the defaults are the paper's (Section 2.1, Table 2)."""
 
 
 class MelCNN(LogMelEncoder[MelCNNConfig]):

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from deephits_keras.encoders.contract import Features
-from deephits_keras.encoders.explainable import ExplainableFeatures, Part
-from deephits_keras.report.style import styled
 from deephits_keras.audio.log_mel import against_mean_level
+from deephits_keras.encoders.explainable import ExplainableFeatures, Part
+from deephits_keras.encoders.features import Features
+from deephits_keras.report.style import styled
 
 if TYPE_CHECKING:
-    from .encoder import MelCNNConfig
+    from .config import MelCNNConfig
 
 TIMES, BANDS = 10, 4
 """Regions that the parts are, along each axis."""

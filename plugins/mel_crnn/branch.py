@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from keras import layers
 
-from deephits_keras.model.heads import dense
+from deephits_keras.encoders.layers import dense
 from deephits_keras.model.normalization import BatchNormalization
+from deephits_keras.types import Tensor
 
 CHANNELS = (30, 60, 60, 60)
 POOLING = (2, 3, 4, 4)
 DROPOUT = 0.1
 STATES = 32
-
-Tensor = Any
 
 
 def crnn(log_mel: Tensor, *, mean: float, variance: float, units: int) -> Tensor:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deephits_keras.audio.log_mel import LogMelEncoder
+from deephits_keras.audio.settings import LogMelConfig
 from deephits_keras.encoders.contract import setting
-from deephits_keras.audio.log_mel import LogMelConfig, LogMelEncoder
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.contract import (
-    EncoderConfig,
-    ExtractionError,
-    Features,
-    FeatureSpec,
-    ModalityEncoder,
-    setting,
-)
+from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -124,10 +118,11 @@ class Numeric(ModalityEncoder[NumericConfig]):
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take each column's mean and deviation over the tracks that have a value."""
-        from deephits_keras.fields.columns import moments
+        from deephits_keras.encoders.moments import Moments
 
         fields = (batch["fields"] for batch in batches)
-        self._mean, self._deviation = moments(fields, len(self.config.columns))
+        moments = Moments.of(fields, len(self.config.columns))
+        self._mean, self._deviation = moments.mean.tolist(), moments.deviation.tolist()
 
     def ablations(self) -> dict[str, dict[str, Any]]:
         """Without the descriptors, and without the metadata (Tables 7 and A2)."""

@@ -9,12 +9,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from deephits_keras.encoders.contract import Features
 from deephits_keras.encoders.explainable import Explainable, Part
-from deephits_keras.fields.vector import FieldVector
+from deephits_keras.encoders.features import Features
 from deephits_keras.fields.columns import INDICATORS
-
-Tensor = Any
+from deephits_keras.fields.vector import FieldVector
+from deephits_keras.types import Tensor
 
 
 class ExplainableFields(Explainable):

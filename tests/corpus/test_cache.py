@@ -9,10 +9,10 @@ import pytest
 from toys import Other, Toy, toy_stores
 
 from deephits_keras import build_model
-from deephits_keras.pipeline.cache import open_cache
-from deephits_keras.pipeline.batches import Batches, dataset
-from deephits_keras.features.store import FeatureStore
 from deephits_keras.errors import UserError
+from deephits_keras.features.store import FeatureStore
+from deephits_keras.pipeline.batches import Batches, dataset
+from deephits_keras.pipeline.cache import open_cache
 
 TRACKS = 40
 ROWS = np.array([0, 5, 6, 7, *range(20, TRACKS)])

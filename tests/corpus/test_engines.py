@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from toys import Toy, make_corpus
 
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.features.engines import engine
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.shards import store_folder
-from deephits_keras.features.engines import engine
-from deephits_keras.errors import DeepHitsError, UserError
 
 pytest.importorskip("distributed")
 

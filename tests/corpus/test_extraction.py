@@ -17,12 +17,12 @@ import psutil
 import pytest
 from toys import Other, Toy, Whole, make_corpus
 
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.registry import registry
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.features.shards import store_folder
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.corpus.table import Corpus
-from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.encoders.registry import registry
 
 
 def extract(corpus, encoder=None, **options):
@@ -281,7 +281,7 @@ def test_no_jobs_are_refused(tmp_path):
 
 
 def test_features_must_be_numbers(tmp_path):
-    from deephits_keras.encoders.contract import FeatureSpec
+    from deephits_keras.encoders.features import FeatureSpec
 
     class Texts(Toy):
         feature_specs = (FeatureSpec("words", (2,), "object"),)

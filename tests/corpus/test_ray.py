@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from toys import Toy, make_corpus
 
+from deephits_keras.corpus.table import Corpus
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.shards import store_folder
-from deephits_keras.corpus.table import Corpus
 
 if not os.environ.get("CI"):
     pytest.importorskip("ray")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from toys import Toy, make_corpus
 
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.shards import store_folder
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.errors import DeepHitsError, UserError
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import pytest
 from fsspec.generic import rsync
 from toys import Other, Toy, make_corpus
 
-from deephits_keras.features.extraction import extract_features
-from deephits_keras.features.shards import store_folder
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
+from deephits_keras.features.extraction import extract_features
+from deephits_keras.features.shards import store_folder
 from deephits_keras.verification import verify
 
 

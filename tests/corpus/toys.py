@@ -13,17 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deephits_keras.corpus.table import Corpus, write_corpus
+from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.features import ExtractionError, FeatureSpec
+from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.corpus.table import Corpus, write_corpus
-from deephits_keras.encoders.contract import (
-    EncoderConfig,
-    ExtractionError,
-    FeatureSpec,
-    ModalityEncoder,
-    setting,
-)
-from deephits_keras.errors import UserError
 
 
 @dataclass(frozen=True)

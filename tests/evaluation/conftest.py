@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deephits_keras.model.architecture import Architecture, Branch, LayerRow, Part
 from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.evaluation.metrics import evaluate
-from deephits_keras.utils.files import write_json
-from deephits_keras.tasks import TASKS, Prediction, Task
+from deephits_keras.model.architecture import Architecture, Branch, LayerRow, Part
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import TASKS, Prediction, Task
+from deephits_keras.utils.files import write_json
 
 ARCHITECTURE = Architecture(
     task="tiers-10",

@@ -18,11 +18,11 @@ from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
 from deephits_plugins.numeric import Numeric
 from keras import ops
 
-from deephits_keras.model.builder import build_model, trainable_parameters
 from deephits_keras.explain.gradients import values_and_gradients
+from deephits_keras.model.builder import build_model, trainable_parameters
 from deephits_keras.model.fusion import EarlyFusion
-from deephits_keras.tasks import get_task
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import get_task
 from deephits_keras.training.losses import loss_of
 from deephits_keras.training.trainer import make_optimizer
 

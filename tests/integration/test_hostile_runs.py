@@ -203,11 +203,11 @@ def test_a_pickle_is_never_read(run: Path, tmp_path: Path, deephits: Deephits) -
 
 
 def test_a_pickled_array_in_a_store_is_never_read(finished: Path, tmp_path: Path) -> None:
+    from deephits_keras.corpus.table import Corpus
+    from deephits_keras.errors import DeepHitsError
     from deephits_keras.features.extraction import corpus_encoders
     from deephits_keras.features.shards import ShardRecord
     from deephits_keras.features.store import FeatureStore
-    from deephits_keras.corpus.table import Corpus
-    from deephits_keras.errors import DeepHitsError
     from deephits_keras.utils.files import sha256
 
     trap = tmp_path / "acted"

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import AutoTokenizer
 
-from deephits_keras.encoders.contract import ExtractionError
+from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.errors import UserError
 from deephits_keras.sample.lyrics import write_lyrics
 from deephits_keras.tracks import Track

@@ -16,8 +16,8 @@ from deephits_plugins.essentia_descriptors import EssentiaDescriptors
 from deephits_plugins.essentia_descriptors.mapping import default_mapping
 from deephits_plugins.essentia_descriptors.measure import STATISTICS, measure
 
-from deephits_keras.audio.decoding import AudioError
-from deephits_keras.encoders.contract import ExtractionError
+from deephits_keras.audio.errors import AudioError
+from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.fields.vector import FieldVector
 from deephits_keras.tracks import Track
 

@@ -39,9 +39,9 @@ from essentia_models import (
 )
 
 from deephits_keras.corpus import Corpus
+from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 
 RATE = 16_000

@@ -17,8 +17,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from deephits_keras.audio.spectrogram import log_mel
-from deephits_keras.encoders.contract import Features
 from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures
+from deephits_keras.encoders.features import Features
 from deephits_keras.explain.integrated import Attribution, integrated_gradients
 from deephits_keras.tracks import Track
 

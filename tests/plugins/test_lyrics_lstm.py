@@ -9,7 +9,7 @@ from deephits_plugins.lyrics_lstm import LyricsLSTM
 from deephits_plugins.lyrics_lstm.words import split
 from keras import ops
 
-from deephits_keras.encoders.contract import ExtractionError
+from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.errors import UserError
 from deephits_keras.explain.integrated import integrated_gradients
 from deephits_keras.tracks import Track

@@ -14,8 +14,9 @@ import pytest
 import soundfile
 from deephits_plugins.mel_cnn import MelCNN
 
-from deephits_keras.audio.spectrogram import Moments, clip, log_mel
-from deephits_keras.encoders.contract import ExtractionError
+from deephits_keras.audio.spectrogram import clip, log_mel
+from deephits_keras.encoders.features import ExtractionError
+from deephits_keras.encoders.moments import Moments
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 
@@ -122,9 +123,7 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, object]) -> Non
 
 def test_the_mean_and_variance_are_those_of_all_values() -> None:
     values = np.random.default_rng(0).normal(-40, 15, (30, 8, 9)).astype(np.float16)
-    moments = Moments()
-    for batch in np.array_split(values, [1, 7, 8, 20]):
-        moments.add(batch)
+    moments = Moments.of(np.array_split(values, [1, 7, 8, 20]))
     exact = values.astype(np.float64)
     assert moments.mean == pytest.approx(exact.mean(), rel=1e-12)
     assert moments.variance == pytest.approx(exact.var(), rel=1e-12)

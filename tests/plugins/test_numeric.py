@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from deephits_plugins.numeric import Numeric
 
-from deephits_keras.encoders.contract import ExtractionError
+from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.errors import UserError
 from deephits_keras.fields.vector import FieldVector
 from deephits_keras.tracks import Track

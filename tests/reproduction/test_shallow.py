@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from deephits_keras.corpus import Corpus
-from deephits_keras.features.extraction import corpus_encoders, extract_features
-from deephits_keras.errors import UserError
 from deephits_keras.encoders.registry import resolve_modalities
+from deephits_keras.errors import UserError
+from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.reproduction.results import shallow_tables
 from deephits_keras.reproduction.shallow import (
     EARLY,

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from deephits_plugins.numeric import Numeric
 
-from deephits_keras.model.builder import build_model, trainable_parameters
-from deephits_keras.encoders.contract import EncoderConfig, FeatureSpec, ModalityEncoder, setting
-from deephits_keras.errors import UserError
+from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.features import FeatureSpec
 from deephits_keras.encoders.registry import resolve_modalities
+from deephits_keras.errors import UserError
+from deephits_keras.model.builder import build_model, trainable_parameters
 from deephits_keras.reproduction.deep import changed_fusion, plan
 from deephits_keras.reproduction.variants import (
     ablated_variants,

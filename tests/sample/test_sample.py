@@ -16,9 +16,9 @@ import pytest
 import soundfile
 
 from deephits_keras.corpus import Corpus, import_spotgentrack
-from deephits_keras.features.extraction import corpus_encoders, extract_features
-from deephits_keras.errors import UserError
 from deephits_keras.encoders.registry import registry
+from deephits_keras.errors import UserError
+from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.sample import make_sample
 
 TRACKS = 14

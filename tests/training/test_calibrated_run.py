@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus
-from deephits_keras.runs.run import CALIBRATION, CHECKSUMS, MODEL, Run
+from deephits_keras.runs.config import CALIBRATION, CHECKSUMS, MODEL
+from deephits_keras.runs.run import Run
 from deephits_keras.verification import verify
 
 Deephits = Callable[..., Any]

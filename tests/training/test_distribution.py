@@ -18,10 +18,10 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus
+from deephits_keras.encoders.registry import resolve_modalities
+from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.pipeline.batches import Share
-from deephits_keras.errors import UserError
-from deephits_keras.encoders.registry import resolve_modalities
 from deephits_keras.training.cluster import Worker
 
 OPTIONS = [
@@ -111,8 +111,8 @@ def test_two_workers_train_as_one_even_if_one_is_killed(
 
 
 def test_shares_make_up_the_batch(corpus: Corpus) -> None:
-    from deephits_keras.pipeline.batches import Batches
     from deephits_keras.features.store import FeatureStore
+    from deephits_keras.pipeline.batches import Batches
 
     encoders = resolve_modalities("meta")
     for encoder in encoders.values():

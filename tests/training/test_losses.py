@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from deephits_keras.errors import UserError
-from deephits_keras.tasks import get_task
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import get_task
 from deephits_keras.training.losses import CostLoss, FocalLoss, training_loss
 
 LOGITS = np.random.default_rng(0).normal(size=(8, 5)).astype("float32")

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus, make_split
-from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.prediction.predictor import Predictor
 from deephits_keras.runs.run import Run
-from deephits_keras.tracks import Track
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tracks import Track
 from deephits_keras.training.trainer import new_run, train
 
 FAST = TrainingConfig(epochs=4, batch_size=16, max_learning_rate=0.01)

@@ -18,10 +18,10 @@ from toys import Toy, make_corpus
 
 from deephits_keras import build_model
 from deephits_keras.features.extraction import extract_features
-from deephits_keras.pipeline.batches import Batches, dataset
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.training.cluster import Worker
+from deephits_keras.pipeline.batches import Batches, dataset
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.training.cluster import Worker
 from deephits_keras.training.distribution import Distribution
 from deephits_keras.training.trainer import make_optimizer
 

@@ -1,1 +1,1 @@
-"""What `deephits encoders new` writes, as Jinja templates; see `deephits_keras.encoders.scaffold`."""
+"""What `deephits encoders new` writes, as Jinja templates; see `encoders.scaffold`."""

@@ -1,0 +1,50 @@
+"""Settings of a log-mel spectrogram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deephits_keras.encoders.contract import EncoderConfig, setting
+
+LARGEST = {
+    "sample_rate": 768_000,
+    "n_fft": 2**16,
+    "hop_length": 2**16,
+    "mel_bands": 2**12,
+    "frames": 2**17,
+}
+"""No setting beyond these makes sense, and some would need more memory than there is."""
+
+
+@dataclass(frozen=True)
+class LogMelConfig(EncoderConfig):
+    """Settings of a log-mel spectrogram; the defaults are the paper's (Section 2.1, Table 2).
+
+    Raises:
+        ValueError: for a size that isn't positive.
+    """
+
+    sample_rate: int = setting(22050, "Hz", changes_features=True)
+    n_fft: int = setting(1024, "samples a window", changes_features=True)
+    hop_length: int = setting(512, "samples from frame to frame", changes_features=True)
+    mel_bands: int = setting(128, "mel bands from 0 Hz to half the rate", changes_features=True)
+    frames: int = setting(1292, "frames of the clip: 1292 are 30 s", changes_features=True)
+    crop: str = setting(
+        "center",
+        "which part of a longer recording",
+        changes_features=True,
+        choices=("center", "start"),
+    )
+    decoder: str = setting(
+        "soundfile",
+        "what decodes the recording",
+        changes_features=True,
+        choices=("soundfile", "tensorflow-io"),
+    )
+
+    def __post_init__(self) -> None:
+        for name, highest in LARGEST.items():
+            if not 1 <= getattr(self, name) <= highest:
+                raise ValueError(
+                    f"{name} must be from 1 to {highest}. Received: {getattr(self, name)}"
+                )

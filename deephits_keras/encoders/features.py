@@ -1,0 +1,76 @@
+"""What an encoder extracts from a track: named arrays of fixed shape, or an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deephits_keras.errors import DeepHitsError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+PRESENT = "present"
+"""Reserved feature name: the presence mask that the core adds to each modality's inputs."""
+
+Features = dict[str, "np.ndarray"]
+"""One track's features by name, each with the shape and dtype of its `FeatureSpec`."""
+
+
+class ExtractionError(DeepHitsError):
+    """A track's input is there but can't be used.
+
+    Args:
+        track_id: Which track.
+        reason: What is wrong with it, and in which file or field.
+    """
+
+    def __init__(self, track_id: str, reason: str) -> None:
+        super().__init__(track_id, reason)
+        self.track_id = track_id
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"track {self.track_id}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Shape and type of one array that an encoder extracts from a track.
+
+    Attributes:
+        name: Lower-case identifier, unique within the encoder; `present` is reserved.
+        shape: Shape for one track, without the batch axis. Every dimension is fixed.
+        dtype: NumPy dtype name used in storage; float16 halves the store of large features.
+        description: What it holds, with units.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name != self.name.lower() or self.name == PRESENT:
+            raise ValueError(
+                "A feature's name must be a lower-case identifier other than "
+                f"{PRESENT!r}. Received: {self.name!r}"
+            )
+        if not all(isinstance(d, int) and d > 0 for d in self.shape):
+            raise ValueError(
+                f"Feature {self.name!r}: every dimension must be a positive integer. "
+                f"Received: shape={self.shape}"
+            )
+
+
+def input_name(modality: str, feature: str) -> str:
+    """Name of the model's input for a modality's feature, or for its presence mask."""
+    return f"{modality}_{feature}"
+
+
+def input_dtype(spec: FeatureSpec) -> str:
+    """Dtype of the model's input for a feature: int32 for whole numbers, else float32."""
+    import numpy as np
+
+    return "int32" if np.issubdtype(np.dtype(spec.dtype), np.integer) else "float32"

@@ -1,0 +1,87 @@
+"""Whether a corpus and its feature stores are whole."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from deephits_keras.corpus.table import INFO, TRACKS, Corpus
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.features.shards import ShardRecord, StoreLayout, damage, sidecar
+from deephits_keras.utils.files import sha256
+from deephits_keras.utils.findings import Finding, State, Verification
+
+
+def verify_corpus(folder: Path) -> Verification:
+    """Check a corpus: its table and the shards of its feature stores; see `verification.verify`."""
+    again = "import the tracks again: features of the same tracks are kept"
+    if not (folder / INFO).exists():
+        unfinished = Finding(str(folder), "unfinished", f"there is no {INFO}", again)
+        return Verification(folder, "corpus", 0, (unfinished,))
+    findings: list[Finding] = []
+    try:
+        corpus = Corpus.open(folder)
+        if sha256(folder / TRACKS) != corpus.fingerprint:
+            raise DeepHitsError(f"its content doesn't match the checksum in {INFO}")
+        ids = corpus.track_ids
+    except (DeepHitsError, KeyError, OSError) as error:
+        state: State = "damaged" if (folder / TRACKS).exists() else "missing"
+        damaged = Finding(str(folder / TRACKS), state, str(error), again)
+        return Verification(folder, "corpus", 1, (damaged,))
+    checked = 1
+    for store in sorted(path for path in corpus.features_folder.glob("*/*") if path.is_dir()):
+        files, found = _verify_store(store, ids, f"run `deephits extract {folder}`")
+        checked += files
+        findings += found
+    return Verification(folder, "corpus", checked, tuple(findings))
+
+
+def _verify_store(store: Path, ids: list[str], again: str) -> tuple[int, list[Finding]]:
+    """How many files of a feature store were read, and what is wrong with it."""
+    from deephits_keras.utils.progress import progress
+
+    try:
+        layout = StoreLayout.read(store)
+    except UserError as error:
+        there = (store / "store.json").exists()
+        return 1, [
+            Finding(str(store / "store.json"), "damaged" if there else "missing", str(error), again)
+        ]
+    if layout.tracks != len(ids):
+        problem = f"it is of {layout.tracks} tracks, the corpus has {len(ids)}"
+        return 1, [Finding(str(store), "unfinished", problem, again)]
+    if (layout.encoder, layout.fingerprint) != (store.parent.name, store.name):
+        problem = f"it is of {layout.encoder} {layout.fingerprint}"
+        return 1, [Finding(str(store / "store.json"), "damaged", problem, again)]
+    check = partial(_verify_shard, store, layout, ids, again)
+    with ThreadPoolExecutor() as pool:
+        results = progress(
+            pool.map(check, range(layout.shards)),
+            total=layout.shards,
+            what=f"verifying {layout.encoder}",
+        )
+        outcomes = list(results)
+    files = sum(count for count, _ in outcomes)
+    return 1 + files, [finding for _, finding in outcomes if finding]
+
+
+def _verify_shard(
+    store: Path, layout: Any, ids: list[str], again: str, shard: int
+) -> tuple[int, Finding | None]:
+    path = str(sidecar(store, shard))
+    try:
+        record = ShardRecord.read(store, shard)
+    except DeepHitsError as error:
+        return 1, Finding(path, "damaged", str(error), again)
+    if record is None:
+        return 0, Finding(path, "unfinished", "the shard isn't there", again)
+    rows = layout.rows(shard)
+    if record.track_ids != ids[rows.start : rows.stop]:
+        return 1, Finding(path, "unfinished", "it is of other tracks than the corpus", again)
+    problem = damage(store, shard, record, layout.specs(), anew=True)
+    if problem is None:
+        return 1 + len(record.files), None
+    gone = any(not (store / f"{Path(path).stem}.{n}.npy").exists() for n in record.files)
+    return 1 + len(record.files), Finding(path, "missing" if gone else "damaged", problem, again)

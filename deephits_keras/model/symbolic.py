@@ -1,0 +1,73 @@
+"""Models without values: what a configuration describes, before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import keras
+
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.model.builder import build_model
+from deephits_keras.model.fusion import Fusion
+from deephits_keras.tasks import Task
+
+T = TypeVar("T")
+
+LARGEST_MODEL = 2**30
+"""Parameters; the paper's model has 476,938."""
+
+LARGEST_FEATURE = 2**28
+"""Values of one feature of one track; the paper's spectrogram has 165,376."""
+
+
+def symbolically(function: Callable[[], T]) -> T:
+    """Call a function that builds a model, without giving its variables any memory.
+
+    In a thread of its own: what Keras notes of variables that wait for a value goes with it.
+    """
+
+    def inside() -> T:
+        with keras.StatelessScope(initialize_variables=False):
+            return function()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(inside).result()
+
+
+def symbolic_model(
+    encoders: Sequence[AnyEncoder],
+    *,
+    fusion: Fusion,
+    task: Task,
+    learned_missing: Sequence[str] = (),
+) -> keras.Model:
+    """What `build_model` would make, without values: it takes no memory, whatever its size.
+
+    Raises:
+        UserError: if it can't be built, or is too large to be meant.
+    """
+    for encoder in encoders:
+        for spec in encoder.feature_specs:
+            if math.prod(spec.shape) > LARGEST_FEATURE:
+                raise UserError(
+                    f"The settings of {encoder.name} ask for features of shape {spec.shape}: "
+                    "a track of that size can't be meant"
+                )
+    try:
+        model: keras.Model = symbolically(
+            lambda: build_model(encoders, fusion=fusion, task=task, learned_missing=learned_missing)
+        )
+    except DeepHitsError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"The model of these settings can't be built: {type(error).__name__}: {error}"
+        ) from error
+    size = sum(math.prod(v.shape) for v in model.variables)
+    if size > LARGEST_MODEL:
+        raise UserError(f"A model of {size:,} parameters can't be meant: look at its settings")
+    return model

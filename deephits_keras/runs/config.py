@@ -1,0 +1,212 @@
+"""A run's configuration and the names of its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from deephits_keras.encoders.registry import AnyEncoder, Registry, registry
+from deephits_keras.errors import UserError
+from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.version import __version__
+
+if TYPE_CHECKING:
+    pass
+
+
+FORMAT = 1
+
+MODEL = "model.keras"
+
+CONFIG = "config.json"
+
+CALIBRATION = "calibration.json"
+
+CHECKSUMS = "checksums.json"
+
+RECORDED = (
+    CONFIG,
+    "split.parquet",
+    MODEL,
+    "architecture.json",
+    "history.csv",
+    "metrics.json",
+    "baselines.json",
+    "predictions.parquet",
+    CALIBRATION,
+)
+"""Files of a finished run whose checksums are kept. The page can be made from them at any time."""
+
+LATER = (CALIBRATION,)
+"""Those that runs of earlier versions lack."""
+
+CORPUS_FACTS = {"folder": str, "fingerprint": str, "synthetic": bool, "tracks": int}
+"""What a run keeps of its corpus."""
+
+
+@dataclass(frozen=True)
+class EncoderRecord:
+    """Which encoder a run used for a modality, and where it came from.
+
+    Attributes:
+        encoder: Its name.
+        version: Its version.
+        distribution: The distribution that provided it.
+        distribution_version: That distribution's version.
+        config: Its settings.
+        fingerprint: The name of its feature store.
+        learned_missing: Whether the model has a learned embedding for its absence.
+        source: The URL that the distribution was installed from, or empty for a registry's.
+    """
+
+    encoder: str
+    version: str
+    distribution: str
+    distribution_version: str
+    config: dict[str, Any]
+    fingerprint: str
+    learned_missing: bool
+    source: str = ""
+
+    @classmethod
+    def of(cls, encoder: AnyEncoder, *, learned_missing: bool) -> Self:
+        """The record of a configured encoder."""
+        known = {r.name: r for r in registry().registrations}
+        origin = known.get(encoder.name)
+        return cls(
+            encoder=encoder.name,
+            version=encoder.version,
+            distribution=origin.distribution if origin else "",
+            distribution_version=origin.distribution_version if origin else "",
+            config=encoder.get_config(),
+            fingerprint=encoder.fingerprint(),
+            learned_missing=learned_missing,
+            source=origin.source if origin else "",
+        )
+
+    def load(self, settings: Mapping[str, Any], known: Registry) -> AnyEncoder:
+        """The encoder as the run used it, with `settings` in the place of the run's own.
+
+        Raises:
+            UserError: if it isn't installed; the message says which distribution has it.
+        """
+        if self.encoder not in {r.name for r in known.registrations}:
+            raise UserError(
+                f"This run needs the encoder {self.encoder!r} of {self.distribution} "
+                f"{self.distribution_version}, which isn't installed here. {self._how_to_get}"
+            )
+        encoder_class = known.load(self.encoder)
+        if encoder_class.version != self.version:
+            raise UserError(
+                f"This run used version {self.version} of the encoder {self.encoder!r}; installed "
+                f"is version {encoder_class.version}, which extracts other features. "
+                f"{self._how_to_get}"
+            )
+        return encoder_class.from_stored(self.config, settings)
+
+    @property
+    def _how_to_get(self) -> str:
+        where = f" (the run's own came from {self.source})" if self.source else ""
+        return f"Install it: pip install {self.distribution}=={self.distribution_version}{where}"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that `config.json` holds.
+
+    Attributes:
+        task: Name of the task.
+        fusion: Name and settings of the fusion.
+        modalities: Record of each modality's encoder.
+        training: How it was trained.
+        split: Kind, seed and sizes of the split.
+        corpus: Folder, fingerprint, number of tracks, and whether it is synthetic.
+        command: The command line that made the run, or empty.
+        created_with: Versions of this package, Keras and the backend.
+        format: Version of this layout.
+    """
+
+    task: str
+    fusion: dict[str, Any]
+    modalities: dict[str, EncoderRecord]
+    training: TrainingConfig
+    split: dict[str, Any]
+    corpus: dict[str, Any]
+    command: str = ""
+    created_with: dict[str, str] = dataclasses.field(default_factory=lambda: versions())
+    format: int = FORMAT
+
+    @property
+    def members(self) -> dict[str, int]:
+        """Seed of each member of an ensemble by its folder in the run's; empty for no ensemble."""
+        training = self.training
+        if training.ensemble == 1:
+            return {}
+        seeds = range(training.seed, training.seed + training.ensemble)
+        return {f"members/seed-{seed}": seed for seed in seeds}
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Files of the finished run whose checksums are kept; the members keep their own."""
+        members = tuple(f"{name}/{CHECKSUMS}" for name in self.members)
+        return tuple(n for n in RECORDED if not members or n != MODEL) + members
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as JSON types."""
+        return {**dataclasses.asdict(self), "training": self.training.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The configuration from `to_json`'s result.
+
+        Raises:
+            UserError: if something is missing or was written by a newer version.
+        """
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise UserError(
+                f"{CONFIG} is not a run's configuration of format {FORMAT}: "
+                "it was written by another version of deephits-keras, or damaged"
+            )
+        try:
+            records = {m: EncoderRecord(**r) for m, r in values["modalities"].items()}
+            training = TrainingConfig.from_json(values["training"])
+            config = cls(**{**values, "modalities": records, "training": training})
+            _check_types(config)
+            for record in records.values():
+                _check_types(record)
+            for name, kind in CORPUS_FACTS.items():
+                _check_type(f"corpus.{name}", config.corpus[name], kind)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{CONFIG} is damaged: {error}") from error
+        return config
+
+
+def _check_types(record: Any) -> None:
+    """Check the fields of a dataclass that came from JSON, as far as JSON tells types apart."""
+    for name, hint in typing.get_type_hints(type(record)).items():
+        _check_type(name, getattr(record, name), typing.get_origin(hint) or hint)
+
+
+def _check_type(name: str, value: Any, kind: type) -> None:
+    if type(value) is not kind:
+        raise TypeError(f"{name} must be {kind.__name__}. Received: {value!r:.80}")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a run's figures."""
+    import keras
+
+    backend = keras.backend.backend()
+    try:
+        backend_version = importlib.metadata.version(backend)
+    except importlib.metadata.PackageNotFoundError:
+        backend_version = "unknown"
+    return {
+        "deephits-keras": __version__,
+        "keras": keras.__version__,
+        "backend": f"{backend} {backend_version}",
+    }
