@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from deephits_keras.corpus.artists import ArtistKeys, possible_names
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import TIERS, Tiers
@@ -227,30 +228,71 @@ KINDS: dict[str, Callable[[Corpus, Tiers, int, int], Draw]] = {
 }
 
 
+ARTIST_COLUMNS = ("artist_keys", "artist_ids", "artist_id", "artists", "artist_name")
+"""Where a corpus may name its artists, the best column first."""
+
+
+def track_artists(corpus: Corpus) -> pd.Series[Any]:
+    """A list of the keys of each track's artists, in row order; see `corpus.artists`.
+
+    Raises:
+        UserError: if the corpus has none of `ARTIST_COLUMNS`.
+    """
+    values = _artist_column(corpus)
+    if values.name == ARTIST_COLUMNS[0]:
+        return values
+    keys = ArtistKeys.from_values(values)
+    return values.map(keys.of)
+
+
+def _artist_column(corpus: Corpus) -> pd.Series[Any]:
+    name = next((n for n in ARTIST_COLUMNS if n in corpus.columns), "")
+    if not name:
+        raise UserError(
+            "This corpus names no artists: it has none of the columns "
+            f"{', '.join(ARTIST_COLUMNS[:-1])} and {ARTIST_COLUMNS[-1]}"
+        )
+    return corpus.column(name).reset_index(drop=True)
+
+
 def artist_groups(corpus: Corpus) -> IntArray:
     """A group number a track: tracks that share an artist, directly or over others, are together.
 
-    Every artist of a track counts where the corpus has `artist_ids`; else the main artist's id
-    or, failing that, name. Collaborations can join a large part of a corpus into one group: a
-    group that is larger than what is to be held out stays in training, so the held-out tracks
-    are then those of artists outside of it. A track without any artist is a group of its own.
+    Collaborations can join a large part of a corpus into one group: a group that is larger than
+    what is to be held out stays in training, so the held-out tracks are then those of artists
+    outside of it. A track without any artist is a group of its own.
 
     Raises:
-        UserError: if the corpus has none of the columns `artist_ids`, `artist_id`, `artist_name`.
+        UserError: if the corpus names no artists.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    name = next((n for n in ("artist_ids", "artist_id", "artist_name") if n in corpus.columns), "")
-    if not name:
-        raise UserError(
-            "This corpus names no artists: it has none of the columns "
-            "artist_ids, artist_id and artist_name"
-        )
-    artists = corpus.column(name).reset_index(drop=True).explode().dropna()
+    artists = track_artists(corpus).explode().dropna()
     codes, known = pd.factorize(artists)
     tracks = len(corpus)
     shape = (tracks + len(known),) * 2
     edges = (np.ones(len(codes)), (artists.index.to_numpy(), tracks + codes))
     _, groups = connected_components(coo_array(edges, shape=shape), directed=False)
     return np.asarray(groups[:tracks])
+
+
+def not_placed_apart(corpus: Corpus, split: Split) -> dict[str, int]:
+    """Held-out tracks of which a split by artist can't promise that their artists are new.
+
+    A check of the split by other means than those it was made with: every part of a text that may
+    be an artist counts, whether it was taken for one or not.
+
+    Returns:
+        `without_artist`: held-out tracks that name no artist; `perhaps_shared`: those with a part
+        of a name that a training track has, too.
+    """
+    column = next((n for n in ("artist_name", "artists") if n in corpus.columns), None)
+    values = corpus.column(column).reset_index(drop=True) if column else _artist_column(corpus)
+    names = values.map(possible_names)
+    trained = {name for row in split.parts["train"] for name in names.iloc[row]}
+    held_out = [names.iloc[row] for p, rows in split.parts.items() if p != "train" for row in rows]
+    return {
+        "without_artist": sum(not found for found in held_out),
+        "perhaps_shared": sum(not trained.isdisjoint(found) for found in held_out),
+    }

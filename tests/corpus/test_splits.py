@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus, make_split
-from deephits_keras.corpus.splits import Split, artist_groups
+from deephits_keras.corpus.splits import Split, artist_groups, not_placed_apart
 from deephits_keras.corpus.table import write_corpus
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import TIERS
@@ -152,3 +152,50 @@ def test_saved_and_read_a_split_is_the_same(corpus: Corpus, tmp_path: Path) -> N
     (tmp_path / "split.parquet").write_bytes(b"no split")
     with pytest.raises(UserError, match=r"split\.parquet is not a split"):
         Split.from_parquet(tmp_path / "split.parquet")
+
+
+def spelled(draw: np.random.Generator, names: list[str]) -> Any:
+    """The same artists as one public table or another holds them."""
+    cased = [draw.choice([name, name.upper(), f" {name} "]) for name in names]
+    forms = [
+        str(cased),
+        ", ".join(cased),
+        ";".join(cased),
+        " feat. ".join(cased),
+        " & ".join(cased),
+    ]
+    return draw.choice(forms)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_artists_that_tables_spell_otherwise_are_on_one_side(seed: int, tmp_path: Path) -> None:
+    draw = np.random.default_rng(seed)
+    true = [[f"Artist {n}"] for n in range(60) for _ in range(2)]
+    true += [[f"Artist {n}", f"Artist {(n + 1) % 60}"] for n in range(0, 60, 6)]
+    tracks = pd.DataFrame(
+        {
+            "track_id": [f"t{n}" for n in range(len(true))],
+            "popularity": draw.uniform(0, 100, len(true)),
+            "artist_name": [spelled(draw, names) for names in true],
+        }
+    )
+    corpus = make_corpus(tmp_path / "corpus", tracks)
+    split = make_split("artist", corpus, seed=seed, test=0.2)
+    sides = {name: set() for names in true for name in names}
+    for part, rows in split.parts.items():
+        for row in rows:
+            for name in true[row]:
+                sides[name].add(part)
+    assert all(len(parts) == 1 for parts in sides.values())
+    assert not_placed_apart(corpus, split) == {"without_artist": 0, "perhaps_shared": 0}
+
+
+def test_what_cannot_be_placed_apart_is_counted(tmp_path: Path) -> None:
+    names = ["A", "B", "C", "D & Unknown", "Unknown & E", None]
+    tracks = pd.DataFrame(
+        {"track_id": list("abcdef"), "popularity": np.arange(6.0), "artist_name": names}
+    )
+    corpus = make_corpus(tmp_path / "corpus", tracks)
+    split = Split("artist", 0, {"train": np.array([0, 1, 3]), "validation": np.array([2, 4, 5])})
+    # Nobody knows whether both are by one "Unknown".
+    assert not_placed_apart(corpus, split) == {"without_artist": 1, "perhaps_shared": 1}

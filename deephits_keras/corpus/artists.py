@@ -1,0 +1,189 @@
+"""Artists as tables name them, and the keys that tell whether two tracks share one.
+
+Public tables hold a track's artists as a list, a Python or JSON literal, a dict of ids, objects with
+an id and a name, or one text such as `A, B & C feat. D`. A separator in a text may also be part of a
+name (`Earth, Wind & Fire`), so a text is split only where its parts are known to be artists: each
+stands alone in another row of the same table, or the caller names the separator.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import unicodedata
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from deephits_keras.corpus.lookup import Lookup
+
+LONGEST_LITERAL = 2**16
+"""Characters; the list of the artists of a track that is longer isn't one."""
+
+FEATURING = re.compile(r"\s*[(\[]?\s*(?<!\w)(?:feat\.?|ft\.?|featuring)(?=\s)\s*", re.IGNORECASE)
+SEPARATORS = re.compile(r"\s*(?:[;,/&+×|]|\s(?:x|and|with|vs\.?)\s)\s*", re.IGNORECASE)
+
+
+def artist_key(name: str) -> str:
+    """One spelling of a name: compatibility forms, case and blanks don't tell artists apart.
+
+    Example:
+        >>> artist_key("  Beyonce\\u0301  KNOWLES ") == artist_key("Beyoncé Knowles")
+        True
+    """
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def listed_artists(value: Any) -> list[str] | None:
+    """The artists of a value that lists them by its form; None for a plain text.
+
+    Args:
+        value: A list, tuple, array, mapping, or a text that is a Python or JSON literal of one.
+
+    Returns:
+        Ids where the value has them, else names, in its order.
+
+    Example:
+        >>> listed_artists("['A', 'B']"), listed_artists("{'66CX': 'A'}"), listed_artists("A, B")
+        (['A', 'B'], ['66CX'], None)
+        >>> listed_artists([{"id": "66CX", "name": "A"}])
+        ['66CX']
+    """
+    if isinstance(value, str):
+        literal = _literal(value)
+        return None if literal is None else listed_artists(literal)
+    if isinstance(value, Mapping):
+        if {"id", "name"} & set(value):
+            return [str(value["id"] if value.get("id") else value["name"])]
+        return [str(key) for key in value]
+    if isinstance(value, Iterable):
+        found = []
+        for item in value:
+            # Arrow gives a map as pairs of key and value.
+            pair = isinstance(item, tuple) and len(item) == 2
+            nested = item[0] if pair else item
+            if _unknown(nested):
+                continue
+            inner = listed_artists(nested) if isinstance(nested, Mapping) else [str(nested)]
+            found += inner or []
+        return found
+    return None
+
+
+def _unknown(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+
+
+def _literal(text: str) -> Any:
+    """The list or dict that a text is a literal of, or None."""
+    text = text.strip()
+    if not text.startswith(("[", "{", "(")) or len(text) > LONGEST_LITERAL:
+        return None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        if isinstance(value, list | tuple | dict):
+            return value
+    return None
+
+
+@dataclass
+class ArtistKeys:
+    """Turns what a table says of a track's artists into keys.
+
+    Attributes:
+        alone: Keys of the texts that stand alone in a row of the table.
+        separators: Texts that always separate artists, for example `;`.
+        split: Texts that were taken for several artists, with the number of rows.
+    """
+
+    alone: Container[object]
+    separators: Sequence[str] = ()
+    split: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_values(cls, values: Iterable[Any], separators: Sequence[str] = ()) -> ArtistKeys:
+        """Note which artists stand alone, in one pass over the table's column."""
+        alone = Lookup()
+        for value in values:
+            names = [] if _unknown(value) else listed_artists(value)
+            if names is None and str(value).strip():
+                names = [str(value)]
+            if names and len(names) == 1:
+                alone.add([(artist_key(names[0]),)])
+        return cls(alone, tuple(separators))
+
+    def of(self, value: Any) -> list[str]:
+        """The keys of a track's artists, each once, in order; empty if none is named.
+
+        Example:
+            >>> keys = ArtistKeys({"a", "b", "earth, wind & fire"})
+            >>> keys.of("A feat. B"), keys.of("Earth, Wind & Fire")
+            (['a', 'b'], ['earth, wind & fire'])
+        """
+        if _unknown(value):
+            return []
+        listed = listed_artists(value)
+        names = [str(value)] if listed is None else listed
+        keys: list[str] = []
+        for name in names:
+            keys += self._parts(name) if listed is None else [artist_key(name)]
+        found = [key for key in dict.fromkeys(keys) if key]
+        if listed is None and len(found) > 1:
+            self.split[str(value)] = self.split.get(str(value), 0) + 1
+        return found
+
+    @cached_property
+    def _given(self) -> re.Pattern[str] | None:
+        escaped = "|".join(re.escape(separator) for separator in self.separators)
+        return re.compile(escaped) if escaped else None
+
+    def _parts(self, text: str) -> list[str]:
+        if self._given and len(pieces := self._given.split(text)) > 1:
+            return [key for piece in pieces for key in self._parts(piece) if key]
+        main, *guests = FEATURING.split(text)
+        if guests and artist_key(main) in self.alone:
+            named = [guest.rstrip(" )]") for guest in guests]
+            return [key for name in (main, *named) for key in self._parts(name)]
+        return self._known_parts(text) or [artist_key(text)]
+
+    def _known_parts(self, text: str) -> list[str]:
+        """Keys of a text that is made of known artists only, each as long as it can be."""
+        cuts = [(match.start(), match.end()) for match in SEPARATORS.finditer(text)]
+        starts = [0, *(end for _, end in cuts)]
+        ends = [*(start for start, _ in cuts), len(text)]
+        keys: list[str] = []
+        at = 0
+        while at < len(starts):
+            for last in range(len(ends) - 1, at - 1, -1):
+                piece = text[starts[at] : ends[last]]
+                whole = at == 0 and last == len(ends) - 1
+                if not whole and artist_key(piece) in self.alone:
+                    keys += self._known_parts(piece) or [artist_key(piece)]
+                    at = last + 1
+                    break
+            else:
+                return []
+        return keys
+
+
+def possible_names(value: Any) -> list[str]:
+    """Keys of every part of a value that may be an artist: what a careful check compares.
+
+    Example:
+        >>> possible_names("Earth, Wind & Fire feat. A")
+        ['earth', 'wind', 'fire', 'a']
+    """
+    if _unknown(value):
+        return []
+    names = listed_artists(value)
+    if names is not None:
+        return [artist_key(name) for name in names]
+    pieces = [piece for part in FEATURING.split(str(value)) for piece in SEPARATORS.split(part)]
+    return [key for piece in pieces if (key := artist_key(piece.strip(" ()[]")))]
