@@ -156,15 +156,9 @@ def test_saved_and_read_a_split_is_the_same(corpus: Corpus, tmp_path: Path) -> N
 
 def spelled(draw: np.random.Generator, names: list[str]) -> Any:
     """The same artists as one public table or another holds them."""
-    cased = [draw.choice([name, name.upper(), f" {name} "]) for name in names]
-    forms = [
-        str(cased),
-        ", ".join(cased),
-        ";".join(cased),
-        " feat. ".join(cased),
-        " & ".join(cased),
-    ]
-    return draw.choice(forms)
+    cased = [str(draw.choice([name, name.upper(), f" {name} "])) for name in names]
+    joined = [sign.join(cased) for sign in (", ", ";", " feat. ", " & ")]
+    return str(draw.choice([str(cased), *joined]))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
