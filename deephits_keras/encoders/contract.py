@@ -76,6 +76,9 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
             modality may say so; a modality's only encoder needn't.
         parallel: False if `extract_many` already uses every core (as a neural network does): the
             core then gives it one process instead of one for each core.
+        learns_popularity: True if `adapt` needs the popularity of the training tracks: each batch
+            then holds `popularity` as well, `(batch,)` float32, 0-100. Whoever uses it must see to
+            it that no training track's own popularity reaches its own embedding.
         contract_version: The `CONTRACT_VERSION` that the encoder was written for.
         Config: The configuration's class.
 
@@ -120,6 +123,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     summary: ClassVar[str] = ""
     default: ClassVar[bool] = False
     parallel: ClassVar[bool] = True
+    learns_popularity: ClassVar[bool] = False
     contract_version: ClassVar[int] = CONTRACT_VERSION
     Config: ClassVar[type[EncoderConfig]]
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 PRESENT = "present"
 """Reserved feature name: the presence mask that the core adds to each modality's inputs."""
 
+POPULARITY = "popularity"
+"""Reserved feature name: what `adapt` gets of the training tracks if an encoder asks for it."""
+
 Features = dict[str, "np.ndarray"]
 """One track's features by name, each with the shape and dtype of its `FeatureSpec`."""
 
@@ -52,10 +55,11 @@ class FeatureSpec:
     description: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier() or self.name != self.name.lower() or self.name == PRESENT:
+        reserved = self.name in (PRESENT, POPULARITY)
+        if not self.name.isidentifier() or self.name != self.name.lower() or reserved:
             raise ValueError(
                 "A feature's name must be a lower-case identifier other than "
-                f"{PRESENT!r}. Received: {self.name!r}"
+                f"{PRESENT!r} and {POPULARITY!r}. Received: {self.name!r}"
             )
         if not all(isinstance(d, int) and d > 0 for d in self.shape):
             raise ValueError(

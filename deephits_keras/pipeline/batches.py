@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from deephits_keras.encoders.features import PRESENT, Features, input_dtype, input_name
+from deephits_keras.encoders.features import POPULARITY, PRESENT, Features, input_dtype, input_name
 from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.types import Array, BoolArray, FloatArray, IntArray
 
@@ -276,20 +276,28 @@ class _BatchDataset(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def training_features(
-    store: FeatureStore, rows: Sequence[int] | IntArray, batch_size: int = 256
+    store: FeatureStore,
+    rows: Sequence[int] | IntArray,
+    batch_size: int = 256,
+    popularity: FloatArray | None = None,
 ) -> Iterator[Features]:
     """The features of the rows that have them, for `ModalityEncoder.adapt`.
 
     Args:
         store: The encoder's features.
         rows: The training rows.
-        batch_size: Tracks a batch.
+        batch_size: Tracks per batch.
+        popularity: Of every track of the corpus, for encoders with `learns_popularity`.
 
     Yields:
-        `(batch, *shape)` for each feature, in the dtype of the model's input.
+        `(batch, *shape)` for each feature, in the dtype of the model's input; and `popularity`.
     """
     rows = np.sort(np.asarray(rows, dtype=np.int64))
     rows = rows[store.present[rows]]
     for start in range(0, len(rows), batch_size):
-        features, _ = store.gather(rows[start : start + batch_size])
-        yield {s.name: features[s.name].astype(input_dtype(s), copy=False) for s in store.specs}
+        batch = rows[start : start + batch_size]
+        features, _ = store.gather(batch)
+        learned = {} if popularity is None else {POPULARITY: popularity[batch]}
+        yield learned | {
+            s.name: features[s.name].astype(input_dtype(s), copy=False) for s in store.specs
+        }

@@ -19,7 +19,6 @@ from deephits_keras.testing.subject import (
     Subject,
     branch_of,
     require,
-    stack,
 )
 from deephits_keras.types import Array
 
@@ -48,9 +47,13 @@ class OnePass:
         yield from self.batches if self.passes == 1 else ()
 
 
+def _halves(features: Sequence[Features]) -> list[Sequence[Features]]:
+    return [features[:1], features[1:]]
+
+
 def check_adapt_takes_one_pass(subject: Subject) -> None:
     """Statistics are learnt in one pass over batches of any size."""
-    batches = OnePass([stack(subject.features[:1]), stack(subject.features[1:])])
+    batches = OnePass([subject.training_batch(part) for part in _halves(subject.features)])
     encoder = subject.fresh()
     try:
         encoder.adapt(batches)
@@ -70,10 +73,10 @@ def check_adapt_ignores_batch_boundaries(subject: Subject) -> None:
     """Statistics depend on the tracks, not on how they were cut into batches."""
     features = subject.features
     embeddings: list[Array] = []
-    for cuts in ([features], [features[:1], features[1:]]):
+    for cuts in ([features], _halves(features)):
         encoder = subject.fresh()
         try:
-            encoder.adapt([stack(part) for part in cuts])
+            encoder.adapt([subject.training_batch(part) for part in cuts])
         except Exception as error:
             raise CheckSkipped("see the check adapt_takes_one_pass") from error
         keras.utils.set_random_seed(0)

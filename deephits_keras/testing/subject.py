@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deephits_keras.encoders.features import ExtractionError, Features
+from deephits_keras.encoders.features import POPULARITY, ExtractionError, Features
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.features.shard_task import fault
 from deephits_keras.tracks import Track
@@ -107,6 +108,15 @@ class Subject:
         """All usable tracks' features as one batch, as they are stored."""
         return stack(self.features)
 
+    def training_batch(self, features: Sequence[Features] | None = None) -> Features:
+        """A batch for `adapt`: the usable tracks' by default, with a popularity where it counts."""
+        chosen = self.features if features is None else features
+        batch = stack(chosen)
+        if self.encoder.learns_popularity:
+            sums = [zlib.crc32(b"".join(f[name].tobytes() for name in sorted(f))) for f in chosen]
+            batch[POPULARITY] = np.array([s % 101 for s in sums], np.float32)
+        return batch
+
     def inputs(self, features: Sequence[Features] | None = None) -> Features:
         """A batch of inputs of the branch: the usable tracks' by default."""
         from deephits_keras.encoders.features import input_dtype
@@ -139,7 +149,7 @@ class Subject:
         """
         encoder = self.fresh()
         try:
-            encoder.adapt([self.stored()])
+            encoder.adapt([self.training_batch()])
         except Exception as error:
             raise CheckSkipped("needs a working adapt: see the checks of adapt") from error
         return encoder

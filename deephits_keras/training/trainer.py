@@ -199,7 +199,7 @@ def _train_one(
         held = open_cache(cache, stores, np.concatenate(list(split.parts.values())))
         batches = _training_batches(run, corpus, held.stores, split.parts["train"])
         state = TrainingState.open(run.folder / "state")
-        model = state.load_last(run) or _new_model(run, stores, split, steps=len(batches))
+        model = state.load_last(run) or _new_model(run, corpus, stores, split, steps=len(batches))
         fed = held.feed(model)
         if keras.backend.backend() != "tensorflow":
             # Or `fit` looks at a batch to build the metrics, and mixes up the first epoch's order.
@@ -283,11 +283,13 @@ def _training_batches(
 
 
 def _new_model(
-    run: Run, stores: Mapping[str, FeatureStore], split: Split, *, steps: int
+    run: Run, corpus: Corpus, stores: Mapping[str, FeatureStore], split: Split, *, steps: int
 ) -> keras.Model:
     training = run.config.training
     for modality, encoder in run.encoders.items():
-        encoder.adapt(training_features(stores[modality], split.parts["train"]))
+        popularity = corpus.popularity if encoder.learns_popularity else None
+        rows = split.parts["train"]
+        encoder.adapt(training_features(stores[modality], rows, popularity=popularity))
     learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
     model = build_model(
         list(run.encoders.values()), fusion=run.fusion, task=run.task, learned_missing=learned

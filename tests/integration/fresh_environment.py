@@ -14,7 +14,15 @@ import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("deephits_keras", "plugins", "setup.cfg", "pyproject.toml", "LICENSE", "README.md")
+SOURCES = (
+    "deephits_keras",
+    "plugins",
+    "setup.cfg",
+    "setup.py",
+    "pyproject.toml",
+    "LICENSE",
+    "README.md",
+)
 
 
 class FreshEnvironment:

@@ -1,0 +1,118 @@
+"""Inside the graph: artists and a day -> what their earlier songs came to -> embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from deephits_keras.encoders.layers import dense
+from deephits_keras.types import Tensor
+
+from .history import STATISTICS, History
+
+YEAR = 365.25
+FAR_YEARS = 20.0
+"""Years since a song that isn't there; more count as so many."""
+
+SIZE = 8
+
+
+@keras.saving.register_keras_serializable("deephits")
+class EarlierSongs(layers.Layer):  # type: ignore[misc]
+    """What the training songs of a track's artists came to that were out before the track was.
+
+    Called on `artists` `(batch, artists)` int32 (0 for none) and `released` `(batch, 2)` int32, the
+    first and the last day on which the track may have come out. A training song counts if the last
+    day on which *it* may have come out is before the track's first: neither the track itself nor
+    anything later or of unknown order ever does.
+
+    Gives `(batch, 8)` float32: logarithm of the number of songs plus one, mean and best popularity
+    over 100, years since the first and the latest song and since the latest hit over 20, whether
+    there was a hit within `superstar_years`, and whether any artist has a song at all.
+
+    Args:
+        songs: `History.to_text` of the training songs.
+        superstar_years: Years for which a hit makes its artist a superstar (Interiano et al. 2018).
+    """
+
+    def __init__(self, songs: str, superstar_years: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.songs, self.superstar_years = songs, superstar_years
+        self._history = History.from_text(songs)
+
+    def call(self, artists: Tensor, released: Tensor) -> Tensor:
+        """Look the artists up, and join what is found of each."""
+        day = released[:, :1]
+        places = self._places(artists, day)
+        found = ops.greater(places, 0)
+        rows = ops.take(self._rows(), places, axis=0)
+        songs, total, best, first, last, hit = (rows[..., k] for k in range(len(STATISTICS)))
+        any_song = ops.any(found, axis=1)
+        now = ops.cast(day, "float32")
+        far = FAR_YEARS * YEAR
+        gaps = [
+            ops.where(any_song, ops.max(ops.where(found, now - first, 0.0), axis=1), far),
+            ops.min(ops.where(found, now - last, far), axis=1),
+            ops.min(ops.where(found, now - hit, far), axis=1),
+        ]
+        years = [ops.minimum(gap, far) / far for gap in gaps]
+        superstar = ops.cast(years[-1] * FAR_YEARS <= self.superstar_years, "float32")
+        count = ops.sum(songs, axis=1)
+        mean = ops.sum(total, axis=1) / ops.maximum(count, 1.0) / 100
+        best = ops.max(best, axis=1) / 100
+        known = ops.cast(any_song, "float32")
+        return ops.stack([ops.log1p(count), mean, best, *years, superstar, known], axis=1)
+
+    def _rows(self) -> Tensor:
+        """Statistics with a row of nothing in front: the place 0 is that of no song."""
+        nothing = np.zeros((1, len(STATISTICS)), np.float32)
+        return ops.convert_to_tensor(np.concatenate([nothing, self._history.statistics]))
+
+    def _places(self, artists: Tensor, day: Tensor) -> Tensor:
+        """`(batch, artists)`: 1 + the latest song of each that was out before the day; 0 if none.
+
+        A binary search among each artist's songs, of as many steps as the longest list needs.
+        """
+        history = self._history
+        if not len(history.artists):
+            return ops.zeros_like(artists)
+        known = ops.convert_to_tensor(history.artists)
+        who = ops.searchsorted(known, ops.reshape(artists, (-1,)))
+        who = ops.minimum(ops.cast(who, "int32"), len(history.artists) - 1)
+        who = ops.reshape(who, ops.shape(artists))
+        is_known = ops.equal(ops.take(known, who), artists)
+        starts = ops.convert_to_tensor(history.starts)
+        days = ops.convert_to_tensor(history.days)
+        start = ops.take(starts, who)
+        low, high = start, ops.take(starts, who + 1)
+        for _ in range(history.longest.bit_length()):
+            middle = (low + high) // 2
+            inside = ops.less(low, high)
+            before = ops.take(days, ops.minimum(middle, len(history.days) - 1)) < day
+            low = ops.where(ops.logical_and(inside, before), middle + 1, low)
+            high = ops.where(ops.logical_and(inside, ops.logical_not(before)), middle, high)
+        return ops.where(ops.logical_and(is_known, low > start), low, ops.zeros_like(low))
+
+    def compute_output_shape(
+        self, artists_shape: tuple[int | None, ...], released_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        """`(batch, 8)`."""
+        del released_shape
+        return (artists_shape[0], SIZE)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        config = {"songs": self.songs, "superstar_years": self.superstar_years}
+        return {**super().get_config(), **config}
+
+
+def history_branch(
+    artists: Tensor, released: Tensor, songs: str, superstar_years: float, units: int
+) -> Tensor:
+    """`(batch, artists)` and `(batch, 2)` to `(batch, units)`."""
+    earlier = EarlierSongs(songs, superstar_years, name="earlier_songs")(artists, released)
+    hidden = dense(units, activation="relu", name="dense_1")(earlier)
+    return dense(units, activation="relu", name="dense_2")(hidden)
