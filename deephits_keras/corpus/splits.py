@@ -13,10 +13,14 @@ import pyarrow as pa
 
 from deephits_keras.corpus.artists import ArtistKeys, possible_names
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.corpus.validate import years_of
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import TIERS, Tiers
-from deephits_keras.types import IntArray
+from deephits_keras.types import FloatArray, IntArray
 from deephits_keras.utils.files import replacing
+
+FEWEST = 2
+"""Tracks that a training and a validation part can be made of."""
 
 PARTS = ("train", "validation", "test")
 
@@ -88,13 +92,20 @@ def make_split(
     fold: int | None = None,
     folds: int = 5,
     tiers: Tiers = TIERS["tiers-10"],
+    origin: int | None = None,
+    horizon: int = 5,
+    by: str | None = None,
+    held_out: str | None = None,
 ) -> Split:
     """Draw a split.
 
     Args:
         kind: `random` (the paper's), `stratified` (by tier), `artist` (no artist in two parts),
-            `date` (the newest tracks are held out; an unknown date counts as the oldest), or
-            `kfold`.
+            `date` (the newest tracks are held out; an unknown date counts as the oldest), `kfold`,
+            `rolling` (what was out before `origin` is trained on, the newest share of it is the
+            validation part, and the `horizon` years from then on are the test part; later tracks
+            and those without a date are in no part), or `group` (the tracks whose column `by` is
+            `held_out` are the test part: leave one language, genre or market out).
         corpus: The corpus.
         seed: Same seed, same split.
         validation: Share of validation tracks; `kfold` doesn't use it.
@@ -102,6 +113,10 @@ def make_split(
         fold: For `kfold`, which fold is the validation part, from 0.
         folds: For `kfold`, how many there are.
         tiers: What `stratified` keeps the shares of.
+        origin: For `rolling`, the first year that is tested.
+        horizon: For `rolling`, how many years are.
+        by: For `group`, the column.
+        held_out: For `group`, the value that training never sees.
 
     Raises:
         UserError: for a kind that there isn't, shares that leave nothing to train on, or a corpus
@@ -121,6 +136,16 @@ def make_split(
         if not 2 <= folds <= len(rows):
             raise UserError(f"--folds must be from 2 to {len(rows)}. Received: {folds}")
     parts: dict[str, IntArray] = {}
+    if kind in ("rolling", "group"):
+        if test:
+            raise UserError(f"--split {kind} says itself what is tested: leave out --test")
+        if kind == "rolling":
+            rows, parts["test"] = _around_origin(corpus, origin, horizon)
+        else:
+            rows, parts["test"] = _without_group(corpus, by, held_out)
+        draw = KINDS[kind](corpus, tiers, folds, 0)
+        rows, parts["validation"] = draw(rows, validation, seed)
+        return Split(kind, seed, {"train": rows, **parts})
     try:
         draw = KINDS[kind](corpus, tiers, folds, fold or 0)
         if test:
@@ -206,6 +231,58 @@ def _date(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
     return newest
 
 
+def release_years(corpus: Corpus) -> FloatArray:
+    """`(n,)` float64 year of each track's release, NaN where it is unknown.
+
+    Raises:
+        UserError: if the corpus has neither `release_year` nor `release_date`.
+    """
+    if "release_year" in corpus.columns:
+        return corpus.column("release_year").to_numpy(np.float64)
+    return years_of(corpus.column("release_date").astype("string")).to_numpy(np.float64)
+
+
+def _around_origin(corpus: Corpus, origin: int | None, horizon: int) -> tuple[IntArray, IntArray]:
+    """Rows before an origin in time, and rows of the years from it on."""
+    if origin is None or horizon < 1:
+        raise UserError(
+            "--split rolling needs --origin, the first year that is tested, and a horizon of a "
+            f"year or more. Received: {origin} and {horizon}"
+        )
+    years = release_years(corpus)
+    before = np.flatnonzero(years < origin)
+    after = np.flatnonzero((years >= origin) & (years < origin + horizon))
+    if len(before) < FEWEST or not len(after):
+        raise UserError(
+            f"This corpus has {len(before)} tracks before {origin} and {len(after)} in the "
+            f"{horizon} years from then on: choose another --origin"
+        )
+    return before, after
+
+
+def _without_group(
+    corpus: Corpus, by: str | None, held_out: str | None
+) -> tuple[IntArray, IntArray]:
+    """Rows whose column holds another value than the one that is held out, and rows with it."""
+    if by is None:
+        raise UserError("--split group needs --by, the column whose value is held out")
+    values = corpus.column(by).reset_index(drop=True)
+    listed = values.map(lambda value: isinstance(value, list | tuple | np.ndarray)).any()
+    told = (values.explode() if listed else values).dropna().astype("string")
+    sizes = told.value_counts()
+    if held_out is None or held_out not in sizes:
+        largest = ", ".join(f"{value} ({count})" for value, count in sizes.head(10).items())
+        raise UserError(
+            f"--split group needs --held-out, a value of {by}. Received: {held_out}. "
+            f"Most frequent: {largest}"
+        )
+    inside = np.unique(told.index[(told == held_out).to_numpy()])
+    rest = np.setdiff1d(np.arange(len(corpus)), inside)
+    if len(rest) < FEWEST:
+        raise UserError(f"{by} is {held_out} for {len(inside)} tracks: too few are left to train")
+    return rest, np.asarray(inside)
+
+
 def _kfold(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
     from sklearn.model_selection import KFold
 
@@ -225,7 +302,10 @@ KINDS: dict[str, Callable[[Corpus, Tiers, int, int], Draw]] = {
     "artist": _artist,
     "date": _date,
     "kfold": _kfold,
+    "rolling": _date,
+    "group": _random,
 }
+"""How each kind draws; `rolling` and `group` draw the validation part alone."""
 
 
 ARTIST_COLUMNS = ("artist_keys", "artist_ids", "artist_id", "artists", "artist_name")

@@ -193,3 +193,51 @@ def test_what_cannot_be_placed_apart_is_counted(tmp_path: Path) -> None:
     split = Split("artist", 0, {"train": np.array([0, 1, 3]), "validation": np.array([2, 4, 5])})
     # Nobody knows whether both are by one "Unknown".
     assert not_placed_apart(corpus, split) == {"without_artist": 1, "perhaps_shared": 1}
+
+
+@pytest.mark.parametrize("origin", [2000, 2010])
+def test_rolling_trains_on_what_was_known_at_the_origin(origin: int, corpus: Corpus) -> None:
+    parts = make_split("rolling", corpus, origin=origin, horizon=5, validation=0.1).parts
+    years = corpus.column("release_date").str[:4].astype("float").to_numpy()
+    assert years[parts["train"]].max() <= years[parts["validation"]].min()
+    assert years[parts["validation"]].max() < origin
+    assert set(years[parts["test"]]) == set(range(origin, origin + 5))
+    assert sum(map(len, parts.values())) == np.nansum(years < origin + 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "needs --origin"),
+        ({"origin": 1700}, "0 tracks before 1700"),
+        ({"origin": 2500}, "choose another --origin"),
+        ({"origin": 2000, "horizon": 0}, "a year or more"),
+        ({"origin": 2000, "test": 0.2}, "leave out --test"),
+    ],
+)
+def test_an_origin_that_cannot_be(options: dict[str, Any], told: str, corpus: Corpus) -> None:
+    with pytest.raises(UserError, match=told):
+        make_split("rolling", corpus, **options)
+
+
+def test_group_leaves_one_value_out(tmp_path: Path) -> None:
+    tracks = pd.DataFrame(
+        {
+            "track_id": [f"t{n}" for n in range(30)],
+            "popularity": np.arange(30.0),
+            "language": (["en", "es", None] * 10),
+            "genres": [["pop", "rock"] if n % 5 == 0 else ["rock"] for n in range(30)],
+        }
+    )
+    corpus = make_corpus(tmp_path / "corpus", tracks)
+    parts = make_split("group", corpus, by="language", held_out="es").parts
+    assert parts["test"].tolist() == list(range(1, 30, 3))
+    parts = make_split("group", corpus, by="genres", held_out="pop").parts
+    assert parts["test"].tolist() == list(range(0, 30, 5))
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(30))
+    with pytest.raises(UserError, match=r"Received: fr. Most frequent: en \(10\), es \(10\)"):
+        make_split("group", corpus, by="language", held_out="fr")
+    with pytest.raises(UserError, match="needs --by"):
+        make_split("group", corpus, held_out="fr")
+    with pytest.raises(UserError, match="too few"):
+        make_split("group", corpus, by="genres", held_out="rock")
