@@ -23,6 +23,7 @@ ROOMS = (
     ("model",),
     ("evaluation",),
     ("runs",),
+    ("recipes",),
     ("verification",),
     ("report",),
     ("training",),

@@ -10,6 +10,7 @@ import click
 
 from deephits_keras.cli.common import (
     PATH,
+    TASK,
     EncoderCommand,
     fusion_options,
     get_fusion_settings,
@@ -40,10 +41,10 @@ Row = tuple[str, str, str, str, str]
 @json_option
 def build(
     modalities: str,
-    fusion: str,
+    fusion: str | None,
     fusion_weights: str | None,
-    head: str,
-    task: str,
+    head: str | None,
+    task: str | None,
     out: Path | None,
     plot: Path | None,
     layers: bool,
@@ -71,7 +72,8 @@ def build(
     from deephits_keras.tasks import get_task
     from deephits_keras.utils.files import replacing
 
-    wanted, meeting = get_task(task), get_fusion(get_fusion_settings(fusion, fusion_weights, head))
+    wanted = get_task(task or TASK)
+    meeting = get_fusion({"name": "early", **get_fusion_settings(fusion, fusion_weights, head)})
     symbolic_model(list(encoders.values()), fusion=meeting, task=wanted)
     model = build_model(list(encoders.values()), fusion=meeting, task=wanted)
     architecture = describe(model, encoders, fusion=meeting, task=wanted)

@@ -18,6 +18,9 @@ from deephits_keras.errors import UserError
 if TYPE_CHECKING:
     from deephits_keras.tracks import Track
 
+TASK = "tiers-10"
+"""What is predicted where nothing else is asked for."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -122,14 +125,12 @@ def fusion_options(command: Command) -> Command:
     for option in (
         click.option(
             "--task",
-            default="tiers-10",
-            show_default=True,
+            show_default=TASK,
             help="What to predict: regression, tiers-3, tiers-5 or tiers-10.",
         ),
         click.option(
             "--head",
-            default="softmax",
-            show_default=True,
+            show_default="softmax",
             help="The last layer: softmax, or corn or cumulative, which know the tiers' order.",
         ),
         click.option(
@@ -139,8 +140,7 @@ def fusion_options(command: Command) -> Command:
         ),
         click.option(
             "--fusion",
-            default="early",
-            show_default=True,
+            show_default="early",
             help="How modalities meet: early, late or gated.",
         ),
     ):
@@ -148,19 +148,19 @@ def fusion_options(command: Command) -> Command:
     return command
 
 
-def get_fusion_settings(fusion: str, weights: str | None, head: str) -> dict[str, Any]:
-    """The settings of a fusion from `--fusion`, `--fusion-weights` and `--head`.
+def get_fusion_settings(
+    fusion: str | None, weights: str | None, head: str | None, dropout: float | None = None
+) -> dict[str, Any]:
+    """The settings of a fusion that were asked for with the options of `fusion_options`.
 
     Raises:
         UserError: if the weights aren't `modality=number` pairs.
     """
-    if weights is None:
-        return {"name": fusion, "head": head}
-    return {
-        "name": fusion,
-        "head": head,
-        "weights": tuple((m, _number(w)) for m, w in pairs(weights.split(","), "--fusion-weights")),
-    }
+    given: dict[str, Any] = {"name": fusion, "head": head, "dropout": dropout}
+    if weights is not None:
+        words = pairs(weights.split(","), "--fusion-weights")
+        given["weights"] = tuple((m, _number(w)) for m, w in words)
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def pairs(words: Sequence[str], option: str) -> list[tuple[str, str]]:

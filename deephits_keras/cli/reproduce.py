@@ -29,6 +29,7 @@ DATASET = ("2", "4", "A1", "A3", "A5", "A6", "A7")
 TABLES = (*DATASET, *DEEP, *SHALLOW)
 PROTOCOLS = ("paper", "holdout", "artist")
 FAMILIES = ("logistic", "mlp", "boosting")
+PAPER_FUSION = {"name": "early", "head": "softmax", "dropout": 0.5}
 SHARED = {"modalities", "fusion", "fusion_weights", "head", "dropout", "jobs"}
 
 
@@ -87,10 +88,10 @@ def reproduce(
     seeds: int,
     families: tuple[str, ...],
     modalities: str | None,
-    fusion: str,
+    fusion: str | None,
     fusion_weights: str | None,
-    head: str,
-    dropout: float,
+    head: str | None,
+    dropout: float | None,
     jobs: int,
     as_json: bool,
     settings: dict[str, dict[str, Any]],
@@ -122,8 +123,8 @@ def reproduce(
         corpus=opened,
         out=out,
         encoders=corpus_encoders(opened, modalities, settings),
-        training=TrainingConfig(**training),
-        fusion={**get_fusion_settings(fusion, fusion_weights, head), "dropout": dropout},
+        training=TrainingConfig(**{k: v for k, v in training.items() if v is not None}),
+        fusion={**PAPER_FUSION, **get_fusion_settings(fusion, fusion_weights, head, dropout)},
         command=shlex.join(["deephits", *sys.argv[1:]]),
     )
     failed = compute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import sys
 from collections.abc import Callable
@@ -25,12 +26,15 @@ from deephits_keras.cli.common import (
     seed_option,
 )
 from deephits_keras.errors import UserError
+from deephits_keras.recipes import DEFAULT, choose
 from deephits_keras.runs.training_config import (
     ANNEALS,
     CALIBRATIONS,
     CLASS_WEIGHTS,
     LOSSES,
+    OPTIMIZERS,
     PRECISIONS,
+    SCHEDULES,
     SELECTORS,
     TrainingConfig,
 )
@@ -39,22 +43,26 @@ if TYPE_CHECKING:
     from deephits_keras.training.distribution import Distribution
 
 DEFAULTS = TrainingConfig()
+RECIPES = "the recipe's"
 
 
 def training_option(
     name: str, help: str, choices: tuple[str, ...] = ()
 ) -> Callable[[Command], Command]:
-    """An option named after a field of `TrainingConfig`, with its default."""
-    default = getattr(DEFAULTS, name)
-    kind: Any = click.Choice(choices) if choices else type(default)
-    return click.option(
-        f"--{name.replace('_', '-')}", default=default, show_default=True, type=kind, help=help
-    )
+    """An option named after a field of `TrainingConfig`, None where it isn't given."""
+    kind: Any = click.Choice(choices) if choices else type(getattr(DEFAULTS, name))
+    return click.option(f"--{name.replace('_', '-')}", show_default=RECIPES, type=kind, help=help)
 
 
 @click.command(cls=EncoderCommand)
 @click.argument("corpus", type=PATH)
 @click.argument("run", type=PATH)
+@click.option(
+    "--recipe",
+    default=DEFAULT,
+    show_default=True,
+    help="Whose system to train; `deephits recipes list` names them. Other options win over it.",
+)
 @modalities_option
 @fusion_options
 @click.option(
@@ -70,9 +78,12 @@ def training_option(
 @click.option("--folds", default=5, show_default=True, help="Number of folds.")
 @training_option("epochs", "Passes over the training tracks.")
 @training_option("batch_size", "Tracks a step.")
-@training_option("max_learning_rate", "Peak of the OneCycle schedule.")
+@training_option("optimizer", "What steps.", OPTIMIZERS)
+@training_option("schedule", "How the learning rate goes.", SCHEDULES)
+@training_option("max_learning_rate", "Peak of the OneCycle schedule, or the rate without one.")
 @training_option("anneal", "How the learning rate rises and falls.", ANNEALS)
 @training_option("l2", "Coupled L2 on every trainable parameter.")
+@training_option("patience", "Epochs without a better checkpoint to stop after; 0 for never.")
 @training_option("modality_dropout", "Probability of hiding each modality of a training track.")
 @training_option("loss", "What training minimises; focal and cost are for tiers.", LOSSES)
 @training_option("focal_gamma", "How fast the focal loss fades for tracks that are right.")
@@ -82,8 +93,10 @@ def training_option(
 @training_option("calibrate", "Temperature of the class scores; auto if it helps.", CALIBRATIONS)
 @training_option("ensemble", "Models to train and average: seeds --seed, --seed + 1, ...")
 @training_option("coverage", "Share of songs that tier sets are to cover; 0 for no sets.")
-@click.option("--dropout", default=0.5, show_default=True, help="Dropout after the fusion.")
-@click.option("--xla/--no-xla", default=DEFAULTS.xla, help="Compile the training step with XLA.")
+@click.option("--dropout", type=float, show_default=RECIPES, help="Dropout after the fusion.")
+@click.option(
+    "--xla/--no-xla", default=None, show_default=RECIPES, help="Compile the step with XLA."
+)
 @click.option(
     "--cache",
     default="none",
@@ -104,17 +117,18 @@ def training_option(
 def train(
     corpus: Path,
     run: Path,
+    recipe: str,
     modalities: str | None,
-    fusion: str,
+    fusion: str | None,
     fusion_weights: str | None,
-    head: str,
-    task: str,
+    head: str | None,
+    task: str | None,
     split: str,
     validation: float,
     test: float,
     fold: int | None,
     folds: int,
-    dropout: float,
+    dropout: float | None,
     cache: str,
     distribute: bool,
     jobs: int,
@@ -128,12 +142,13 @@ def train(
 ) -> None:
     """Train a model on CORPUS and leave everything about it in the folder RUN.
 
-    Features that aren't extracted yet are extracted first. The defaults are the paper's
-    (Section 2.2.2). A run that was stopped goes on with --resume, to the same result.
+    Features that aren't extracted yet are extracted first. What isn't asked for is the recipe's,
+    and the run keeps both. A run that was stopped goes on with --resume, to the same result.
 
     \b
     Example:
       deephits train corpus run --modalities mel,lyrics,meta --task tiers-3
+      deephits train corpus run --recipe paper --epochs 10
       deephits train corpus run --resume
     """
     from deephits_keras.corpus import Corpus, make_split
@@ -144,8 +159,16 @@ def train(
     from deephits_keras.tasks import get_task
 
     opened = Corpus.open(corpus)
-    wanted = get_task(task)
-    config = TrainingConfig(**training, seed=seed)
+    chosen = choose(
+        recipe,
+        modalities=modalities,
+        settings=settings,
+        fusion=get_fusion_settings(fusion, fusion_weights, head, dropout),
+        training={name: value for name, value in training.items() if value is not None},
+        task=task,
+    )
+    wanted = get_task(chosen.task)
+    config = dataclasses.replace(chosen.training, seed=seed)
 
     distribution = _start_distribution(config, cache) if distribute else import_keras()
     from deephits_keras.training.trainer import new_run
@@ -160,7 +183,7 @@ def train(
         if current.finished and (run / "report.html").exists():
             raise UserError(f"{run} is finished: there is nothing to resume")
     else:
-        encoders = corpus_encoders(opened, modalities, settings)
+        encoders = corpus_encoders(opened, chosen.modalities, chosen.settings)
         with on_engine(engine, scheduler):
             for encoder in encoders.values():
                 extract_features(opened, encoder, jobs=jobs)
@@ -180,8 +203,9 @@ def train(
             encoders,
             rows,
             task=wanted,
-            fusion={**get_fusion_settings(fusion, fusion_weights, head), "dropout": dropout},
+            fusion=chosen.fusion,
             training=config,
+            recipe=chosen.record,
             command=shlex.join(["deephits", *sys.argv[1:]]),
         )
 

@@ -102,13 +102,11 @@ def corpus_encoders(
     for encoder in encoders.values():
         if encoder.name in given:
             type(encoder).from_stored(corpus.encoder_settings[encoder.name], given[encoder.name])
-    if modalities is not None:
-        return encoders
-    for modality, encoder in encoders.items():
+    for modality, encoder in encoders.items() if len(encoders) > 1 else ():
         try:
             encoder.fingerprint()
         except UserError as error:
-            others = ",".join(m for m in installed if m != modality)
+            others = ",".join(m for m in encoders if m != modality)
             raise UserError(f"{error}\nOr leave {modality} out: --modalities {others}") from error
     return encoders
 

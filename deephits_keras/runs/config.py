@@ -126,6 +126,8 @@ class RunConfig:
         split: Kind, seed and sizes of the split.
         corpus: Folder, fingerprint, number of tracks, and whether it is synthetic.
         command: The command line that made the run, or empty.
+        recipe: The recipe that it was made by and what was asked for beside it; empty for a run
+            that was made without one.
         created_with: Versions of this package, Keras and the backend.
         format: Version of this layout.
     """
@@ -137,6 +139,7 @@ class RunConfig:
     split: dict[str, Any]
     corpus: dict[str, Any]
     command: str = ""
+    recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
     created_with: dict[str, str] = dataclasses.field(default_factory=lambda: versions())
     format: int = FORMAT
 

@@ -12,6 +12,8 @@ from deephits_keras.errors import UserError
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
+OPTIMIZERS = ("adam", "adamw", "adadelta", "adagrad", "sgd")
+SCHEDULES = ("onecycle", "constant", "plateau")
 ANNEALS = ("linear", "cos")
 SELECTORS = ("macro_f1", "accuracy", "loss")
 LOSSES = ("paper", "focal", "cost")
@@ -26,7 +28,12 @@ class TrainingConfig:
     Attributes:
         epochs: Passes over the training split.
         batch_size: Tracks a step.
-        max_learning_rate: OneCycle's peak.
+        optimizer: `adam` (PyTorch's, with coupled L2), or one of Keras' own: `adamw` (with
+            decoupled decay), `adadelta`, `adagrad`, `sgd`.
+        schedule: `onecycle`; `constant`; or `plateau`: after each epoch whose validation loss is
+            no better than the best before it, the rate is times `plateau_factor`.
+        plateau_factor: See `schedule`.
+        max_learning_rate: OneCycle's peak, or the rate to begin with.
         warmup: Share of all steps in which the learning rate rises.
         div_factor: The learning rate starts at the peak divided by this. The paper states a rate
             of 0.01 as well as a peak of 0.1; PyTorch's scheduler overrides the former with
@@ -35,7 +42,9 @@ class TrainingConfig:
         anneal: `linear` (the paper's words) or `cos` (PyTorch's default).
         cycle_momentum: Whether beta 1 goes from 0.95 to 0.85 and back as the rate rises and
             falls (PyTorch's default); otherwise it is 0.9 (the paper's words).
-        l2: Coupled L2 on every trainable parameter.
+        l2: Coupled L2 on every trainable parameter; AdamW's decoupled decay; not used by the
+            other optimizers.
+        patience: Stop after this many epochs without a better checkpoint; 0 for never.
         modality_dropout: Probability with which each modality of each training track is hidden.
         learned_missing: `auto` for a learned embedding where the training split lacks inputs or
             modality dropout hides some; `always`; `never` (zeros).
@@ -58,6 +67,9 @@ class TrainingConfig:
 
     epochs: int = 25
     batch_size: int = 256
+    optimizer: str = "adam"
+    schedule: str = "onecycle"
+    plateau_factor: float = 0.9
     max_learning_rate: float = 0.1
     warmup: float = 0.3
     div_factor: float = 25.0
@@ -65,6 +77,7 @@ class TrainingConfig:
     anneal: str = "linear"
     cycle_momentum: bool = True
     l2: float = 0.001
+    patience: int = 0
     modality_dropout: float = 0.0
     learned_missing: str = "auto"
     loss: str = "paper"
@@ -95,6 +108,8 @@ class TrainingConfig:
             ("modality_dropout", 0, 0.95),
             ("l2", 0, 1),
             ("focal_gamma", 0, 10),
+            ("plateau_factor", 0.01, 1),
+            ("patience", 0, 10**6),
         ):
             if not low <= getattr(self, name) <= high:
                 raise UserError(
@@ -109,6 +124,8 @@ class TrainingConfig:
                 f"coverage must be between 0 and 1, or 0 for no sets. Received: {self.coverage}"
             )
         for name, allowed in (
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
             ("anneal", ANNEALS),
             ("learned_missing", ("auto", "always", "never")),
             ("loss", LOSSES),

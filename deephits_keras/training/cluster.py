@@ -65,12 +65,14 @@ def check_distributable(training: TrainingConfig, cache: str) -> None:
 
     Raises:
         UserError: for compilation by XLA, which can't run the devices' collective operations; for
-            features on one device; and for an ensemble, whose members follow each other.
+            features on one device; for an ensemble, whose members follow each other; and for a
+            rate that changes between epochs, which the devices' copies would not hear of.
     """
     for unfit, option in (
         (training.xla, "--xla"),
         (cache == "device", "--cache device"),
         (training.ensemble > 1, "--ensemble"),
+        (training.schedule == "plateau", "--schedule plateau"),
     ):
         if unfit:
             raise UserError(f"--distribute doesn't go with {option}")

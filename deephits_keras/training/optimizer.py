@@ -7,11 +7,14 @@ its `weight_decay` is decoupled (AdamW's), and its first-moment rate can't follo
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
+from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.types import Tensor
 
 
@@ -126,3 +129,48 @@ class TorchAdam(keras.optimizers.Optimizer):  # type: ignore[misc]
             "epsilon": self.epsilon,
             "l2": self.l2,
         }
+
+
+def make_optimizer(training: TrainingConfig, *, steps: int) -> keras.optimizers.Optimizer:
+    """The optimizer that the settings say, on their schedule.
+
+    Args:
+        training: The settings; the defaults are the paper's: Adam with coupled L2 on a OneCycle.
+        steps: Steps in all.
+    """
+    optimizer = _optimizer(training, steps)
+    if training.precision == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def _optimizer(training: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    rate: float | OneCycle = training.max_learning_rate
+    beta_1: float | OneCycle = 0.9
+    if training.schedule == "onecycle":
+        start = rate / training.div_factor
+        cycle = partial(OneCycle, steps=steps, warmup=training.warmup, anneal=training.anneal)
+        rate = cycle(start, rate, start / training.final_div_factor)
+        beta_1 = cycle(0.95, 0.85, 0.95) if training.cycle_momentum else 0.9
+    match training.optimizer:
+        case "adam":
+            return TorchAdam(learning_rate=rate, beta_1=beta_1, l2=training.l2)
+        case "adamw":
+            return keras.optimizers.AdamW(learning_rate=rate, weight_decay=training.l2)
+        case "adadelta":
+            return keras.optimizers.Adadelta(learning_rate=rate)
+        case "adagrad":
+            return keras.optimizers.Adagrad(learning_rate=rate)
+    return keras.optimizers.SGD(learning_rate=rate, momentum=0.9)
+
+
+def plateau_rate(training: TrainingConfig, history: Sequence[Mapping[str, Any]]) -> float:
+    """The learning rate of the epoch after some, with the schedule `plateau`.
+
+    Args:
+        training: The settings.
+        history: Figures of the finished epochs.
+    """
+    losses = [figures["validation_loss"] for figures in history]
+    worse = sum(loss >= min(losses[:epoch]) for epoch, loss in enumerate(losses) if epoch)
+    return float(training.max_learning_rate * training.plateau_factor**worse)

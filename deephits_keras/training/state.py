@@ -50,6 +50,10 @@ class TrainingState:
         """Number of finished epochs."""
         return len(self.history)
 
+    def out_of_patience(self, patience: int) -> bool:
+        """Whether the best epoch lies that many epochs back; never for 0."""
+        return patience > 0 and self.finished_epochs - self.best_epoch >= patience
+
     def checkpoint(self, epoch: int) -> Path:
         """Where an epoch's model and optimizer are."""
         return self.folder / f"epoch-{epoch:05d}.keras"

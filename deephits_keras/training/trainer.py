@@ -31,7 +31,7 @@ from deephits_keras.training import memory
 from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.ensemble import finish_ensemble, open_member
 from deephits_keras.training.losses import training_loss
-from deephits_keras.training.optimizer import OneCycle, TorchAdam
+from deephits_keras.training.optimizer import make_optimizer, plateau_rate
 from deephits_keras.training.results import score_parts, write_results
 from deephits_keras.training.scoring import Scored, score_rows
 from deephits_keras.training.state import TrainingState
@@ -54,6 +54,7 @@ def new_run(
     fusion: str | Mapping[str, Any] | Fusion = "early",
     training: TrainingConfig | None = None,
     command: str = "",
+    recipe: Mapping[str, Any] | None = None,
 ) -> Run:
     """Create a run folder that `train` can work on.
 
@@ -66,6 +67,7 @@ def new_run(
         fusion: How to combine the modalities.
         training: How to train; the paper's settings by default.
         command: The command line, for the record.
+        recipe: The recipe and what was asked for beside it (`recipes.Choices.record`), likewise.
 
     Raises:
         UserError: if the folder holds something already, a part of the split is empty, or there
@@ -104,6 +106,7 @@ def new_run(
             "tracks": len(corpus),
         },
         command=command,
+        recipe=dict(recipe or {}),
     )
     split.to_parquet(folder / "split.parquet", corpus)
     write_json(folder / "config.json", config.to_json())
@@ -207,6 +210,10 @@ def _train_one(
                 fed.test_on_batch(*batches[0])
         fit = distribution.replicate(model).fit if distribution else partial(_fit, fed)
         for epoch in range(state.finished_epochs, training.epochs):
+            if state.out_of_patience(training.patience):
+                break
+            if training.schedule == "plateau":
+                model.optimizer.learning_rate = plateau_rate(training, state.history)
             began = time.monotonic()
             _reseed(model, training.seed, epoch)
             with memory.explained(training.batch_size):
@@ -321,21 +328,6 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
     seeds = np.random.SeedSequence([seed, epoch]).spawn(len(states))
     for state, drawn in zip(states, seeds, strict=True):
         state.assign(drawn.generate_state(2))
-
-
-def make_optimizer(training: TrainingConfig, *, steps: int) -> keras.optimizers.Optimizer:
-    """The paper's optimizer: Adam with coupled L2 on a OneCycle of `steps` steps."""
-    peak = training.max_learning_rate
-    start = peak / training.div_factor
-    cycle = partial(OneCycle, steps=steps, warmup=training.warmup, anneal=training.anneal)
-    optimizer = TorchAdam(
-        learning_rate=cycle(start, peak, start / training.final_div_factor),
-        beta_1=cycle(0.95, 0.85, 0.95) if training.cycle_momentum else 0.9,
-        l2=training.l2,
-    )
-    if training.precision == "mixed_float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
 
 
 def _epoch_figures(

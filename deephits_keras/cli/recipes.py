@@ -1,0 +1,80 @@
+"""`deephits recipes`: which systems can be trained by name."""
+
+from __future__ import annotations
+
+import click
+
+from deephits_keras.cli.common import json_option, print_json, print_table
+
+
+@click.group()
+def recipes() -> None:
+    """List and show recipes: published systems that `train --recipe` and `compare` make.
+
+    \b
+    Example:
+      deephits recipes list
+      deephits recipes show paper
+    """
+
+
+@recipes.command("list")
+@json_option
+def list_recipes(as_json: bool) -> None:
+    """List every recipe with how near it is to what was published.
+
+    \b
+    Example:
+      deephits recipes list --json
+    """
+    from deephits_keras.recipes import recipes as installed
+
+    found = installed().values()
+    if as_json:
+        print_json([recipe.to_json() for recipe in found])
+        return
+    print_table(
+        "Recipes",
+        ("recipe", "fidelity", "modalities", "from", "what it is"),
+        ((r.name, r.fidelity, _modalities(r.modalities), r.distribution, r.summary) for r in found),
+        text_columns=5,
+    )
+
+
+def _modalities(modalities: object) -> str:
+    return ",".join(modalities) if isinstance(modalities, dict) and modalities else "the defaults"
+
+
+@recipes.command()
+@click.argument("name")
+@json_option
+def show(name: str, as_json: bool) -> None:
+    """Show one recipe: whose it is, what is known of it, and all that it sets.
+
+    \b
+    Example:
+      deephits recipes show paper
+    """
+    from deephits_keras.recipes import get_recipe
+
+    recipe = get_recipe(name)
+    if as_json:
+        print_json(recipe.to_json())
+        return
+    click.echo(f"{recipe.name}: {recipe.summary}")
+    click.echo(f"{recipe.source or 'no source'} ({recipe.fidelity}; {recipe.distribution})\n")
+    for remark in recipe.remarks:
+        click.echo(f"- {remark}")
+    rows = [("modalities", m, encoder) for m, encoder in recipe.modalities.items()]
+    rows += [
+        (f"{part}.{encoder}" if encoder else part, key, value)
+        for part, encoder, values in (
+            *(("encoders", encoder, values) for encoder, values in recipe.encoders.items()),
+            ("fusion", "", recipe.fusion),
+            ("training", "", recipe.training),
+            ("estimator", "", recipe.estimator),
+            ("task", "", {"name": recipe.task} if recipe.task else {}),
+        )
+        for key, value in values.items()
+    ]
+    print_table("It sets", ("part", "setting", "value"), rows, text_columns=3)

@@ -1,0 +1,122 @@
+"""What a training uses: a recipe, and over it what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deephits_keras.encoders.registry import registry
+from deephits_keras.errors import UserError
+from deephits_keras.recipes.recipe import Recipe
+from deephits_keras.recipes.registry import DEFAULT, get_recipe
+from deephits_keras.runs.training_config import TrainingConfig
+
+TASK = "tiers-10"
+"""Where neither the recipe nor the user says one."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Everything that a training needs but the corpus, the split and the folder.
+
+    Attributes:
+        modalities: For `corpus_encoders`: `modality=encoder` pairs, or None for every modality
+            with a default encoder.
+        settings: Settings of encoders, by encoder and modality.
+        fusion: Name and settings of the fusion.
+        training: How to train.
+        task: Name of the task.
+        record: The recipe and what was asked for beside it, as a run keeps them.
+    """
+
+    modalities: str | None
+    settings: dict[str, dict[str, Any]]
+    fusion: dict[str, Any]
+    training: TrainingConfig
+    task: str
+    record: dict[str, Any]
+
+
+def choose(
+    recipe: str | Recipe = DEFAULT,
+    *,
+    modalities: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    fusion: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    task: str | None = None,
+) -> Choices:
+    """Combine a recipe with what was asked for, which wins.
+
+    Args:
+        recipe: A recipe, or its name.
+        modalities: `"mel,meta"`, `"mel=my_encoder"`: a modality without an encoder takes the
+            recipe's. None for the recipe's.
+        settings: Settings of encoders, by modality or encoder.
+        fusion: Settings of the fusion; another `name` leaves out the recipe's settings of its own
+            fusion, but for head and dropout.
+        training: Fields of `TrainingConfig`.
+        task: Name of the task.
+
+    Raises:
+        UserError: for an unknown recipe or setting, or a shallow recipe.
+
+    Example:
+        >>> choose("paper", training={"epochs": 3}).training.epochs
+        3
+    """
+    recipe = get_recipe(recipe)
+    if recipe.shallow:
+        raise UserError(
+            f"The recipe {recipe.name!r} is a {recipe.estimator.get('name')} and no network: "
+            f"`deephits compare CORPUS OUT --recipes {recipe.name}` trains it"
+        )
+    asked: dict[str, Any] = {
+        "modalities": modalities,
+        "settings": {name: dict(values) for name, values in (settings or {}).items() if values},
+        "fusion": dict(fusion or {}),
+        "training": dict(training or {}),
+        "task": task,
+    }
+    return Choices(
+        modalities=_modalities(recipe, modalities),
+        settings=_settings(recipe, settings or {}),
+        fusion=_fusion(recipe, fusion or {}),
+        training=TrainingConfig.from_json({**recipe.training, **(training or {})}),
+        task=task or recipe.task or TASK,
+        record={
+            "name": recipe.name,
+            "distribution": recipe.distribution,
+            "recipe": recipe.to_json(),
+            "options": {name: value for name, value in asked.items() if value},
+        },
+    )
+
+
+def _modalities(recipe: Recipe, asked: str | None) -> str | None:
+    if asked is None:
+        return ",".join(f"{m}={e}" for m, e in recipe.modalities.items()) or None
+    words = [word.strip() for word in asked.split(",")]
+    return ",".join(
+        f"{word}={recipe.modalities[word]}" if word in recipe.modalities else word for word in words
+    )
+
+
+def _settings(recipe: Recipe, asked: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By encoder where the recipe sets something: there a modality's options must win as well."""
+    merged = {name: dict(values) for name, values in asked.items()}
+    for encoder, values in recipe.encoders.items():
+        modality = registry().load(encoder).modality
+        merged[encoder] = {**values, **asked.get(modality, {}), **asked.get(encoder, {})}
+    return merged
+
+
+SHARED_BY_FUSIONS = ("head", "dropout")
+
+
+def _fusion(recipe: Recipe, asked: Mapping[str, Any]) -> dict[str, Any]:
+    own = {"name": "early", **recipe.fusion}
+    if asked.get("name", own["name"]) != own["name"]:
+        own = {name: value for name, value in own.items() if name in SHARED_BY_FUSIONS}
+    return {**own, **asked}

@@ -1,0 +1,131 @@
+"""`Recipe`: everything that a published system is made of, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from deephits_keras.errors import UserError
+from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import get_task
+
+FIDELITIES = ("exact", "adapted", "reconstructed")
+"""How near a recipe is to what was published: all of it from public sources; the same parts on
+other inputs or another target; or with parts that no public source tells."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    r"""A set of encoders with settings, a fusion, a head, a loss, an optimizer and a schedule.
+
+    A recipe is a TOML file: its top level holds the texts, and a table each of the others.
+
+    Attributes:
+        name: The file's name without `.toml`.
+        summary: One line for `deephits recipes list`.
+        source: Whose system it is: authors, year, where it was published.
+        fidelity: Of `FIDELITIES`.
+        remarks: What a reader of its figures should know, a sentence each.
+        modalities: Encoder of each modality, in the model's order. Empty for the modalities whose
+            encoders are marked as defaults.
+        encoders: Settings of encoders, by encoder.
+        fusion: `name` and settings of the fusion, the head among them.
+        training: Fields of `TrainingConfig`; the others keep their defaults, which are the
+            paper's.
+        task: The task that it was published for, which `train` takes if none is asked for; empty
+            for the command's default.
+        estimator: For a shallow recipe: which scikit-learn model, with its settings. Such a recipe
+            has no fusion and no training, and takes part in `deephits compare` alone.
+        distribution: The distribution that provides it, with its version.
+
+    Example:
+        >>> text = 'summary = "fields alone"\n[modalities]\nmeta = "numeric"'
+        >>> Recipe.from_toml("mine", text).modalities
+        {'meta': 'numeric'}
+    """
+
+    name: str
+    summary: str
+    source: str = ""
+    fidelity: str = "exact"
+    remarks: tuple[str, ...] = ()
+    modalities: Mapping[str, str] = field(default_factory=dict)
+    encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fusion: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    task: str = ""
+    estimator: Mapping[str, Any] = field(default_factory=dict)
+    distribution: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.summary:
+            raise UserError(f"The recipe {self.name!r} has no summary")
+        if self.fidelity not in FIDELITIES:
+            raise UserError(
+                f"The recipe {self.name!r}: fidelity must be one of {', '.join(FIDELITIES)}. "
+                f"Received: {self.fidelity!r}"
+            )
+        if self.shallow and (self.fusion or self.training):
+            raise UserError(
+                f"The recipe {self.name!r} has an estimator: it can have neither fusion nor "
+                "training"
+            )
+        if self.task:
+            get_task(self.task)
+        try:
+            TrainingConfig.from_json(self.training)
+        except UserError as error:
+            raise UserError(f"The recipe {self.name!r}: {error}") from error
+
+    @property
+    def shallow(self) -> bool:
+        """Whether it is a scikit-learn model on columns, and no network."""
+        return bool(self.estimator)
+
+    @classmethod
+    def from_toml(cls, name: str, text: str, distribution: str = "") -> Self:
+        """The recipe that a TOML file holds.
+
+        Args:
+            name: The recipe's name.
+            text: The file's content.
+            distribution: The distribution that provides it.
+
+        Raises:
+            UserError: if it isn't TOML, has a key that recipes lack, or a value of a wrong type.
+        """
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(f"The recipe {name!r} is not TOML: {error}") from error
+        kinds = {
+            f.name: _KINDS.get(f.name, str)
+            for f in dataclasses.fields(cls)
+            if f.name not in ("name", "distribution")
+        }
+        for key, value in values.items():
+            if key not in kinds:
+                raise UserError(f"The recipe {name!r} has no {key!r}. It has: {', '.join(kinds)}")
+            if not isinstance(value, kinds[key]):
+                raise UserError(
+                    f"The recipe {name!r}: {key} must be {kinds[key].__name__}. Received: {value!r}"
+                )
+        remarks = tuple(values.pop("remarks", ()))
+        try:
+            return cls(name=name, remarks=remarks, distribution=distribution, **values)
+        except TypeError as error:
+            raise UserError(f"The recipe {name!r} has no summary") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as JSON types."""
+        return {**dataclasses.asdict(self), "remarks": list(self.remarks)}
+
+
+_KINDS: dict[str, type] = {
+    "remarks": list,
+    **dict.fromkeys(("modalities", "encoders", "fusion", "training", "estimator"), dict),
+}
+"""Types of TOML values that aren't texts."""
