@@ -12,20 +12,23 @@ from deephits_keras.runs.verification import verify_run
 from deephits_keras.utils.findings import Verification
 
 
-def verify(folder: Path) -> Verification:
+def verify(folder: Path, *, check_content: bool = False) -> Verification:
     """Read every file of a corpus or a run that has a checksum, and compare.
 
-    Recordings aren't part of a corpus and aren't read. A corpus's features are checked without
-    their encoders, which needn't be installed.
+    A corpus's features are checked without their encoders, which needn't be installed, and
+    compared with what they were extracted from: texts, fields, and the files by their size and
+    modification time. Recordings and other such files aren't part of a corpus: one that is gone
+    is no fault.
 
     Args:
         folder: The corpus or the run.
+        check_content: Read those files, too, and compare their content.
 
     Raises:
         UserError: if it is neither.
     """
     if any((folder / name).is_file() for name in (INFO, TRACKS)):
-        return verify_corpus(folder)
+        return verify_corpus(folder, check_content=check_content)
     if any((folder / name).is_file() for name in (CONFIG, CHECKSUMS)):
         return verify_run(folder)
     raise UserError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from deephits_keras.audio.settings import LogMelConfig
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.inputs import AUDIO
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
         mean: Of all values of the training split, dB; 0 until `adapt` was called.
         variance: Likewise, dB squared; 1 until then.
     """
+
+    inputs = (AUDIO,)
 
     def __init__(self, config: LogMelConfigT | None = None) -> None:
         super().__init__(config)

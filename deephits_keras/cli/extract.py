@@ -34,6 +34,11 @@ COLUMNS = ("modality", "encoder", "fingerprint", "present", "missing", "failed",
     is_flag=True,
     help="Also try the failed tracks again, after the cause was outside their input.",
 )
+@click.option(
+    "--check-content",
+    is_flag=True,
+    help="Read every recording and other input file to find out which changed, not only its time.",
+)
 @json_option
 def extract(
     corpus: Path,
@@ -42,14 +47,16 @@ def extract(
     engine: str,
     scheduler: str | None,
     retry_failed: bool,
+    check_content: bool,
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
     """Extract the features of every track of CORPUS, for every installed modality or the named.
 
     Stopped at any moment, it keeps what is complete; run again, it checks what is there and
-    computes only what is missing, damaged or extracted from other input. Tracks that can't be
-    used are counted, and named with the reason in a rejected.csv.
+    computes only what is missing, damaged or extracted from other input: features depend on the
+    inputs that their encoder reads, files by their size and modification time. Tracks that can't
+    be used are counted, and named with the reason in a rejected.csv.
 
     \b
     Example:
@@ -72,7 +79,13 @@ def extract(
         for encoder in encoders.values():
             try:
                 summaries.append(
-                    extract_features(opened, encoder, jobs=jobs, retry_failed=retry_failed)
+                    extract_features(
+                        opened,
+                        encoder,
+                        jobs=jobs,
+                        retry_failed=retry_failed,
+                        check_content=check_content,
+                    )
                 )
             except UserError:
                 raise

@@ -12,9 +12,17 @@ from deephits_keras.cli.common import PATH, json_option, print_json
 
 @click.command()
 @click.argument("folder", type=PATH, metavar="CORPUS|RUN")
+@click.option(
+    "--check-content",
+    is_flag=True,
+    help="Also read every recording and other input file, and compare it with its features.",
+)
 @json_option
-def verify(folder: Path, as_json: bool) -> None:
+def verify(folder: Path, check_content: bool, as_json: bool) -> None:
     """Check every checksum of a corpus (tracks table, features) or of a run.
+
+    Of a corpus, also whether features are of the inputs that it has now: recordings and other
+    files count by size and modification time.
 
     Says what is damaged, missing or unfinished, and what to do. Exits with 0 if all is whole,
     with 1 if not, with 2 if the folder is neither a corpus nor a run.
@@ -26,7 +34,7 @@ def verify(folder: Path, as_json: bool) -> None:
     """
     from deephits_keras.verification import verify as verify_folder
 
-    result = verify_folder(folder)
+    result = verify_folder(folder, check_content=check_content)
     if as_json:
         print_json(
             {**dataclasses.asdict(result), "folder": str(result.folder), "whole": result.whole}

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deephits_keras.encoders.inputs import Input, as_declared
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 from deephits_keras.utils.files import (
@@ -33,7 +34,7 @@ ROW_GROUP = 1024
 """Rows that are read together: a track costs the reading of its row group, not of the table."""
 
 INPUTS = ("track_id", "popularity", "audio", "lyrics")
-"""Columns that aren't fields of a track."""
+"""Columns that aren't fields of a track, beside those of other files (`Corpus.files`)."""
 
 
 class Corpus:
@@ -96,27 +97,42 @@ class Corpus:
         """`(n,)` popularity of each track, 0-100."""
         return self.column("popularity").to_numpy(dtype=np.float32)
 
-    def tracks(self, rows: Sequence[int]) -> list[Track]:
-        """The raw input of some tracks; only the row groups that hold them are read."""
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the inputs that are files: columns of paths, which import confined."""
+        return tuple(self.info.get("files", ("audio",)))
+
+    def tracks(self, rows: Sequence[int], inputs: Sequence[Input] | None = None) -> list[Track]:
+        """The raw input of some tracks; only the row groups that hold them are read.
+
+        Args:
+            rows: Their row numbers.
+            inputs: What to read of them (`encoders.inputs.inputs_of`); everything if None.
+        """
         tracks: dict[int, Track] = {}
         wanted = np.unique(np.asarray(rows, dtype=np.int64))
+        columns = None
+        if inputs is not None:
+            named = {"track_id", *(each.name for each in inputs)}
+            columns = [name for name in self.columns if name in named]
         for group in np.unique(wanted // ROW_GROUP):
-            table = self._file.read_row_group(int(group))
+            table = self._file.read_row_group(int(group), columns)
             start = int(group) * ROW_GROUP
             inside = wanted[(wanted >= start) & (wanted < start + ROW_GROUP)]
             for row, values in zip(
                 inside, table.take(pa.array(inside - start)).to_pylist(), strict=True
             ):
-                tracks[int(row)] = self._track(values)
+                tracks[int(row)] = as_declared(self._track(values), inputs)
         return [tracks[int(row)] for row in rows]
 
     def _track(self, values: dict[str, Any]) -> Track:
-        audio = values.get("audio")
+        files = {name: self.folder / path for name in self.files if (path := values.get(name))}
+        known = {*INPUTS, *self.files}
         return Track(
             id=values["track_id"],
-            audio=self.folder / audio if audio else None,
             lyrics=values.get("lyrics"),
-            fields={name: value for name, value in values.items() if name not in INPUTS},
+            fields={name: value for name, value in values.items() if name not in known},
+            files=files,
         )
 
     @property

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from deephits_keras.encoders.features import PRESENT, ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input
 from deephits_keras.encoders.settings import EncoderConfig, setting
 
 if TYPE_CHECKING:
@@ -26,18 +27,24 @@ if TYPE_CHECKING:
     from deephits_keras.tracks import Track
 
 __all__ = [
+    "AUDIO",
     "CONTRACT_VERSION",
+    "LYRICS",
     "PRESENT",
     "EncoderConfig",
     "ExtractionError",
     "FeatureSpec",
     "Features",
+    "Input",
     "ModalityEncoder",
     "setting",
 ]
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """Version of the contract in this module; an encoder states the one that it was written for."""
+
+SUPPORTED_VERSIONS = (1, 2)
+"""Versions whose encoders load: one of version 1 declares no inputs and may read all of a track."""
 
 
 ConfigT = TypeVar("ConfigT", bound=EncoderConfig)
@@ -131,6 +138,21 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         self.config: ConfigT = config if config is not None else self.Config()  # type: ignore[assignment]
 
     # === Outside the graph ===
+
+    @property
+    def inputs(self) -> tuple[Input, ...] | None:
+        """What `extract` reads of a track, for example `(AUDIO, Input("tempo"))`.
+
+        Overridden by a property, or by a class attribute where no setting decides. Features
+        depend on these inputs alone: when another column of the corpus changes, nothing is
+        extracted again, and `extract` and all other methods get a track that holds no more than
+        them. `import` finds the files, `predict` takes all by their names and refuses a field
+        that no encoder reads.
+
+        The default, None, is that of encoders of contract version 1: whatever changes in a track
+        has it extracted again.
+        """
+        return None
 
     @property
     @abc.abstractmethod

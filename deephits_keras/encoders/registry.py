@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from deephits_keras.encoders.contract import CONTRACT_VERSION, ModalityEncoder
+from deephits_keras.encoders.contract import (
+    CONTRACT_VERSION,
+    SUPPORTED_VERSIONS,
+    ModalityEncoder,
+)
+from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, inputs_of
 from deephits_keras.errors import UserError
 
 GROUP = "deephits_keras.encoders"
@@ -58,7 +63,7 @@ class Registration:
             raise UserError(f"{where} lacks the class attributes {', '.join(missing)}")
         if loaded.name != self.name:
             raise UserError(f"{where} calls itself {loaded.name!r}: make the two names equal")
-        if loaded.contract_version != CONTRACT_VERSION:
+        if loaded.contract_version not in SUPPORTED_VERSIONS:
             newer = loaded.contract_version > CONTRACT_VERSION
             raise UserError(
                 f"{where} was written for version {loaded.contract_version} of the encoder "
@@ -183,6 +188,30 @@ class Registry:
 def registry() -> Registry:
     """The installed registry, read once in this process."""
     return Registry.installed()
+
+
+def installed_inputs(known: Registry | None = None) -> dict[str, Input]:
+    """The files and texts that installed encoders declare at their default settings, by name.
+
+    Where several read the same, the endings of all count. Fields are left out: they are any
+    columns of a table.
+
+    Args:
+        known: The registry to look in; the installed one by default.
+    """
+    found = {each.name: each for each in (AUDIO, LYRICS)}
+    for encoder_class in (known or registry()).load_working().values():
+        try:
+            declared = inputs_of(encoder_class()) or ()
+        except Exception:  # noqa: S112 - `encoders list` tells what is wrong with it
+            continue
+        for each in declared:
+            if each.kind == "field":
+                continue
+            other = found.get(each.name, each)
+            endings = tuple(dict.fromkeys(other.endings + each.endings))
+            found[each.name] = Input(each.name, other.kind, endings)
+    return found
 
 
 def resolve_modalities(

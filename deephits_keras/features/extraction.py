@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -22,11 +23,7 @@ import numpy as np
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder, registry, resolve_modalities
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.features.shard_task import (
-    digest_inputs,
-    extract_shard,
-    extract_shard_in_worker,
-)
+from deephits_keras.features.shard_task import extract_shard, extract_shard_in_worker
 from deephits_keras.features.shards import (
     SHARD_SIZE,
     ShardRecord,
@@ -35,6 +32,7 @@ from deephits_keras.features.shards import (
     in_threads,
     store_folder,
 )
+from deephits_keras.features.sources import changed_inputs
 from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 from deephits_keras.utils.progress import progress
 
@@ -118,6 +116,7 @@ def extract_features(
     jobs: int = -1,
     shard_size: int = SHARD_SIZE,
     retry_failed: bool = False,
+    check_content: bool = False,
 ) -> ExtractionSummary:
     """Bring an encoder's feature store of a corpus up to date.
 
@@ -132,6 +131,8 @@ def extract_features(
         shard_size: Tracks a shard of a new store; a store that is there keeps its own.
         retry_failed: Extract the shards that hold failed tracks again, for reasons that lay
             outside the input, such as a package that wasn't installed.
+        check_content: Read every input file and compare its SHA-256 with that of its extraction,
+            even where its size and modification time are the same.
 
     Raises:
         UserError: if the encoder's settings can't be used, or the store can't be written to.
@@ -147,7 +148,7 @@ def extract_features(
     folder = store_folder(corpus, encoder)
     remove_leftovers(folder)
     layout = _prepare_layout(folder, corpus, encoder, shard_size)
-    todo = _unfinished(folder, layout, corpus, encoder, retry_failed)
+    todo = _unfinished(folder, layout, corpus, encoder, retry_failed, check_content)
     extracted = sum(len(layout.rows(shard)) for shard in todo)
     for _ in progress(
         _extract_shards(folder, layout, todo, corpus, encoder, jobs),
@@ -225,37 +226,52 @@ def _prepare_layout(
 
 
 def _unfinished(
-    folder: Path, layout: StoreLayout, corpus: Corpus, encoder: AnyEncoder, retry_failed: bool
-) -> list[int]:
-    """The shards that aren't there, are of other input, or are damaged."""
-    unfinished: list[int] = []
-    for first in range(0, layout.shards, CHECKED_TOGETHER):
-        shards = range(first, min(first + CHECKED_TOGETHER, layout.shards))
-        whole = _whole_among(shards, folder, layout, corpus, encoder, retry_failed)
-        unfinished += [shard for shard in shards if shard not in whole]
-    return unfinished
-
-
-def _whole_among(
-    shards: range,
     folder: Path,
     layout: StoreLayout,
     corpus: Corpus,
     encoder: AnyEncoder,
     retry_failed: bool,
-) -> set[int]:
-    records: dict[int, ShardRecord] = {}
-    for shard in shards:
-        with contextlib.suppress(DeepHitsError):
-            record = ShardRecord.read(folder, shard)
+    check_content: bool,
+) -> list[int]:
+    """The shards that aren't there, are of other input, or are damaged."""
+    unfinished: list[int] = []
+    for first in range(0, layout.shards, CHECKED_TOGETHER):
+        records: dict[int, ShardRecord] = {}
+        for shard in range(first, min(first + CHECKED_TOGETHER, layout.shards)):
+            record = _record_of_same_input(folder, shard, layout, corpus, check_content)
             if record is None or (retry_failed and record.failed):
-                continue
-            if record.inputs == digest_inputs(corpus.tracks(layout.rows(shard))):
+                unfinished.append(shard)
+            else:
                 records[shard] = record
+        unfinished += _damaged(folder, records, encoder)
+    return sorted(unfinished)
+
+
+def _record_of_same_input(
+    folder: Path, shard: int, layout: StoreLayout, corpus: Corpus, check_content: bool
+) -> ShardRecord | None:
+    """A shard's record; None if there is none, or its tracks' inputs have changed since."""
+    try:
+        record = ShardRecord.read(folder, shard)
+    except DeepHitsError:
+        return None
+    if record is None:
+        return None
+    tracks = corpus.tracks(layout.rows(shard), layout.declared())
+    changed, sources = changed_inputs(record, tracks, check_content=check_content)
+    if changed:
+        return None
+    if sources != record.sources:
+        record = dataclasses.replace(record, sources=sources)
+        record.write(folder, shard)
+    return record
+
+
+def _damaged(folder: Path, records: Mapping[int, ShardRecord], encoder: AnyEncoder) -> list[int]:
     damages = in_threads(
         lambda shard: damage(folder, shard, records[shard], encoder.feature_specs), records
     )
-    return {shard for shard, found in zip(records, damages, strict=True) if found is None}
+    return [shard for shard, found in zip(records, damages, strict=True) if found is not None]
 
 
 def _extract_shards(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from deephits_keras import cpu
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.features import ExtractionError, Features
+from deephits_keras.encoders.features import ExtractionError
+from deephits_keras.encoders.inputs import inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
-from deephits_keras.errors import UserError
-from deephits_keras.features.shards import ShardRecord, digest_of, write_shard
-from deephits_keras.tracks import Track
+from deephits_keras.features.outcomes import outcomes
+from deephits_keras.features.shards import ShardRecord, write_shard
+from deephits_keras.features.sources import digest_inputs, sources_of
 
 
 def extract_shard(
@@ -37,19 +36,17 @@ def extract_shard(
         DeepHitsError: if the disk is full.
         MemoryError: if there is too little memory, which is no fault of a track's.
     """
-    tracks = Corpus.open(corpus_folder).tracks(rows)
+    tracks = Corpus.open(corpus_folder).tracks(rows, inputs_of(encoder))
     arrays = {
         spec.name: np.zeros((len(rows), *spec.shape), spec.dtype) for spec in encoder.feature_specs
     }
     missing: list[int] = []
     failed: dict[str, str] = {}
-    for row, result in zip(rows, _results(encoder, tracks), strict=True):
+    for row, result in zip(rows, outcomes(encoder, tracks), strict=True):
         if result is None:
             missing.append(row)
         elif isinstance(result, ExtractionError):
             failed[str(row)] = result.reason
-        elif found := fault(encoder, result):
-            failed[str(row)] = found
         else:
             for name, array in arrays.items():
                 array[row - rows.start] = result[name]
@@ -57,6 +54,7 @@ def extract_shard(
         start=rows.start,
         track_ids=[track.id for track in tracks],
         inputs=digest_inputs(tracks),
+        sources=sources_of(tracks),
         files={},
         missing=missing,
         failed=failed,
@@ -75,74 +73,3 @@ def extract_shard_in_worker(
     """
     cpu.keep_freed_memory()
     return extract_shard(corpus_folder, encoder, folder, shard, rows)
-
-
-def _results(
-    encoder: AnyEncoder, tracks: Sequence[Track]
-) -> list[Features | ExtractionError | None]:
-    """The encoder's result for each track; where it breaks down, tracks are tried one by one."""
-    results: list[Features | ExtractionError | None] = []
-    try:
-        for result in encoder.extract_many(tracks):
-            results.append(result)
-    except Exception:
-        return results + [_result_alone(encoder, track) for track in tracks[len(results) :]]
-    if len(results) != len(tracks):
-        return [_result_alone(encoder, track) for track in tracks]
-    return results
-
-
-def _result_alone(encoder: AnyEncoder, track: Track) -> Features | ExtractionError | None:
-    try:
-        results = list(encoder.extract_many([track]))
-    except UserError:
-        raise
-    except ExtractionError as error:
-        return error
-    except MemoryError as error:
-        raise MemoryError(f"track {track.id}: {error}") from error
-    except Exception as error:
-        return ExtractionError(
-            track.id, f"{encoder.name} raised {type(error).__name__}: {error}".rstrip(": ")
-        )
-    if len(results) != 1:
-        return ExtractionError(
-            track.id, f"{encoder.name} gave {len(results)} results for one track"
-        )
-    return results[0]
-
-
-def fault(encoder: AnyEncoder, features: Any) -> str:
-    """How what an encoder's `extract` gave differs from its feature specs; empty if it doesn't."""
-    if not isinstance(features, dict):
-        return f"{encoder.name} gave {type(features).__name__} instead of a dict of features"
-    wanted = {spec.name: spec for spec in encoder.feature_specs}
-    if features.keys() != wanted.keys():
-        return f"{encoder.name} gave the features {sorted(features)}, not {sorted(wanted)}"
-    for name, spec in wanted.items():
-        array = features[name]
-        if not isinstance(array, np.ndarray):
-            return f"{encoder.name}: feature {name!r} is {type(array).__name__}, not an array"
-        if array.shape != spec.shape or array.dtype != spec.dtype:
-            return (
-                f"{encoder.name}: feature {name!r} is {array.dtype} {array.shape}, "
-                f"not {spec.dtype} {spec.shape}"
-            )
-    return ""
-
-
-def digest_inputs(tracks: Sequence[Track]) -> str:
-    """A digest of the tracks' raw input, the same wherever the corpus lies.
-
-    A recording counts by its name and size: reading them all would take as long as extraction.
-    """
-    return digest_of([[t.id, _name_and_size(t.audio), t.lyrics, dict(t.fields)] for t in tracks])
-
-
-def _name_and_size(path: Path | None) -> tuple[str, int | None] | None:
-    if path is None:
-        return None
-    try:
-        return path.name, path.stat().st_size
-    except OSError:
-        return path.name, None

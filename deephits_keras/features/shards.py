@@ -26,6 +26,7 @@ import numpy as np
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.features import Features, FeatureSpec
+from deephits_keras.encoders.inputs import Input, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.types import BoolArray
@@ -33,10 +34,18 @@ from deephits_keras.utils.files import read_json, replacing, sha256, write_json
 
 T = TypeVar("T")
 
+Sources = dict[str, list[list[Any] | None]]
+"""See `ShardRecord.sources`."""
+
 SHARD_SIZE = 128
 """Tracks a shard. Fixed, so that a store's bytes don't depend on the machine that made it."""
 
-FORMAT = 1
+FORMAT = 2
+"""Of stores in which a shard depends on the declared inputs alone; 1 on whole rows of the table."""
+
+
+class EarlierFormatError(UserError):
+    """A store is whole, and of a format that is no longer read."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class StoreLayout:
         config: The settings that its features depend on.
         fingerprint: Its fingerprint.
         features: Shape of one track and dtype of each feature, by name.
+        inputs: Kind of each input that the encoder declares, by name; None if it declares none
+            and may read anything.
         shard_size: Tracks a shard.
         tracks: Tracks in the corpus.
         format: Version of this layout.
@@ -59,6 +70,7 @@ class StoreLayout:
     config: dict[str, Any]
     fingerprint: str
     features: dict[str, dict[str, Any]]
+    inputs: dict[str, str] | None
     shard_size: int
     tracks: int
     format: int = FORMAT
@@ -66,6 +78,7 @@ class StoreLayout:
     @classmethod
     def of(cls, corpus: Corpus, encoder: AnyEncoder, shard_size: int) -> Self:
         """The layout of a new store."""
+        inputs = inputs_of(encoder)
         return cls(
             encoder=encoder.name,
             version=encoder.version,
@@ -74,6 +87,7 @@ class StoreLayout:
             features={
                 s.name: {"shape": list(s.shape), "dtype": s.dtype} for s in encoder.feature_specs
             },
+            inputs=None if inputs is None else {each.name: each.kind for each in inputs},
             shard_size=shard_size,
             tracks=len(corpus),
         )
@@ -83,12 +97,20 @@ class StoreLayout:
         """Read `store.json`.
 
         Raises:
+            EarlierFormatError: if an earlier version of this package wrote it.
             UserError: if it isn't there or isn't one of this format.
         """
         path = folder / "store.json"
         try:
-            layout = cls(**read_json(path, "a feature store"))
+            values = read_json(path, "a feature store")
+            if isinstance(values, dict) and values.get("format") in range(1, FORMAT):
+                raise EarlierFormatError(
+                    f"{path} was written by an earlier version of deephits-keras, which didn't "
+                    "record what each feature was extracted from"
+                )
+            layout = cls(**values)
             layout.specs()
+            layout.declared()
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise UserError(f"{path} is damaged: {error!r}") from error
         if layout.format != FORMAT:
@@ -109,6 +131,12 @@ class StoreLayout:
             for name, spec in self.features.items()
         )
 
+    def declared(self) -> tuple[Input, ...] | None:
+        """The inputs that its features depend on; None for all that a track has."""
+        if self.inputs is None:
+            return None
+        return tuple(Input(name, kind) for name, kind in self.inputs.items())  # type: ignore[arg-type]
+
     @property
     def shards(self) -> int:
         """Number of shards."""
@@ -127,7 +155,9 @@ class ShardRecord:
     Attributes:
         start: Its first row.
         track_ids: Ids of its tracks, in order of rows.
-        inputs: Digest of the raw input that it was extracted from.
+        inputs: Digest of the texts and fields that it was extracted from (`sources.digest_inputs`).
+        sources: Size, modification time (ns) and SHA-256 of each file that it was extracted from:
+            for each input's name a list in the order of the tracks, None where there was no file.
         files: SHA-256, shape and dtype of each feature's file; empty if no track has any.
         missing: Rows that lack the modality.
         failed: Reason of each row whose input can't be used, by row.
@@ -136,6 +166,7 @@ class ShardRecord:
     start: int
     track_ids: list[str]
     inputs: str
+    sources: Sources
     files: dict[str, dict[str, Any]]
     missing: list[int]
     failed: dict[str, str]

@@ -15,6 +15,7 @@ from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.shards import (
+    EarlierFormatError,
     ShardRecord,
     StoreLayout,
     damage,
@@ -88,7 +89,10 @@ class FeatureStore:
             raise UserError(
                 f"{corpus.folder} has no features of {encoder.name} with these settings: {again}"
             )
-        layout = StoreLayout.read(folder)
+        try:
+            layout = StoreLayout.read(folder)
+        except EarlierFormatError as error:
+            raise UserError(f"{error}: {again}") from error
         ids = corpus.track_ids
         if layout.tracks != len(ids):
             raise UserError(

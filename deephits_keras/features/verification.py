@@ -5,16 +5,23 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import Lock
 
 from deephits_keras.corpus.table import INFO, TRACKS, Corpus
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.features.shards import ShardRecord, StoreLayout, damage, sidecar
+from deephits_keras.features.shards import (
+    EarlierFormatError,
+    ShardRecord,
+    StoreLayout,
+    damage,
+    sidecar,
+)
+from deephits_keras.features.sources import changed_inputs
 from deephits_keras.utils.files import sha256
 from deephits_keras.utils.findings import Finding, State, Verification
 
 
-def verify_corpus(folder: Path) -> Verification:
+def verify_corpus(folder: Path, *, check_content: bool = False) -> Verification:
     """Check a corpus: its table and the shards of its feature stores; see `verification.verify`."""
     again = "import the tracks again: features of the same tracks are kept"
     if not (folder / INFO).exists():
@@ -25,37 +32,40 @@ def verify_corpus(folder: Path) -> Verification:
         corpus = Corpus.open(folder)
         if sha256(folder / TRACKS) != corpus.fingerprint:
             raise DeepHitsError(f"its content doesn't match the checksum in {INFO}")
-        ids = corpus.track_ids
+        corpus.track_ids  # noqa: B018 - read, to find out whether it can be
     except (DeepHitsError, KeyError, OSError) as error:
         state: State = "damaged" if (folder / TRACKS).exists() else "missing"
         damaged = Finding(str(folder / TRACKS), state, str(error), again)
         return Verification(folder, "corpus", 1, (damaged,))
     checked = 1
     for store in sorted(path for path in corpus.features_folder.glob("*/*") if path.is_dir()):
-        files, found = _verify_store(store, ids, f"run `deephits extract {folder}`")
+        again = f"run `deephits extract {folder}`"
+        files, found = _verify_store(store, corpus, again, check_content)
         checked += files
         findings += found
     return Verification(folder, "corpus", checked, tuple(findings))
 
 
-def _verify_store(store: Path, ids: list[str], again: str) -> tuple[int, list[Finding]]:
+def _verify_store(
+    store: Path, corpus: Corpus, again: str, check_content: bool
+) -> tuple[int, list[Finding]]:
     """How many files of a feature store were read, and what is wrong with it."""
     from deephits_keras.utils.progress import progress
 
     try:
         layout = StoreLayout.read(store)
     except UserError as error:
-        there = (store / "store.json").exists()
-        return 1, [
-            Finding(str(store / "store.json"), "damaged" if there else "missing", str(error), again)
-        ]
-    if layout.tracks != len(ids):
-        problem = f"it is of {layout.tracks} tracks, the corpus has {len(ids)}"
+        state: State = "damaged" if (store / "store.json").exists() else "missing"
+        if isinstance(error, EarlierFormatError):
+            state = "unfinished"
+        return 1, [Finding(str(store / "store.json"), state, str(error), again)]
+    if layout.tracks != len(corpus):
+        problem = f"it is of {layout.tracks} tracks, the corpus has {len(corpus)}"
         return 1, [Finding(str(store), "unfinished", problem, again)]
     if (layout.encoder, layout.fingerprint) != (store.parent.name, store.name):
         problem = f"it is of {layout.encoder} {layout.fingerprint}"
         return 1, [Finding(str(store / "store.json"), "damaged", problem, again)]
-    check = partial(_verify_shard, store, layout, ids, again)
+    check = partial(_verify_shard, store, layout, corpus, again, check_content, Lock())
     with ThreadPoolExecutor() as pool:
         results = progress(
             pool.map(check, range(layout.shards)),
@@ -68,7 +78,13 @@ def _verify_store(store: Path, ids: list[str], again: str) -> tuple[int, list[Fi
 
 
 def _verify_shard(
-    store: Path, layout: Any, ids: list[str], again: str, shard: int
+    store: Path,
+    layout: StoreLayout,
+    corpus: Corpus,
+    again: str,
+    check_content: bool,
+    reading: Lock,
+    shard: int,
 ) -> tuple[int, Finding | None]:
     path = str(sidecar(store, shard))
     try:
@@ -78,10 +94,16 @@ def _verify_shard(
     if record is None:
         return 0, Finding(path, "unfinished", "the shard isn't there", again)
     rows = layout.rows(shard)
-    if record.track_ids != ids[rows.start : rows.stop]:
+    if record.track_ids != corpus.track_ids[rows.start : rows.stop]:
         return 1, Finding(path, "unfinished", "it is of other tracks than the corpus", again)
     problem = damage(store, shard, record, layout.specs(), anew=True)
-    if problem is None:
-        return 1 + len(record.files), None
-    gone = any(not (store / f"{Path(path).stem}.{n}.npy").exists() for n in record.files)
-    return 1 + len(record.files), Finding(path, "missing" if gone else "damaged", problem, again)
+    if problem is not None:
+        gone = any(not (store / f"{Path(path).stem}.{n}.npy").exists() for n in record.files)
+        state: State = "missing" if gone else "damaged"
+        return 1 + len(record.files), Finding(path, state, problem, again)
+    # Arrow's file may be read by one thread at a time.
+    with reading:
+        tracks = corpus.tracks(rows, layout.declared())
+    changed, _ = changed_inputs(record, tracks, check_content=check_content)
+    finding = Finding(path, "unfinished", changed, again) if changed else None
+    return 1 + len(record.files), finding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -13,7 +14,7 @@ from deephits_keras.encoders.features import ExtractionError, Features, FeatureS
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import check_specs
-from deephits_keras.features.shard_task import fault
+from deephits_keras.features.outcomes import fault
 from deephits_keras.testing.subject import (
     CheckError,
     CheckSkipped,
@@ -191,34 +192,45 @@ def _extract_there(encoder: AnyEncoder, track: Track) -> Features | None:
 def damaged_tracks(subject: Subject) -> Iterator[tuple[Track, str, bool]]:
     """Tracks with something wrong, what it is, and whether `extract` must refuse them.
 
-    It must refuse a recording that can't be decoded if it uses the recording at all, and the
-    tracks that the encoder's author calls bad.
+    It must refuse a file that can't be read if it uses the file at all, and the tracks that the
+    encoder's author calls bad.
     """
     for track in subject.bad_tracks:
         yield track, f"the bad track {track.id}", True
     track, features = subject.usable[0]
-    if track.audio is not None:
-        uses_audio = _uses_audio(subject.encoder, track, features)
+    for name, path in track.files.items():
+        used = _uses_file(subject.encoder, name, track, features)
         folder = subject.new_folder()
-        (folder / "empty.wav").touch()
-        (folder / "text.wav").write_text("I am a line of text, not music.\n" * 50)
-        for name, damage in (
-            ("absent.wav", "a recording that isn't there"),
-            ("empty.wav", "an empty recording"),
-            ("text.wav", "a text file renamed to .wav"),
+        ending = path.suffix
+        (folder / f"empty{ending}").touch()
+        (folder / f"text{ending}").write_text("I am a line of text, not music.\n" * 50)
+        for kind, damage in (
+            ("absent", f"a file of {name} that isn't there"),
+            ("empty", f"an empty file of {name}"),
+            ("text", f"a text file in the place of {name}, renamed to {ending}"),
         ):
-            yield dataclasses.replace(track, audio=folder / name), damage, uses_audio
-    if track.lyrics is not None:
-        for lyrics, damage in (("", "empty lyrics"), ("la \ud800 la", "lyrics that aren't UTF-8")):
-            yield dataclasses.replace(track, lyrics=lyrics), damage, False
+            files = {**track.files, name: folder / f"{kind}{ending}"}
+            must_fail = used and not (kind == "text" and _is_text(path))
+            yield dataclasses.replace(track, files=files), damage, must_fail
+    for name in track.texts:
+        for text, damage in (("", f"empty {name}"), ("la \ud800 la", f"{name} that isn't UTF-8")):
+            yield dataclasses.replace(track, texts={**track.texts, name: text}), damage, False
     for value in ("not a number", float("inf"), ["a", "list"]):
         fields: dict[str, Any] = dict.fromkeys(track.fields, value)
         yield dataclasses.replace(track, fields=fields), f"fields that hold {value!r}", False
 
 
-def _uses_audio(encoder: AnyEncoder, track: Track, features: Features) -> bool:
+def _is_text(path: Path) -> bool:
     try:
-        without = outcome(encoder, dataclasses.replace(track, audio=None))
+        return "\0" not in path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _uses_file(encoder: AnyEncoder, name: str, track: Track, features: Features) -> bool:
+    others = {other: path for other, path in track.files.items() if other != name}
+    try:
+        without = outcome(encoder, dataclasses.replace(track, files=others))
     except Exception:
         return True
     return not isinstance(without, dict) or not same_bytes(features, without)

@@ -17,7 +17,7 @@ import numpy as np
 
 from deephits_keras.encoders.features import POPULARITY, ExtractionError, Features
 from deephits_keras.encoders.registry import AnyEncoder
-from deephits_keras.features.shard_task import fault
+from deephits_keras.features.outcomes import fault
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:

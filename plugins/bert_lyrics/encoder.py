@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.inputs import LYRICS
 from deephits_keras.tracks import Track
 
 from . import checkpoint, sizes
@@ -79,6 +80,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
     summary = "frozen multilingual BERT, pooled [CLS] vector -> 256-D"
     default = True
     parallel = False
+    inputs = (LYRICS,)
     Config = BertLyricsConfig
 
     @property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.inputs import AUDIO
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
     modality = "essentia"
     version = "1"
     summary = "descriptors measured with Essentia (AGPL-3.0) -> 22-D vector -> 64-D"
+    inputs = (AUDIO,)
     Config = EssentiaDescriptorsConfig
 
     def __init__(self, config: EssentiaDescriptorsConfig | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.inputs import LYRICS
 from deephits_keras.tracks import Track
 
 from .config import LyricsLSTMConfig
@@ -39,6 +40,7 @@ class LyricsLSTM(ModalityEncoder[LyricsLSTMConfig]):
     modality = "lyrics"
     version = "1"
     summary = "hashed words, up to 1,024 -> bidirectional LSTM -> 128-D; needs no checkpoint"
+    inputs = (LYRICS,)
     Config = LyricsLSTMConfig
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.inputs import Input
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class NumericConfig(EncoderConfig):
     def __post_init__(self) -> None:
         if not self.columns or len(set(self.columns)) != len(self.columns):
             raise ValueError(f"columns must be different names. Received: {self.columns}")
+        for column in self.columns:
+            Input(column)
         if self.units < 1:
             raise ValueError(f"units must be positive. Received: {self.units}")
 
@@ -80,6 +83,11 @@ class Numeric(ModalityEncoder[NumericConfig]):
         super().__init__(config)
         count = len(self.config.columns)
         self._mean, self._deviation = [0.0] * count, [1.0] * count
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The columns."""
+        return tuple(Input(column) for column in self.config.columns)
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:

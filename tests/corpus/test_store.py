@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import numpy as np
@@ -10,8 +11,9 @@ from toys import Toy, make_corpus
 
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.extraction import extract_features
-from deephits_keras.features.shards import store_folder
+from deephits_keras.features.shards import digest_of, store_folder
 from deephits_keras.features.store import FeatureStore
+from deephits_keras.verification import verify
 
 
 @pytest.fixture
@@ -128,6 +130,24 @@ def test_a_corpus_imported_again_in_another_order_is_found(corpus):
 
 def test_a_store_of_another_format_is_refused(corpus):
     path = store_folder(corpus, Toy()) / "store.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
     with pytest.raises(UserError, match="format 99"):
         FeatureStore.open(corpus, Toy())
+
+
+def test_a_store_of_version_0_1_is_not_misread_but_extracted_anew(corpus):
+    """Its shards depended on whole rows of the table, and recordings counted by name and size."""
+    folder = store_folder(corpus, Toy())
+    layout = json.loads((folder / "store.json").read_text())
+    del layout["inputs"]
+    (folder / "store.json").write_text(json.dumps(layout | {"format": 1}))
+    for path in folder.glob("part-*.json"):
+        record = json.loads(path.read_text())
+        del record["sources"], record["sha256"]
+        path.write_text(json.dumps(record | {"sha256": digest_of(record)}))
+    with pytest.raises(UserError, match=r"earlier version .* run `deephits extract"):
+        FeatureStore.open(corpus, Toy())
+    [finding] = [f for f in verify(corpus.folder).findings if "/toy/" in f.file]
+    assert finding.state == "unfinished"
+    assert extract_features(corpus, Toy(), jobs=1).extracted == len(corpus)
+    assert FeatureStore.open(corpus, Toy()).present.any()

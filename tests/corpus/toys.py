@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 from deephits_keras.corpus.table import Corpus, write_corpus
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import ExtractionError, FeatureSpec
+from deephits_keras.encoders.inputs import AUDIO, Input
 from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.store import FeatureStore
@@ -74,6 +75,19 @@ class Toy(ModalityEncoder[ToyConfig]):
         return layers.Dense(4)(ops.concatenate([wave, ops.cast(inputs["count"], "float32")], -1))
 
 
+class Declared(Toy):
+    """The same, saying what it reads; the level of a track with a recording is its first byte."""
+
+    name = "declared"
+    inputs = (AUDIO, Input("level"), Input("behaviour"))
+
+    def extract(self, track):
+        if track.audio is None:
+            return super().extract(track)
+        level = float(track.audio.read_bytes()[0])
+        return super().extract(replace(track, fields={**track.fields, "level": level}))
+
+
 class Whole(Toy):
     """The same in this process, a shard at a time; one bad track spoils its shard's batch."""
 
@@ -117,6 +131,7 @@ def make_corpus(
     audio: Mapping[int, str] | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     reverse: bool = False,
+    more: Mapping[str, Any] | None = None,
 ) -> Corpus:
     """A corpus of tracks `t0`, `t1`, ... whose `level` is their row number plus one."""
     behaviour, audio = behaviour or {}, audio or {}
@@ -130,6 +145,7 @@ def make_corpus(
             "level": [row + 1.0 for row in rows],
             "behaviour": [behaviour.get(row) for row in rows],
             "other": ["missing" if row in other_missing else None for row in rows],
+            **(more or {}),
         }
     )
     return write_corpus(
