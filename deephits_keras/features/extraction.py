@@ -262,8 +262,10 @@ def _record_of_same_input(
     if changed:
         return None
     if sources != record.sources:
+        # The new times spare the next check the reading; where they can't be kept, it reads again.
         record = dataclasses.replace(record, sources=sources)
-        record.write(folder, shard)
+        with contextlib.suppress(DeepHitsError):
+            record.write(folder, shard)
     return record
 
 

@@ -40,6 +40,8 @@ def extract_shard(
     arrays = {
         spec.name: np.zeros((len(rows), *spec.shape), spec.dtype) for spec in encoder.feature_specs
     }
+    # Before they are extracted: a file that is replaced meanwhile has another time than this.
+    sources = sources_of(tracks)
     missing: list[int] = []
     failed: dict[str, str] = {}
     for row, result in zip(rows, outcomes(encoder, tracks), strict=True):
@@ -54,7 +56,7 @@ def extract_shard(
         start=rows.start,
         track_ids=[track.id for track in tracks],
         inputs=digest_inputs(tracks),
-        sources=sources_of(tracks),
+        sources=sources,
         files={},
         missing=missing,
         failed=failed,
