@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
-
-if TYPE_CHECKING:
-    from deephits_keras.encoders.contract import ModalityEncoder
 
 Kind = Literal["file", "text", "field"]
 
@@ -68,7 +65,19 @@ LYRICS = Input("lyrics", "text")
 """The lyrics."""
 
 
-def inputs_of(encoder: ModalityEncoder[Any]) -> tuple[Input, ...] | None:
+class Declares(Protocol):
+    """What declares inputs: a `ModalityEncoder`."""
+
+    @property
+    def name(self) -> str:
+        """The encoder's name."""
+
+    @property
+    def inputs(self) -> tuple[Input, ...] | None:
+        """See `ModalityEncoder.inputs`."""
+
+
+def inputs_of(encoder: Declares) -> tuple[Input, ...] | None:
     """What an encoder declares that it reads; None if it declares nothing and may read anything.
 
     Raises:

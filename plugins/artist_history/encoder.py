@@ -9,6 +9,7 @@ from typing import Any
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import Features, FeatureSpec
+from deephits_keras.encoders.inputs import Input
 from deephits_keras.tracks import Track
 
 from .dates import span
@@ -64,6 +65,7 @@ class ArtistHistory(ModalityEncoder[ArtistHistoryConfig]):
     version = "1"
     summary = "earlier songs of the artists in the training part -> 8-D vector -> 64-D"
     learns_popularity = True
+    inputs = tuple(map(Input, (*ARTIST_FIELDS, "release_date", "release_year")))
     Config = ArtistHistoryConfig
 
     def __init__(self, config: ArtistHistoryConfig | None = None) -> None:
