@@ -1,1 +1,21 @@
 """Decoding and log-mel spectrograms: a toolbox for encoders of sound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from deephits_keras.audio.errors import AudioError
+
+if TYPE_CHECKING:
+    from deephits_keras.audio.decoding import load_audio, load_windows
+
+__all__ = ["AudioError", "load_audio", "load_windows"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what decodes when it is asked for: settings are read without NumPy."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from deephits_keras.audio import decoding
+
+    return getattr(decoding, name)

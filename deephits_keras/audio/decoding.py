@@ -1,28 +1,59 @@
-"""Decoding: from an audio file to a mono waveform, by one of two named decoders."""
+"""Decoding: from an audio file to mono waveforms, of the parts that are wanted."""
 
 from __future__ import annotations
 
-import functools
 import importlib
-import io
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from deephits_keras.audio import libav
 from deephits_keras.audio.errors import AudioError
+from deephits_keras.audio.kinds import HEAD, kind_of
+from deephits_keras.audio.libsndfile import decoded_by_soundfile, open_with_soundfile
+from deephits_keras.audio.recording import (
+    MOST_SAMPLES,
+    Decoded,
+    Recording,
+    Samples,
+    UndecodableError,
+    clock,
+)
+from deephits_keras.audio.windows import window_starts
 from deephits_keras.errors import UserError
 
 Waveform = np.ndarray[Any, np.dtype[np.float32]]
+T = TypeVar("T")
 
 LONGEST_SECONDS = 6 * 3600
 LOWEST_RATE, HIGHEST_RATE = 2_000, 768_000
-MOST_SAMPLES = 2**29
-"""More (hours, Hz, samples of all channels: 2 GiB) is a damaged header, or no song."""
+"""More (hours, Hz) is a damaged header, or no song."""
 
 SHORTEST_SECONDS = 0.05
 """Less sound than this is no recording: what decodes of a damaged file's remains, mostly."""
+
+LOUDEST = 10.0
+"""Times full scale: a peak above it is no loud recording, but samples on another scale."""
+
+CANCELLED = 1e-4
+"""Share of the channels' power below which their mean is what they don't have in common."""
+
+SPARSE = 16
+"""Every such sample is looked at for that."""
+
+SILENCE = 1e-5
+"""Of full scale: below the smallest step of 16 bits."""
+
+RESAMPLER_MARGIN = 256
+"""Samples at the lower rate on each side of a stretch that its resampled samples depend on.
+
+Measured: with 128 already they are the whole's within 2e-7 of full scale.
+"""
+
+GET_AV = "pip install 'deephits-keras[av]'"
 
 
 def load_audio(source: Path | bytes, sample_rate: int, *, decoder: str = "soundfile") -> Waveform:
@@ -32,8 +63,9 @@ def load_audio(source: Path | bytes, sample_rate: int, *, decoder: str = "soundf
     mean of the channels, soxr's HQ resampler.
 
     Args:
-        source: A file, or the bytes of one: MP3, Ogg Vorbis, FLAC, WAV and what else the decoder
-            reads. A file that ends early gives what there is of it.
+        source: A file, or the bytes of one: MP3, Ogg Vorbis, Opus, FLAC, WAV and what else the
+            decoder reads; with the extra `av` M4A, AAC, WebM, WMA, too. A file that ends early
+            gives what there is of it.
         sample_rate: Of the waveform, in Hz.
         decoder: A name in `DECODERS`: `soundfile`, or `tensorflow-io` (needs the extra `tfio`).
 
@@ -41,39 +73,273 @@ def load_audio(source: Path | bytes, sample_rate: int, *, decoder: str = "soundf
         `(samples,)` float32, full scale at 1.
 
     Raises:
-        AudioError: if it can't be decoded, is empty, or holds values that aren't numbers.
+        AudioError: if it can't be decoded, is empty, silent, off scale, or longer than
+            `LONGEST_SECONDS`, holds values that aren't numbers, or has channels that cancel
+            each other out.
         UserError: for an unknown decoder, or one that isn't installed.
     """
+
+    def load(recording: Recording) -> Waveform:
+        if recording.samples > MOST_SAMPLES:
+            longest = clock(MOST_SAMPLES / recording.rate)
+            raise AudioError(
+                f"{name} is {clock(recording.samples / recording.rate)} long, more than the "
+                f"{longest} that can be looked at as a whole"
+            )
+        mixer = _Mixer(recording, sample_rate, name)
+        waveform = mixer.waveform(0, recording.samples)
+        mixer.require_sound()
+        return waveform
+
+    name = _name(source)
+    return _with_recording(source, decoder, load)
+
+
+def load_windows(
+    source: Path | bytes,
+    sample_rate: int,
+    samples: int,
+    *,
+    count: int = 1,
+    crop: str = "center",
+    decoder: str = "soundfile",
+) -> list[Waveform]:
+    """Decode windows of a recording, and no more of it than they need.
+
+    Each is equal to the same part of `load_audio`'s waveform within 1e-6 of full scale.
+
+    Args:
+        source: As in `load_audio`.
+        sample_rate: Of the waveforms, in Hz.
+        samples: Length of a window, at that rate.
+        count: How many windows, spread over the recording: see `window_starts`.
+        crop: `center` or `start`, likewise.
+        decoder: As in `load_audio`.
+
+    Returns:
+        `count` waveforms `(samples,)` float32, full scale at 1; shorter ones, each the whole, of a
+        recording that is shorter.
+
+    Raises:
+        AudioError: as in `load_audio`; silent are only recordings whose windows all are.
+        UserError: for an unknown decoder, or one that isn't installed.
+
+    Example:
+        >>> middle, = load_windows(Path("song.mp3"), 22050, 30 * 22050)  # doctest: +SKIP
+    """
+
+    def load(recording: Recording) -> list[Waveform]:
+        total = _resampled_length(recording.samples, recording.rate, sample_rate)
+        loaded: dict[int, Waveform] = {}
+        mixer = _Mixer(recording, sample_rate, name)
+        starts = window_starts(total, samples, count, crop)
+        for start in dict.fromkeys(starts):
+            stop = min(total, start + samples)
+            loaded[start] = _stretch(recording, start, stop, sample_rate, mixer)
+        mixer.require_sound()
+        return [loaded[start] for start in starts]
+
+    name = _name(source)
+    return _with_recording(source, decoder, load)
+
+
+def load_channels(source: Path | bytes, sample_rate: int) -> Samples:
+    """Decode a recording as a whole and resample it, its channels as they are.
+
+    Args:
+        source: As in `load_audio`.
+        sample_rate: In Hz.
+
+    Returns:
+        `(samples, channels)` float32, full scale at 1; of more than two channels the mean alone.
+
+    Raises:
+        AudioError: as in `load_audio`.
+    """
+
+    def load(recording: Recording) -> Samples:
+        if recording.samples * recording.channels > MOST_SAMPLES:
+            longest = clock(MOST_SAMPLES / recording.channels / recording.rate)
+            raise AudioError(
+                f"{name} is {clock(recording.samples / recording.rate)} long, more than the "
+                f"{longest} that can be looked at as a whole"
+            )
+        mixer = _Mixer(recording, sample_rate, name)
+        mono = mixer.waveform(0, recording.samples)
+        mixer.require_sound()
+        if recording.channels != 2:
+            return mono[:, None]
+        decoded = [block.copy() for block in recording.blocks(0, recording.samples)]
+        pair = np.concatenate(decoded).T
+        return np.stack([_resampled(c, recording.rate, sample_rate) for c in pair], axis=1)
+
+    name = _name(source)
+    return _with_recording(source, "soundfile", load)
+
+
+def remarks_on(source: Path | bytes, *, decoder: str = "soundfile") -> tuple[str, ...]:
+    """What should be known of a recording that can be decoded, a sentence each.
+
+    That it ends before its header says, is damaged inside, or that the decoder of second choice
+    reads it. Nothing is decoded to find out, if it needn't be.
+
+    Args:
+        source: As in `load_audio`.
+        decoder: Likewise.
+
+    Raises:
+        AudioError: if it can't be decoded.
+    """
+    name = _name(source)
+    return tuple(
+        f"{name} {remark}"
+        for remark in _with_recording(source, decoder, lambda recording: recording.remarks)
+    )
+
+
+def _with_recording(source: Path | bytes, decoder: str, use: Callable[[Recording], T]) -> T:
+    """What is made of a recording, by the first decoder that can read it."""
     if decoder not in DECODERS:
         raise UserError(f"There is no decoder named {decoder!r}. Decoders: {', '.join(DECODERS)}")
-    name = source.name if isinstance(source, Path) else "the recording"
+    name = _name(source)
+    kind = kind_of(_head(source, name))
+    if kind is not None and not kind.is_sound:
+        advice = f": {kind.advice}" if kind.advice else ""
+        raise AudioError(f"{name} is {kind.words} and no recording{advice}")
+    openers = DECODERS[decoder]
+    if decoder == "soundfile":
+        if kind is not None and not kind.by_libsndfile:
+            openers = openers[1:2]
+        if not libav.is_installed():
+            openers = tuple(open_ for open_ in openers if open_ is not libav.decode_with_av)
+    if not openers and kind is not None:
+        raise AudioError(f"{name} is {kind.words}, which libsndfile doesn't read: {GET_AV}")
+    refusals = []
+    for open_ in openers:
+        try:
+            with open_(source, name) as recording:
+                _check(recording, name)
+                return use(recording)
+        except UndecodableError as error:
+            refusals.append(error)
+    hint = "" if libav.is_installed() else f" (another decoder may read it: {GET_AV})"
+    raise AudioError(f"{refusals[0]}{hint}") from refusals[-1]
+
+
+def _name(source: Path | bytes) -> str:
+    return source.name if isinstance(source, Path) else "the recording"
+
+
+def _head(source: Path | bytes, name: str) -> bytes:
+    """The first bytes.
+
+    Raises:
+        AudioError: if there are none, or they can't be read.
+    """
     try:
-        size = source.stat().st_size if isinstance(source, Path) else len(source)
+        if isinstance(source, bytes):
+            head = source[:HEAD]
+        else:
+            with source.open("rb") as file:
+                head = file.read(HEAD)
     except OSError as error:
         raise AudioError(f"{name} can't be opened: {error.strerror}") from error
-    if not size:
+    if not head:
         raise AudioError(f"{name} is empty")
-    channels, original_rate = DECODERS[decoder](source, name)
-    if len(channels) < SHORTEST_SECONDS * original_rate:
-        raise AudioError(f"{name} holds no sound: {len(channels)} samples could be decoded")
-    if not LOWEST_RATE <= original_rate <= HIGHEST_RATE:
-        raise AudioError(f"{name} says that its sample rate is {original_rate} Hz")
-    if channels.size >= MOST_SAMPLES or len(channels) > LONGEST_SECONDS * original_rate:
-        raise AudioError(
-            f"{name} is longer than {LONGEST_SECONDS // 3600} hours or {MOST_SAMPLES} samples"
+    return head
+
+
+def _check(recording: Recording, name: str) -> None:
+    if recording.samples < SHORTEST_SECONDS * recording.rate:
+        raise UndecodableError(
+            f"{name} holds no sound: {recording.samples} samples could be decoded"
         )
-    mono = _mono(channels)
-    # Looked for after mixing, which keeps it and leaves less to look through.
-    if not np.isfinite(mono).all():
-        raise AudioError(f"{name} holds samples that aren't finite numbers")
-    return _resampled(mono, original_rate, sample_rate)
+    if not LOWEST_RATE <= recording.rate <= HIGHEST_RATE:
+        raise AudioError(f"{name} says that its sample rate is {recording.rate} Hz")
+    if recording.samples > LONGEST_SECONDS * recording.rate:
+        length = clock(recording.samples / recording.rate)
+        raise AudioError(f"{name} is {length} long, more than {LONGEST_SECONDS // 3600} hours")
 
 
-def _mono(channels: np.ndarray[Any, Any]) -> Waveform:
-    """The mean of `(samples, channels)` over the channels."""
-    # Channel by channel: NumPy's mean over so short an axis takes longer than decoding.
-    mono: Waveform = functools.reduce(np.add, channels.T)
-    return mono / np.float32(channels.shape[1])
+def _stretch(
+    recording: Recording, start: int, stop: int, sample_rate: int, mixer: _Mixer
+) -> Waveform:
+    """A stretch of the resampled mono waveform, from as much of the recording as it needs."""
+    rate = recording.rate
+    divisor = math.gcd(rate, sample_rate)
+    up, down = sample_rate // divisor, rate // divisor
+    margin = -(-RESAMPLER_MARGIN * max(rate, sample_rate) // sample_rate) if up != down else 0
+    # Where samples of both rates coincide: resampled from there, every sample is where it was.
+    periods = max(0, start * down // up - margin) // down
+    first, last = periods * down, min(recording.samples, -(-stop * down // up) + margin)
+    return mixer.waveform(first, last)[start - periods * up : stop - periods * up]
+
+
+def _resampled_length(samples: int, rate: int, sample_rate: int) -> int:
+    """How many samples soxr makes of a recording."""
+    return int(samples * sample_rate / rate + 0.5)
+
+
+class _Mixer:
+    """Mixes stretches of a recording to mono and resamples them, and looks at what comes out.
+
+    Args:
+        recording: The recording.
+        sample_rate: Of what comes out, in Hz.
+        name: For messages.
+    """
+
+    def __init__(self, recording: Recording, sample_rate: int, name: str) -> None:
+        self._recording, self._sample_rate, self._name = recording, sample_rate, name
+        self._peak = self._mixed = self._channels = 0.0
+
+    def waveform(self, start: int, stop: int) -> Waveform:
+        """A stretch, from and up to samples of the recording's own rate.
+
+        Raises:
+            AudioError: if it holds what is no sample.
+        """
+        mixed, place = np.empty(stop - start, np.float32), 0
+        for block in self._recording.blocks(start, stop):
+            self._mix(block, mixed[place : place + len(block)])
+            place += len(block)
+        waveform = _resampled(mixed, self._recording.rate, self._sample_rate)
+        # Looked at after mixing and resampling, which keep it and leave less to look through.
+        peak = max(-float(waveform.min()), float(waveform.max())) if len(waveform) else 0.0
+        if not math.isfinite(peak):
+            raise AudioError(f"{self._name} holds samples that aren't finite numbers")
+        if peak > LOUDEST:
+            raise AudioError(
+                f"{self._name} is off scale: its samples reach {peak:,.0f} where full scale is 1"
+            )
+        self._peak = max(self._peak, peak)
+        return waveform
+
+    def require_sound(self) -> None:
+        """Refuse a recording of which nothing is left.
+
+        Raises:
+            AudioError: if it is silent, or its channels cancel each other out.
+        """
+        if self._mixed < CANCELLED * self._channels:
+            raise AudioError(
+                f"{self._name} has channels that cancel each other out: mixed to mono next to "
+                "nothing is left"
+            )
+        if self._peak < SILENCE:
+            raise AudioError(f"{self._name} is silent where it is looked at")
+
+    def _mix(self, channels: Samples, mono: Waveform) -> None:
+        # Channel by channel: NumPy's mean over so short an axis takes longer than decoding.
+        if channels.shape[1] == 1:
+            np.copyto(mono, channels[:, 0])
+            return
+        np.add(channels[:, 0], channels[:, 1], out=mono)
+        for channel in channels.T[2:]:
+            mono += channel
+        mono /= np.float32(channels.shape[1])
+        self._mixed += float(np.square(mono[::SPARSE]).sum())
+        self._channels += float(np.square(channels[::SPARSE]).sum()) / channels.shape[1]
 
 
 def _resampled(mono: Waveform, original_rate: int, sample_rate: int) -> Waveform:
@@ -85,31 +351,19 @@ def _resampled(mono: Waveform, original_rate: int, sample_rate: int) -> Waveform
     return np.asarray(soxr.resample(mono, original_rate, sample_rate, "HQ"), dtype=np.float32)
 
 
-def _decode_with_soundfile(source: Path | bytes, name: str) -> tuple[np.ndarray[Any, Any], int]:
-    import soundfile
-
-    file = io.BytesIO(source) if isinstance(source, bytes) else str(source)
-    try:
-        with soundfile.SoundFile(file) as opened:
-            # A damaged header may claim any length: memory is only asked for up to a limit.
-            frames = min(opened.frames, MOST_SAMPLES // opened.channels)
-            samples = opened.read(frames, dtype="float32", always_2d=True)
-            return samples, opened.samplerate
-    except soundfile.SoundFileError as error:
-        raise AudioError(f"{name} can't be decoded: {error}") from error
-
-
-def _decode_with_tensorflow_io(source: Path | bytes, name: str) -> tuple[np.ndarray[Any, Any], int]:
+def _decode_with_tensorflow_io(source: Path | bytes, name: str) -> Recording:
     graph: Any = importlib.import_module("deephits_keras.audio.graph")
     content = source if isinstance(source, bytes) else source.read_bytes()
-    channels, rate = graph.decode_channels(content, name)
-    return channels, rate
+    return Decoded(*graph.decode_channels(content, name))
 
 
-Decoder = Callable[[Path | bytes, str], tuple[np.ndarray[Any, Any], int]]
+Opener = Callable[[Path | bytes, str], Recording]
 
-DECODERS: dict[str, Decoder] = {
-    "soundfile": _decode_with_soundfile,
-    "tensorflow-io": _decode_with_tensorflow_io,
+DECODERS: dict[str, tuple[Opener, ...]] = {
+    "soundfile": (open_with_soundfile, libav.decode_with_av, decoded_by_soundfile),
+    "tensorflow-io": (_decode_with_tensorflow_io,),
 }
-"""Decoders by name: each gives `(samples, channels)` float32 and the sample rate in Hz."""
+"""What opens a recording, by a decoder's name: the next where one can't read it.
+
+libsndfile; then FFmpeg, if PyAV is installed; at last what libsndfile decodes before it gives up.
+"""

@@ -47,13 +47,19 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
         """Decode and transform one recording; see the base class."""
         if track.audio is None:
             return None
-        from deephits_keras.audio.decoding import load_audio
+        from deephits_keras.audio.decoding import load_windows
         from deephits_keras.audio.errors import AudioError
-        from deephits_keras.audio.spectrogram import clip, log_mel
+        from deephits_keras.audio.spectrogram import clip, log_mel, samples_of
 
         config = self.config
         try:
-            waveform = load_audio(track.audio, config.sample_rate, decoder=config.decoder)
+            (waveform,) = load_windows(
+                track.audio,
+                config.sample_rate,
+                samples_of(config),
+                crop=config.crop,
+                decoder=config.decoder,
+            )
         except AudioError as error:
             raise ExtractionError(track.id, str(error)) from error
         return {"log_mel": log_mel(clip(waveform, config), config).astype("float16")}

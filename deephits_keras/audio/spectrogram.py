@@ -21,19 +21,24 @@ DYNAMIC_RANGE = 80.0
 """`librosa.power_to_db`'s defaults: `amin`, and `top_db` below the loudest value."""
 
 
+def samples_of(config: LogMelConfig) -> int:
+    """The most samples that a clip uses."""
+    # Centred frames: 1 + samples // hop. The last samples of the last hop count as well, so that
+    # thirty seconds at 22,050 Hz are not cut at all.
+    return config.frames * config.hop_length - 1
+
+
 def clip(waveform: Array, config: LogMelConfig) -> Array:
     """Cut or pad a waveform so that its centred frames are exactly `config.frames`.
 
     A longer one is cut (`config.crop`), a shorter one padded with silence at its end.
     """
-    # Centred frames: 1 + samples // hop. The last samples of the last hop count as well, so that
-    # thirty seconds at 22,050 Hz are not cut at all.
-    wanted = config.frames * config.hop_length - 1
+    wanted = samples_of(config)
     if len(waveform) > wanted:
         start = (len(waveform) - wanted) // 2 if config.crop == "center" else 0
         return waveform[start : start + wanted]
-    shortest = (config.frames - 1) * config.hop_length
-    return np.pad(waveform, (0, max(0, shortest - len(waveform))))
+    lacking = (config.frames - 1) * config.hop_length - len(waveform)
+    return np.pad(waveform, (0, lacking)) if lacking > 0 else waveform
 
 
 def log_mel(waveform: Array, config: LogMelConfig) -> Array:

@@ -98,11 +98,10 @@ def test_a_longer_clip_is_cut_in_the_middle_or_at_the_start() -> None:
     assert middle[0] == (len(waveform) - wanted) // 2
 
 
-def test_silence_is_the_floor_everywhere(tmp_path: Path) -> None:
+def test_silence_is_no_recording(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros(22050), 22050)
-    features = MelCNN().extract(Track("silence", audio=tmp_path / "silence.wav"))
-    assert features is not None
-    assert set(np.unique(features["log_mel"])) == {np.float16(-100.0)}
+    with pytest.raises(ExtractionError, match=r"track t: silence\.wav is silent"):
+        MelCNN().extract(Track("t", audio=tmp_path / "silence.wav"))
 
 
 def test_a_track_without_audio_lacks_the_modality() -> None:

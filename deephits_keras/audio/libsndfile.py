@@ -1,0 +1,280 @@
+"""The first decoder: libsndfile, through soundfile."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from deephits_keras.audio.kinds import HEAD, MP3, OGG, RIFF, Kind, kind_of
+from deephits_keras.audio.mp3 import Content, Mp3, index_mp3
+from deephits_keras.audio.recording import (
+    BLOCK,
+    MOST_SAMPLES,
+    Decoded,
+    Recording,
+    Samples,
+    UndecodableError,
+    clock,
+    ends_early,
+)
+
+MAPPED_FROM = 2**26
+"""Bytes from which an MP3 is mapped instead of read: slower, but memory stays what it is."""
+
+RUN_UP_SECONDS, OPUS_RUN_UP_SECONDS = 0.25, 2.0
+"""Decoded before the wanted stretch: what a codec takes to forget that it began there.
+
+Measured: Opus at low rates, which predicts from what it has decoded, is within 1e-6 after a second.
+"""
+
+SMALL_BLOCK = 4096
+"""Samples read at once of what may be damaged: the block in which it is gets lost."""
+
+PAGE_AND_MORE = 2**17
+"""Bytes at an Ogg's end in which its last page begins: a page has 65,307 at most."""
+
+
+def open_with_soundfile(source: Path | bytes, name: str) -> Recording:
+    """Open a recording with libsndfile, an MP3 by its own frames' headers.
+
+    Args:
+        source: A file, or the bytes of one.
+        name: For messages.
+
+    Raises:
+        UndecodableError: if it is no recording that libsndfile reads.
+    """
+    head = source[:HEAD] if isinstance(source, bytes) else _head(source)
+    kind = kind_of(head)
+    if kind in (None, MP3):
+        content, closing = _content(source)
+        with contextlib.ExitStack() as undo:
+            undo.callback(closing.close)
+            if (index := index_mp3(content)) is not None:
+                undo.pop_all()
+                return Mp3Recording(content, index, name, closing)
+    try:
+        opened = _Sequential(io.BytesIO(source) if isinstance(source, bytes) else str(source))
+    except soundfile.SoundFileError as error:
+        raise UndecodableError(f"{name} can't be decoded: {_reason(error)}") from error
+    with contextlib.ExitStack() as undo:
+        undo.callback(opened.close)
+        tail = _tail(source) if kind is OGG else b""
+        if kind is OGG and _is_chained(head, tail):
+            raise UndecodableError(
+                f"{name} is several Ogg streams in one, of which libsndfile reads only the first"
+            )
+        if _length_is_true(opened):
+            undo.pop_all()
+            size = len(source) if isinstance(source, bytes) else source.stat().st_size
+            return SeekableRecording(opened, name, _remarks(kind, head, tail, size))
+    # In a file of its own: after a seek that failed, libsndfile doesn't find back.
+    return decoded_by_soundfile(source, name)
+
+
+class Mp3Recording(Recording):
+    """An MP3, of which frames are cut out and decoded as a file of their own.
+
+    Args:
+        content: The whole file.
+        index: Its frames.
+        name: For messages.
+        closing: What to close at the end.
+    """
+
+    def __init__(
+        self, content: Content, index: Mp3, name: str, closing: contextlib.ExitStack
+    ) -> None:
+        self.rate, self.channels, self.samples = index.rate, index.channels, index.samples
+        self._content, self._index, self._name, self._closing = content, index, name, closing
+        if index.skipped:
+            self.remarks += (f"is damaged: {index.skipped:,} bytes amid its sound are none",)
+        elif index.promised is not None and index.ends + index.frame_samples < index.promised:
+            promised = index.promised - index.begins
+            self.remarks += (ends_early(self.samples, promised, self.rate),)
+
+    def blocks(self, start: int, stop: int) -> Iterator[Samples]:
+        """See the base class."""
+        content, before = self._index.stretch(self._content, start, stop)
+        with (
+            _undecodable(self._name),
+            _Sequential(io.BytesIO(content)) as opened,
+        ):
+            yield from _blocks(opened, before, stop - start, self._name)
+
+    def close(self) -> None:
+        """See the base class."""
+        self._closing.close()
+
+
+class SeekableRecording(Recording):
+    """A recording whose length is true, and in which libsndfile finds every sample.
+
+    Args:
+        opened: The file.
+        name: For messages.
+        remarks: As in `Recording`.
+    """
+
+    def __init__(self, opened: soundfile.SoundFile, name: str, remarks: tuple[str, ...]) -> None:
+        self.rate, self.channels, self.samples = (
+            opened.samplerate,
+            opened.channels,
+            opened.frames,
+        )
+        self.remarks, self._opened, self._name = remarks, opened, name
+
+    def blocks(self, start: int, stop: int) -> Iterator[Samples]:
+        """See the base class."""
+        opus = self._opened.subtype == "OPUS"
+        run_up = OPUS_RUN_UP_SECONDS if opus else RUN_UP_SECONDS
+        before = min(start, int(run_up * self.rate))
+        with _undecodable(self._name):
+            self._opened.seek(start - before)
+            yield from _blocks(self._opened, before, stop - start, self._name)
+
+    def close(self) -> None:
+        """See the base class."""
+        self._opened.close()
+
+
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that isn't asked after every read where it stands: that is a seek, which may fail."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def decoded_by_soundfile(source: Path | bytes, name: str) -> Decoded:
+    """All that libsndfile decodes of a recording, from its beginning to where it stops.
+
+    Args:
+        source: A file, or the bytes of one.
+        name: For messages.
+
+    Raises:
+        UndecodableError: if that is nothing.
+    """
+    try:
+        with _Sequential(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
+            return _decoded_in_order(file, name)
+    except soundfile.SoundFileError as error:
+        raise UndecodableError(f"{name} can't be decoded: {_reason(error)}") from error
+
+
+def _decoded_in_order(opened: soundfile.SoundFile, name: str) -> Decoded:
+    blocks, count = [], 0
+    remarks: tuple[str, ...] = ()
+    limit = MOST_SAMPLES // opened.channels
+    try:
+        while len(block := opened.read(SMALL_BLOCK, dtype="float32", always_2d=True)):
+            blocks.append(block)
+            count += len(block)
+            if count > limit:
+                longest = clock(limit / opened.samplerate)
+                raise UndecodableError(
+                    f"{name} doesn't tell its length, and is longer than the {longest} that are "
+                    "decoded of such a recording"
+                )
+    except soundfile.SoundFileError as error:
+        if not blocks:
+            raise UndecodableError(f"{name} can't be decoded: {_reason(error)}") from error
+        remarks = (f"is damaged, and decoded up to {clock(count / opened.samplerate)} only",)
+    empty = np.empty((0, opened.channels), np.float32)
+    return Decoded(np.concatenate([empty, *blocks]), opened.samplerate, remarks)
+
+
+def _length_is_true(opened: soundfile.SoundFile) -> bool:
+    """Whether the last sample is where the header says."""
+    if not 0 < opened.frames < 2**48:
+        return False
+    try:
+        opened.seek(opened.frames - 1)
+        return len(opened.read(1)) == 1
+    except soundfile.SoundFileError:
+        return False
+
+
+def _is_chained(head: bytes, tail: bytes) -> bool:
+    """Whether an Ogg's last page belongs to none of the streams that it begins with."""
+    place, first = 0, set()
+    while head[place : place + 4] == b"OggS" and len(head) > place + 27 and head[place + 5] & 2:
+        first.add(head[place + 14 : place + 18])
+        segments = head[place + 27 : place + 27 + head[place + 26]]
+        place += 27 + len(segments) + sum(segments)
+    last = tail.rfind(b"OggS")
+    return last >= 0 and bool(first) and tail[last + 14 : last + 18] not in first
+
+
+def _remarks(kind: Kind | None, head: bytes, tail: bytes, size: int) -> tuple[str, ...]:
+    """Where libsndfile takes what is there for all that was meant to be."""
+    if kind is RIFF:
+        promised = int.from_bytes(head[4:8], "little") + 8
+        # A program that writes into a pipe doesn't know the size, and says zero or the greatest.
+        if size < promised < 2**32 - 2**16:
+            return (f"ends early: {size:,} of its {promised:,} bytes are there",)
+    if kind is OGG:
+        page = tail.rfind(b"OggS")
+        if 0 <= page < len(tail) - 6 and not tail[page + 5] & 4:
+            return ("ends early: its last page isn't marked as the last",)
+    return ()
+
+
+def _blocks(opened: soundfile.SoundFile, before: int, wanted: int, name: str) -> Iterator[Samples]:
+    """What comes next in a file, without what comes before the wanted samples."""
+    buffer = np.empty((BLOCK, opened.channels), np.float32)
+    left = before + wanted
+    while left:
+        block = opened.read(out=buffer[: min(left, BLOCK)])
+        if not len(block):
+            raise UndecodableError(f"{name} is damaged: it ends {left} samples too early")
+        left -= len(block)
+        skipped = min(before, len(block))
+        before -= skipped
+        if skipped < len(block):
+            yield block[skipped:]
+
+
+@contextlib.contextmanager
+def _undecodable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except soundfile.SoundFileError as error:
+        raise UndecodableError(f"{name} can't be decoded: {_reason(error)}") from error
+
+
+def _reason(error: soundfile.SoundFileError) -> str:
+    """What libsndfile says, without the file's name."""
+    return str(getattr(error, "error_string", error)).rstrip(".")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
+
+
+def _tail(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[-PAGE_AND_MORE:]
+    with source.open("rb") as file:
+        file.seek(max(0, source.stat().st_size - PAGE_AND_MORE))
+        return file.read()
+
+
+def _content(source: Path | bytes) -> tuple[Content, contextlib.ExitStack]:
+    """All of a file, and what to close when it isn't needed any more."""
+    closing = contextlib.ExitStack()
+    if isinstance(source, bytes):
+        return source, closing
+    if source.stat().st_size < MAPPED_FROM:
+        return source.read_bytes(), closing
+    with source.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    closing.callback(mapped.close)
+    return mapped, closing

@@ -1,0 +1,98 @@
+"""`Recording`: an open recording of which any stretch can be decoded by itself."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from deephits_keras.audio.errors import AudioError
+
+Samples = np.ndarray[Any, np.dtype[np.float32]]
+"""`(samples, channels)`, full scale at 1."""
+
+BLOCK = 2**15
+"""Samples of each channel decoded at once: they stay in the cache until they are mixed."""
+
+MOST_SAMPLES = 2**29
+"""Of all channels: 2 GiB. More isn't decoded at once."""
+
+
+class UndecodableError(AudioError):
+    """This decoder can't read the recording; another may."""
+
+
+class Recording(abc.ABC):
+    """An open recording.
+
+    Attributes:
+        rate: Sample rate in Hz.
+        channels: How many there are.
+        samples: How many there are of each channel, as far as they can be decoded.
+        remarks: What should be known of it, in words that follow its name: `ends early: ...`.
+    """
+
+    rate: int
+    channels: int
+    samples: int
+    remarks: tuple[str, ...] = ()
+
+    @abc.abstractmethod
+    def blocks(self, start: int, stop: int) -> Iterator[Samples]:
+        """Decode a stretch, equal to the same stretch of the whole.
+
+        Args:
+            start: First sample, from 0.
+            stop: Last sample, exclusive, up to `samples`.
+
+        Yields:
+            `(samples, channels)` float32, one after the other; each is good until the next.
+
+        Raises:
+            UndecodableError: if there is less than that, or it is damaged.
+        """
+
+    def close(self) -> None:  # noqa: B027 - not every recording has something to close
+        """Close what is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+
+class Decoded(Recording):
+    """A recording that is decoded already.
+
+    Args:
+        decoded: All of it.
+        rate: Hz.
+        remarks: As in `Recording`.
+    """
+
+    def __init__(self, decoded: Samples, rate: int, remarks: tuple[str, ...] = ()) -> None:
+        self.samples, self.channels = decoded.shape
+        self.rate, self.remarks, self._decoded = rate, remarks, decoded
+
+    def blocks(self, start: int, stop: int) -> Iterator[Samples]:
+        """See the base class."""
+        for place in range(start, stop, BLOCK):
+            yield self._decoded[place : min(stop, place + BLOCK)]
+
+
+def clock(seconds: float) -> str:
+    """A length in words: `3:05`, or `1:02:03` from an hour on; tenths below ten seconds."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def ends_early(samples: int, promised: int, rate: int) -> str:
+    """The remark on a recording that is shorter than its header says."""
+    there, said = clock(samples / rate), clock(promised / rate)
+    return f"ends early: {there} of the {said} that its header tells are there"
