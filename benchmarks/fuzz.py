@@ -45,7 +45,7 @@ def recording(ending: str) -> bytes:
     times = np.arange(22050) / 22050
     chord = sum(0.2 * np.sin(2 * np.pi * pitch * times) for pitch in (220, 277, 330))
     file = io.BytesIO()
-    soundfile.write(file, np.stack([chord, -chord], 1), 22050, format=FORMATS[ending])
+    soundfile.write(file, np.stack([chord, 0.5 * chord], 1), 22050, format=FORMATS[ending])
     return file.getvalue()
 
 

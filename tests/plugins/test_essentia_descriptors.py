@@ -216,7 +216,7 @@ def test_a_recording_that_ends_early_is_what_there_is_of_it(tmp_path: Path) -> N
 def test_silence_cannot_be_analysed(tmp_path: Path) -> None:
     path = tmp_path / "silence.wav"
     soundfile.write(path, np.zeros(10 * RATE), RATE)
-    with pytest.raises(AudioError, match=r"silence\.wav .* completely silent"):
+    with pytest.raises(AudioError, match=r"silence\.wav is silent"):
         measure(path)
 
 
