@@ -150,6 +150,8 @@ def _show(summary: ImportSummary, *, as_json: bool) -> None:
     click.echo(f"{corpus.folder}: {len(corpus):,} tracks of {summary.source_rows:,} rows")
     without = len(corpus) - summary.with_audio
     click.echo(f"  with a recording  {summary.with_audio:,} (without: {without:,})")
+    for note in summary.audio_notes:
+        click.echo(f"                    {note}")
     click.echo(f"  with lyrics       {summary.with_lyrics:,}")
     if summary.missing:
         fields = ", ".join(f"{name} {count:,}" for name, count in summary.missing.items())

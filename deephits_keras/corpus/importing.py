@@ -54,6 +54,7 @@ class ImportSummary:
         with_audio: Tracks with a recording.
         with_lyrics: Tracks with lyrics.
         missing: Tracks without a value, by field.
+        audio_notes: Why tracks have no recording and recordings no track, in words.
     """
 
     corpus: Corpus
@@ -64,6 +65,7 @@ class ImportSummary:
     with_audio: int
     with_lyrics: int
     missing: Mapping[str, int]
+    audio_notes: Sequence[str] = ()
 
 
 def import_table(
@@ -224,7 +226,11 @@ def finish_import(
         told = {"made_by": __version__, "filters": [step.to_json() for step in steps]}
         corpus = writer.finish({**info, **told, **counts.to_json()})
     return ImportSummary(
-        corpus=corpus, duplicates=counts.duplicates, steps=steps, **counts.to_json()
+        corpus=corpus,
+        duplicates=counts.duplicates,
+        steps=steps,
+        audio_notes=recordings.explained(len(corpus) - counts.with_audio),
+        **counts.to_json(),
     )
 
 

@@ -49,6 +49,12 @@ class Lookup:
             found = self._database.execute("SELECT 1 FROM rows WHERE key = ?", (key,)).fetchone()
         return found is not None
 
+    def get(self, key: str) -> tuple[str | None, ...] | None:
+        """The texts of a key's row, or None if there is none."""
+        with _told():
+            found = self._database.execute("SELECT * FROM rows WHERE key = ?", (key,)).fetchone()
+        return None if found is None else tuple(found[1:])
+
     def among(self, keys: Iterable[str]) -> pd.DataFrame:
         """The rows of those of the keys that are there: their texts by column, indexed by key."""
         rows = []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,39 +15,201 @@ import pandas as pd
 from deephits_keras.corpus.lookup import Lookup
 from deephits_keras.errors import UserError
 
-AUDIO_ENDINGS = frozenset({".mp3", ".ogg", ".oga", ".opus", ".flac", ".wav", ".aif", ".aiff"})
+AUDIO_ENDINGS = frozenset(
+    f".{ending}"
+    for endings in (
+        "3gp aac aif aifc aiff amr ape asf au caf flac m4a m4b mka mkv mp2 mp3 mp4 mpc mpga oga",
+        "ogg opus rf64 snd spx tta w64 wav wave weba webm wma wv",
+    )
+    for ending in endings.split()
+)
+"""Of files that a decoder may read: libsndfile, or PyAV (the extra `av`)."""
+
 PREVIEW_PREFIX = "track_"
 """Before the id in the names of the previews that SpotGenTrack's own downloader writes."""
 
+SPOTIFY_ADDRESS = re.compile(
+    r"(?:spotify:track:|(?:https?://)?(?:open|play)\.spotify\.com/(?:intl-[\w-]+/)?track/)"
+    r"([0-9A-Za-z]+)(?:\?\S*)?",
+    re.ASCII,
+)
+WHOLE_FLOAT = re.compile(r"(\d+)\.0+", re.ASCII)
+"""What a column of ids becomes in which one is missing: `123456789.0`."""
 
-def find_audio(folder: Path, track_ids: Container[str]) -> Iterator[tuple[str, Path]]:
-    """Find `<track id>.<ending>` anywhere below a folder, for each of the ids that has one.
 
-    Files called `track_<track id>.<ending>` are found, too. Links to folders, and links that
-    lead out of the folder, are not followed.
+def loose_name(text: str) -> str:
+    """A track's id or a file's stem without what may differ between the two of a pair.
 
-    Yields:
-        A track's id and the file, in the order of the folders' and files' names.
+    The id out of a Spotify address; composed letters; no blanks around, no upper case, no zeros in
+    front of a number, no `.0` behind one.
+
+    Example:
+        >>> loose_name("spotify:track:4uLU6hMC"), loose_name("000140"), loose_name(" 140.0")
+        ('4ulu6hmc', '140', '140')
+    """
+    text = unicodedata.normalize("NFC", text).strip()
+    if match := SPOTIFY_ADDRESS.fullmatch(text):
+        text = match[1]
+    if match := WHOLE_FLOAT.fullmatch(text):
+        text = match[1]
+    if text.isascii() and text.isdigit():
+        return text.lstrip("0") or "0"
+    return text.casefold()
+
+
+class TrackNames:
+    """Track ids, to be found by what a file is called.
+
+    Args:
+        track_ids: All of them, in parts.
+    """
+
+    def __init__(self, track_ids: Iterable[Iterable[str]]) -> None:
+        self._exact, self._repeated = Lookup(), Lookup()
+        self._loose = Lookup("track_id")
+        self.example = ""
+        for part in track_ids:
+            for track_id in part:
+                if self._exact.add([(track_id,)]) == [True]:
+                    self._add(track_id)
+
+    def _add(self, track_id: str) -> None:
+        self.example = self.example or track_id
+        name = loose_name(track_id)
+        if self._loose.add([(name, track_id)]) == [False]:
+            self._repeated.add([(name,)])
+
+    def of(self, stem: str) -> tuple[str | None, bool]:
+        """The track that a file is called after, and whether it is called just so.
+
+        Args:
+            stem: The file's name without its ending.
+
+        Returns:
+            The id, or None if it is no track's, or may be several tracks'.
+        """
+        for name in dict.fromkeys((stem, stem.removeprefix(PREVIEW_PREFIX))):
+            if name in self._exact:
+                return name, True
+        for name in dict.fromkeys((stem, stem.removeprefix(PREVIEW_PREFIX))):
+            loose = loose_name(name)
+            if loose not in self._repeated and (found := self._loose.get(loose)):
+                return found[0], False
+        return None, False
+
+
+class FoundRecordings:
+    """The recordings anywhere below a folder, by track.
+
+    A file is a track's if it is called `<track id>.<ending>`, or `track_<track id>.<ending>`. If
+    none is, one that is called so but for what `loose_name` takes away, where it is no other
+    track's and no other name is this one's. Of several files of one name the first counts that
+    isn't empty. Links to folders, and links that lead out of the folder, are not followed.
+
+    Args:
+        folder: The folder.
+        names: The tracks.
+
+    Attributes:
+        files: How many recordings there are.
+        reasons: Why how many of them are no track's.
+        examples: One of each of those.
 
     Raises:
         UserError: if there is no such folder.
     """
-    if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}")
-    root = folder.resolve()
+
+    def __init__(self, folder: Path, names: TrackNames) -> None:
+        if not folder.is_dir():
+            raise UserError(f"There is no folder {folder}")
+        self.files = 0
+        self.reasons: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+        self._folder, self._names = folder, names
+        # From the best to the poorest: named exactly, loosely, and the same of empty files.
+        self._ranks = [Lookup("path", "stem") for _ in range(4)]
+        self._ambiguous = Lookup()
+        root = folder.resolve()
+        for path in _recordings_below(folder):
+            self.files += 1
+            if reason := self._add(path, root):
+                self.reasons[reason] += 1
+                self.examples.setdefault(reason, str(path.relative_to(folder)))
+
+    def _add(self, path: Path, root: Path) -> str:
+        """Why a file is no track's; empty if it is one's."""
+        if not _is_text(str(path)):
+            return "have names that aren't text"
+        track_id, exact = self._names.of(path.stem)
+        if track_id is None:
+            return "are called after no track, or after several"
+        if not path.resolve().is_relative_to(root):
+            return "are links that lead out of the folder"
+        try:
+            empty = path.stat().st_size == 0
+        except OSError:
+            return "can't be read, or are links to what isn't there"
+        rank = self._ranks[2 * empty + (not exact)]
+        new = rank.add([(track_id, str(path), path.stem)]) == [True]
+        if not new and not exact and (first := rank.get(track_id)) and first[1] != path.stem:
+            self._ambiguous.add([(track_id,)])
+        return ""
+
+    def of(self, track_id: str) -> Path | None:
+        """A track's recording."""
+        for number, rank in enumerate(self._ranks):
+            loose = number % 2 == 1
+            found = rank.get(track_id)
+            if found and not (loose and track_id in self._ambiguous):
+                return Path(str(found[0]))
+        return None
+
+    def explained(self, without: int) -> list[str]:
+        """Why recordings and tracks don't meet, in words.
+
+        Args:
+            without: How many tracks have no recording.
+        """
+        if not self.files:
+            endings = " ".join(sorted(AUDIO_ENDINGS))
+            return [f"{self._folder} holds no recording (files that end in {endings})"]
+        lines = [
+            f"{count:,} of {self.files:,} recordings {reason}, as {self.examples[reason]}"
+            for reason, count in self.reasons.items()
+        ]
+        if without and self.reasons and self._names.example:
+            lines.append(f"a track's recording is called after its id, as {self._names.example}")
+        return lines
+
+
+def find_audio(folder: Path, track_ids: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """The recordings below a folder: see `FoundRecordings`.
+
+    Args:
+        folder: The folder.
+        track_ids: The tracks.
+
+    Yields:
+        The id and the file of each track that has one.
+
+    Raises:
+        UserError: if there is no such folder.
+    """
+    wanted = list(track_ids)
+    found = FoundRecordings(folder, TrackNames([wanted]))
+    for track_id in dict.fromkeys(wanted):
+        if (path := found.of(track_id)) is not None:
+            yield track_id, path
+
+
+def _recordings_below(folder: Path) -> Iterator[Path]:
+    """Files with a recording's ending, in the order of the folders' and files' names."""
     for place, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
             path = Path(place) / name
-            if path.suffix.lower() not in AUDIO_ENDINGS or not _is_text(str(path)):
-                continue
-            stem = path.stem
-            if stem not in track_ids:
-                stem = stem.removeprefix(PREVIEW_PREFIX)
-                if stem not in track_ids:
-                    continue
-            if path.resolve().is_relative_to(root):
-                yield stem, path
+            if path.suffix.lower() in AUDIO_ENDINGS:
+                yield path
 
 
 def _is_text(name: str) -> bool:
@@ -56,13 +221,26 @@ def _is_text(name: str) -> bool:
     return True
 
 
+def _named(folder: Path, name: str) -> Path | None:
+    r"""The file that a path names, its letters composed or not, its folders by / or \."""
+    if "\0" in name:
+        return None
+    root = folder.resolve()
+    spellings = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
+    for spelling in dict.fromkeys([*spellings, *(s.replace("\\", "/") for s in spellings)]):
+        path = (folder / spelling.strip()).resolve()
+        if path.is_file() or not path.is_relative_to(root):
+            return path
+    return None
+
+
 class Recordings:
     """The recordings below a folder, by track.
 
     Args:
         folder: The folder that the recordings are in, or None if there are none.
         corpus: The corpus's folder: paths are given relative to it.
-        track_ids: Ids of all tracks, in parts; of several files for a track, the first counts.
+        track_ids: Ids of all tracks, in parts.
 
     Attributes:
         folder: As given.
@@ -76,20 +254,19 @@ class Recordings:
     ) -> None:
         self.folder = folder
         self._corpus = corpus.resolve()
-        self._found = Lookup("path")
+        self._absent, self._absent_example = 0, ""
         if folder is None:
             return
-        wanted = Lookup()
-        for part in track_ids:
-            wanted.add((track_id,) for track_id in part.astype("string").dropna())
-        self._found.add((name, str(path)) for name, path in find_audio(folder, wanted))
+        parts = (part.astype("string").dropna() for part in track_ids)
+        self._found = FoundRecordings(folder, TrackNames(parts))
 
     def of(self, tracks: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[bool]]:
         """The `audio` column of a corpus for some of its tracks.
 
         Args:
             tracks: A row a track, with `track_id`; its own column `audio`, if there, holds paths
-                relative to the folder. A path that names no file is as good as none.
+                relative to the folder. A track whose path names no file has no recording, whatever
+                lies in the folder.
 
         Returns:
             Paths relative to the corpus, and which rows name a path that leaves the folder.
@@ -98,16 +275,33 @@ class Recordings:
         if self.folder is None:
             return pd.Series(pd.NA, index=tracks.index, dtype="string"), escaping
         ids = tracks["track_id"]
-        found = self._found.among(ids.dropna().unique())["path"]
-        paths = ids.map(found.map(Path).astype(object))
+        paths = ids.map(self._found.of, na_action="ignore").astype(object)
         if "audio" in tracks:
             folder, root = self.folder, self.folder.resolve()
             names = tracks["audio"].dropna().map(str)
-            names = names[~names.str.contains("\0", regex=False)]
-            named = names.map(lambda name: (folder / name).resolve())
-            outside = named.map(lambda path: not path.is_relative_to(root)).astype(bool)
+            named = names.map(lambda name: _named(folder, name)).astype(object)
+            there = named.dropna()
+            outside = there.map(lambda path: not path.is_relative_to(root)).astype(bool)
             escaping[outside[outside].index] = True
-            there = named[~outside & named.map(Path.is_file).astype(bool)]
-            paths = there.reindex(tracks.index).fillna(paths)
+            absent = names[named.isna()]
+            self._absent += len(absent)
+            self._absent_example = self._absent_example or next(iter(absent), "")
+            paths = there.reindex(tracks.index).where(tracks["audio"].notna(), paths)
         relative = paths.dropna().map(lambda path: os.path.relpath(path.resolve(), self._corpus))
         return relative.reindex(tracks.index).astype("string"), escaping
+
+    def explained(self, without: int) -> list[str]:
+        """Why tracks have no recording, in words.
+
+        Args:
+            without: How many don't.
+        """
+        if self.folder is None:
+            return []
+        lines = self._found.explained(without)
+        if self._absent:
+            lines.append(
+                f"{self._absent:,} tracks name a recording that isn't in {self.folder}, as "
+                f"{self._absent_example}"
+            )
+        return lines
