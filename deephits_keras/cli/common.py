@@ -79,10 +79,17 @@ def modalities_option(command: Command) -> Command:
 
 
 def song_options(command: Command) -> Command:
-    """Add a song: the argument `audio`, `--lyrics` and `--set`, passed as `fields`."""
+    """Add a song: the argument `audio`, `--lyrics`, `--input` and `--set`, passed as `fields`."""
     for option in (
         click.option(
             "--set", "fields", multiple=True, metavar="FIELD=VALUE", help="A field of the corpus."
+        ),
+        click.option(
+            "--input",
+            "inputs",
+            multiple=True,
+            metavar="NAME=FILE",
+            help="Another file that an encoder reads, by the input's name: cover=front.jpg.",
         ),
         click.option("--lyrics", type=PATH, help="A text file, UTF-8."),
         click.argument("audio", type=PATH, required=False),
@@ -91,33 +98,20 @@ def song_options(command: Command) -> Command:
     return command
 
 
-def one_track(audio: Path | None, lyrics: Path | None, fields: Sequence[str]) -> Track:
-    """The song of `song_options`.
+def one_track(
+    audio: Path | None, lyrics: Path | None, inputs: Sequence[str], fields: Sequence[str]
+) -> Track:
+    """The song of `song_options`; see `deephits_keras.prediction.asked.asked_track`.
 
     Raises:
-        UserError: if a file isn't there, the lyrics aren't UTF-8 or a field isn't `NAME=VALUE`.
+        UserError: if an option isn't `NAME=VALUE`, or what it names can't be used.
     """
-    from deephits_keras.tracks import Track
+    from deephits_keras.prediction.asked import asked_track
 
-    # Lyrics may come through a pipe; decoders have to go back and forth in a recording.
-    if audio is not None and not audio.is_file():
-        raise UserError(f"There is no file {audio}")
-    if lyrics is not None and (lyrics.is_dir() or not lyrics.exists()):
-        raise UserError(f"There is no file {lyrics}")
-    text = None
-    if lyrics is not None:
-        try:
-            text = lyrics.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{lyrics} is not UTF-8 text: {error.reason}") from error
-    name = audio.stem if audio else lyrics.stem if lyrics else "track"
-    values: dict[str, Any] = {}
-    for field, value in pairs(fields, "--set"):
-        try:
-            values[field] = float(value)
-        except ValueError:
-            values[field] = value
-    return Track(id=name, audio=audio, lyrics=text, fields=values)
+    files = {name: Path(path) for name, path in pairs(inputs, "--input")}
+    return asked_track(
+        audio=audio, lyrics=lyrics, inputs=files, fields=dict(pairs(fields, "--set"))
+    )
 
 
 def fusion_options(command: Command) -> Command:

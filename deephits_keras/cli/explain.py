@@ -45,6 +45,7 @@ def explain(
     run: Path,
     audio: Path | None,
     lyrics: Path | None,
+    inputs: tuple[str, ...],
     fields: tuple[str, ...],
     track_id: str | None,
     part: str | None,
@@ -65,20 +66,25 @@ def explain(
       deephits explain run song.mp3 --lyrics song.txt --set artist_popularity=63
       deephits explain run --track 7qiZfU4dY1lWllzX7mPBI3
     """
-    song = audio or lyrics or fields
+    song = audio or lyrics or inputs or fields
     if song and track_id:
         raise UserError("Give either a song or --track, not both")
     if part and (song or track_id):
         raise UserError("--part is for the whole run: leave it out, or the song")
 
     import_keras()
+    from deephits_keras.prediction.asked import require_read
     from deephits_keras.runs.run import Run
     from deephits_keras.utils.files import write_json, write_text
 
     opened = Run(run, settings)
     result: Explanation | Importances
     if song or track_id is not None:
-        track = _track_of(opened, track_id) if track_id else one_track(audio, lyrics, fields)
+        if track_id:
+            track = _track_of(opened, track_id)
+        else:
+            track = one_track(audio, lyrics, inputs, fields)
+            require_read(track, opened.encoders.values())
         result, page, name = _explain_track(opened, track)
     else:
         result, page = _importances(opened, part, repeats, seed)
@@ -137,7 +143,10 @@ def _print_explanation(explanation: Explanation) -> None:
     prediction, attribution = explanation.prediction, explanation.attribution
     click.echo(f"track        {prediction.track_id}")
     click.echo(f"{explanation.target}: {attribution.score:.4f}")
-    click.echo(f"with every input at its baseline: {attribution.baseline_score:.4f}")
+    click.echo(f"{explanation.baseline_words}: {attribution.baseline_score:.4f}")
+    for modality in filter(lambda m: m.unattributed, explanation.modalities):
+        names = ", ".join(modality.unattributed)
+        click.echo(f"not attributed: {names} of {modality.modality} (whole numbers stay)")
     for warning in prediction.warnings:
         click.echo(f"warning      {warning}")
     rows = []

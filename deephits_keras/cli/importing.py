@@ -8,14 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deephits_keras.cli.common import PATH, json_option, pairs, print_json, print_table
+from deephits_keras.cli.common import PATH, Command, json_option, pairs, print_json, print_table
 
 if TYPE_CHECKING:
     from deephits_keras.corpus import ImportSummary
 
-AUDIO = click.option(
-    "--audio", type=PATH, help="Folder of recordings named after the track ids (any depth)."
-)
+
+def files_options(command: Command) -> Command:
+    """Add `--input-dir`, passed as `inputs`, and its former name for recordings."""
+    for option in (
+        click.option("--audio", type=PATH, hidden=True),
+        click.option(
+            "--input-dir",
+            "inputs",
+            multiple=True,
+            metavar="NAME=FOLDER",
+            help="Folder of files named after the track ids, at any depth, or in a column NAME: "
+            "audio=RECORDINGS, or what else an encoder reads, such as cover=PICTURES.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _folders(inputs: tuple[str, ...], audio: Path | None) -> dict[str, Path]:
+    given = {"audio": audio} if audio is not None else {}
+    return {**given, **{name: Path(path) for name, path in pairs(inputs, "--input-dir")}}
 
 
 @click.group(name="import")
@@ -26,7 +44,7 @@ def import_group() -> None:
 
     \b
     Example:
-      deephits import spotgentrack SpotGenTrack corpus --audio previews
+      deephits import spotgentrack SpotGenTrack corpus --input-dir audio=previews
       deephits import table songs.csv corpus --column popularity=track_popularity
     """
 
@@ -34,7 +52,7 @@ def import_group() -> None:
 @import_group.command()
 @click.argument("folder", type=PATH)
 @click.argument("out", type=PATH)
-@AUDIO
+@files_options
 @click.option(
     "--artist-rule",
     type=click.Choice(["first", "max", "mean"]),
@@ -50,6 +68,7 @@ def import_group() -> None:
 def spotgentrack(
     folder: Path,
     out: Path,
+    inputs: tuple[str, ...],
     audio: Path | None,
     artist_rule: Any,
     lyrics_placeholder: tuple[str, ...],
@@ -60,14 +79,14 @@ def spotgentrack(
 
     \b
     Example:
-      deephits import spotgentrack SpotGenTrack corpus --audio previews
+      deephits import spotgentrack SpotGenTrack corpus --input-dir audio=previews
     """
     from deephits_keras.corpus import PAPER_FILTERS, import_spotgentrack
 
     summary = import_spotgentrack(
         folder,
         out,
-        audio=audio,
+        inputs=_folders(inputs, audio),
         artist_rule=artist_rule,
         lyrics_placeholders=lyrics_placeholder,
         filters=() if no_filters else PAPER_FILTERS,
@@ -85,7 +104,7 @@ def spotgentrack(
     metavar="NAME=COLUMN",
     help="Which column holds a standard one, for example popularity=track_popularity.",
 )
-@AUDIO
+@files_options
 @click.option("--encoding", help="A CSV's encoding; UTF-8 and Latin-1 are found by themselves.")
 @click.option("--filters", is_flag=True, help="Apply the paper's three filters.")
 @json_option
@@ -93,6 +112,7 @@ def table(
     file: Path,
     out: Path,
     columns: tuple[str, ...],
+    inputs: tuple[str, ...],
     audio: Path | None,
     encoding: str | None,
     filters: bool,
@@ -113,7 +133,7 @@ def table(
         file,
         out,
         columns=dict(pairs(columns, "--column")),
-        audio=audio,
+        inputs=_folders(inputs, audio),
         encoding=encoding,
         filters=PAPER_FILTERS if filters else (),
     )
@@ -152,7 +172,13 @@ def _show(summary: ImportSummary, *, as_json: bool) -> None:
     click.echo(f"  with a recording  {summary.with_audio:,} (without: {without:,})")
     for note in summary.audio_notes:
         click.echo(f"                    {note}")
+    for name, count in summary.with_files.items():
+        click.echo(f"  {f'with {name}':<17} {count:,} (without: {len(corpus) - count:,})")
+    for note in summary.file_notes:
+        click.echo(f"                    {note}")
     click.echo(f"  with lyrics       {summary.with_lyrics:,}")
+    for name in summary.unused_files:
+        click.echo(f"  not used          the column {name} names files: --input-dir {name}=FOLDER")
     if summary.missing:
         fields = ", ".join(f"{name} {count:,}" for name, count in summary.missing.items())
         click.echo(f"  without a value   {fields}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from deephits_keras.cli.common import (
     import_keras,
     json_option,
     one_track,
+    pairs,
     print_json,
     print_table,
     song_options,
@@ -42,17 +43,27 @@ if TYPE_CHECKING:
     help="Ask this run too, and show the answers side by side; may be repeated.",
 )
 @click.option("--table", type=PATH, help="A CSV or Parquet file: one prediction a row.")
-@click.option("--audio-dir", type=PATH, help="Where the table's audio paths start.")
+@click.option(
+    "--input-dir",
+    "folders",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="With --table: where the paths in the column NAME start, such as audio=RECORDINGS.  "
+    "[default: the table's folder]",
+)
+@click.option("--audio-dir", type=PATH, hidden=True)
 @click.option("--out", type=PATH, help="With --table: write a CSV here instead of printing it.")
 @json_option
 def predict(
     run: Path,
     audio: Path | None,
     lyrics: Path | None,
+    inputs: tuple[str, ...],
     fields: tuple[str, ...],
     descriptors: str | None,
     also: tuple[Path, ...],
     table: Path | None,
+    folders: tuple[str, ...],
     audio_dir: Path | None,
     out: Path | None,
     as_json: bool,
@@ -61,39 +72,51 @@ def predict(
     """Predict how popular a song will be, from whatever is known of it.
 
     Any input may be left out: the answer says what was missing. With --table, the columns
-    track_id, audio and lyrics are the inputs, and every other column is a field. With
-    --descriptors, fields that aren't given are measured, from the recording for example.
+    track_id, audio and lyrics are inputs, as are those that an encoder of the run reads as files
+    or texts, and every other column is a field. With --descriptors, fields that aren't given are
+    measured, from the recording for example.
 
     \b
     Example:
       deephits predict run song.mp3 --lyrics song.txt --set artist_popularity=63
+      deephits predict run song.mp3 --input cover=front.jpg
       deephits predict run song.mp3 --descriptors essentia --set artist_popularity=63
       deephits predict run song.mp3 --also run-of-other-modalities
       deephits predict run --table songs.csv --out predictions.csv
     """
     if table and also:
         raise UserError("--also asks about one song, not about a --table")
-    if table and (audio or lyrics or fields):
+    if table and (audio or lyrics or inputs or fields):
         raise UserError("Give either one song or --table, not both")
-    if not (table or audio or lyrics or fields):
-        raise UserError("Give a song: an audio file, --lyrics, --set, or a --table of songs")
+    if not (table or audio or lyrics or inputs or fields):
+        raise UserError(
+            "Give a song: an audio file, --lyrics, --input, --set, or a --table of songs"
+        )
+    starts = {"audio": audio_dir} if audio_dir is not None else {}
+    starts |= {name: Path(path) for name, path in pairs(folders, "--input-dir")}
+    if starts and not table:
+        raise UserError("--input-dir says where the paths in a --table start")
     if table is not None and not table.is_file():
         raise UserError(f"There is no file {table}")
-    song = [] if table else [one_track(audio, lyrics, fields)]
+    song = [] if table else [one_track(audio, lyrics, inputs, fields)]
 
     import_keras()
+    from deephits_keras.prediction.asked import require_read
     from deephits_keras.prediction.measured import descriptor_source
     from deephits_keras.prediction.predictor import Predictor
     from deephits_keras.runs.run import Run
 
     source = descriptor_source(descriptors, settings) if descriptors else None
+    sources = [source] if source else []
     runs = [Run(folder) for folder in (run, *also)]
     known = {source.name, source.modality} if source else set()
     known = known.union(*map(_encoder_names, runs))
     opened = [Run(r.folder, _run_settings(r, known, settings)) for r in runs]
+    for track in song:
+        require_read(track, [*(e for r in opened for e in r.encoders.values()), *sources])
     predictors = [Predictor(r, source) for r in opened]
     if table:
-        _predict_table(predictors[0], table, audio_dir or table.parent, out, as_json=as_json)
+        _predict_table(predictors[0], table, starts, out, as_json=as_json)
         return
     answers = [(p.run, p.predict(song)[0]) for p in predictors]
     if as_json:
@@ -193,7 +216,12 @@ def _field_lines(prediction: TrackPrediction) -> Iterator[str]:
 
 
 def _predict_table(
-    predictor: Predictor, table: Path, audio_dir: Path, out: Path | None, *, as_json: bool
+    predictor: Predictor,
+    table: Path,
+    folders: Mapping[str, Path],
+    out: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     import json
     import sys
@@ -203,7 +231,9 @@ def _predict_table(
 
     task = predictor.run.task
     labels = task.tiers.labels if task.kind == "classification" else ()
-    predictions: Iterator[TrackPrediction] = predictor.stream(read_tracks(table, audio_dir))
+    predictions: Iterator[TrackPrediction] = predictor.stream(
+        read_tracks(table, folders, predictor.inputs)
+    )
     if out is not None:
         with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             count = write_csv(file, predictions, labels)

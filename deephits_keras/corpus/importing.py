@@ -19,6 +19,8 @@ from deephits_keras.corpus.recordings import Recordings
 from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import INPUTS, Corpus, CorpusWriter, check_target
 from deephits_keras.corpus.validate import STANDARD, iso_dates, validate, years_of
+from deephits_keras.encoders.inputs import AUDIO, Input
+from deephits_keras.encoders.registry import installed_inputs
 from deephits_keras.errors import UserError
 from deephits_keras.version import __version__
 
@@ -41,6 +43,10 @@ that Genius doesn't have and for all with an instrumentalness above 0.6; the pub
 themselves could not be looked at. The others are common in copies and other tables."""
 
 
+RESERVED = ("lyrics", *STANDARD)
+"""Columns that can't hold the paths of files."""
+
+
 @dataclass(frozen=True)
 class ImportSummary:
     """What an import came to.
@@ -52,9 +58,13 @@ class ImportSummary:
         duplicates: Rows that repeat a track id.
         steps: Table 4, or empty if nothing was filtered.
         with_audio: Tracks with a recording.
+        with_files: Tracks with each other file, by the input's name.
         with_lyrics: Tracks with lyrics.
         missing: Tracks without a value, by field.
         audio_notes: Why tracks have no recording and recordings no track, in words.
+        file_notes: The same of other files.
+        unused_files: Columns that are named after an encoder's input of files, which weren't read
+            because no folder was named for it.
     """
 
     corpus: Corpus
@@ -63,9 +73,12 @@ class ImportSummary:
     duplicates: int
     steps: Sequence[FilterStep]
     with_audio: int
+    with_files: Mapping[str, int]
     with_lyrics: int
     missing: Mapping[str, int]
     audio_notes: Sequence[str] = ()
+    file_notes: Sequence[str] = ()
+    unused_files: Sequence[str] = ()
 
 
 def import_table(
@@ -74,6 +87,7 @@ def import_table(
     *,
     columns: Mapping[str, str] | None = None,
     audio: Path | None = None,
+    inputs: Mapping[str, Path] | None = None,
     filters: Sequence[Filter] = (),
     encoding: str | None = None,
 ) -> ImportSummary:
@@ -90,6 +104,8 @@ def import_table(
             columns keep their names.
         audio: Folder of recordings, named after the track ids or in a column `audio` that holds
             paths relative to this folder. Without it, there are no recordings.
+        inputs: The same for files of any name that an encoder declares as its input: `audio`
+            again, or `{"cover": Path("covers")}`.
         filters: Filters to apply.
         encoding: The CSV's encoding, if it isn't UTF-8 or Latin-1.
 
@@ -117,6 +133,7 @@ def import_table(
         ),
         folder,
         audio=audio,
+        inputs=inputs,
         filters=filters,
         info={
             "source": source.name,
@@ -185,8 +202,9 @@ def finish_import(
     filters: Sequence[Filter],
     info: Mapping[str, Any],
     lyrics_placeholders: Iterable[str] = (),
+    inputs: Mapping[str, Path] | None = None,
 ) -> ImportSummary:
-    """Match recordings, validate, filter and write: the end of every importer.
+    """Match recordings and other files, validate, filter and write: the end of every importer.
 
     Args:
         source: The tracks.
@@ -195,21 +213,28 @@ def finish_import(
         filters: Filters to apply.
         info: What `corpus.json` says of the source.
         lyrics_placeholders: What stands for missing lyrics beside `LYRICS_PLACEHOLDERS`.
+        inputs: Folder of the files of each input, by its name; `audio` may be among them.
 
     Raises:
-        UserError: if no row can be used.
+        UserError: if no row can be used, there is no such folder, or an input can't be of files.
         DeepHitsError: if there is no room on disk for what is looked up.
     """
-    recordings = Recordings(audio, folder, source.track_ids())
+    given = {**({"audio": audio} if audio else {}), **(inputs or {})}
+    known = installed_inputs()
+    files = _files(source, folder, given, known)
+    unused = {name for name, each in known.items() if each.kind == "file"} - set(given)
+    columns: set[str] = set()
     seen = Lookup()
     counted = CountedFilters(filters)
-    counts = _Counts()
+    counts = _Counts(with_files={each.name: 0 for each in files if each.name != "audio"})
     with CorpusWriter(folder, source.types) as writer:
         for rows in source.tracks():
-            good, rejected = _checked(rows, recordings, seen, lyrics_placeholders)
+            columns.update(map(str, rows))
+            good, rejected = _checked(rows, files, seen, lyrics_placeholders)
             passing = counted.apply(good)
-            kept = _ordered(passing.drop(columns="source_row"))
-            removed = good.drop(index=passing.index).drop(columns=["source_row", "audio", "lyrics"])
+            kept = _ordered(passing.drop(columns="source_row"), [each.name for each in files])
+            own = ["source_row", "lyrics", *(each.name for each in files)]
+            removed = good.drop(index=passing.index).drop(columns=own)
             writer.add(kept, rejected, removed)
             counts.add(len(rows), kept, rejected)
         malformed = pd.concat([table.malformed for table in source.tables])
@@ -224,12 +249,19 @@ def finish_import(
         if not filters:
             steps = []
         told = {"made_by": __version__, "filters": [step.to_json() for step in steps]}
-        corpus = writer.finish({**info, **told, **counts.to_json()})
+        named = {"files": [each.name for each in files]}
+        corpus = writer.finish({**info, **told, **named, **counts.to_json()})
     return ImportSummary(
         corpus=corpus,
         duplicates=counts.duplicates,
         steps=steps,
-        audio_notes=recordings.explained(len(corpus) - counts.with_audio),
+        audio_notes=files[0].explained(len(corpus) - counts.with_audio),
+        file_notes=[
+            note
+            for each in files[1:]
+            for note in each.explained(len(corpus) - counts.with_files[each.name])
+        ],
+        unused_files=sorted(unused & columns),
         **counts.to_json(),
     )
 
@@ -241,6 +273,7 @@ class _Counts:
     source_rows: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     with_audio: int = 0
+    with_files: dict[str, int] = field(default_factory=dict)
     with_lyrics: int = 0
     missing: Counter[str] = field(default_factory=Counter)
     duplicates: int = 0
@@ -255,7 +288,9 @@ class _Counts:
         if kept is not None:
             self.with_audio += int(kept["audio"].notna().sum())
             self.with_lyrics += int(kept["lyrics"].notna().sum())
-            fields = [name for name in kept if name not in INPUTS]
+            for name in self.with_files:
+                self.with_files[name] += int(kept[name].notna().sum())
+            fields = [name for name in kept if name not in (*INPUTS, *self.with_files)]
             self.missing.update({str(name): int(kept[name].isna().sum()) for name in fields})
 
     def to_json(self) -> dict[str, Any]:
@@ -264,27 +299,54 @@ class _Counts:
             "source_rows": self.source_rows,
             "rejected": dict(sorted(self.rejected.items())),
             "with_audio": self.with_audio,
+            "with_files": self.with_files,
             "with_lyrics": self.with_lyrics,
             "missing": {name: count for name, count in self.missing.items() if count},
         }
 
 
+def _files(
+    source: TrackSource, folder: Path, given: Mapping[str, Path], known: Mapping[str, Input]
+) -> list[Recordings]:
+    """The files of each input: of the recordings, which every corpus has a column of, first."""
+    for name in given:
+        if name in RESERVED:
+            raise UserError(f"{name} is not an input of files: --input-dir takes NAME=FOLDER")
+        try:
+            Input(name, "file")
+        except ValueError as error:
+            raise UserError(f"--input-dir {name}: {error}") from error
+    return [
+        Recordings(
+            given.get(name), folder, source.track_ids(), known.get(name, Input(name, "file"))
+        )
+        for name in dict.fromkeys((AUDIO.name, *given))
+    ]
+
+
 def _checked(
-    rows: pd.DataFrame, recordings: Recordings, seen: Lookup, lyrics_placeholders: Iterable[str]
+    rows: pd.DataFrame,
+    files: Sequence[Recordings],
+    seen: Lookup,
+    lyrics_placeholders: Iterable[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tracks of some rows that can be used, and the rejected rows."""
     tracks = rows.assign(source_row=rows.index, track_id=rows["track_id"].astype("string"))
-    tracks["audio"], escaping = recordings.of(tracks)
+    refused = []
+    escaped = pd.Series(False, index=tracks.index)
+    for each in files:
+        tracks[each.name], escaping = each.of(tracks)
+        outside = tracks.loc[escaping & ~escaped, ["track_id", "source_row"]]
+        reason = f"its path leads out of {each.folder}"
+        refused.append(outside.assign(field=each.name, reason=reason))
+        escaped |= escaping
     tracks["lyrics"] = _lyrics(tracks, lyrics_placeholders)
     if "release_date" in tracks:
         tracks["release_date"] = iso_dates(tracks["release_date"])
         if "release_year" not in tracks:
             tracks["release_year"] = years_of(tracks["release_date"])
-    outside = tracks.loc[escaping, ["track_id", "source_row"]].assign(
-        field="audio", reason=f"its path leads out of {recordings.folder}"
-    )
-    good, rejected = validate(tracks[~escaping], seen)
-    return good, pd.concat([outside, rejected]).sort_values("source_row", kind="stable")
+    good, rejected = validate(tracks[~escaped], seen)
+    return good, pd.concat([*refused, rejected]).sort_values("source_row", kind="stable")
 
 
 def _lyrics(tracks: pd.DataFrame, placeholders: Iterable[str]) -> pd.Series[str]:
@@ -297,7 +359,7 @@ def _lyrics(tracks: pd.DataFrame, placeholders: Iterable[str]) -> pd.Series[str]
     return texts.mask(short.str.casefold().isin(missing).fillna(False))
 
 
-def _ordered(tracks: pd.DataFrame) -> pd.DataFrame:
-    first = [c for c in (*INPUTS, "title", "artist_name", *STANDARD) if c in tracks]
+def _ordered(tracks: pd.DataFrame, files: Sequence[str]) -> pd.DataFrame:
+    first = [c for c in (*INPUTS, *files, "title", "artist_name", *STANDARD) if c in tracks]
     first = list(dict.fromkeys(first))
     return tracks[[*first, *(c for c in tracks if c not in first)]]

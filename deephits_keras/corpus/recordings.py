@@ -1,4 +1,4 @@
-"""Which recording is which track's."""
+"""Which recording, or other file, is which track's."""
 
 from __future__ import annotations
 
@@ -6,24 +6,17 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from deephits_keras.corpus.lookup import Lookup
+from deephits_keras.encoders.inputs import AUDIO, Input
 from deephits_keras.errors import UserError
 
-AUDIO_ENDINGS = frozenset(
-    f".{ending}"
-    for endings in (
-        "3gp aac aif aifc aiff amr ape asf au caf flac m4a m4b mka mkv mp2 mp3 mp4 mpc mpga oga",
-        "ogg opus rf64 snd spx tta w64 wav wave weba webm wma wv",
-    )
-    for ending in endings.split()
-)
-"""Of files that a decoder may read: libsndfile, or PyAV (the extra `av`)."""
+AUDIO_ENDINGS = frozenset(AUDIO.endings)
 
 PREVIEW_PREFIX = "track_"
 """Before the id in the names of the previews that SpotGenTrack's own downloader writes."""
@@ -99,7 +92,7 @@ class TrackNames:
 
 
 class FoundRecordings:
-    """The recordings anywhere below a folder, by track.
+    """The recordings, or other files, anywhere below a folder, by track.
 
     A file is a track's if it is called `<track id>.<ending>`, or `track_<track id>.<ending>`. If
     none is, one that is called so but for what `loose_name` takes away, where it is no other
@@ -109,9 +102,10 @@ class FoundRecordings:
     Args:
         folder: The folder.
         names: The tracks.
+        endings: Endings of the files that count, in lower case; every file if there are none.
 
     Attributes:
-        files: How many recordings there are.
+        files: How many such files there are.
         reasons: Why how many of them are no track's.
         examples: One of each of those.
 
@@ -119,18 +113,20 @@ class FoundRecordings:
         UserError: if there is no such folder.
     """
 
-    def __init__(self, folder: Path, names: TrackNames) -> None:
+    def __init__(
+        self, folder: Path, names: TrackNames, endings: Collection[str] = AUDIO_ENDINGS
+    ) -> None:
         if not folder.is_dir():
             raise UserError(f"There is no folder {folder}")
         self.files = 0
         self.reasons: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
-        self._folder, self._names = folder, names
+        self._folder, self._names, self._endings = folder, names, endings
         # From the best to the poorest: named exactly, loosely, and the same of empty files.
         self._ranks = [Lookup("path", "stem") for _ in range(4)]
         self._ambiguous = Lookup()
         root = folder.resolve()
-        for path in _recordings_below(folder):
+        for path in _files_below(folder, endings):
             self.files += 1
             if reason := self._add(path, root):
                 self.reasons[reason] += 1
@@ -164,21 +160,23 @@ class FoundRecordings:
                 return Path(str(found[0]))
         return None
 
-    def explained(self, without: int) -> list[str]:
+    def explained(self, without: int, what: str = "recording") -> list[str]:
         """Why recordings and tracks don't meet, in words.
 
         Args:
             without: How many tracks have no recording.
+            what: What such a file is called.
         """
         if not self.files:
-            endings = " ".join(sorted(AUDIO_ENDINGS))
-            return [f"{self._folder} holds no recording (files that end in {endings})"]
+            endings = " ".join(sorted(self._endings))
+            which = f" (files that end in {endings})" if endings else ""
+            return [f"{self._folder} holds no {what}{which}"]
         lines = [
-            f"{count:,} of {self.files:,} recordings {reason}, as {self.examples[reason]}"
+            f"{count:,} of {self.files:,} {what}s {reason}, as {self.examples[reason]}"
             for reason, count in self.reasons.items()
         ]
         if without and self.reasons and self._names.example:
-            lines.append(f"a track's recording is called after its id, as {self._names.example}")
+            lines.append(f"a track's {what} is called after its id, as {self._names.example}")
         return lines
 
 
@@ -202,13 +200,13 @@ def find_audio(folder: Path, track_ids: Iterable[str]) -> Iterator[tuple[str, Pa
             yield track_id, path
 
 
-def _recordings_below(folder: Path) -> Iterator[Path]:
-    """Files with a recording's ending, in the order of the folders' and files' names."""
+def _files_below(folder: Path, endings: Collection[str]) -> Iterator[Path]:
+    """Files with one of the endings, in the order of the folders' and files' names."""
     for place, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
             path = Path(place) / name
-            if path.suffix.lower() in AUDIO_ENDINGS:
+            if not endings or path.suffix.lower() in endings:
                 yield path
 
 
@@ -235,37 +233,45 @@ def _named(folder: Path, name: str) -> Path | None:
 
 
 class Recordings:
-    """The recordings below a folder, by track.
+    """The recordings, or the files of another input, below a folder, by track.
 
     Args:
-        folder: The folder that the recordings are in, or None if there are none.
+        folder: The folder that the files are in, or None if there are none.
         corpus: The corpus's folder: paths are given relative to it.
         track_ids: Ids of all tracks, in parts.
+        kind: The input that the files are of.
 
     Attributes:
         folder: As given.
+        name: The input's name, and that of the corpus's column.
 
     Raises:
         UserError: if there is no such folder.
     """
 
     def __init__(
-        self, folder: Path | None, corpus: Path, track_ids: Iterable[pd.Series[Any]]
+        self,
+        folder: Path | None,
+        corpus: Path,
+        track_ids: Iterable[pd.Series[Any]],
+        kind: Input = AUDIO,
     ) -> None:
         self.folder = folder
+        self.name = kind.name
+        self._what = "recording" if kind.name == AUDIO.name else f"{kind.name} file"
         self._corpus = corpus.resolve()
         self._absent, self._absent_example = 0, ""
         if folder is None:
             return
         parts = (part.astype("string").dropna() for part in track_ids)
-        self._found = FoundRecordings(folder, TrackNames(parts))
+        self._found = FoundRecordings(folder, TrackNames(parts), kind.endings)
 
     def of(self, tracks: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[bool]]:
-        """The `audio` column of a corpus for some of its tracks.
+        """The input's column of a corpus for some of its tracks.
 
         Args:
-            tracks: A row a track, with `track_id`; its own column `audio`, if there, holds paths
-                relative to the folder. A track whose path names no file has no recording, whatever
+            tracks: A row a track, with `track_id`; its own column of the input's name, if there,
+                holds paths relative to the folder. A track whose path names no file has no recording, whatever
                 lies in the folder.
 
         Returns:
@@ -276,9 +282,9 @@ class Recordings:
             return pd.Series(pd.NA, index=tracks.index, dtype="string"), escaping
         ids = tracks["track_id"]
         paths = ids.map(self._found.of, na_action="ignore").astype(object)
-        if "audio" in tracks:
+        if self.name in tracks:
             folder, root = self.folder, self.folder.resolve()
-            names = tracks["audio"].dropna().map(str)
+            names = tracks[self.name].dropna().map(str)
             named = names.map(lambda name: _named(folder, name)).astype(object)
             there = named.dropna()
             outside = there.map(lambda path: not path.is_relative_to(root)).astype(bool)
@@ -286,7 +292,7 @@ class Recordings:
             absent = names[named.isna()]
             self._absent += len(absent)
             self._absent_example = self._absent_example or next(iter(absent), "")
-            paths = there.reindex(tracks.index).where(tracks["audio"].notna(), paths)
+            paths = there.reindex(tracks.index).where(tracks[self.name].notna(), paths)
         relative = paths.dropna().map(lambda path: os.path.relpath(path.resolve(), self._corpus))
         return relative.reindex(tracks.index).astype("string"), escaping
 
@@ -298,10 +304,10 @@ class Recordings:
         """
         if self.folder is None:
             return []
-        lines = self._found.explained(without)
+        lines = self._found.explained(without, self._what)
         if self._absent:
             lines.append(
-                f"{self._absent:,} tracks name a recording that isn't in {self.folder}, as "
+                f"{self._absent:,} tracks name a {self._what} that isn't in {self.folder}, as "
                 f"{self._absent_example}"
             )
         return lines

@@ -12,7 +12,7 @@ track may carry the lyrics of the one before it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -68,6 +68,7 @@ def import_spotgentrack(
     folder: Path,
     *,
     audio: Path | None = None,
+    inputs: Mapping[str, Path] | None = None,
     artist_rule: ArtistRule = "first",
     lyrics_placeholders: Sequence[str] = (),
     filters: Sequence[Filter] = PAPER_FILTERS,
@@ -78,6 +79,7 @@ def import_spotgentrack(
         source: The folder that holds `Data Sources/`, or the three files themselves.
         folder: The corpus to make.
         audio: Folder of previews named after the track ids; `source/previews` if that is there.
+        inputs: Folders of other files, by input name: see `import_table`.
         artist_rule: Whose popularity counts where a track has several artists: the `first` one
             listed (Spotify lists the main artist first), or the `max` or `mean` of those that
             the table knows. The paper doesn't say; the dataset's authors take the mean.
@@ -111,7 +113,7 @@ def import_spotgentrack(
     if info["synthetic"]:
         marker = read_json(source / "synthetic.json", "a synthetic sample")
         lyrics_placeholders = (*lyrics_placeholders, str(marker.get("lyrics_placeholder", "")))
-    if audio is None and (source / "previews").is_dir():
+    if audio is None and "audio" not in (inputs or {}) and (source / "previews").is_dir():
         audio = source / "previews"
     return finish_import(
         TrackSource(
@@ -122,6 +124,7 @@ def import_spotgentrack(
         ),
         folder,
         audio=audio,
+        inputs=inputs,
         filters=filters,
         info={
             "source": source.name,

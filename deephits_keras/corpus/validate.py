@@ -29,6 +29,11 @@ class Column:
     required: bool = False
     unit: str = ""
 
+    @property
+    def limits(self) -> str:
+        """The range in words."""
+        return f"from {self.low:g} to {self.high:g}"
+
 
 _SHARE = Column(0, 1)
 
@@ -101,7 +106,7 @@ def validate(tracks: pd.DataFrame, seen: Lookup) -> tuple[pd.DataFrame, pd.DataF
             reject(absent, name, f"there is no {name}")
         reject(~absent & numbers.isna(), name, name + " is not a number: " + shown)
         outside = ~numbers.between(column.low, column.high) & numbers.notna()
-        limits = f" is not from {column.low:g} to {column.high:g}: "
+        limits = f" is not {column.limits}: "
         reject(outside, name, name + limits + shown)
         if column.whole:
             split = numbers.notna() & (numbers % 1 != 0)
@@ -116,6 +121,25 @@ def validate(tracks: pd.DataFrame, seen: Lookup) -> tuple[pd.DataFrame, pd.DataF
     columns = ["track_id", "source_row", "field", "reason"]
     reasons = pd.concat(rejected)[columns].sort_values("source_row", kind="stable")
     return tracks[~bad].reset_index(drop=True), reasons.reset_index(drop=True)
+
+
+def fault_of(name: str, value: Any) -> str:
+    """Why one value can't be that of a standard column, in the words of `validate`; or empty.
+
+    Args:
+        name: Of a column; one that isn't standard may hold anything.
+        value: A number, a text, or what is unknown: None, NaN, one of `NOTHING`.
+    """
+    column = STANDARD.get(name)
+    if column is None or value is None or str(value).strip().casefold() in NOTHING:
+        return ""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return f"{name} is not a number: {value}"
+    if not column.low <= number <= column.high:
+        return f"{name} is not {column.limits}: {number:g}"
+    return f"{name} is not a whole number: {value}" if column.whole and number % 1 else ""
 
 
 def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:

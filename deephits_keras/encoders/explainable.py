@@ -48,7 +48,11 @@ class Explainable:
         point: As given.
         baseline: As given.
         reference: As given.
+        unattributed: Names of the parts of the input that stay as they are, such as whole
+            numbers, so that nothing of the score is attributed to them; none by default.
     """
+
+    unattributed: tuple[str, ...] = ()
 
     def __init__(self, point: Features, baseline: Features, reference: str) -> None:
         self.point = point
@@ -75,13 +79,18 @@ class Explainable:
         return [Part(name, float(values.sum())) for name, values in attribution.items()]
 
     def draw(self, attribution: Features) -> Figure | Markup | None:
-        """A picture of an attribution, a piece of HTML, or None for the core's bar chart."""
+        """A picture of an attribution, a piece of HTML, or None for the core's bar chart.
+
+        A figure is drawn in the style of the package's own, whose colours are
+        `deephits_keras.report.style.BLUE` for what raises a score and `VERMILLION` for what
+        lowers it.
+        """
         del attribution
         return None
 
 
 class ExplainableFeatures(Explainable):
-    """Features as the branch gets them: float ones move, the others stay as they are.
+    """Features as the branch gets them: float ones move, whole numbers stay as they are.
 
     Args:
         features: One track's features.
@@ -100,6 +109,7 @@ class ExplainableFeatures(Explainable):
         self.branch = branch
         moving = {n: a for n, a in features.items() if np.issubdtype(a.dtype, np.floating)}
         self.fixed = {n: a for n, a in features.items() if n not in moving}
+        self.unattributed = tuple(self.fixed)
         super().__init__(moving, {name: baseline[name] for name in moving}, reference)
 
     @classmethod

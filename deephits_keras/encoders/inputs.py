@@ -58,8 +58,19 @@ class Input:
             raise ValueError(f"Endings begin with a point. Received: {self.endings}")
 
 
-AUDIO = Input("audio", "file", (".mp3", ".ogg", ".oga", ".opus", ".flac", ".wav", ".aif", ".aiff"))
-"""The recording."""
+AUDIO = Input(
+    "audio",
+    "file",
+    tuple(
+        f".{ending}"
+        for endings in (
+            "3gp aac aif aifc aiff amr ape asf au caf flac m4a m4b mka mkv mp2 mp3 mp4 mpc mpga",
+            "oga ogg opus rf64 snd spx tta w64 wav wave weba webm wma wv",
+        )
+        for ending in endings.split()
+    ),
+)
+"""The recording, in what a decoder may read: libsndfile, or PyAV (the extra `av`)."""
 
 LYRICS = Input("lyrics", "text")
 """The lyrics."""

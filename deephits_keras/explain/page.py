@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from deephits_keras.encoders.explainable import Part
 from deephits_keras.explain.drawing import draw_bars, draw_parts
 from deephits_keras.explain.permutation import Importance, Importances
-from deephits_keras.explain.track import Explanation
+from deephits_keras.explain.track import Explanation, ModalityExplanation
 from deephits_keras.report.pages import render_page
 
 TEMPLATE = "page.html.jinja"
@@ -51,8 +51,8 @@ def track_page(explanation: Explanation) -> str:
         eyebrow="Explanation of a prediction",
         lead=(
             f"Popularity {prediction.popularity:.1f} of 100, tier {prediction.tier_label}. "
-            f"The {explanation.target} is {attribution.score:.3f}; with every input at its "
-            f"baseline it would be {attribution.baseline_score:.3f}. The contributions below add "
+            f"The {explanation.target} is {attribution.score:.3f}; {explanation.baseline_words} "
+            f"it would be {attribution.baseline_score:.3f}. The contributions below add "
             f"up to the difference, {attribution.difference:+.3f}, to within "
             f"{attribution.error:.2%} of it (integrated gradients)."
         ),
@@ -83,14 +83,26 @@ def _track_sections(explanation: Explanation) -> Iterator[Section]:
         valued = any(part.value for part in parts)
         yield Section(
             heading=f"{modality.modality}: {modality.contribution:+.4f}",
-            note=f"By {modality.encoder}, against: {modality.reference}.",
-            picture=modality.picture or draw_parts(modality.parts, explanation.target),
+            note=_note(modality),
+            picture=modality.picture or _bars(modality, explanation.target),
             alt=f"Contributions of the parts of {modality.modality}",
             columns=("part", *["value"] * valued, "contribution"),
             rows=[
                 (part.name, *[part.value] * valued, f"{part.contribution:+.4f}") for part in parts
             ],
         )
+
+
+def _note(modality: ModalityExplanation) -> str:
+    against = f"By {modality.encoder}, against: {modality.reference}." if modality.parts else ""
+    if not modality.unattributed:
+        return against
+    names = ", ".join(modality.unattributed)
+    return f"{against} Not attributed, for whole numbers stay as they are: {names}.".strip()
+
+
+def _bars(modality: ModalityExplanation, target: str) -> Figure | Markup:
+    return draw_parts(modality.parts, target) if modality.parts else Markup()
 
 
 def importance_page(importances: Importances) -> str:

@@ -26,6 +26,7 @@ class ExplainableTogether(Explainable):
 
     def __init__(self, members: Sequence[Explainable]) -> None:
         self.members = members
+        self.unattributed = members[0].unattributed
         super().__init__(
             {f"{n}.{name}": a for n, m in enumerate(members) for name, a in m.point.items()},
             {f"{n}.{name}": a for n, m in enumerate(members) for name, a in m.baseline.items()},

@@ -12,12 +12,15 @@ from keras import ops
 
 from deephits_keras.encoders.explainable import Explainable, Part
 from deephits_keras.encoders.features import Features, input_name
+from deephits_keras.encoders.inputs import as_declared, inputs_of
 from deephits_keras.errors import UserError
 from deephits_keras.explain.integrated import Attribution, integrated_gradients
 from deephits_keras.explain.together import ExplainableTogether
+from deephits_keras.features.outcomes import blamed
 from deephits_keras.model.anatomy import Anatomy, score_of
 from deephits_keras.model.ensemble import member_branches
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
+from deephits_keras.report.style import styled
 from deephits_keras.tracks import Track
 from deephits_keras.types import Tensor
 
@@ -36,6 +39,7 @@ class ModalityExplanation:
         reference: What the baseline is.
         parts: Its named parts in the encoder's order; their contributions are all of it.
         picture: The encoder's drawing of them, or None.
+        unattributed: What of its input stays as it is, and has no part: whole numbers.
     """
 
     modality: str
@@ -43,6 +47,7 @@ class ModalityExplanation:
     reference: str
     parts: tuple[Part, ...]
     picture: Figure | Markup | None
+    unattributed: tuple[str, ...] = ()
 
     @property
     def contribution(self) -> float:
@@ -68,6 +73,13 @@ class Explanation:
     modalities: tuple[ModalityExplanation, ...]
     synthetic: bool
 
+    @property
+    def baseline_words(self) -> str:
+        """At which input the score is `attribution.baseline_score`, in words."""
+        if any(modality.unattributed for modality in self.modalities):
+            return "with every attributed input at its baseline"
+        return "with every input at its baseline"
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures and the single values, as JSON types."""
         return {
@@ -82,6 +94,7 @@ class Explanation:
                     "encoder": m.encoder,
                     "baseline": m.reference,
                     "contribution": m.contribution,
+                    "not_attributed": list(m.unattributed),
                     "parts": [dataclasses.asdict(part) for part in m.parts],
                 }
                 for m in self.modalities
@@ -119,6 +132,7 @@ class TrackExplainer:
 
         Raises:
             UserError: if nothing of the track can be used.
+            ExtractionError: if an encoder raises anything unexpected.
         """
         prediction, features = self.predictor.predict_with_features(track)
         if prediction.tier is None:
@@ -129,7 +143,7 @@ class TrackExplainer:
         }
         if not any(explainable.point for explainable in explainables.values()):
             raise UserError(f"track {track.id} has no input that a score can be followed back to")
-        attribution = self._attribute(explainables, prediction.tier)
+        attribution = self._attribute(track, explainables, prediction.tier)
         run = self.predictor.run
         regression = run.task.kind == "regression"
         return Explanation(
@@ -137,7 +151,7 @@ class TrackExplainer:
             target="popularity" if regression else f"score of tier {prediction.tier_label}",
             attribution=attribution,
             modalities=tuple(
-                self._describe(modality, explainable, attribution)
+                self._describe(modality, track, explainable, attribution)
                 for modality, explainable in explainables.items()
             ),
             synthetic=run.synthetic,
@@ -146,10 +160,14 @@ class TrackExplainer:
     def _explainable(self, modality: str, track: Track, features: Features) -> Explainable:
         encoder = self.predictor.encoders[modality]
         branches = member_branches(self._anatomy.branch(modality))
-        members = [encoder.explainable(track, features, branch) for branch in branches]
+        seen = as_declared(track, inputs_of(encoder))
+        with blamed(encoder, track):
+            members = [encoder.explainable(seen, features, branch) for branch in branches]
         return members[0] if len(members) == 1 else ExplainableTogether(members)
 
-    def _attribute(self, explainables: Mapping[str, Explainable], tier: int) -> Attribution:
+    def _attribute(
+        self, track: Track, explainables: Mapping[str, Explainable], tier: int
+    ) -> Attribution:
         def score(values: Mapping[str, Tensor]) -> Tensor:
             rows = ops.shape(next(iter(values.values())))[0]
             embeddings, present = {}, {}
@@ -161,7 +179,8 @@ class TrackExplainer:
                     present[modality] = ops.zeros((rows, 1))
                     continue
                 own = {n: values[input_name(modality, n)] for n in explainable.point}
-                embedding = explainable.embed(own)
+                with blamed(self.predictor.encoders[modality], track):
+                    embedding = explainable.embed(own)
                 embeddings[modality] = ops.broadcast_to(embedding, (rows, embedding.shape[-1]))
                 present[modality] = ops.ones((rows, 1))
             outputs = self._anatomy.outputs(embeddings, present)
@@ -174,13 +193,18 @@ class TrackExplainer:
         )
 
     def _describe(
-        self, modality: str, explainable: Explainable, attribution: Attribution
+        self, modality: str, track: Track, explainable: Explainable, attribution: Attribution
     ) -> ModalityExplanation:
+        encoder = self.predictor.encoders[modality]
         own: Features = {n: attribution.values[input_name(modality, n)] for n in explainable.point}
+        with blamed(encoder, track):
+            parts = tuple(explainable.parts(own))
+            picture = styled(explainable.draw)(own)
         return ModalityExplanation(
             modality=modality,
-            encoder=self.predictor.encoders[modality].name,
+            encoder=encoder.name,
             reference=explainable.reference,
-            parts=tuple(explainable.parts(own)),
-            picture=explainable.draw(own),
+            parts=parts,
+            picture=picture,
+            unattributed=tuple(explainable.unattributed),
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from deephits_keras.encoders.features import ExtractionError, Features
 from deephits_keras.encoders.inputs import as_declared, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
-from deephits_keras.errors import UserError
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.tracks import Track
 
 Outcome = Features | ExtractionError | None
@@ -35,6 +36,21 @@ def outcomes(encoder: AnyEncoder, tracks: Sequence[Track]) -> list[Outcome]:
         wrong = "" if good else fault(encoder, result)
         checked.append(ExtractionError(track.id, wrong) if wrong else result)
     return checked
+
+
+@contextlib.contextmanager
+def blamed(encoder: AnyEncoder, track: Track) -> Iterator[None]:
+    """Make of what an encoder raises unexpectedly in this block an error of this one track.
+
+    Raises:
+        ExtractionError: naming the track, the encoder and the exception.
+    """
+    try:
+        yield
+    except (DeepHitsError, MemoryError):
+        raise
+    except Exception as error:
+        raise ExtractionError(track.id, unexpected(encoder, error)) from error
 
 
 def unexpected(encoder: AnyEncoder, error: Exception) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.features import ExtractionError, Features
+from deephits_keras.encoders.inputs import as_declared, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder, registry
 from deephits_keras.errors import UserError
+from deephits_keras.features.outcomes import blamed, outcomes
 from deephits_keras.tracks import Track
 
 GIVEN = "given"
@@ -77,17 +79,21 @@ def descriptor_source(name: str, settings: Mapping[str, Mapping[str, Any]]) -> A
 def measure_fields(tracks: Sequence[Track], encoder: AnyEncoder) -> Iterator[MeasuredTrack]:
     """Fill each track's unknown fields from its input; what was given stays.
 
-    A track whose input isn't there or can't be used stays as it is, with a warning.
+    A track whose input isn't there or can't be used, or that the encoder can't cope with, stays
+    as it is, with a warning.
     """
-    for track, outcome in zip(tracks, encoder.extract_many(tracks), strict=True):
+    for track, outcome in zip(tracks, outcomes(encoder, tracks), strict=True):
         given = {n: FieldOrigin(v, GIVEN) for n, v in track.fields.items() if _known(v)}
         if isinstance(outcome, ExtractionError):
             reason = outcome.reason
         elif outcome is None:
             reason = f"the track lacks the input of {encoder.modality}"
         else:
-            yield _filled(track, given, encoder, outcome)
-            continue
+            try:
+                yield _filled(track, given, encoder, outcome)
+                continue
+            except ExtractionError as error:
+                reason = error.reason
         warning = f"{encoder.name} could measure no field: {reason}"
         yield MeasuredTrack(track, given, warnings=(warning,))
 
@@ -95,14 +101,16 @@ def measure_fields(tracks: Sequence[Track], encoder: AnyEncoder) -> Iterator[Mea
 def _filled(
     track: Track, given: dict[str, FieldOrigin], encoder: AnyEncoder, features: Features
 ) -> MeasuredTrack:
-    measured = {
-        name: FieldOrigin(value, encoder.name)
-        for name, value in encoder.describe(track, features).items()
-        if name not in given
-    }
+    seen = as_declared(track, inputs_of(encoder))
+    with blamed(encoder, track):
+        measured = {
+            name: FieldOrigin(value, encoder.name)
+            for name, value in encoder.describe(seen, features).items()
+            if name not in given
+        }
+        remarks = tuple(encoder.remarks(seen, features)) if measured else ()
     values = {name: origin.value for name, origin in measured.items()}
     filled = dataclasses.replace(track, fields={**track.fields, **values})
-    remarks = encoder.remarks(track, features) if measured else ()
     return MeasuredTrack(
         filled, {**given, **measured}, tuple(f"{encoder.name}: {r}" for r in remarks)
     )

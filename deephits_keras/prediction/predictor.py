@@ -18,7 +18,9 @@ from deephits_keras.encoders.features import (
     input_dtype,
     input_name,
 )
+from deephits_keras.encoders.inputs import Input, as_declared, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.features.outcomes import Outcome, blamed, outcomes
 from deephits_keras.prediction.measured import FieldOrigin, MeasuredTrack, measure_fields
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Prediction
@@ -62,6 +64,51 @@ class TrackPrediction:
     tier_set: tuple[str, ...] = ()
     interval: tuple[float, float] | None = None
     coverage: float | None = None
+
+
+@dataclass
+class _Account:
+    """What is known of one track before the model says anything."""
+
+    track: Track
+    fields: dict[str, FieldOrigin]
+    warnings: list[str]
+    remarks: list[str]
+    features: dict[str, Features] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def add(self, encoder: AnyEncoder, outcome: Outcome) -> None:
+        """Take in what an encoder made of the track, and what it has to say of that."""
+        modality = encoder.modality
+        if outcome is None or isinstance(outcome, ExtractionError):
+            self.missing.append(modality)
+            if outcome is not None:
+                self.warnings.append(f"{modality} can't be used: {outcome.reason}")
+            return
+        self.features[modality] = outcome
+        seen = as_declared(self.track, inputs_of(encoder))
+        try:
+            with blamed(encoder, self.track):
+                if lacking := tuple(encoder.missing_parts(seen, outcome)):
+                    self.parts[modality] = lacking
+                self.remarks += [f"{modality}: {said}" for said in encoder.remarks(seen, outcome)]
+        except ExtractionError as error:
+            self.warnings.append(f"{modality} can't say what it lacks: {error.reason}")
+
+
+def _batch(
+    encoder: AnyEncoder, features: Sequence[Features | None]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """A modality's inputs of the model: zeros and no presence where a track lacks it."""
+    modality = encoder.modality
+    present = np.array([[each is not None] for each in features], dtype=np.float32)
+    inputs = {input_name(modality, PRESENT): present}
+    for spec in encoder.feature_specs:
+        empty = np.zeros(spec.shape, spec.dtype)
+        values = [empty if each is None else each[spec.name] for each in features]
+        inputs[input_name(modality, spec.name)] = np.stack(values).astype(input_dtype(spec))
+    return inputs
 
 
 class Predictor:
@@ -120,74 +167,54 @@ class Predictor:
         pairs = self.encoders.items()
         return frozenset(m for m, e in pairs if e.fingerprint() != records[m].fingerprint)
 
+    @cached_property
+    def inputs(self) -> frozenset[Input]:
+        """What the run's encoders, and the one that measures fields, declare that they read."""
+        encoders = [*self.encoders.values(), *([self.descriptors] if self.descriptors else [])]
+        return frozenset(each for encoder in encoders for each in inputs_of(encoder) or ())
+
     def _predict_batch(
         self, measured: list[MeasuredTrack]
     ) -> list[tuple[TrackPrediction, dict[str, Features]]]:
-        tracks = [m.track for m in measured]
+        accounts = [_Account(m.track, m.fields, [*m.warnings], [*m.remarks]) for m in measured]
         inputs: dict[str, np.ndarray[Any, Any]] = {}
-        found: list[dict[str, Features]] = [{} for _ in tracks]
-        missing: list[list[str]] = [[] for _ in tracks]
-        parts: list[dict[str, tuple[str, ...]]] = [{} for _ in tracks]
-        warnings = [list(m.warnings) for m in measured]
-        remarks = [list(m.remarks) for m in measured]
         for modality, encoder in self.encoders.items():
-            extracted: list[Features | None] = []
-            for index, outcome in enumerate(encoder.extract_many(tracks)):
-                features = None if isinstance(outcome, ExtractionError) else outcome
-                extracted.append(features)
-                if isinstance(outcome, ExtractionError):
-                    warnings[index].append(f"{modality} can't be used: {outcome.reason}")
-                if features is None:
-                    missing[index].append(modality)
-                    continue
-                if modality in self._made_otherwise:
-                    warnings[index].append(
+            found = outcomes(encoder, [account.track for account in accounts])
+            for account, outcome in zip(accounts, found, strict=True):
+                account.add(encoder, outcome)
+                if modality in account.features and modality in self._made_otherwise:
+                    account.warnings.append(
                         f"{modality} is measured otherwise here than for the tracks that the model "
                         "was trained on: with other settings, files or versions of a library"
                     )
-                found[index][modality] = features
-                if lacking := encoder.missing_parts(tracks[index], features):
-                    parts[index][modality] = lacking
-                remarks[index] += [
-                    f"{modality}: {remark}" for remark in encoder.remarks(tracks[index], features)
-                ]
-            for spec in encoder.feature_specs:
-                empty = np.zeros(spec.shape, spec.dtype)
-                values = [empty if f is None else f[spec.name] for f in extracted]
-                inputs[input_name(modality, spec.name)] = np.stack(values).astype(input_dtype(spec))
-            present = np.array([[f is not None] for f in extracted], dtype=np.float32)
-            inputs[input_name(modality, PRESENT)] = present
+            inputs |= _batch(encoder, [account.features.get(modality) for account in accounts])
         outputs = np.asarray(self.model.predict_on_batch(inputs))
         return [
-            (
-                dataclasses.replace(
-                    self._describe(track, outputs[i], missing[i], parts[i], warnings[i]),
-                    remarks=tuple(remarks[i]),
-                    fields=measured[i].fields,
-                ),
-                found[i],
-            )
-            for i, track in enumerate(tracks)
+            (self._describe(account, output), account.features)
+            for account, output in zip(accounts, outputs, strict=True)
         ]
 
-    def _describe(
-        self,
-        track: Track,
-        output: np.ndarray[Any, Any],
-        missing: list[str],
-        parts: dict[str, tuple[str, ...]],
-        warnings: list[str],
-    ) -> TrackPrediction:
-        for modality in missing:
-            if not self.run.config.modalities[modality].learned_missing:
-                warnings.append(
-                    f"{modality} is missing, and the model was never trained without it"
-                )
-        if len(missing) == len(self.encoders):
+    def _describe(self, account: _Account, output: np.ndarray[Any, Any]) -> TrackPrediction:
+        unlearned = [
+            f"{modality} is missing, and the model was never trained without it"
+            for modality in account.missing
+            if not self.run.config.modalities[modality].learned_missing
+        ]
+        known = TrackPrediction(
+            track_id=account.track.id,
+            popularity=None,
+            tier=None,
+            tier_label=None,
+            scores={},
+            missing=tuple(account.missing),
+            missing_parts=account.parts,
+            warnings=(*account.warnings, *unlearned),
+            remarks=tuple(account.remarks),
+            fields=account.fields,
+        )
+        if not account.features:
             nothing = "nothing to predict from: every input is missing"
-            return TrackPrediction(
-                track.id, None, None, None, {}, tuple(missing), parts, (*warnings, nothing)
-            )
+            return dataclasses.replace(known, warnings=(*known.warnings, nothing))
         tiers = self.run.task.tiers
         prediction = self.run.task.decode(output[None])
         tier = int(prediction.tiers(tiers)[0])
@@ -196,15 +223,12 @@ class Predictor:
             pairs = zip(tiers.labels, prediction.scores[0], strict=True)
             scores = {label: round(float(score), 6) for label, score in pairs}
         tier_set, interval = self._region(prediction)
-        return TrackPrediction(
-            track_id=track.id,
+        return dataclasses.replace(
+            known,
             popularity=round(float(prediction.popularity[0]), 3),
             tier=tier,
             tier_label=tiers.labels[tier],
             scores=scores,
-            missing=tuple(missing),
-            missing_parts=parts,
-            warnings=tuple(warnings),
             tier_set=tier_set,
             interval=interval,
             coverage=self.calibration.coverage or None,

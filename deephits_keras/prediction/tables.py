@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow
 import pyarrow.parquet
 
+from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, names_of
 from deephits_keras.errors import UserError
 from deephits_keras.prediction.measured import GIVEN, FieldOrigin
 from deephits_keras.prediction.predictor import TrackPrediction
@@ -19,30 +20,46 @@ from deephits_keras.tracks import Track
 CHUNK = 512
 
 
-def read_tracks(table: Path, audio_folder: Path) -> Iterator[Track]:
+def read_tracks(
+    table: Path, folders: Mapping[str, Path] | None = None, inputs: Collection[Input] = ()
+) -> Iterator[Track]:
     """Yield a track for each row of a CSV (UTF-8) or Parquet file.
 
     Args:
-        table: Columns `track_id`, `audio` (a path) and `lyrics` are the inputs, each optional;
-            every other column is a field. A row without `track_id` is named after its number.
-        audio_folder: Where relative audio paths start; a path that leaves it is refused.
+        table: Columns `track_id`, `audio` (a path) and `lyrics`, each optional, and those that
+            `inputs` declare as files or texts, are the inputs; every other column is a field. A
+            row without `track_id` is named after its number.
+        folders: Where the relative paths in the column of each input of files start, by its name;
+            the table's folder by default. A path that leaves it is refused.
+        inputs: What the encoders read that the tracks are for.
 
     Raises:
-        UserError: if the file can't be read, or an audio path leaves the folder.
+        UserError: if the file can't be read, or a path leaves its folder.
     """
+    starts = dict.fromkeys([AUDIO.name, *names_of(inputs, "file")], table.parent)
+    if unknown := set(folders or {}) - set(starts):
+        raise UserError(
+            f"--input-dir {min(unknown)}: no encoder of this run reads such a file. "
+            f"Files that are read: {', '.join(starts)}"
+        )
+    starts |= folders or {}
+    texts = [LYRICS.name, *names_of(inputs, "text")]
     number = 0
-    for chunk in _chunks(table):
+    for chunk in _chunks(table, [*starts, *texts]):
         for row in chunk.to_dict("records"):
             fields = {str(name): value for name, value in row.items() if not _empty(value)}
             track_id = str(fields.pop("track_id", f"row {number}"))
-            audio = fields.pop("audio", None)
-            lyrics = fields.pop("lyrics", None)
+            named = {name: fields.pop(name, None) for name in (*starts, *texts)}
             number += 1
             yield Track(
                 id=track_id,
-                audio=_inside(audio_folder, str(audio), track_id) if audio else None,
-                lyrics=str(lyrics) if lyrics else None,
                 fields=fields,
+                files={
+                    name: _inside(folder, str(named[name]), track_id, name)
+                    for name, folder in starts.items()
+                    if named[name]
+                },
+                texts={name: str(named[name]) for name in texts if named[name]},
             )
 
 
@@ -84,16 +101,15 @@ def measured_fields(prediction: TrackPrediction) -> dict[str, FieldOrigin]:
     return {name: origin for name, origin in prediction.fields.items() if origin.source != GIVEN}
 
 
-def _chunks(table: Path) -> Iterator[pd.DataFrame]:
+def _chunks(table: Path, texts: Sequence[str]) -> Iterator[pd.DataFrame]:
     try:
         if table.suffix.lower() == ".parquet":
             with pyarrow.parquet.ParquetFile(table) as file:
                 for batch in file.iter_batches(CHUNK):
                     yield batch.to_pandas()
         else:
-            yield from pd.read_csv(
-                table, chunksize=CHUNK, dtype={"track_id": str, "lyrics": str, "audio": str}
-            )
+            kinds = dict.fromkeys(("track_id", *texts), str)
+            yield from pd.read_csv(table, chunksize=CHUNK, dtype=kinds)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(f"{table} can't be read as CSV in UTF-8: {error}") from error
     except pyarrow.ArrowException as error:
@@ -104,8 +120,8 @@ def _empty(value: Any) -> bool:
     return value is None or (isinstance(value, float) and value != value)
 
 
-def _inside(folder: Path, name: str, track_id: str) -> Path:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise UserError(f"track {track_id}: its audio {name!r} is outside of {folder}")
-    return path
+def _inside(folder: Path, path: str, track_id: str, name: str) -> Path:
+    found = (folder / path).resolve()
+    if not found.is_relative_to(folder.resolve()):
+        raise UserError(f"track {track_id}: its {name} {path!r} is outside of {folder}")
+    return found

@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import matplotlib.style
 from matplotlib.figure import Figure
 
 P = ParamSpec("P")
+Drawn = TypeVar("Drawn")
 
 # Of Okabe and Ito's palette; ink and muted are for text and lines.
 BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
@@ -48,11 +49,11 @@ _STYLE = {
 }
 
 
-def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
     """Run a drawing function in the package's style, whatever the user's own is."""
 
     @functools.wraps(draw)
-    def in_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def in_style(*args: P.args, **kwargs: P.kwargs) -> Drawn:
         with matplotlib.style.context(["default", _STYLE]):
             return draw(*args, **kwargs)
 

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from deephits_keras.audio.log_mel import against_mean_level
 from deephits_keras.encoders.explainable import ExplainableFeatures, Part
 from deephits_keras.encoders.features import Features
-from deephits_keras.report.style import styled
 
 if TYPE_CHECKING:
     from .config import MelCNNConfig
@@ -58,7 +57,6 @@ class ExplainableMel(ExplainableFeatures):
         """The spectrogram in grey, under it the same with the contributions over it."""
         return self._draw(_cells(attribution["log_mel"], CELL_BANDS, CELL_TIMES))
 
-    @styled
     def _draw(self, cells: np.ndarray[Any, Any]) -> Figure:
         figure = Figure(figsize=(8.4, 5.2))
         bands, _ = self.decibels.shape

@@ -1,0 +1,106 @@
+"""One song as a user names it: files, texts and fields, checked before a model sees them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deephits_keras.corpus.validate import fault_of
+from deephits_keras.encoders.inputs import inputs_of, names_of
+from deephits_keras.encoders.registry import AnyEncoder, installed_inputs
+from deephits_keras.errors import UserError
+from deephits_keras.tracks import Track
+
+
+def asked_track(
+    *,
+    audio: Path | None = None,
+    lyrics: Path | None = None,
+    inputs: Mapping[str, Path] | None = None,
+    fields: Mapping[str, Any] | None = None,
+) -> Track:
+    """A song from files.
+
+    Args:
+        audio: The recording.
+        lyrics: A text file, UTF-8.
+        inputs: Further files by the name of an input that an installed encoder declares; the file
+            of an input that is a text is read as UTF-8. `audio` and `lyrics` may be among them.
+        fields: Fields of the corpus. A text that is a number counts as one.
+
+    Returns:
+        The track, called after its first file.
+
+    Raises:
+        UserError: if no installed encoder reads an input, a file isn't there, a text isn't
+            UTF-8, or a field's value can't be.
+    """
+    pairs = {"audio": audio, "lyrics": lyrics, **(inputs or {})}
+    given = {name: path for name, path in pairs.items() if path is not None}
+    known = installed_inputs()
+    files: dict[str, Path] = {}
+    texts: dict[str, str] = {}
+    for name, path in given.items():
+        if name not in known:
+            raise UserError(
+                f"No installed encoder reads an input called {name!r}"
+                f"{_suggestion(name, known)}. Inputs: {', '.join(known)}"
+            )
+        if known[name].kind == "text":
+            texts[name] = _text(path)
+        elif path.is_file():
+            files[name] = path
+        else:
+            raise UserError(f"There is no file {path}")
+    values = {name: _number(value) for name, value in (fields or {}).items()}
+    for name, value in values.items():
+        if fault := fault_of(name, value):
+            raise UserError(fault)
+    first = next(iter(given.values()), None)
+    return Track(first.stem if first else "track", fields=values, files=files, texts=texts)
+
+
+def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> None:
+    """Refuse a field that no encoder reads: its name was mistyped, or meant for another run.
+
+    Raises:
+        UserError: naming it, what is alike, and what is read. Never if one of the encoders doesn't
+            declare what it reads.
+    """
+    read: set[str] = set()
+    for encoder in encoders:
+        inputs = inputs_of(encoder)
+        if inputs is None:
+            return
+        read.update(names_of(inputs, "field"), names_of(inputs, "text"))
+    for name in track.fields:
+        if name not in read:
+            listed = ", ".join(sorted(read)) or "none"
+            raise UserError(
+                f"No encoder of this run reads the field {name!r}{_suggestion(name, read)}. "
+                f"Fields that are read: {listed}"
+            )
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    alike = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {alike[0]}?" if alike else ""
+
+
+def _text(path: Path) -> str:
+    # A text may come through a pipe, which is no regular file.
+    if path.is_dir() or not path.exists():
+        raise UserError(f"There is no file {path}")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error.reason}") from error
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
