@@ -86,7 +86,7 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> None:
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
     alike = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {alike[0]}?" if alike else ""
+    return f" (did you mean {alike[0]}?)" if alike else ""
 
 
 def _text(path: Path) -> str:

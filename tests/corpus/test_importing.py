@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ import soundfile
 from deephits_keras.corpus import Corpus, import_spotgentrack, import_table
 from deephits_keras.corpus.recordings import find_audio
 from deephits_keras.corpus.validate import iso_dates
+from deephits_keras.encoders.inputs import Input
 from deephits_keras.errors import UserError
 
 TRACKS = pd.DataFrame(
@@ -277,3 +281,70 @@ def test_a_path_in_a_table_cannot_leave_the_folder(recordings: Path, tmp_path: P
     assert tracks["x"].audio.resolve() == (recordings / "deep/er/b.ogg").resolve()
     assert tracks["z"].audio is None
     assert summary.rejected == {"audio": 1}
+
+
+# === Other files ===
+
+
+@pytest.fixture
+def covers(tmp_path: Path) -> Path:
+    folder = tmp_path / "covers"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("a.png", "deep/b.jpg", "front.png", "a.mp3"):
+        (folder / name).write_bytes(b"\x89PNG")
+    (tmp_path / "secret.png").write_bytes(b"\x89PNG")
+    return folder
+
+
+def test_files_of_any_input_are_found_confined_and_recorded(
+    covers: Path, recordings: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    (tmp_path / "songs.csv").write_text(
+        "track_id,popularity,cover\na,5,\nb,6,none.png\nc,7,front.png\ny,8,../secret.png\n"
+    )
+    told = deephits(
+        *("import", "table", tmp_path / "songs.csv", tmp_path / "corpus"),
+        *("--input-dir", f"cover={covers}", "--input-dir", f"audio={recordings}", "--json"),
+    )
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["with_files"] == {"cover": 3}
+    corpus = Corpus.open(tmp_path / "corpus")
+    tracks = {track.id: track for track in corpus.tracks(range(len(corpus)))}
+    assert set(tracks) == {"a", "b", "c"}
+    found = {name: track.files["cover"].resolve() for name, track in tracks.items()}
+    assert found == {
+        # Of several files of a track the first by name; no encoder here says which endings count.
+        "a": (covers / "a.mp3").resolve(),
+        "b": (covers / "deep/b.jpg").resolve(),
+        "c": (covers / "front.png").resolve(),
+    }
+    assert tracks["a"].audio is not None
+    assert all("cover" not in track.fields for track in tracks.values())
+    rejected = pd.read_csv(tmp_path / "corpus" / "rejected.csv")
+    assert rejected[["track_id", "field"]].to_numpy().tolist() == [["y", "cover"]]
+    assert "leads out of" in rejected["reason"][0]
+    (only,) = corpus.tracks([0], (Input("cover", "file"),))
+    assert (set(only.files), only.fields, only.texts) == ({"cover"}, {}, {})
+
+
+def test_a_column_of_files_without_a_folder_is_told(
+    recordings: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    (tmp_path / "songs.csv").write_text("track_id,popularity,audio\nx,5,a.mp3\n")
+    told = deephits("import", "table", tmp_path / "songs.csv", tmp_path / "corpus")
+    assert "the column audio names files: --input-dir audio=FOLDER" in told.out
+    # The former name of the option still means the same.
+    again = deephits(
+        "import", "table", tmp_path / "songs.csv", tmp_path / "corpus", "--audio", recordings
+    )
+    assert "with a recording  1 (without: 0)" in again.out
+
+
+@pytest.mark.parametrize("name", ["lyrics", "popularity", "track_id", "tempo", "Front Cover"])
+def test_what_can_not_be_files_is_refused(
+    covers: Path, tmp_path: Path, name: str, deephits: Callable[..., Any]
+) -> None:
+    (tmp_path / "songs.csv").write_text("track_id,popularity,tempo\nx,5,90\n")
+    words = ("import", "table", tmp_path / "songs.csv", tmp_path / "corpus")
+    told = deephits(*words, "--input-dir", f"{name}={covers}")
+    assert (told.code, name in told.err) == (2, True)

@@ -147,7 +147,10 @@ def test_importance_starts_from_the_runs_own_figures_and_repeats_itself(
         (("--part", "dress"), "no part 'dress'"),
         (("--part", "train", "--set", "tempo=1"), "--part"),
         (("missing.mp3",), "no file missing.mp3"),
-        (("--set", "mood=5"), "every input is missing"),
+        (("--set", "tempo=nan"), "every input is missing"),
+        (("--set", "enrgy=0.8"), "no encoder of this run reads the field 'enrgy' (did you mean"),
+        (("--set", "artist_popularity=300"), "artist_popularity is not from 0 to 100: 300"),
+        (("--input", "cover=front.jpg"), "reads an input called 'cover'"),
         (("--repeats", "1"), "--repeats"),
     ],
 )
@@ -156,4 +159,4 @@ def test_what_cannot_be_explained_is_refused(
 ) -> None:
     outcome = deephits("explain", run, *arguments)
     assert outcome.code == 2
-    assert message in outcome.err
+    assert message.casefold() in outcome.err.casefold()

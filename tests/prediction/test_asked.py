@@ -1,0 +1,122 @@
+"""A song as a user names it: what can't be, or isn't read, is told before a model sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from deephits_plugins.mel_cnn import MelCNN
+from deephits_plugins.numeric import Numeric, NumericConfig
+
+from deephits_keras.corpus.lookup import Lookup
+from deephits_keras.corpus.validate import STANDARD, fault_of, validate
+from deephits_keras.encoders.contract import ModalityEncoder
+from deephits_keras.encoders.inputs import Input
+from deephits_keras.errors import UserError
+from deephits_keras.prediction.asked import asked_track, require_read
+from deephits_keras.prediction.tables import read_tracks
+from deephits_keras.tracks import Track
+
+COVER = (Input("cover", "file", (".png",)), Input("review", "text"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "songs").mkdir()
+    for name in ("secret.mp3", "songs/a.mp3", "songs/front.png"):
+        (tmp_path / name).write_bytes(b"\0")
+    (tmp_path / "songs/words.txt").write_text("\ufeffla la", encoding="utf-8")
+    return tmp_path / "songs"
+
+
+def test_a_song_is_called_after_its_first_file(folder: Path) -> None:
+    track = asked_track(
+        audio=folder / "a.mp3", lyrics=folder / "words.txt", fields={"tempo": "99", "genre": "pop"}
+    )
+    assert (track.id, track.audio, track.lyrics) == ("a", folder / "a.mp3", "la la")
+    assert track.fields == {"tempo": 99.0, "genre": "pop"}
+    named = asked_track(inputs={"audio": folder / "a.mp3", "lyrics": folder / "words.txt"})
+    assert (named.audio, named.lyrics) == (track.audio, track.lyrics)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"audio": Path("none.mp3")}, "no file none.mp3"),
+        ({"lyrics": Path("none.txt")}, "no file none.txt"),
+        ({"lyrics": Path("songs/front.bin")}, "isn't there|not UTF-8"),
+        ({"inputs": {"lyric": Path("words.txt")}}, r"called 'lyric' \(did you mean lyrics\?\)"),
+        ({"fields": {"artist_popularity": "300"}}, "artist_popularity is not from 0 to 100: 300"),
+        ({"fields": {"key": "1.5"}}, "key is not a whole number: 1.5"),
+        ({"fields": {"energy": "loud"}}, "energy is not a number: loud"),
+    ],
+)
+def test_what_can_not_be_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, asked: Any, message: str
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    Path("songs/front.bin").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(UserError, match=message):
+        asked_track(**asked)
+
+
+def test_ranges_are_those_of_import() -> None:
+    for name, column in STANDARD.items():
+        for value in (column.low, column.high, column.low - 1, column.high + 1, 0.5, "x", "n/a"):
+            row = pd.DataFrame({"track_id": ["a"], "source_row": [0], "popularity": [1.0]})
+            row[name] = [value]
+            _, rejected = validate(row, Lookup())
+            given = name == "popularity" and value == "n/a"
+            assert bool(fault_of(name, value)) == (len(rejected) > 0 and not given), (name, value)
+    assert fault_of("mood", "x") == fault_of("energy", None) == fault_of("energy", "NaN") == ""
+
+
+def test_a_field_that_no_encoder_reads_is_refused_with_what_is_alike() -> None:
+    encoders = [MelCNN(), Numeric(NumericConfig(columns=("energy", "tempo")))]
+    require_read(Track("t", fields={"energy": 0.8}), encoders)
+    with pytest.raises(UserError, match=r"'enrgy' \(did you mean energy\?\).*: energy, tempo$"):
+        require_read(Track("t", fields={"enrgy": 0.8}), encoders)
+
+    class Undeclared(Numeric):
+        inputs = ModalityEncoder.inputs
+
+    require_read(Track("t", fields={"enrgy": 0.8}), [*encoders, Undeclared()])
+
+
+# === Tables ===
+
+
+def write(folder: Path, table: str) -> Path:
+    (folder / "songs.csv").write_text(table)
+    return folder / "songs.csv"
+
+
+def test_a_table_names_files_texts_and_fields(folder: Path) -> None:
+    table = write(folder, "track_id,audio,cover,review,tempo\nx,a.mp3,front.png,12,90\ny,,,,\n")
+    with_cover, bare = read_tracks(table, inputs=COVER)
+    resolved = folder.resolve()
+    assert with_cover.files == {"audio": resolved / "a.mp3", "cover": resolved / "front.png"}
+    assert (with_cover.texts, with_cover.fields) == ({"review": "12"}, {"tempo": 90})
+    assert (bare.files, bare.texts, bare.fields) == ({}, {}, {})
+    assert next(read_tracks(table)).fields["cover"] == "front.png"
+    elsewhere = read_tracks(write(folder, "audio\nsongs/a.mp3\n"), {"audio": folder.parent})
+    assert next(elsewhere).audio == resolved / "a.mp3"
+
+
+@pytest.mark.parametrize("name", ["audio", "cover"])
+@pytest.mark.parametrize("path", ["../secret.mp3", "/etc/passwd", "link.mp3"])
+def test_a_path_in_a_table_that_leaves_its_folder_is_refused(
+    folder: Path, name: str, path: str
+) -> None:
+    (folder / "link.mp3").symlink_to(folder.parent / "secret.mp3")
+    table = write(folder, f"track_id,{name}\nx,{path}\n")
+    with pytest.raises(UserError, match=rf"track x: its {name} '{path}' is outside of"):
+        list(read_tracks(table, inputs=COVER))
+
+
+def test_a_folder_of_files_that_nobody_reads_is_refused(folder: Path) -> None:
+    table = write(folder, "audio\na.mp3\n")
+    with pytest.raises(UserError, match=r"--input-dir cover: .* Files that are read: audio"):
+        list(read_tracks(table, {"cover": folder}))
