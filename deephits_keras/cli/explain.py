@@ -84,7 +84,8 @@ def explain(
             track = _track_of(opened, track_id)
         else:
             track = one_track(audio, lyrics, inputs, fields)
-            require_read(track, opened.encoders.values())
+            for unread in require_read(track, opened.encoders.values()):
+                click.echo(f"{unread} isn't read by any encoder of this run", err=True)
         result, page, name = _explain_track(opened, track)
     else:
         result, page = _importances(opened, part, repeats, seed)

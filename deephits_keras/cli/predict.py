@@ -113,7 +113,9 @@ def predict(
     known = known.union(*map(_encoder_names, runs))
     opened = [Run(r.folder, _run_settings(r, known, settings)) for r in runs]
     for track in song:
-        require_read(track, [*(e for r in opened for e in r.encoders.values()), *sources])
+        encoders = [*(e for r in opened for e in r.encoders.values()), *sources]
+        for name in require_read(track, encoders):
+            click.echo(f"{name} isn't read by any encoder of this run", err=True)
     predictors = [Predictor(r, source) for r in opened]
     if table:
         _predict_table(predictors[0], table, starts, out, as_json=as_json)

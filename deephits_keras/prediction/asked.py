@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from deephits_keras.corpus.validate import fault_of
+from deephits_keras.corpus.validate import STANDARD, fault_of
 from deephits_keras.encoders.inputs import inputs_of, names_of
 from deephits_keras.encoders.registry import AnyEncoder, installed_inputs
 from deephits_keras.errors import UserError
@@ -62,8 +62,11 @@ def asked_track(
     return Track(first.stem if first else "track", fields=values, files=files, texts=texts)
 
 
-def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> None:
+def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
     """Refuse a field that no encoder reads: its name was mistyped, or meant for another run.
+
+    Returns:
+        Standard columns that aren't read, which songs may well have.
 
     Raises:
         UserError: naming it, what is alike, and what is read. Never if one of the encoders doesn't
@@ -73,15 +76,17 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> None:
     for encoder in encoders:
         inputs = inputs_of(encoder)
         if inputs is None:
-            return
+            return []
         read.update(names_of(inputs, "field"), names_of(inputs, "text"))
-    for name in track.fields:
-        if name not in read:
+    unread = [name for name in track.fields if name not in read]
+    for name in unread:
+        if name not in STANDARD:
             listed = ", ".join(sorted(read)) or "none"
             raise UserError(
                 f"No encoder of this run reads the field {name!r}{_suggestion(name, read)}. "
                 f"Fields that are read: {listed}"
             )
+    return unread
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
