@@ -271,8 +271,8 @@ class Recordings:
 
         Args:
             tracks: A row a track, with `track_id`; its own column of the input's name, if there,
-                holds paths relative to the folder. A track whose path names no file has no recording, whatever
-                lies in the folder.
+                holds paths relative to the folder. A track whose path names no file has none,
+                whatever lies in the folder.
 
         Returns:
             Paths relative to the corpus, and which rows name a path that leaves the folder.

@@ -300,7 +300,7 @@ def test_files_of_any_input_are_found_confined_and_recorded(
     covers: Path, recordings: Path, tmp_path: Path, deephits: Callable[..., Any]
 ) -> None:
     (tmp_path / "songs.csv").write_text(
-        "track_id,popularity,cover\na,5,\nb,6,none.png\nc,7,front.png\ny,8,../secret.png\n"
+        "track_id,popularity,cover\na,5,\nb,6,\nc,7,front.png\nd,7,none.png\ny,8,../secret.png\n"
     )
     told = deephits(
         *("import", "table", tmp_path / "songs.csv", tmp_path / "corpus"),
@@ -310,7 +310,8 @@ def test_files_of_any_input_are_found_confined_and_recorded(
     assert json.loads(told.out)["with_files"] == {"cover": 3}
     corpus = Corpus.open(tmp_path / "corpus")
     tracks = {track.id: track for track in corpus.tracks(range(len(corpus)))}
-    assert set(tracks) == {"a", "b", "c"}
+    assert set(tracks) == {"a", "b", "c", "d"}
+    assert "cover" not in tracks.pop("d").files
     found = {name: track.files["cover"].resolve() for name, track in tracks.items()}
     assert found == {
         # Of several files of a track the first by name; no encoder here says which endings count.
