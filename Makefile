@@ -41,7 +41,7 @@ test-tfio: $(TFIO)/installed
 
 test-backends: $(VENV)/installed $(TORCH)/installed
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m backends tests/training tests/explain
-	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -m backends tests/training tests/explain tests/test_fidelity.py
+	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -m backends tests/training tests/explain tests/model/test_fidelity.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -39,10 +39,10 @@ should be averaged, a part left out or statistics of a part alone change the los
 
 
 def test_two_devices_come_to_the_weights_of_one(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("two_devices.py")
+    script = Path(__file__).parents[1] / "helpers" / "two_devices.py"
     subprocess.run(
         [sys.executable, script, tmp_path / "found.npz"],
-        env={**os.environ, "PYTHONPATH": str(script.parents[1] / "corpus")},
+        env={**os.environ, "PYTHONPATH": str(script.parent)},
         check=True,
         timeout=500,
     )

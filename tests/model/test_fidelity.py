@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 REFERENCE = np.load(GOLDEN / "model.npz")
 TWIN = runpy.run_path(str(GOLDEN / "make_model.py"))
 

@@ -40,7 +40,7 @@ except DeepHitsError as error:
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": os.pathsep.join(
-        filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])
+        filter(None, [str(Path(__file__).parents[1] / "helpers"), os.environ.get("PYTHONPATH")])
     ),
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -1,7 +1,7 @@
 """Train on one device and on two of this machine's, and save what either comes to.
 
 A program of its own, since devices are made before TensorFlow computes anything.
-Needs `tests/corpus` on the path.
+Needs this folder on the path, as pytest has it (setup.cfg).
 """
 
 from __future__ import annotations

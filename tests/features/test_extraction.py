@@ -302,7 +302,8 @@ def extract_elsewhere(corpus, *, jobs, seconds):
         "toy = Toy.from_config({'seconds': float(sys.argv[4])})\n"
         "extract_features(corpus, toy, jobs=int(sys.argv[3]), shard_size=4)\n"
     )
-    words = [str(Path(__file__).parent), str(corpus.folder), str(jobs), str(seconds)]
+    helpers = Path(__file__).parents[1] / "helpers"
+    words = [str(word) for word in (helpers, corpus.folder, jobs, seconds)]
     return subprocess.Popen([sys.executable, "-c", program, *words], stderr=subprocess.DEVNULL)
 
 

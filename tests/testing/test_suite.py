@@ -139,7 +139,7 @@ def test_pytest_shows_a_failure_as_the_check_and_its_message_alone(tmp_path: Pat
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "names or docum"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(Path(__file__).parent), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(Path(__file__).parents[1] / "helpers"), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
     )

@@ -32,7 +32,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start `dask` programs, and end them after the test."""
     started: list[subprocess.Popen[bytes]] = []
-    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(__file__).parents[1] / "helpers"), os.environ.get("PYTHONPATH", "")]
 
     def run(*words: str) -> subprocess.Popen[bytes]:
         started.append(
