@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from deephits_keras.audio.settings import LogMelConfig
 from deephits_keras.encoders.contract import ModalityEncoder
@@ -39,30 +39,55 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
-        """One feature, `log_mel`: `(mel_bands, frames)` float16, dB."""
-        shape = (self.config.mel_bands, self.config.frames)
+        """One feature, `log_mel`: `(mel_bands, frames)` float16, dB, or a number of those."""
+        config = self.config
+        shape: tuple[int, ...] = (config.mel_bands, config.frames)
+        if config.windows > 1:
+            shape = (config.windows, *shape)
         return (FeatureSpec("log_mel", shape, "float16", "log-mel power spectrogram, dB"),)
 
     def extract(self, track: Track) -> Features | None:
         """Decode and transform one recording; see the base class."""
         if track.audio is None:
             return None
+        import numpy as np
+
         from deephits_keras.audio.decoding import load_windows
         from deephits_keras.audio.errors import AudioError
         from deephits_keras.audio.spectrogram import clip, log_mel, samples_of
 
         config = self.config
         try:
-            (waveform,) = load_windows(
+            waveforms = load_windows(
                 track.audio,
                 config.sample_rate,
                 samples_of(config),
+                count=config.windows,
                 crop=config.crop,
                 decoder=config.decoder,
             )
         except AudioError as error:
             raise ExtractionError(track.id, str(error)) from error
-        return {"log_mel": log_mel(clip(waveform, config), config).astype("float16")}
+        parts = [log_mel(clip(w, config), config).astype("float16") for w in waveforms]
+        return {"log_mel": parts[0] if config.windows == 1 else np.stack(parts)}
+
+    def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
+        """What should be known of the recording: that it ends early, for one."""
+        del features
+        from deephits_keras.audio.decoding import remarks_on
+        from deephits_keras.audio.errors import AudioError
+
+        try:
+            return remarks_on(track.audio, decoder=self.config.decoder) if track.audio else ()
+        except AudioError:
+            return ()
+
+    def fingerprint_config(self) -> dict[str, Any]:
+        """One window has the store that it had before there could be several."""
+        values = super().fingerprint_config()
+        if values["windows"] == 1:
+            del values["windows"]
+        return values
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take the mean and variance of all values of the training split."""

@@ -12,6 +12,7 @@ LARGEST = {
     "hop_length": 2**16,
     "mel_bands": 2**12,
     "frames": 2**17,
+    "windows": 2**8,
 }
 """No setting beyond these makes sense, and some would need more memory than there is."""
 
@@ -31,9 +32,15 @@ class LogMelConfig(EncoderConfig):
     frames: int = setting(1292, "frames of the clip: 1292 are 30 s", changes_features=True)
     crop: str = setting(
         "center",
-        "which part of a longer recording",
+        "which part of a longer recording, or of each window's share of it",
         changes_features=True,
         choices=("center", "start"),
+    )
+    windows: int = setting(
+        1, "windows of that length, spread over the recording", changes_features=True
+    )
+    pooling: str = setting(
+        "average", "what makes one embedding of several windows'", choices=("average", "attention")
     )
     decoder: str = setting(
         "soundfile",

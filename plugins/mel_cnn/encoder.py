@@ -24,6 +24,11 @@ class MelCNN(LogMelEncoder[MelCNNConfig]):
     to librosa's own pipeline; a shorter recording is padded with silence. Stored as float16,
     which rounds a value of up to 128 dB by at most 0.03 dB.
 
+    A song is longer than thirty seconds, which the paper names as a limitation: with `windows`
+    above 1, as many windows are spread over the recording and stored as one feature, the branch
+    is applied to each with the same weights, and its embeddings are averaged, or weighted by
+    attention (`pooling`).
+
     Inside: z-scored by the mean and variance of the training split, then Table A1's branch:
     92,736 trainable parameters, a 64-D embedding.
 
@@ -46,10 +51,15 @@ class MelCNN(LogMelEncoder[MelCNNConfig]):
         return 64
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
-        """`(batch, mel_bands, frames)` to `(batch, 64)`."""
+        """`(batch, mel_bands, frames)`, or `(batch, windows, ...)`, to `(batch, 64)`."""
+        from deephits_keras.audio.shared import over_windows
+
         from .branch import residual_cnn
 
-        return residual_cnn(inputs["log_mel"], mean=self.mean, variance=self.variance)
+        def branch(log_mel: Any) -> Any:
+            return residual_cnn(log_mel, mean=self.mean, variance=self.variance)
+
+        return over_windows(inputs["log_mel"], branch, self.config.pooling)
 
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> ExplainableMel:
         """The spectrogram against an even one at the training tracks' mean level."""

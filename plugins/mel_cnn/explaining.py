@@ -38,12 +38,12 @@ class ExplainableMel(ExplainableFeatures):
     def __init__(self, config: MelCNNConfig, features: Features, branch: keras.Model) -> None:
         self.config = config
         values, baseline, reference = against_mean_level(features, branch)
-        self.decibels = values["log_mel"]
+        self.decibels = _in_a_row(values["log_mel"])
         super().__init__(values, branch, baseline, reference)
 
     def parts(self, attribution: Features) -> list[Part]:
-        """A part a region; the first bands are the lowest."""
-        sums = _cells(attribution["log_mel"], BANDS, TIMES)
+        """A part a region; the first bands are the lowest, several windows one after the other."""
+        sums = _cells(_in_a_row(attribution["log_mel"]), BANDS, TIMES)
         hertz, seconds = self._frequencies(), self._seconds()
         bands = [f"{a:.0f}-{b:.0f} Hz" for a, b in _ends(hertz, sums.shape[0])]
         times = [f"{a:.1f}-{b:.1f} s" for a, b in _ends(seconds, sums.shape[1])]
@@ -55,7 +55,7 @@ class ExplainableMel(ExplainableFeatures):
 
     def draw(self, attribution: Features) -> Figure:
         """The spectrogram in grey, under it the same with the contributions over it."""
-        return self._draw(_cells(attribution["log_mel"], CELL_BANDS, CELL_TIMES))
+        return self._draw(_cells(_in_a_row(attribution["log_mel"]), CELL_BANDS, CELL_TIMES))
 
     def _draw(self, cells: np.ndarray[Any, Any]) -> Figure:
         figure = Figure(figsize=(8.4, 5.2))
@@ -77,7 +77,8 @@ class ExplainableMel(ExplainableFeatures):
             axes.set_yticks(np.interp(places, self._frequencies(), np.arange(bands + 1)), places)
             axes.set_ylabel("frequency, Hz")
             axes.grid(False)
-        axes.set_xlabel("seconds of the clip")
+        several = self.config.windows > 1
+        axes.set_xlabel(f"seconds of the clip{'s, one after the other' if several else ''}")
         return figure
 
     def _frequencies(self) -> np.ndarray[Any, Any]:
@@ -93,6 +94,11 @@ class ExplainableMel(ExplainableFeatures):
         """Start of each frame's hop, and the last one's end."""
         frames = np.arange(self.decibels.shape[1] + 1)
         return frames * self.config.hop_length / self.config.sample_rate
+
+
+def _in_a_row(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """`(bands, frames)` of one window, or of several one after the other."""
+    return values if values.ndim == 2 else np.concatenate(list(values), axis=1)
 
 
 def _edges(size: int, pieces: int) -> np.ndarray[Any, Any]:

@@ -52,9 +52,12 @@ class MelCRNN(LogMelEncoder[MelCRNNConfig]):
         return self.config.units
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
-        """`(batch, mel_bands, frames)` to `(batch, units)`."""
+        """`(batch, mel_bands, frames)`, or `(batch, windows, ...)`, to `(batch, units)`."""
+        from deephits_keras.audio.shared import over_windows
+
         from .branch import crnn
 
-        return crnn(
-            inputs["log_mel"], mean=self.mean, variance=self.variance, units=self.config.units
-        )
+        def branch(log_mel: Any) -> Any:
+            return crnn(log_mel, mean=self.mean, variance=self.variance, units=self.config.units)
+
+        return over_windows(inputs["log_mel"], branch, self.config.pooling)
