@@ -11,15 +11,16 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from deephits_keras.encoders.features import PRESENT, ExtractionError, Features, FeatureSpec
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input
 from deephits_keras.encoders.settings import EncoderConfig, setting
+from deephits_keras.errors import UserError
+from deephits_keras.utils.files import hash_of_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import keras
     import numpy as np
 
@@ -135,7 +136,8 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     Config: ClassVar[type[EncoderConfig]]
 
     def __init__(self, config: ConfigT | None = None) -> None:
-        self.config: ConfigT = config if config is not None else self.Config()  # type: ignore[assignment]
+        given = config if config is not None else self.Config()
+        self.config: ConfigT = given.with_absolute_paths()  # type: ignore[assignment]
 
     # === Outside the graph ===
 
@@ -343,21 +345,52 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
             settings: The user's own, which count where both say something.
 
         Raises:
-            UserError: if it isn't one of this encoder's, or is refused.
+            UserError: if it isn't one of this encoder's, is refused, or names a path that is gone.
         """
-        return cls.from_config({**stored, **settings})
+        encoder = cls.from_config({**stored, **settings})
+        if gone := encoder.gone_paths():
+            raise UserError("\n".join(gone))
+        return encoder
+
+    def gone_paths(self) -> tuple[str, ...]:
+        """What to say of each setting that is a path to what isn't there; empty if all are."""
+        return tuple(
+            f"The setting {name} of the encoder {self.name} names {value}, which isn't there. Say "
+            f"where it is now: --{f'{self.name}-{name}'.replace('_', '-')} PATH"
+            for name in self.config.paths()
+            if isinstance(value := getattr(self.config, name), str)
+            and not Path(value).expanduser().exists()
+        )
+
+    def path_content(self, name: str) -> str | None:
+        """What stands in the fingerprint for the path in the setting `name`: its content's hash.
+
+        The default: of the file, or of all files in the folder. Override it where only some of
+        them count, or where a name may stand for a path.
+
+        Raises:
+            UserError: if there is no such file or folder.
+        """
+        value = getattr(self.config, name)
+        if value is None:
+            return None
+        if gone := self.gone_paths():
+            raise UserError("\n".join(gone))
+        return f"sha256:{hash_of_path(Path(value).expanduser())}"
 
     def fingerprint_config(self) -> dict[str, Any]:
         """What the extracted arrays depend on, as JSON types.
 
-        The default: the settings declared with `changes_features=True`. Override it where a
-        setting is a path, to put the content's hash in its place: the fingerprint must be the
-        same on every machine.
+        The default: the settings declared with `changes_features=True`, a path's content in the
+        place of the path (`path_content`): the fingerprint must be the same on every machine.
         """
         wanted = {
             f.name for f in dataclasses.fields(self.config) if f.metadata.get("changes_features")
         }
-        return {name: value for name, value in self.get_config().items() if name in wanted}
+        values = {name: value for name, value in self.get_config().items() if name in wanted}
+        return values | {
+            name: self.path_content(name) for name in self.config.paths() if name in wanted
+        }
 
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that name this encoder's feature store."""

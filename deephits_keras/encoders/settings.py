@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from deephits_keras.errors import UserError
 
 
 def setting(
-    default: Any, help: str, *, changes_features: bool = False, choices: Sequence[str] = ()
+    default: Any,
+    help: str,
+    *,
+    changes_features: bool = False,
+    choices: Sequence[str] = (),
+    path: bool = False,
 ) -> Any:
     """Declare one field of an `EncoderConfig`.
 
@@ -23,8 +30,16 @@ def setting(
         changes_features: True if `extract` gives other arrays when this changes. Such settings
             make up the fingerprint; the others can change without extracting again.
         choices: The values allowed, if only a few are.
+        path: True for a `str` or `str | None` that names a file or a folder. An encoder makes it
+            absolute, so that a run can be used from another folder than the one it was trained
+            in; its content stands in the fingerprint; and it is told by name if it is gone.
     """
-    metadata = {"help": help, "changes_features": changes_features, "choices": tuple(choices)}
+    metadata = {
+        "help": help,
+        "changes_features": changes_features,
+        "choices": tuple(choices),
+        "path": path,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -68,6 +83,25 @@ class EncoderConfig:
             return cls(**converted)
         except ValueError as error:
             raise UserError(f"{cls.__name__}: {error}") from error
+
+    @classmethod
+    def paths(cls) -> tuple[str, ...]:
+        """Names of the settings that are paths."""
+        return tuple(f.name for f in dataclasses.fields(cls) if f.metadata.get("path"))
+
+    def with_absolute_paths(self) -> Self:
+        """The same settings, those that are paths and there made absolute.
+
+        What isn't there stays as it is: some encoders take a name for one.
+        """
+        given = {name: getattr(self, name) for name in self.paths()}
+        found = {
+            name: os.path.abspath(path)  # noqa: PTH100 - a link stays the link that was named
+            for name, value in given.items()
+            if isinstance(value, str) and (path := Path(value).expanduser()).exists()
+        }
+        changed = {name: path for name, path in found.items() if path != given[name]}
+        return dataclasses.replace(self, **changed) if changed else self
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON types; `from_json` gives an equal configuration back."""

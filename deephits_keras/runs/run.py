@@ -180,7 +180,11 @@ def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:
 
     from deephits_keras.runs.archives import check_archive
 
-    check_archive(path, expected_model(run))
+    try:
+        check_archive(path, expected_model(run))
+    except UserError as error:
+        gone = [line for encoder in run.encoders.values() for line in encoder.gone_paths()]
+        raise UserError("\n".join((*gone, str(error)))) from error
     try:
         return keras.saving.load_model(path, compile=compiled, safe_mode=True)
     except Exception as error:

@@ -136,6 +136,18 @@ def hash_of_files(folder: Path, names: Iterable[str]) -> str:
     return whole.hexdigest()
 
 
+def hash_of_path(path: Path) -> str:
+    """SHA-256 of a file, or one of all files below a folder and their names, in hexadecimal.
+
+    Each file is read once in this process as long as its size and time stay the same.
+    """
+    if path.is_dir():
+        inside = (file for file in path.rglob("*") if file.is_file())
+        return hash_of_files(path, (file.relative_to(path).as_posix() for file in inside))
+    stat = path.stat()
+    return _remembered(path, stat.st_mtime_ns, stat.st_size)
+
+
 @lru_cache(maxsize=256)
 def _remembered(path: Path, modified: int, size: int) -> str:
     del modified, size  # parts of the key only

@@ -34,6 +34,7 @@ class BertLyricsConfig(EncoderConfig):
         "folder of a Hugging Face BERT, its name in $DEEPHITS_CHECKPOINTS (default "
         "~/.cache/deephits/checkpoints), or keras-hub:PRESET, downloaded if you name it yourself",
         changes_features=True,
+        path=True,
     )
     max_tokens: int = setting(
         512, "WordPiece tokens read, [CLS] and [SEP] included", changes_features=True
@@ -163,22 +164,32 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:
-        """Refuses a preset that would be downloaded because a run or a corpus names it."""
-        encoder = super().from_stored(stored, settings)
+        """Refuses a preset that would be downloaded because a run or a corpus names it.
+
+        A folder that is gone is told once lyrics are to be read: a model scores other inputs
+        without it.
+        """
+        encoder = cls.from_config({**stored, **settings})
         if "checkpoint" not in settings:
             checkpoint.refuse_download(encoder.config.checkpoint)
         return encoder
 
-    def fingerprint_config(self) -> dict[str, Any]:
-        """The settings, with the checkpoint's content in the place of its path.
+    def gone_paths(self) -> tuple[str, ...]:
+        """Only an absolute path can be gone; anything else is a name, and needs no folder yet."""
+        if (
+            checkpoint.find(self.config.checkpoint)
+            or not Path(self.config.checkpoint).is_absolute()
+        ):
+            return ()
+        return super().gone_paths()
+
+    def path_content(self, name: str) -> str:
+        """The hash of the checkpoint's content.
 
         A checkpoint that isn't there, or a KerasHub preset, stands by its name.
         """
-        values = super().fingerprint_config()
-        folder = checkpoint.find(self.config.checkpoint)
-        if folder is not None:
-            values["checkpoint"] = f"sha256:{checkpoint.content_hash(folder)}"
-        return values
+        folder = checkpoint.find(getattr(self.config, name))
+        return f"sha256:{checkpoint.content_hash(folder)}" if folder else self.config.checkpoint
 
     @classmethod
     def prepare_sample(cls, folder: Path, lyrics: Sequence[str]) -> dict[str, Any]:

@@ -25,12 +25,15 @@ class EssentiaDescriptorsConfig(EncoderConfig):
     """Settings of `EssentiaDescriptors`."""
 
     calibration: str | None = setting(
-        None, "calibration.json of `deephits essentia fit`; none for the default mapping"
+        None,
+        "calibration.json of `deephits essentia fit`; none for the default mapping",
+        path=True,
     )
     models: str | None = setting(
         None,
         "folder of Essentia's TensorFlow models, .pb and .json; none to do without",
         changes_features=True,
+        path=True,
     )
     units: int = setting(64, "size of both layers and of the embedding")
 
@@ -166,19 +169,20 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
             f"uncalibrated, {how}: {', '.join(names)}" for how, names in lists.items() if names
         )
 
-    def fingerprint_config(self) -> dict[str, Any]:
-        """The models' content in the place of their folder, and Essentia's version.
-
-        Models that aren't there stand by the folder's name.
-        """
-        from .measure import essentia_version
+    def path_content(self, name: str) -> str | None:
+        """Of the models, the hash of those that are used."""
         from .models import find_models
 
         folder = self._model_folder
-        values = super().fingerprint_config()
-        if folder is not None and folder.is_dir():
-            values["models"] = f"sha256:{find_models(folder).fingerprint()}"
-        return {**values, "essentia": essentia_version()}
+        if name != "models" or folder is None or not folder.is_dir():
+            return super().path_content(name)
+        return f"sha256:{find_models(folder).fingerprint()}"
+
+    def fingerprint_config(self) -> dict[str, Any]:
+        """Essentia's version, too."""
+        from .measure import essentia_version
+
+        return {**super().fingerprint_config(), "essentia": essentia_version()}
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Take each descriptor's mean and deviation over the tracks that have a value."""
