@@ -14,9 +14,9 @@ Example:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from deephits_keras.utils.lazy import load_on_use
 from deephits_keras.version import __version__
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from deephits_keras.tracks import Track
 
 _HOMES = {
-    "EncoderConfig": "encoders.contract",
-    "ExtractionError": "encoders.contract",
-    "FeatureSpec": "encoders.contract",
-    "ModalityEncoder": "encoders.contract",
-    "Track": "tracks",
-    "build_model": "model.builder",
-    "get_task": "tasks",
-    "setting": "encoders.contract",
+    "EncoderConfig": "deephits_keras.encoders.contract",
+    "ExtractionError": "deephits_keras.encoders.contract",
+    "FeatureSpec": "deephits_keras.encoders.contract",
+    "ModalityEncoder": "deephits_keras.encoders.contract",
+    "Track": "deephits_keras.tracks",
+    "build_model": "deephits_keras.model.builder",
+    "get_task": "deephits_keras.tasks",
+    "setting": "deephits_keras.encoders.contract",
 }
 
 __all__ = [
@@ -50,7 +50,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = load_on_use(__name__, _HOMES)

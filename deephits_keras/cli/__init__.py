@@ -24,6 +24,7 @@ VERBS = {
     "explain": "explain:explain",
     "verify": "verify:verify",
     "encoders": "encoders:encoders",
+    "importers": "importers:importers",
     "recipes": "recipes:recipes",
 }
 

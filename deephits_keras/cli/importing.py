@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import PATH, Command, json_option, pairs, print_json, print_table
+from deephits_keras.corpus.importers import registrations
 
 if TYPE_CHECKING:
     from deephits_keras.corpus import ImportSummary
@@ -36,7 +37,33 @@ def _folders(inputs: tuple[str, ...], audio: Path | None) -> dict[str, Path]:
     return {**given, **{name: Path(path) for name, path in pairs(inputs, "--input-dir")}}
 
 
-@click.group(name="import")
+class ImporterGroup(click.Group):
+    """A group whose commands are its own and the installed importers, found when they are named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Its own commands, then the importers' names, which aren't imported."""
+        own = super().list_commands(ctx)
+        return [*own, *(r.name for r in registrations() if r.name not in own)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command of its own, or one that uses the importer of that name."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in {r.name for r in registrations()}:
+            return own
+        return dataset_command(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List its own commands with their help, then the importers."""
+        own = super().list_commands(ctx)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].get_short_help_str(60)) for name in own])
+        with formatter.section("Datasets"):
+            formatter.write_dl(
+                [(r.name, f"from {r.distribution}") for r in registrations() if r.name not in own]
+            )
+
+
+@click.group(name="import", cls=ImporterGroup)
 def import_group() -> None:
     """Make a corpus from tables, recordings and lyrics.
 
@@ -105,7 +132,27 @@ def spotgentrack(
     help="Which column holds a standard one, for example popularity=track_popularity.",
 )
 @files_options
-@click.option("--encoding", help="A CSV's encoding; UTF-8 and Latin-1 are found by themselves.")
+@click.option("--encoding", help="A text's encoding; UTF-8, UTF-16 and Latin-1 are recognised.")
+@click.option(
+    "--popularity-scale", type=float, help="Factor for popularity: 100 for one from 0 to 1."
+)
+@click.option(
+    "--duplicates",
+    type=click.Choice(["first", "max", "mean"]),
+    default="first",
+    show_default=True,
+    help="Whose popularity counts where several rows have one id.",
+)
+@click.option(
+    "--artist-separator",
+    multiple=True,
+    metavar="TEXT",
+    help="A text that always separates artists, for example ';'; may be repeated.",
+)
+@click.option(
+    "--raw-lyrics", is_flag=True, help="Keep lyrics as they are, page furniture included."
+)
+@click.option("--keep-sections", is_flag=True, help="Keep headings in lyrics, such as [Chorus].")
 @click.option("--filters", is_flag=True, help="Apply the paper's three filters.")
 @json_option
 def table(
@@ -115,19 +162,26 @@ def table(
     inputs: tuple[str, ...],
     audio: Path | None,
     encoding: str | None,
+    popularity_scale: float | None,
+    duplicates: str,
+    artist_separator: tuple[str, ...],
+    raw_lyrics: bool,
+    keep_sections: bool,
     filters: bool,
     as_json: bool,
 ) -> None:
-    """Import any CSV or Parquet table that has a popularity from 0 to 100.
+    """Import any table that has a popularity from 0 to 100.
 
-    Columns keep their names and become fields of the tracks. Without a track id, one is made
-    from title and artist, so that repeated tracks are found.
+    CSV, JSON lines, Parquet, Feather and Excel are told apart by their content. Columns keep their
+    names and become fields of the tracks. Without a track id, one is made from title and artist,
+    so that repeated tracks are found.
 
     \b
     Example:
       deephits import table songs.csv corpus --column popularity=track_popularity
     """
     from deephits_keras.corpus import PAPER_FILTERS, import_table
+    from deephits_keras.corpus.lyrics import LyricsCleaning
 
     summary = import_table(
         file,
@@ -136,8 +190,44 @@ def table(
         inputs=_folders(inputs, audio),
         encoding=encoding,
         filters=PAPER_FILTERS if filters else (),
+        lyrics=LyricsCleaning(enabled=not raw_lyrics, keep_sections=keep_sections),
+        duplicates=duplicates,
+        artist_separators=artist_separator,
+        popularity_scale=popularity_scale,
     )
     _show(summary, as_json=as_json)
+
+
+def dataset_command(name: str) -> click.Command:
+    """The command that imports a dataset by its importer."""
+
+    @click.command(name, short_help=f"Import a dataset of the layout of {name}.")
+    @click.argument("source", type=PATH)
+    @click.argument("out", type=PATH)
+    @files_options
+    @click.option("--filters", is_flag=True, help="Apply the paper's three filters.")
+    @json_option
+    def dataset(
+        source: Path,
+        out: Path,
+        inputs: tuple[str, ...],
+        audio: Path | None,
+        filters: bool,
+        as_json: bool,
+    ) -> None:
+        from deephits_keras.corpus import PAPER_FILTERS
+        from deephits_keras.corpus.importers import import_dataset
+
+        chosen = PAPER_FILTERS if filters else ()
+        folders = _folders(inputs, audio)
+        summary = import_dataset(name, source, out, inputs=folders, filters=chosen)
+        _show(summary, as_json=as_json)
+
+    dataset.help = (
+        f"Import SOURCE, a dataset of the layout of {name}.\n\n"
+        f"`deephits importers show {name}` tells the files that it needs and whom to cite."
+    )
+    return dataset
 
 
 def _show(summary: ImportSummary, *, as_json: bool) -> None:
@@ -182,6 +272,8 @@ def _show(summary: ImportSummary, *, as_json: bool) -> None:
     if summary.missing:
         fields = ", ".join(f"{name} {count:,}" for name, count in summary.missing.items())
         click.echo(f"  without a value   {fields}")
+    for note in summary.notes:
+        click.echo(f"  note: {note}")
     rejected = sum(summary.rejected.values())
     if rejected:
         click.echo(f"  rejected          {rejected:,} (duplicates: {summary.duplicates:,})")

@@ -62,8 +62,8 @@ class Lookup:
             for key in keys:
                 select = self._database.execute("SELECT * FROM rows WHERE key = ?", (key,))
                 rows += select.fetchall()
-        found = pd.DataFrame(rows, columns=["key", *self.columns], dtype=object)
-        return found.set_index("key")
+        index = pd.Index([row[0] for row in rows], dtype=object)
+        return pd.DataFrame([row[1:] for row in rows], index, [*self.columns], dtype=object)
 
 
 @contextlib.contextmanager

@@ -21,8 +21,9 @@ import pandas as pd
 import pyarrow as pa
 
 from deephits_keras.corpus.filters import PAPER_FILTERS, Filter
-from deephits_keras.corpus.importing import ImportSummary, TrackSource, finish_import
+from deephits_keras.corpus.finishing import ImportSummary, TrackSource, finish_import
 from deephits_keras.corpus.lookup import Lookup
+from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.reading import SourceTable, open_table
 from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import check_target
@@ -83,7 +84,7 @@ def import_spotgentrack(
         artist_rule: Whose popularity counts where a track has several artists: the `first` one
             listed (Spotify lists the main artist first), or the `max` or `mean` of those that
             the table knows. The paper doesn't say; the dataset's authors take the mean.
-        lyrics_placeholders: Texts that stand for missing lyrics, beside `LYRICS_PLACEHOLDERS`.
+        lyrics_placeholders: Texts that stand for missing lyrics, beside `lyrics.PLACEHOLDERS`.
         filters: The paper's three, or others.
 
     Raises:
@@ -132,7 +133,7 @@ def import_spotgentrack(
             "artist_rule": artist_rule,
             **info,
         },
-        lyrics_placeholders=lyrics_placeholders,
+        lyrics=LyricsCleaning(placeholders=tuple(lyrics_placeholders)),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deephits_keras.encoders.registry import registry
 from deephits_keras.errors import UserError
-from deephits_keras.utils.files import write_text
+from deephits_keras.utils.scaffold import refuse_filled, write_templates
 from deephits_keras.version import __version__
 
 FILES = {
@@ -44,8 +44,6 @@ def write_distribution(folder: Path, name: str, modality: str) -> list[Path]:
         UserError: for a name that can't be an encoder's or is taken, or a folder that holds
             something.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     _refuse(folder, name, modality)
     package = f"deephits_{name}"
     values = {
@@ -56,19 +54,8 @@ def write_distribution(folder: Path, name: str, modality: str) -> list[Path]:
         "class_name": "".join(word.capitalize() for word in name.split("_")),
         "core_version": __version__,
     }
-    # The templates make source code, not pages: nothing is to be escaped.
-    templates = Environment(
-        loader=PackageLoader("deephits_keras.encoders", "templates"),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701
-    )
-    written = []
-    for template, target in FILES.items():
-        path = folder / target.format(name=name, package=package)
-        write_text(path, templates.get_template(template).render(values))
-        written.append(path)
-    return written
+    targets = {t: path.format(name=name, package=package) for t, path in FILES.items()}
+    return write_templates("deephits_keras.encoders", targets, folder, values)
 
 
 def _refuse(folder: Path, name: str, modality: str) -> None:
@@ -81,5 +68,4 @@ def _refuse(folder: Path, name: str, modality: str) -> None:
     taken = {r.name: r.origin for r in registry().registrations}
     if name in taken:
         raise UserError(f"{taken[name]} has an encoder named {name!r}: choose another name")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} already holds something: choose another folder with --out")
+    refuse_filled(folder)

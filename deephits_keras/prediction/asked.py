@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from deephits_keras.corpus.validate import STANDARD, fault_of
-from deephits_keras.encoders.inputs import inputs_of, names_of
+import pandas as pd
+
+from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
+from deephits_keras.corpus.values import STANDARD, clean_fields
+from deephits_keras.encoders.inputs import LYRICS, inputs_of, names_of
 from deephits_keras.encoders.registry import AnyEncoder, installed_inputs
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
@@ -54,10 +57,13 @@ def asked_track(
             files[name] = path
         else:
             raise UserError(f"There is no file {path}")
-    values = {name: _number(value) for name, value in (fields or {}).items()}
-    for name, value in values.items():
-        if fault := fault_of(name, value):
-            raise UserError(fault)
+    values, faults = clean_fields(fields or {})
+    for fault in faults.values():
+        raise UserError(fault)
+    values = {name: _number(value) for name, value in values.items()}
+    if LYRICS.name in texts:
+        cleaned = clean_lyrics(pd.Series([texts.pop(LYRICS.name)]), LyricsCleaning()).iloc[0]
+        texts |= {} if pd.isna(cleaned) else {LYRICS.name: str(cleaned)}
     first = next(iter(given.values()), None)
     return Track(first.stem if first else "track", fields=values, files=files, texts=texts)
 

@@ -15,8 +15,9 @@ Importing this package imports neither Keras nor pytest: the names below load on
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from deephits_keras.utils.lazy import load_on_use
 
 if TYPE_CHECKING:
     from deephits_keras.encoders.example_tracks import sample_tracks
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "CheckError": "testing.subject",
-    "CheckResult": "testing.suite",
-    "CheckSkipped": "testing.subject",
-    "check_encoder": "testing.suite",
-    "check_names": "testing.suite",
-    "parametrize_with_checks": "testing.suite",
-    "run_checks": "testing.suite",
-    "sample_tracks": "encoders.example_tracks",
+    "CheckError": "deephits_keras.testing.subject",
+    "CheckResult": "deephits_keras.testing.suite",
+    "CheckSkipped": "deephits_keras.testing.subject",
+    "check_encoder": "deephits_keras.testing.suite",
+    "check_names": "deephits_keras.testing.suite",
+    "parametrize_with_checks": "deephits_keras.testing.suite",
+    "run_checks": "deephits_keras.testing.suite",
+    "sample_tracks": "deephits_keras.encoders.example_tracks",
 }
 
 __all__ = [
@@ -52,7 +53,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"deephits_keras.{_HOMES[name]}"), name)
+__getattr__ = load_on_use(__name__, _HOMES)

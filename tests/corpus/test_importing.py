@@ -14,7 +14,7 @@ import soundfile
 
 from deephits_keras.corpus import Corpus, import_spotgentrack, import_table
 from deephits_keras.corpus.recordings import find_audio
-from deephits_keras.corpus.validate import iso_dates
+from deephits_keras.corpus.values import iso_dates
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.errors import UserError
 
@@ -234,7 +234,11 @@ def test_release_dates_as_found_in_the_wild() -> None:
         "2019-06": "2019-06",
         "2019": "2019",
         "2019-06-14 00:00:00": "2019-06-14",
-        "14/06/2019": "2019",
+        "14/06/2019": "2019-06-14",
+        "06/14/2019": "2019-06-14",
+        "14-06-2019": "2019-06-14",
+        "02.08.2019": "2019",
+        "20190614": "2019-06-14",
         "2/8/19": "2019",
         "2/8/85": "1985",
         "Jun-19": "2019",

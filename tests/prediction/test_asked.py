@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from deephits_plugins.mel_cnn import MelCNN
 from deephits_plugins.numeric import Numeric, NumericConfig
 
-from deephits_keras.corpus.lookup import Lookup
-from deephits_keras.corpus.validate import STANDARD, fault_of, validate
+from deephits_keras.corpus.values import STANDARD, clean_rows
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.errors import UserError
@@ -62,15 +63,18 @@ def test_what_can_not_be_is_told(
         asked_track(**asked)
 
 
-def test_ranges_are_those_of_import() -> None:
+def test_values_are_those_of_import() -> None:
     for name, column in STANDARD.items():
         for value in (column.low, column.high, column.low - 1, column.high + 1, 0.5, "x", "n/a"):
-            row = pd.DataFrame({"track_id": ["a"], "source_row": [0], "popularity": [1.0]})
-            row[name] = [value]
-            _, rejected = validate(row, Lookup())
-            given = name == "popularity" and value == "n/a"
-            assert bool(fault_of(name, value)) == (len(rejected) > 0 and not given), (name, value)
-    assert fault_of("mood", "x") == fault_of("energy", None) == fault_of("energy", "NaN") == ""
+            row = pd.DataFrame({"popularity": [1.0]} | {name: [value]})
+            imported = clean_rows(row, required=False)
+            if len(imported.problems):
+                told = re.escape(imported.problems["reason"].iloc[0])
+                with pytest.raises(UserError, match=told):
+                    asked_track(fields={name: value})
+                continue
+            asked = asked_track(fields={name: value}).fields.get(name, float("nan"))
+            np.testing.assert_array_equal(asked, imported.rows[name].iloc[0])
 
 
 def test_a_field_that_no_encoder_reads_is_refused_with_what_is_alike() -> None:

@@ -1,0 +1,419 @@
+"""The end of every import: recordings, values, artists, duplicates, filters, and the corpus."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from deephits_keras.corpus.artists import ArtistKeys
+from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
+from deephits_keras.corpus.lookup import Lookup
+from deephits_keras.corpus.lyrics import LyricsCleaning
+from deephits_keras.corpus.reading import SourceTable
+from deephits_keras.corpus.recordings import Recordings
+from deephits_keras.corpus.table import INPUTS, Corpus, CorpusWriter
+from deephits_keras.corpus.validate import REPEATED, validate
+from deephits_keras.corpus.values import STANDARD, clean_rows, read_ids, read_numbers
+from deephits_keras.encoders.inputs import AUDIO, Input
+from deephits_keras.encoders.registry import installed_inputs
+from deephits_keras.errors import UserError
+from deephits_keras.version import __version__
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import came to.
+
+    Attributes:
+        corpus: The corpus.
+        source_rows: Rows in the source, malformed lines included.
+        rejected: Rows that can't be used, by field.
+        duplicates: Rows that repeat a track id.
+        steps: Table 4, or empty if nothing was filtered.
+        with_audio: Tracks with a recording.
+        with_lyrics: Tracks with lyrics.
+        with_files: Tracks with each other file, by the input's name.
+        missing: Tracks without a value, by field.
+        audio_notes: Why tracks have no recording and recordings no track, in words.
+        file_notes: The same of other files.
+        unused_files: Columns that are named after an encoder's input of files, which weren't read
+            because no folder was named for it.
+        notes: What was noticed and recognised, in words.
+    """
+
+    corpus: Corpus
+    source_rows: int
+    rejected: Mapping[str, int]
+    duplicates: int
+    steps: Sequence[FilterStep]
+    with_audio: int
+    with_files: Mapping[str, int]
+    with_lyrics: int
+    missing: Mapping[str, int]
+    audio_notes: Sequence[str] = ()
+    file_notes: Sequence[str] = ()
+    unused_files: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class TrackSource:
+    """Tracks as an importer finds them, a chunk at a time.
+
+    Attributes:
+        tables: The files that they are read from.
+        tracks: Reads them: a row a track in standard columns, indexed by the source's row numbers.
+        track_ids: Reads their ids alone, and perhaps those of lines that aren't rows.
+        types: Arrow types of columns whose values pandas holds as objects.
+        artists: Reads what names each track's artists, if a text has to be split; by default
+            `artist_ids` or `artist_name` is taken as it is.
+        separators: Texts that always separate artists.
+    """
+
+    tables: Sequence[SourceTable]
+    tracks: Callable[[], Iterator[pd.DataFrame]]
+    track_ids: Callable[[], Iterator[pd.Series[Any]]]
+    types: Mapping[str, pa.DataType]
+    artists: Callable[[], Iterator[pd.Series[Any]]] | None = None
+    separators: tuple[str, ...] = ()
+
+
+DUPLICATES = ("first", "max", "mean")
+"""Whose popularity counts where several rows have one id."""
+
+
+def finish_import(
+    source: TrackSource,
+    folder: Path,
+    *,
+    audio: Path | None,
+    filters: Sequence[Filter],
+    info: Mapping[str, Any],
+    lyrics: LyricsCleaning | None = None,
+    duplicates: str = "first",
+    factors: Mapping[str, float] | None = None,
+    notes: Sequence[str] = (),
+    inputs: Mapping[str, Path] | None = None,
+) -> ImportSummary:
+    """Match recordings and other files, validate, filter and write: the end of every importer.
+
+    Args:
+        source: The tracks.
+        folder: The corpus to make.
+        audio: Folder of recordings.
+        filters: Filters to apply.
+        info: What `corpus.json` says of the source.
+        lyrics: How lyrics are cleaned.
+        duplicates: Whose popularity counts where several rows have one id: one of `DUPLICATES`.
+        factors: What to multiply standard columns' numbers with, for those in another unit.
+        notes: What was noticed of the source so far, in words.
+        inputs: Folder of the files of each input, by its name; `audio` may be among them.
+
+    Raises:
+        UserError: if no row can be used, there is no such folder, an input can't be of files, or
+            for a rule of duplicates that there isn't.
+        DeepHitsError: if there is no room on disk for what is looked up.
+    """
+    if duplicates not in DUPLICATES:
+        known = ", ".join(DUPLICATES)
+        raise UserError(f"duplicates must be one of {known}. Received: {duplicates!r}")
+    given = {**({"audio": audio} if audio else {}), **(inputs or {})}
+    readable = installed_inputs()
+    files = _files(source, folder, given, readable)
+    names = [each.name for each in files]
+    unused = {name for name, each in readable.items() if each.kind == "file"} - set(given)
+    columns: set[str] = set()
+    rows_of = _Rows(source, files, lyrics or LyricsCleaning(), factors or {}, duplicates)
+    counted = CountedFilters(filters)
+    counts = _Counts(with_files={name: 0 for name in names if name != "audio"})
+    types = {**source.types, "artist_keys": pa.list_(pa.string())}
+    with CorpusWriter(folder, types) as writer:
+        for rows in source.tracks():
+            columns.update(map(str, rows))
+            good, rejected = rows_of.checked(rows)
+            passing = counted.apply(good)
+            kept = _ordered(passing.drop(columns="source_row"), names)
+            removed = good.drop(index=passing.index).drop(columns=["source_row", "lyrics", *names])
+            writer.add(kept, rejected, removed)
+            counts.add(len(rows), kept, rejected)
+        malformed = pd.concat([table.malformed for table in source.tables])
+        writer.reject(malformed)
+        counts.add(len(malformed), None, malformed)
+        steps = counted.steps
+        if not steps[0].remaining:
+            why = f" The first: {counts.first_rejected}" if counts.first_rejected else ""
+            raise UserError(f"No row of the source can be used.{why}")
+        if not steps[-1].remaining:
+            raise UserError("The filters remove every track")
+        if not filters:
+            steps = []
+        told: dict[str, Any] = {
+            "made_by": __version__,
+            "filters": [step.to_json() for step in steps],
+            "factors": dict(factors or {}),
+            "notes": [*notes, *rows_of.notes(), *counts.notes()],
+            "files": names,
+        }
+        corpus = writer.finish({**info, **told, **counts.to_json()})
+    return ImportSummary(
+        corpus=corpus,
+        duplicates=counts.duplicates,
+        steps=steps,
+        audio_notes=files[0].explained(len(corpus) - counts.with_audio),
+        file_notes=[
+            note
+            for each in files[1:]
+            for note in each.explained(len(corpus) - counts.with_files[each.name])
+        ],
+        unused_files=sorted(unused & columns),
+        notes=tuple(told["notes"]),
+        **counts.to_json(),
+    )
+
+
+RESERVED = ("lyrics", *STANDARD)
+"""Columns that can't hold the paths of files."""
+
+
+def _files(
+    source: TrackSource, folder: Path, given: Mapping[str, Path], known: Mapping[str, Input]
+) -> list[Recordings]:
+    """The files of each input: of the recordings, which every corpus has a column of, first."""
+    for name in given:
+        if name in RESERVED:
+            raise UserError(f"{name} is not an input of files: --input-dir takes NAME=FOLDER")
+        try:
+            Input(name, "file")
+        except ValueError as error:
+            raise UserError(f"--input-dir {name}: {error}") from error
+    return [
+        Recordings(
+            given.get(name), folder, source.track_ids(), known.get(name, Input(name, "file"))
+        )
+        for name in dict.fromkeys((AUDIO.name, *given))
+    ]
+
+
+class _Rows:
+    """From the rows of a source to tracks: recordings, values, artists' keys, duplicates."""
+
+    def __init__(
+        self,
+        source: TrackSource,
+        files: Sequence[Recordings],
+        lyrics: LyricsCleaning,
+        factors: Mapping[str, float],
+        duplicates: str,
+    ) -> None:
+        self.files = files
+        self.lyrics, self.factors = lyrics, factors
+        values = (v for series in (source.artists or list)() for v in _distinct(series))
+        self.artists = ArtistKeys.from_values(values, source.separators)
+        self.seen = Lookup("popularity")
+        self.disagreeing = self.lyrics_cleaned = self.lyrics_left_out = 0
+        self.largest_difference = 0.0
+        self._rule = duplicates
+        self._agreed = _agreed(source, duplicates, factors) if duplicates != "first" else {}
+        self._different = sum(value.differ for value in self._agreed.values())
+
+    def checked(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The tracks of some rows that can be used, and the rejected rows."""
+        tracks = rows.assign(source_row=rows.index, track_id=read_ids(rows["track_id"]))
+        refused = []
+        escaped = pd.Series(False, index=tracks.index)
+        for each in self.files:
+            tracks[each.name], escaping = each.of(tracks)
+            outside = tracks.loc[escaping & ~escaped, ["track_id", "source_row"]]
+            reason = f"its path leads out of {each.folder}"
+            refused.append(outside.assign(field=each.name, reason=reason))
+            escaped |= escaping
+        if "lyrics" not in tracks:
+            tracks["lyrics"] = pd.Series(pd.NA, index=tracks.index, dtype="string")
+        usable = tracks[~escaped]
+        cleaned = clean_rows(usable, lyrics=self.lyrics, factors=self.factors)
+        self._count_lyrics(usable["lyrics"], cleaned.rows["lyrics"])
+        if self._agreed:
+            ids = cleaned.rows["track_id"]
+            agreed = ids.map({i: value.popularity for i, value in self._agreed.items()})
+            agreed = agreed.astype("float64").fillna(cleaned.rows["popularity"])
+            cleaned.rows["popularity"] = agreed
+        good, rejected = validate(cleaned, self.seen)
+        self._compare(cleaned.rows, rejected)
+        column = next((name for name in ARTIST_COLUMNS if name in good), None)
+        if column is not None:
+            good["artist_keys"] = self._keys(good[column])
+        return good, pd.concat([*refused, rejected]).sort_values("source_row", kind="stable")
+
+    def _keys(self, values: pd.Series[Any]) -> pd.Series[Any]:
+        if _hashable(values):
+            known = {value: self.artists.of(value) for value in values.dropna().unique()}
+            return values.map(lambda value: known.get(value, [])).astype(object)
+        return values.map(self.artists.of).astype(object)
+
+    def _count_lyrics(self, before: pd.Series[Any], after: pd.Series[str]) -> None:
+        there = before.notna() & (before.astype("string").str.strip() != "")
+        self.lyrics_left_out += int((there & after.isna()).sum())
+        changed = before.astype("string").str.strip() != after
+        self.lyrics_cleaned += int((there & after.notna() & changed).fillna(False).sum())
+
+    def _compare(self, rows: pd.DataFrame, rejected: pd.DataFrame) -> None:
+        """Note the repeats whose popularity isn't that of the row that counts."""
+        repeats = rejected.loc[rejected["reason"] == REPEATED, ["track_id", "source_row"]]
+        if repeats.empty:
+            return
+        first = self.seen.among(repeats["track_id"].unique())["popularity"].astype("float64")
+        mine = rows.set_index("source_row")["popularity"].reindex(repeats["source_row"])
+        gaps = (mine.to_numpy() - repeats["track_id"].map(first).to_numpy(dtype=np.float64)) ** 2
+        gaps = np.sqrt(gaps[~np.isnan(gaps)])
+        self.disagreeing += int((gaps > 0).sum())
+        self.largest_difference = max(self.largest_difference, float(gaps.max(initial=0.0)))
+
+    def notes(self) -> list[str]:
+        """What was noticed, in words."""
+        notes = []
+        if self.lyrics_left_out:
+            notes.append(f"{self.lyrics_left_out:,} texts are notices or placeholders, no lyrics")
+        if self.lyrics_cleaned:
+            notes.append(
+                f"{self.lyrics_cleaned:,} lyrics were cleaned of page furniture, time stamps or "
+                "headings"
+            )
+        if self.artists.split:
+            example = next(iter(self.artists.split))
+            notes.append(
+                f"{len(self.artists.split):,} texts name several artists, for example {example!r}"
+            )
+        if self._different:
+            notes.append(
+                f"{self._different:,} tracks have rows of different popularity: "
+                f"the {self._rule} counts"
+            )
+        if self.disagreeing:
+            notes.append(
+                f"{self.disagreeing:,} repeated rows have another popularity than the row that "
+                f"counts, by up to {self.largest_difference:g}: see --duplicates"
+            )
+        return notes
+
+
+def _hashable(values: pd.Series[Any]) -> bool:
+    """Whether the values are texts, of which equal ones need to be looked at only once."""
+    texts = isinstance(values.dtype, pd.StringDtype)
+    return texts or all(isinstance(value, str) for value in values.dropna())
+
+
+def _distinct(values: pd.Series[Any]) -> Iterable[Any]:
+    return values.unique() if _hashable(values) else values
+
+
+@dataclass(frozen=True)
+class _Agreed:
+    """What several rows of one id come to.
+
+    Attributes:
+        popularity: By the rule.
+        differ: Whether they say different things.
+    """
+
+    popularity: float
+    differ: bool
+
+
+def _agreed(
+    source: TrackSource, duplicates: str, factors: Mapping[str, float]
+) -> dict[str, _Agreed]:
+    """The popularity of each id that several rows have, by the rule."""
+    seen = Lookup()
+    repeated: dict[str, list[float]] = {}
+    ids_only = ("track_id", "popularity")
+    for rows in source.tracks():
+        ids = read_ids(rows["track_id"])
+        fresh = seen.add((track_id,) for track_id in ids.fillna(""))
+        repeated |= {track_id: [] for track_id, new in zip(ids, fresh, strict=True) if not new}
+    for rows in source.tracks() if repeated else ():
+        named = rows.assign(track_id=read_ids(rows["track_id"]))[list(ids_only)]
+        named = named[named["track_id"].isin(repeated)]
+        values, _ = read_numbers(named["popularity"], "popularity", factors.get("popularity", 1.0))
+        for track_id, value in zip(named["track_id"], values, strict=True):
+            if value == value:
+                repeated[track_id].append(value)
+    combine = max if duplicates == "max" else lambda values: sum(values) / len(values)
+    return {
+        track_id: _Agreed(combine(values), min(values) < max(values))
+        for track_id, values in repeated.items()
+        if values
+    }
+
+
+@dataclass
+class _Counts:
+    """What an import comes to, counted a chunk at a time."""
+
+    source_rows: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    with_audio: int = 0
+    with_files: dict[str, int] = field(default_factory=dict)
+    with_lyrics: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    first_rejected: str = ""
+    lowest: float = math.inf
+    highest: float = -math.inf
+    kept: int = 0
+
+    def add(self, source_rows: int, kept: pd.DataFrame | None, rejected: pd.DataFrame) -> None:
+        self.source_rows += source_rows
+        self.rejected.update(rejected["field"])
+        self.duplicates += int((rejected["reason"] == REPEATED).sum())
+        if len(rejected) and not self.first_rejected:
+            self.first_rejected = ", ".join(rejected.iloc[0][["field", "reason"]])
+        if kept is not None and len(kept):
+            self.kept += len(kept)
+            self.with_audio += int(kept["audio"].notna().sum())
+            self.with_lyrics += int(kept["lyrics"].notna().sum())
+            for name in self.with_files:
+                self.with_files[name] += int(kept[name].notna().sum())
+            fields = [name for name in kept if name not in (*INPUTS, *self.with_files)]
+            self.missing.update({str(name): int(kept[name].isna().sum()) for name in fields})
+            self.lowest = min(self.lowest, float(kept["popularity"].min()))
+            self.highest = max(self.highest, float(kept["popularity"].max()))
+
+    def notes(self) -> list[str]:
+        """What is odd about the popularity."""
+        if self.kept > 1 and self.lowest == self.highest:
+            return [f"every track has the popularity {self.lowest:g}: there is nothing to learn"]
+        if self.kept > 1 and self.highest <= 1:
+            return [
+                f"popularity never exceeds {self.highest:g}: if it is from 0 to 1, use "
+                "--popularity-scale 100"
+            ]
+        return []
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of `ImportSummary` that `corpus.json` holds, too."""
+        return {
+            "source_rows": self.source_rows,
+            "rejected": dict(sorted(self.rejected.items())),
+            "with_audio": self.with_audio,
+            "with_files": self.with_files,
+            "with_lyrics": self.with_lyrics,
+            "missing": {name: count for name, count in self.missing.items() if count},
+        }
+
+
+ARTIST_COLUMNS = ("artist_ids", "artist_id", "artists", "artist_name")
+"""What names a track's artists, the best column first."""
+
+
+def _ordered(tracks: pd.DataFrame, files: Sequence[str]) -> pd.DataFrame:
+    first = [c for c in (*INPUTS, *files, "title", "artist_name", *STANDARD) if c in tracks]
+    first = list(dict.fromkeys(first))
+    return tracks[[*first, *(c for c in tracks if c not in first)]]

@@ -1,0 +1,233 @@
+"""Importers of public datasets: plug-ins that turn the files of one into tracks.
+
+Each reads a dataset as its authors ship it and gives standard columns; what follows (recordings,
+cleaning, ranges, filters, duplicates, artists' keys, writing) is the same for all of them.
+"""
+
+from __future__ import annotations
+
+import abc
+import importlib.metadata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from deephits_keras.errors import UserError
+
+if TYPE_CHECKING:
+    from deephits_keras.corpus.filters import Filter
+    from deephits_keras.corpus.finishing import ImportSummary, TrackSource
+
+GROUP = "deephits_keras.importers"
+"""The group of entry points by which importers are found."""
+
+CONTRACT_VERSION = 1
+"""Version of the contract in this module; an importer states the one that it was written for."""
+
+
+class Importer(abc.ABC):
+    """One way to read a dataset's files as tracks: a plug-in.
+
+    Subclass it, set the class attributes, write `open` and `write_example`, and name the class in
+    your distribution's metadata, in the entry-point group `deephits_keras.importers`:
+    `my-dataset = my_package:MyDataset`. `deephits importers check my-dataset` checks it.
+
+    The module that holds the class is imported to list importers, so it imports nothing heavy at
+    its top.
+
+    Attributes:
+        name: The importer's name, equal to its entry point's: lower-case letters, digits, `-`.
+        summary: One line for `deephits importers list`.
+        layout: The files that it reads and how popularity comes about, in a sentence or two.
+        citation: Whom to cite for the dataset.
+        separators: Texts that always separate artists in this dataset's texts.
+        later: Columns that are known only after a release, such as followers or chart weeks.
+        contract_version: The `CONTRACT_VERSION` that the importer was written for.
+
+    Example:
+        >>> from deephits_keras.corpus.importers import find_importer
+        >>> importer = find_importer("musicoset")
+        >>> importer.later
+        ('first_chart_year', 'year_end_score', 'is_pop', 'followers')
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    layout: ClassVar[str]
+    citation: ClassVar[str]
+    separators: ClassVar[tuple[str, ...]] = ()
+    later: ClassVar[tuple[str, ...]] = ()
+    contract_version: ClassVar[int] = CONTRACT_VERSION
+
+    @abc.abstractmethod
+    def open(self, source: Path) -> TrackSource:
+        """Open the dataset; rows are read a chunk at a time, later.
+
+        Args:
+            source: The dataset's folder, or its one file.
+
+        Raises:
+            UserError: if it isn't this dataset; the message names the files that it lacks.
+        """
+
+    @classmethod
+    @abc.abstractmethod
+    def write_example(cls, folder: Path) -> Path:
+        """Write a tiny made-up dataset of the same layout, for the checks.
+
+        Args:
+            folder: An empty folder.
+
+        Returns:
+            What `open` takes: the folder or a file in it. It holds three tracks or more.
+        """
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One entry point, not yet imported.
+
+    Attributes:
+        name: The importer's name.
+        target: `module:Class`.
+        distribution: Name and version of the distribution that declares it.
+    """
+
+    name: str
+    target: str
+    distribution: str
+
+    def load(self) -> type[Importer]:
+        """Import the importer's class and check that it is one.
+
+        Raises:
+            UserError: if it can't be imported, isn't an importer, was written for another version
+                of the contract, or calls itself by another name than its entry point.
+        """
+        where = f"importer {self.name!r} ({self.target}, {self.distribution})"
+        try:
+            loaded = importlib.metadata.EntryPoint(self.name, self.target, GROUP).load()
+        except Exception as error:
+            raise UserError(
+                f"{where} can't be imported: {type(error).__name__}: {error}"
+            ) from error
+        if not (isinstance(loaded, type) and issubclass(loaded, Importer)):
+            raise UserError(f"{where} is not an Importer subclass. Received: {loaded!r}")
+        missing = [
+            a for a in ("name", "summary", "layout", "citation") if not getattr(loaded, a, "")
+        ]
+        if missing:
+            raise UserError(f"{where} lacks the class attributes {', '.join(missing)}")
+        if loaded.name != self.name:
+            raise UserError(f"{where} calls itself {loaded.name!r}: make the two names equal")
+        if loaded.contract_version != CONTRACT_VERSION:
+            raise UserError(
+                f"{where} was written for version {loaded.contract_version} of the importers' "
+                f"contract; this deephits-keras has version {CONTRACT_VERSION}"
+            )
+        return loaded
+
+
+def registrations() -> list[Registration]:
+    """Every importer that the distributions of this environment declare, sorted by name."""
+    found = {
+        Registration(e.name, e.value, f"{e.dist.name} {e.dist.version}")
+        for e in importlib.metadata.entry_points(group=GROUP)
+        if e.dist is not None
+    }
+    return sorted(found, key=lambda r: (r.name, r.distribution))
+
+
+def find_importer(name: str) -> Importer:
+    """The importer of a name.
+
+    Raises:
+        UserError: if there is none (the message lists those there are), if two distributions
+            declare that name, or if it can't be loaded.
+    """
+    known = registrations()
+    group = [r for r in known if r.name == name]
+    if not group:
+        names = ", ".join(dict.fromkeys(r.name for r in known)) or "none"
+        raise UserError(f"There is no importer named {name!r}. Installed importers: {names}")
+    if len(group) > 1:
+        raise UserError(
+            f"{len(group)} distributions declare an importer named {name!r}: "
+            f"{' and '.join(r.distribution for r in group)}. Uninstall all but one of them"
+        )
+    return group[0].load()()
+
+
+def import_dataset(
+    importer: str | Importer,
+    source: Path,
+    folder: Path,
+    *,
+    audio: Path | None = None,
+    inputs: Mapping[str, Path] | None = None,
+    filters: Sequence[Filter] = (),
+) -> ImportSummary:
+    """Import a public dataset by the importer of its layout.
+
+    Args:
+        importer: The importer or its name.
+        source: The dataset's folder or file.
+        folder: The corpus to make.
+        audio: Folder of recordings, named after the track ids.
+        inputs: Folders of other files, by input name: see `import_table`.
+        filters: Filters to apply.
+
+    Raises:
+        UserError: if the source isn't that dataset, or no row of it can be used.
+    """
+    from deephits_keras.corpus.finishing import finish_import
+    from deephits_keras.corpus.sources import source_info
+    from deephits_keras.corpus.table import check_target
+
+    chosen = find_importer(importer) if isinstance(importer, str) else importer
+    check_target(folder)
+    if not source.exists():
+        raise UserError(f"There is no {source}")
+    info: Mapping[str, object] = {
+        "source": source.name,
+        "importer": chosen.name,
+        "citation": chosen.citation,
+        "later": list(chosen.later),
+        **source_info(source if source.is_dir() else source.parent),
+    }
+    tracks = chosen.open(source)
+    return finish_import(tracks, folder, audio=audio, inputs=inputs, filters=filters, info=info)
+
+
+def one_of(source: Path, names: Sequence[str], importer: str) -> Path:
+    """The file that a dataset consists of: the source itself, or one of some names in it.
+
+    Raises:
+        UserError: if there is none of them.
+    """
+    if source.is_file():
+        return source
+    for name in names:
+        if (source / name).is_file():
+            return source / name
+    raise UserError(
+        f"{source} is not the layout of {importer}: it holds none of {', '.join(names)}"
+    )
+
+
+def all_of(source: Path, names: Sequence[str], importer: str) -> list[Path]:
+    """The files that a dataset's folder must hold.
+
+    Raises:
+        UserError: if one of them isn't there.
+    """
+    absent = [name for name in names if not (source / name).is_file()]
+    if absent:
+        raise UserError(f"{source} is not the layout of {importer}: it lacks {', '.join(absent)}")
+    return [source / name for name in names]
+
+
+def walked(source: Path, suffix: str) -> Iterator[Path]:
+    """Every file of a suffix below a folder, in the order of their paths."""
+    yield from sorted(path for path in source.rglob(f"*{suffix}") if path.is_file())

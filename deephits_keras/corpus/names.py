@@ -1,0 +1,166 @@
+"""Which column of a table is which: exact names, the names of public tables, and near misses."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deephits_keras.corpus.values import STANDARD
+from deephits_keras.errors import UserError
+
+ALIASES = {
+    "track_id": ("id", "spotify_id", "spotify_track_id", "uri", "track_uri", "song_id"),
+    "popularity": ("track_popularity", "track_pop", "song_popularity", "pop"),
+    "title": ("track_name", "name", "song_name", "song_title", "track_title", "song", "track"),
+    "artist_name": ("track_artist", "artist", "artists", "artists_name", "artist_s_name", "singer"),
+    "artist_popularity": ("artist_pop",),
+    "release_date": ("track_album_release_date", "album_release_date", "released"),
+    "release_year": ("year", "released_year", "song_year"),
+    "lyrics": ("lyric", "song_lyrics"),
+    "tempo": ("bpm", "beats_per_minute"),
+    "duration_ms": (
+        "song_duration_ms",
+        "track_duration_ms",
+        "duration",
+        "length",
+        "duration_s",
+        "duration_sec",
+        "duration_seconds",
+        "duration_min",
+        "duration_minutes",
+    ),
+    "loudness": ("loudness_db",),
+    "mode": ("audio_mode",),
+    "valence": ("audio_valence",),
+    "danceability": ("dance", "danceable"),
+    "acousticness": ("acoustic",),
+    "genre": ("track_genre", "playlist_genre", "main_genre"),
+}
+"""Names under which public tables hold a standard column, as `normal` writes them; the first one
+found counts."""
+
+UNITS = {"_s": 1e3, "_sec": 1e3, "_seconds": 1e3, "_min": 6e4, "_minutes": 6e4}
+"""Endings of a duration's name, with the milliseconds that its unit has."""
+
+UNSTATED = ("duration", "length")
+"""Names of a duration that don't tell its unit: values up to `LONGEST_SECONDS` are seconds."""
+
+LONGEST_SECONDS = 10_000
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """Which column is which.
+
+    Attributes:
+        names: The name in the corpus of each column that is taken over.
+        factors: What to multiply a standard column's numbers with, for one in another unit.
+        recognised: Columns that were taken for a standard one of another name, by standard name.
+        near_misses: Columns whose names are nearly those of a standard column that is lacking.
+    """
+
+    names: Mapping[str, str]
+    factors: Mapping[str, float] = field(default_factory=dict)
+    recognised: Mapping[str, str] = field(default_factory=dict)
+    near_misses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def by_standard(self) -> dict[str, str]:
+        """The column of each standard name that has another one."""
+        return {new: old for old, new in self.names.items() if new != old}
+
+
+def normal(name: str) -> str:
+    """A column's name without case, blanks, brackets and units.
+
+    Example:
+        >>> normal("Loudness (dB)"), normal("danceability_%"), normal(" Track ID")
+        ('loudness', 'danceability', 'track_id')
+    """
+    text = re.sub(r"\((?:db|ms|bpm|%|0-100)\)|%", "", name.strip().casefold())
+    return re.sub(r"[^a-z0-9]+", "_", text).strip("_")
+
+
+def match_columns(
+    columns: Sequence[str],
+    given: Mapping[str, str],
+    source: object,
+    *,
+    required: Collection[str] = ("popularity",),
+) -> ColumnNames:
+    """Find the standard columns of a table.
+
+    Args:
+        columns: The table's columns.
+        given: The column for each standard name that the caller names; these win.
+        source: The table, for messages.
+        required: Standard names that must be found.
+
+    Raises:
+        UserError: if a given column isn't there, or a required one isn't found.
+    """
+    there = f"It has: {', '.join(columns)}"
+    for standard, column in given.items():
+        if column not in columns:
+            raise UserError(f"{source} has no column {column!r} for {standard}. {there}")
+    taken = dict(given)
+    spelled: dict[str, str] = {}
+    for column in columns:
+        spelled.setdefault(normal(column), column)
+    for standard in dict.fromkeys([*ALIASES, *STANDARD]):
+        if standard in taken:
+            continue
+        candidates = [c for c in columns if c == standard]
+        candidates += [spelled[n] for n in (standard, *ALIASES.get(standard, ())) if n in spelled]
+        free = [c for c in candidates if c not in taken.values()]
+        if free:
+            taken[standard] = free[0]
+    for standard in required:
+        if standard not in taken:
+            raise UserError(
+                f"{source} has no column {standard}. Say which holds it: "
+                f"--column {standard}=NAME. {there}"
+            )
+    renamed = {column: standard for standard, column in taken.items()}
+    # A column that bears a standard name but isn't the one that was given for it.
+    shadowed = {name for name in taken if name not in renamed}
+    names = {name: renamed.get(name, name) for name in columns if name not in shadowed}
+    return ColumnNames(
+        names,
+        _factors(taken),
+        {new: old for new, old in taken.items() if new != old and new not in given},
+        _near_misses(names, taken),
+    )
+
+
+def _factors(taken: Mapping[str, str]) -> dict[str, float]:
+    """Units that the columns' names tell."""
+    factors = {}
+    duration = normal(taken.get("duration_ms", ""))
+    for ending, factor in UNITS.items():
+        if duration.endswith(ending):
+            factors["duration_ms"] = factor
+    for standard, column in taken.items():
+        if "%" in column and standard in STANDARD and STANDARD[standard].high == 1:
+            factors[standard] = 0.01
+    return factors
+
+
+def _near_misses(names: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    lacking = [name for name in STANDARD if name not in taken]
+    for column, name in names.items():
+        if name in taken or name != column:
+            continue
+        close = difflib.get_close_matches(normal(column), lacking, n=1, cutoff=0.8)
+        if close:
+            found[column] = close[0]
+    return found
+
+
+def in_seconds(column: str, values: Iterable[float]) -> bool:
+    """Whether a duration whose name doesn't tell its unit is in seconds, by its size."""
+    known = [value for value in values if value == value]
+    return normal(column) in UNSTATED and bool(known) and max(known) <= LONGEST_SECONDS

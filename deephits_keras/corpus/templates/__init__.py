@@ -1,0 +1,1 @@
+"""What `deephits importers new` writes, as Jinja templates; see `corpus.importer_scaffold`."""

@@ -1,0 +1,28 @@
+"""Public names of a package that load on first use: importing the package stays quick."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def load_on_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's `__getattr__` (PEP 562).
+
+    Args:
+        package: The package's name.
+        homes: The module that holds each public name.
+
+    Example:
+        >>> get = load_on_use("deephits_keras", {"Track": "deephits_keras.tracks"})
+        >>> get("Track").__name__
+        'Track'
+    """
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(homes[name]), name)
+
+    return get

@@ -1,0 +1,49 @@
+"""Beginning a plug-in: a small distribution from templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from deephits_keras.errors import UserError
+from deephits_keras.utils.files import write_text
+
+
+def write_templates(
+    package: str, targets: Mapping[str, str], folder: Path, values: Mapping[str, str]
+) -> list[Path]:
+    """Fill in templates and write what becomes of them.
+
+    Args:
+        package: The package whose folder `templates` holds the templates.
+        targets: For each template the path, in the folder, of the file that it becomes.
+        folder: Where to.
+        values: What the templates speak of.
+
+    Returns:
+        The files.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # The templates make source code, not pages: nothing is to be escaped.
+    templates = Environment(
+        loader=PackageLoader(package, "templates"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701
+    )
+    written = []
+    for template, target in targets.items():
+        write_text(folder / target, templates.get_template(template).render(values))
+        written.append(folder / target)
+    return written
+
+
+def refuse_filled(folder: Path) -> None:
+    """Refuse a folder that holds something.
+
+    Raises:
+        UserError: if it does, or isn't a folder.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} already holds something: choose another folder with --out")

@@ -1,0 +1,1 @@
+"""Importers of public datasets, each from the layout that its authors publish."""
