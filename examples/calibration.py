@@ -3,7 +3,7 @@
     python examples/calibration.py corpus out --modalities meta --task tiers-3
 
 Draws the splits of the holdout protocol (70 % training, 10 % validation, 20 % test), one a seed;
-trains an ensemble on each; fits temperature and sets on the validation tracks, and prints figures
+trains an ensemble on each; fits temperature and sets on the validation tracks, and prints metrics
 of the test tracks: mean and standard deviation over the splits, a member alone (the mean of the
 members) beside the ensemble. A second start goes on where the first was stopped.
 """
@@ -32,8 +32,8 @@ from deephits_keras.tasks import Task
 from deephits_keras.training.trainer import new_run, train
 
 COVERAGE = 0.9
-TIER_FIGURES = ("macro_f1", "accuracy", "log_loss", "ece")
-REGRESSION_FIGURES = ("mae", "r2")
+TIER_METRICS = ("macro_f1", "accuracy", "log_loss", "ece")
+REGRESSION_METRICS = ("mae", "r2")
 TRAINING = ("epochs", "batch_size", "max_learning_rate")
 
 
@@ -69,25 +69,25 @@ def outputs_of(folder: Path, part: str) -> tuple[np.ndarray[Any, Any], np.ndarra
 
 
 def rows_of(run: Run) -> Iterator[dict[str, Any]]:
-    """A row of test figures for each member and for the ensemble, with and without temperature."""
+    """A row of test metrics for each member and for the ensemble, with and without temperature."""
     folders = [("member", run.folder / name) for name in run.config.members]
     for model, folder in [*folders, ("ensemble", run.folder)]:
         for temperature in (False, True) if run.task.kind == "classification" else (False,):
-            row = test_figures(run.task, folder, temperature=temperature)
+            row = test_metrics(run.task, folder, temperature=temperature)
             yield {"model": model, "temperature": "auto" if temperature else "none", **row}
 
 
-def test_figures(task: Task, folder: Path, *, temperature: bool) -> dict[str, Any]:
+def test_metrics(task: Task, folder: Path, *, temperature: bool) -> dict[str, Any]:
     chosen_on, outputs = outputs_of(folder, "validation")
     found = calibrate(task, chosen_on, outputs, temperature=temperature, coverage=COVERAGE)
     popularity, outputs = outputs_of(folder, "test")
     prediction = task.decode(found.scale(outputs))
-    figures = evaluate(task, popularity, prediction)
+    metrics = evaluate(task, popularity, prediction)
     classifies = task.kind == "classification"
-    main = figures[task.tiers.name if classifies else "regression"]
+    main = metrics[task.tiers.name if classifies else "regression"]
     return {
-        **{name: main[name] for name in (TIER_FIGURES if classifies else REGRESSION_FIGURES)},
-        **found.figures(task, popularity, prediction),
+        **{name: main[name] for name in (TIER_METRICS if classifies else REGRESSION_METRICS)},
+        **found.metrics(task, popularity, prediction),
         "kept": float(found.kept),
         "validation": len(chosen_on),
         "test": len(popularity),

@@ -6,7 +6,7 @@ Takes any table that `deephits import table` takes. Trains the numeric branch al
 paper's settings, once a seed, and prints macro-F1 and accuracy, or R2 and mean absolute error,
 beside a majority baseline and two of scikit-learn's, as mean and standard deviation over the
 seeds. Each seed draws a split in which no artist is on both sides; the checkpoint is chosen on the
-validation part and every figure is of the test part, which nothing was chosen on.
+validation part and every metric is of the test part, which nothing was chosen on.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ COLUMNS = (
     "acousticness,danceability,duration_ms,energy,instrumentalness,liveness,loudness,"
     "speechiness,tempo,valence,mode,key,release_year"
 )
-FIGURES = {"tiers-3": ("macro_f1", "accuracy"), "regression": ("r2", "mae")}
+METRICS = {"tiers-3": ("macro_f1", "accuracy"), "regression": ("r2", "mae")}
 BASELINES = ("majority", "logistic", "boosting")
 
 
-def figures_of(corpus: Corpus, folder: Path, task: str, seed: int) -> Iterator[dict[str, object]]:
-    """Train once and fit the baselines on the same tracks; a row of test figures for each."""
+def metrics_of(corpus: Corpus, folder: Path, task: str, seed: int) -> Iterator[dict[str, object]]:
+    """Train once and fit the baselines on the same tracks; a row of test metrics for each."""
     encoders = corpus_encoders(corpus, "meta", {"meta": {"columns": COLUMNS}})
     extract_features(corpus, encoders["meta"], jobs=1)
     split = make_split("artist", corpus, seed=seed, validation=0.2, test=0.2)
@@ -55,14 +55,14 @@ def baselines(
     fields = {part: with_key_indicators(store, rows) for part, rows in split.parts.items()}
     popularity = {part: corpus.popularity[rows] for part, rows in split.parts.items()}
     for kind in BASELINES:
-        figures = baseline_metrics(
+        metrics = baseline_metrics(
             get_task(task),
             *(fields["train"], popularity["train"]),
             *(fields["test"], popularity["test"]),
             kind=kind,
             seed=seed,
         )
-        yield {"model": kind, **figures[task]}
+        yield {"model": kind, **metrics[task]}
 
 
 def with_key_indicators(store: FeatureStore, rows: np.ndarray) -> np.ndarray:
@@ -79,11 +79,11 @@ def main() -> None:
     arguments = parser.parse_args()
     corpus = import_table(arguments.table, arguments.folder / "corpus").corpus
     print(f"{len(corpus):,} tracks, median popularity {np.median(corpus.popularity):.0f}")
-    for task, names in FIGURES.items():
+    for task, names in METRICS.items():
         rows = [
             row
             for seed in range(arguments.seeds)
-            for row in figures_of(corpus, arguments.folder, task, seed)
+            for row in metrics_of(corpus, arguments.folder, task, seed)
         ]
         groups = pd.DataFrame(rows).groupby("model", sort=False)
         table = pd.DataFrame(

@@ -93,7 +93,7 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
         """Take the mean and variance of all values of the training split."""
         from deephits_keras.encoders.moments import Moments
 
-        moments = Moments.of(batch["log_mel"] for batch in batches)
+        moments = Moments.from_batches(batch["log_mel"] for batch in batches)
         self.mean, self.variance = float(moments.mean[0]), float(moments.variance[0])
 
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:

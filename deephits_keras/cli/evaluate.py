@@ -1,4 +1,4 @@
-"""`deephits evaluate`: a run's figures, on its own corpus or on another."""
+"""`deephits evaluate`: a run's metrics, on its own corpus or on another."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def evaluate(
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
-    """Compute a run's figures again (paper, Section 2.2.3).
+    """Compute a run's metrics again (paper, Section 2.2.3).
 
     Without --corpus, on the held-out parts of the run's own corpus; they equal metrics.json.
 
@@ -73,19 +73,19 @@ def evaluate(
     from deephits_keras.training.scoring import score_rows
 
     stores = {m: FeatureStore.open(tracks, e) for m, e in opened.encoders.items()}
-    figures = {
-        name: score_rows(opened.model, opened.task, stores, tracks, rows).figures(
+    metrics = {
+        name: score_rows(opened.model, opened.task, stores, tracks, rows).metrics(
             opened.calibration
         )
         for name, rows in parts.items()
     }
     if as_json:
-        print_json({"run": str(run), "corpus": str(tracks.folder), "parts": figures})
+        print_json({"run": str(run), "corpus": str(tracks.folder), "parts": metrics})
         return
-    for name, of_part in figures.items():
+    for name, of_part in metrics.items():
         for tiers, values in of_part.items():
             print_table(
                 f"{name}: {tiers}",
-                ("figure", "value"),
+                ("metric", "value"),
                 ((k, "-" if v is None else f"{v:.4f}") for k, v in values.items()),
             )

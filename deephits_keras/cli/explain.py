@@ -162,16 +162,16 @@ def _print_explanation(explanation: Explanation) -> None:
 
 
 def _print_importances(importances: Importances) -> None:
-    figures = list(importances.figures)
+    metrics = list(importances.metrics)
     groups = {"modalities": importances.modalities}
     groups |= {f"fields of {modality}": of for modality, of in importances.fields.items()}
     for group, of in groups.items():
         print_table(
             f"{group}: {importances.part}, {importances.tracks} tracks, "
             f"{importances.repeats} repeats",
-            ("exchanged", *(f"{figure} worse by" for figure in figures)),
+            ("exchanged", *(f"{metric} worse by" for metric in metrics)),
             (
                 (i.name, *(f"{v.mean():+.4f} ± {v.std():.4f}" for v in i.worsening.values()))
-                for i in sorted(of, key=lambda i: -float(i.worsening[figures[0]].mean()))
+                for i in sorted(of, key=lambda i: -float(i.worsening[metrics[0]].mean()))
             ),
         )

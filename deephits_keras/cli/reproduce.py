@@ -135,7 +135,7 @@ def reproduce(
         families=_expanded(families, FAMILIES),
         jobs=jobs,
     )
-    found = Reproduction.of(setup)
+    found = Reproduction.from_setup(setup)
     page = found.write()
     if as_json:
         print_json({"page": str(page), "failed": failed, **found.to_json()})

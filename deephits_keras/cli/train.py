@@ -212,15 +212,15 @@ def train(
     if distribution and distribution.worker.leads:
         distribution.wait()
 
-    def show(figures: Any) -> None:
-        member = f"{figures['member']}  " if "member" in figures else ""
+    def show(metrics: Any) -> None:
+        member = f"{metrics['member']}  " if "member" in metrics else ""
         click.echo(
-            f"{member}epoch {figures['epoch']:>3} of {current.config.training.epochs}"
-            f"  loss {figures['loss']:.4f}"
-            f"  validation loss {figures['validation_loss']:.4f}"
-            f"  macro-F1 {figures['validation_macro_f1']:.4f}"
-            f"  accuracy {figures['validation_accuracy']:.4f}"
-            f"  {figures['seconds']:.1f} s",
+            f"{member}epoch {metrics['epoch']:>3} of {current.config.training.epochs}"
+            f"  loss {metrics['loss']:.4f}"
+            f"  validation loss {metrics['validation_loss']:.4f}"
+            f"  macro-F1 {metrics['validation_macro_f1']:.4f}"
+            f"  accuracy {metrics['validation_accuracy']:.4f}"
+            f"  {metrics['seconds']:.1f} s",
             err=as_json,
         )
 
@@ -245,7 +245,7 @@ def _start_distribution(config: TrainingConfig, cache: str) -> Distribution:
     from deephits_keras.training.cluster import Worker, check_distributable
 
     check_distributable(config, cache)
-    worker = Worker.of_environment()
+    worker = Worker.from_environment()
     if worker.count > 1:
         click.echo(f"worker {worker.index} of {worker.count}: waiting for the others", err=True)
 

@@ -26,7 +26,7 @@ PARTS = ("train", "validation", "test")
 
 
 def reported_part(parts: Container[str]) -> str:
-    """The held-out part whose figures count: `test` if there is one, else `validation`."""
+    """The held-out part whose metrics count: `test` if there is one, else `validation`."""
     return "test" if "test" in parts else "validation"
 
 

@@ -35,7 +35,7 @@ class Moments:
         self._squares = np.zeros(columns)
 
     @classmethod
-    def of(cls, batches: Iterable[Array], columns: int = 1) -> Self:
+    def from_batches(cls, batches: Iterable[Array], columns: int = 1) -> Self:
         """The moments of a stream of arrays."""
         moments = cls(columns)
         for batch in batches:

@@ -1,4 +1,4 @@
-"""Simple predictors to measure a model against, on the same tracks and with the same figures."""
+"""Simple predictors to measure a model against, on the same tracks and with the same metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.errors import UserError
-from deephits_keras.evaluation.metrics import Figures, evaluate
+from deephits_keras.evaluation.metrics import Metrics, evaluate
 from deephits_keras.tasks import Task
 from deephits_keras.types import FloatArray
 
@@ -42,8 +42,8 @@ def baseline_metrics(
     *,
     kind: str = "logistic",
     seed: int = 0,
-) -> dict[str, Figures]:
-    """Fit a baseline and give its figures.
+) -> dict[str, Metrics]:
+    """Fit a baseline and give its metrics.
 
     Args:
         task: What to predict.

@@ -22,7 +22,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.model_selection import KFold
 
 from deephits_keras.errors import UserError
-from deephits_keras.evaluation.metrics import Figures, expected_calibration_error
+from deephits_keras.evaluation.metrics import Metrics, expected_calibration_error
 from deephits_keras.tasks import POPULARITY_MAX, Prediction, Task
 from deephits_keras.types import BoolArray, FloatArray, IntArray
 
@@ -117,7 +117,7 @@ class Calibration:
             raise ValueError("this run has no sets: it was trained with a coverage of 0")
         return self.threshold
 
-    def figures(self, task: Task, popularity: FloatArray, prediction: Prediction) -> Figures:
+    def metrics(self, task: Task, popularity: FloatArray, prediction: Prediction) -> Metrics:
         """How often the sets hold the truth, and how large they are; empty without sets.
 
         Args:

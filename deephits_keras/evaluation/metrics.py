@@ -1,6 +1,6 @@
-"""The figures of the paper's Section 2.2.3 and of calibration, through scikit-learn.
+"""The metrics of the paper's Section 2.2.3 and of calibration, through scikit-learn.
 
-Every value is a finite float, or None where a figure isn't defined: the results go to JSON.
+Every value is a finite float, or None where a metric isn't defined: the results go to JSON.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from sklearn import metrics
 from deephits_keras.tasks import POPULARITY_MAX, Prediction, Task, Tiers
 from deephits_keras.types import FloatArray, IntArray
 
-Figures = dict[str, float | None]
-"""Figures by name."""
+Metrics = dict[str, float | None]
+"""Metrics by name."""
 
 BINS = 15
 """Of the expected calibration error, as in Guo et al. 2017."""
 
 
-def evaluate(task: Task, popularity: FloatArray, prediction: Prediction) -> dict[str, Figures]:
-    """Every figure of some tracks: those of each of the task's tiers, and those on the scale.
+def evaluate(task: Task, popularity: FloatArray, prediction: Prediction) -> dict[str, Metrics]:
+    """Every metric of some tracks: those of each of the task's tiers, and those on the scale.
 
     Args:
         task: What the model predicts; its `reported_tiers` are reported.
@@ -44,8 +44,8 @@ def evaluate(task: Task, popularity: FloatArray, prediction: Prediction) -> dict
 
 def tier_metrics(
     true_tiers: IntArray, predicted_tiers: IntArray, scores: FloatArray | None, tiers: Tiers
-) -> Figures:
-    """Figures of a classification into tiers.
+) -> Metrics:
+    """Metrics of a classification into tiers.
 
     A macro average is the unweighted mean over the tiers that occur in the truth or among the
     predictions (scikit-learn's default). A tier that is never predicted has precision 0, one
@@ -83,7 +83,7 @@ def tier_metrics(
     }
 
 
-def _ranking_metrics(true_tiers: IntArray, scores: FloatArray | None, tiers: Tiers) -> Figures:
+def _ranking_metrics(true_tiers: IntArray, scores: FloatArray | None, tiers: Tiers) -> Metrics:
     one_hot = true_tiers[:, np.newaxis] == np.arange(tiers.count)
     defined = one_hot.any(axis=0) & ~one_hot.all(axis=0)
     if scores is None or not defined.any():
@@ -95,7 +95,7 @@ def _ranking_metrics(true_tiers: IntArray, scores: FloatArray | None, tiers: Tie
     }
 
 
-def _score_metrics(true_tiers: IntArray, scores: FloatArray | None, tiers: Tiers) -> Figures:
+def _score_metrics(true_tiers: IntArray, scores: FloatArray | None, tiers: Tiers) -> Metrics:
     if scores is None:
         return {"log_loss": None, "ece": None}
     return {
@@ -137,8 +137,8 @@ def reliability(
     return counts[filled], confidence, accuracy
 
 
-def regression_metrics(popularity: FloatArray, predicted: FloatArray) -> Figures:
-    """Figures of popularity as a number.
+def regression_metrics(popularity: FloatArray, predicted: FloatArray) -> Metrics:
+    """Metrics of popularity as a number.
 
     Args:
         popularity: `(n,)` true popularity, 0-100.

@@ -16,7 +16,7 @@ from deephits_keras.report.pages import render_page
 
 TEMPLATE = "page.html.jinja"
 
-FIGURE_NAMES = {"loss": "loss", "macro_f1": "macro-F1", "accuracy": "accuracy", "mae": "MAE"}
+METRIC_NAMES = {"loss": "loss", "macro_f1": "macro-F1", "accuracy": "accuracy", "mae": "MAE"}
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def _bars(modality: ModalityExplanation, target: str) -> Figure | Markup:
 
 def importance_page(importances: Importances) -> str:
     """What a run's parts of the input are worth, as HTML that loads nothing."""
-    figures = ", ".join(
-        f"{FIGURE_NAMES[name]} {value:.3f}" for name, value in importances.figures.items()
+    metrics = ", ".join(
+        f"{METRIC_NAMES[name]} {value:.3f}" for name, value in importances.metrics.items()
     )
     groups = {
         "Modalities": importances.modalities,
@@ -122,7 +122,7 @@ def importance_page(importances: Importances) -> str:
         lead=(
             f"How much worse the model gets on the {importances.tracks:,} {importances.part} "
             "tracks when one part of the input is exchanged between them at random, mean and "
-            f"standard deviation of {importances.repeats} repeats. Without it: {figures}."
+            f"standard deviation of {importances.repeats} repeats. Without it: {metrics}."
         ),
         synthetic=importances.synthetic,
         warnings=[],
@@ -131,8 +131,8 @@ def importance_page(importances: Importances) -> str:
 
 
 def _importance_section(heading: str, importances: Sequence[Importance]) -> Section:
-    figures = list(importances[0].worsening)
-    main = figures[0]
+    metrics = list(importances[0].worsening)
+    main = metrics[0]
     by_size = sorted(importances, key=lambda i: -float(i.worsening[main].mean()))
     return Section(
         heading=heading,
@@ -140,11 +140,11 @@ def _importance_section(heading: str, importances: Sequence[Importance]) -> Sect
         picture=draw_bars(
             [i.name for i in by_size],
             [float(i.worsening[main].mean()) for i in by_size],
-            label=f"rise of the {FIGURE_NAMES[main]}",
+            label=f"rise of the {METRIC_NAMES[main]}",
             spread=[float(i.worsening[main].std()) for i in by_size],
         ),
-        alt=f"Bars: rise of the {FIGURE_NAMES[main]} for each part",
-        columns=("part", *(f"{FIGURE_NAMES[figure]} worse by" for figure in figures)),
+        alt=f"Bars: rise of the {METRIC_NAMES[main]} for each part",
+        columns=("part", *(f"{METRIC_NAMES[metric]} worse by" for metric in metrics)),
         rows=[
             (i.name, *(f"{v.mean():+.4f} ± {v.std():.4f}" for v in i.worsening.values()))
             for i in by_size

@@ -23,7 +23,7 @@ from deephits_keras.runs.run import Run
 from deephits_keras.training.scoring import BATCH_SIZE, Scored
 from deephits_keras.types import Array, IntArray
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 LOWER_IS_BETTER = ("loss", "mae")
 
@@ -34,7 +34,7 @@ class Importance:
 
     Attributes:
         name: The modality, or the field.
-        worsening: For each figure by how much it got worse in each repeat, `(repeats,)`: a fall of
+        worsening: For each metric by how much it got worse in each repeat, `(repeats,)`: a fall of
             macro-F1, a rise of the loss. About 0 where the model doesn't use the part.
     """
 
@@ -42,10 +42,10 @@ class Importance:
     worsening: dict[str, Array]
 
     def to_json(self) -> dict[str, Any]:
-        """Mean and standard deviation over the repeats for each figure."""
+        """Mean and standard deviation over the repeats for each metric."""
         return {
-            figure: {"mean": float(values.mean()), "deviation": float(values.std())}
-            for figure, values in self.worsening.items()
+            metric: {"mean": float(values.mean()), "deviation": float(values.std())}
+            for metric, values in self.worsening.items()
         }
 
 
@@ -57,7 +57,7 @@ class Importances:
         part: The part of the split.
         tracks: Its size.
         repeats: Permutations of each part.
-        figures: The figures without any permutation.
+        metrics: The metrics without any permutation.
         modalities: Importance of each modality, its absence from some tracks included.
         fields: Importance of each field of a modality, by modality, among the tracks that have it.
         synthetic: Whether the run was trained on a synthetic corpus.
@@ -66,15 +66,15 @@ class Importances:
     part: str
     tracks: int
     repeats: int
-    figures: Figures
+    metrics: Metrics
     modalities: tuple[Importance, ...]
     fields: Mapping[str, tuple[Importance, ...]]
     synthetic: bool
 
     @property
-    def main_figure(self) -> str:
-        """The figure to show first."""
-        return next(iter(self.figures))
+    def main_metric(self) -> str:
+        """The metric to show first."""
+        return next(iter(self.metrics))
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON types."""
@@ -83,7 +83,7 @@ class Importances:
             "tracks": self.tracks,
             "repeats": self.repeats,
             "synthetic": self.synthetic,
-            "figures": self.figures,
+            "metrics": self.metrics,
             "modalities": {i.name: i.to_json() for i in self.modalities},
             "fields": {m: {i.name: i.to_json() for i in of} for m, of in self.fields.items()},
         }
@@ -120,7 +120,7 @@ def importances(
         part=part,
         tracks=len(parts[part]),
         repeats=repeats,
-        figures=held_out.figures(held_out.rows, held_out.embeddings, held_out.present),
+        metrics=held_out.metrics(held_out.rows, held_out.embeddings, held_out.present),
         modalities=held_out.of_modalities(repeats, seed),
         fields={
             modality: held_out.of_fields(modality, repeats, seed)
@@ -132,7 +132,7 @@ def importances(
 
 
 class _HeldOut:
-    """A run's embeddings of some tracks, and its figures when they are mixed up."""
+    """A run's embeddings of some tracks, and its metrics when they are mixed up."""
 
     def __init__(self, run: Run, corpus: Corpus, rows: IntArray) -> None:
         self.run, self.corpus, self.rows = run, corpus, rows
@@ -150,28 +150,28 @@ class _HeldOut:
         embedded: dict[str, Array] = self.anatomy.embed.predict(dataset(batches), verbose=0)
         return embedded
 
-    def figures(
+    def metrics(
         self, rows: IntArray, embeddings: Mapping[str, Array], present: Mapping[str, Array]
-    ) -> Figures:
-        """Figures of tracks whose inputs are given in the place of their own."""
+    ) -> Metrics:
+        """Metrics of tracks whose inputs are given in the place of their own."""
         outputs = np.asarray(ops.convert_to_numpy(self.anatomy.outputs(embeddings, present)))
         scored = Scored(self.run.task, rows, self.corpus.popularity[rows], outputs)
-        figures = scored.figures()
+        metrics = scored.metrics()
         if self.run.task.kind == "regression":
-            return {"mae": figures["regression"]["mae"], "loss": scored.loss}
-        tiers = figures[self.run.task.tiers.name]
+            return {"mae": metrics["regression"]["mae"], "loss": scored.loss}
+        tiers = metrics[self.run.task.tiers.name]
         return {"loss": scored.loss, **{name: tiers[name] for name in ("macro_f1", "accuracy")}}
 
     def of_modalities(self, repeats: int, seed: int) -> tuple[Importance, ...]:
         """Exchange whole modalities, each with its presence."""
         names = self.anatomy.modalities
 
-        def figures(sources: Mapping[str, IntArray]) -> Figures:
+        def metrics(sources: Mapping[str, IntArray]) -> Metrics:
             embeddings = {m: self.embeddings[m][sources[m]] for m in names}
             present = {m: self.present[m][sources[m]] for m in names}
-            return self.figures(self.rows, embeddings, present)
+            return self.metrics(self.rows, embeddings, present)
 
-        return _importances(names, len(self.rows), figures, repeats, seed)
+        return _importances(names, len(self.rows), metrics, repeats, seed)
 
     def of_fields(self, modality: str, repeats: int, seed: int) -> tuple[Importance, ...]:
         """Exchange single numbers of a modality between the tracks that have it."""
@@ -185,15 +185,15 @@ class _HeldOut:
         present = {m: mask[known] for m, mask in self.present.items()}
         others = {m: e[known] for m, e in self.embeddings.items()}
 
-        def figures(sources: Mapping[str, IntArray]) -> Figures:
+        def metrics(sources: Mapping[str, IntArray]) -> Metrics:
             mixed: Features = {name: array.copy() for name, array in features.items()}
             for field, (feature, place) in fields.items():
                 mixed[feature][:, place] = features[feature][sources[field], place]
             branch = self.anatomy.branch(modality)
             own = branch.predict(mixed, batch_size=BATCH_SIZE, verbose=0)
-            return self.figures(self.rows[known], {**others, modality: own}, present)
+            return self.metrics(self.rows[known], {**others, modality: own}, present)
 
-        return _importances(list(fields), len(known), figures, repeats, seed)
+        return _importances(list(fields), len(known), metrics, repeats, seed)
 
 
 class _Sources(BaseEstimator):  # type: ignore[misc]
@@ -208,7 +208,7 @@ class _Sources(BaseEstimator):  # type: ignore[misc]
 def _importances(
     names: Sequence[str],
     tracks: int,
-    figures: Callable[[Mapping[str, IntArray]], Figures],
+    metrics: Callable[[Mapping[str, IntArray]], Metrics],
     repeats: int,
     seed: int,
 ) -> tuple[Importance, ...]:
@@ -217,14 +217,14 @@ def _importances(
     Args:
         names: The parts, a column each.
         tracks: Number of rows.
-        figures: The figures when each track's part `name` comes from track `sources[name]`.
+        metrics: The metrics when each track's part `name` comes from track `sources[name]`.
         repeats: Permutations of each column.
         seed: Seed of the permutations.
     """
 
-    def score(estimator: Any, sources: Array, targets: Any) -> Figures:
+    def score(estimator: Any, sources: Array, targets: Any) -> Metrics:
         del estimator, targets
-        found = figures(dict(zip(names, sources.T, strict=True)))
+        found = metrics(dict(zip(names, sources.T, strict=True)))
         return {f: -value if f in LOWER_IS_BETTER else value for f, value in found.items()}
 
     sources = np.tile(np.arange(tracks)[:, None], (1, len(names)))
@@ -232,6 +232,6 @@ def _importances(
         _Sources(), sources, None, scoring=score, n_repeats=repeats, random_state=seed
     )
     return tuple(
-        Importance(name, {figure: of["importances"][column] for figure, of in result.items()})
+        Importance(name, {metric: of["importances"][column] for metric, of in result.items()})
         for column, name in enumerate(names)
     )

@@ -219,7 +219,9 @@ def _prepare_layout(
     written = None
     with contextlib.suppress(UserError):
         written = StoreLayout.read(folder)
-    layout = StoreLayout.of(corpus, encoder, written.shard_size if written else shard_size)
+    layout = StoreLayout.from_encoder(
+        corpus, encoder, written.shard_size if written else shard_size
+    )
     if layout != written:
         write_json(folder / "store.json", layout.to_json())
     return layout

@@ -76,7 +76,7 @@ class StoreLayout:
     format: int = FORMAT
 
     @classmethod
-    def of(cls, corpus: Corpus, encoder: AnyEncoder, shard_size: int) -> Self:
+    def from_encoder(cls, corpus: Corpus, encoder: AnyEncoder, shard_size: int) -> Self:
         """The layout of a new store."""
         inputs = inputs_of(encoder)
         return cls(

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from deephits_keras.corpus.splits import reported_part
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation.calibration import Calibration
-from deephits_keras.evaluation.metrics import Figures
+from deephits_keras.evaluation.metrics import Metrics
 from deephits_keras.model.architecture import Architecture, LayerRow
 from deephits_keras.report import plots
 from deephits_keras.report.architecture_drawing import draw_architecture
@@ -73,7 +73,7 @@ class Results:
     history: pd.DataFrame
     predictions: pd.DataFrame
     architecture: Architecture
-    baselines: Mapping[str, Mapping[str, Figures]]
+    baselines: Mapping[str, Mapping[str, Metrics]]
     calibration: Calibration
 
     @classmethod
@@ -189,7 +189,7 @@ def _pictures(results: Results) -> dict[str, Figure]:
     return pictures
 
 
-def _columns(results: Results) -> dict[str, Mapping[str, Figures]]:
+def _columns(results: Results) -> dict[str, Mapping[str, Metrics]]:
     """What the table of figures compares: the model on each part, then the baselines."""
     model = {f"model, {part}": figures for part, figures in results.metrics["parts"].items()}
     return model | {f"{name}, {results.main_part}": f for name, f in results.baselines.items()}

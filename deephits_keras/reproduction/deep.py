@@ -36,7 +36,7 @@ from deephits_keras.utils.files import read_json, write_json
 from deephits_keras.utils.progress import progress
 
 if TYPE_CHECKING:
-    from deephits_keras.evaluation.metrics import Figures
+    from deephits_keras.evaluation.metrics import Metrics
 
 SETTINGS = "settings.json"
 
@@ -277,10 +277,10 @@ class Row:
         task: Name of its task.
         variant: Name of its variant.
         seed: Its seed.
-        part: The part of the split that `figures` are of.
+        part: The part of the split that `metrics` are of.
         parameters: Trainable parameters.
         selected_epoch: The epoch of the kept checkpoint; None for an ensemble, which has several.
-        figures: Figures of the reported part, by tiers (and `regression`).
+        metrics: Metrics of the reported part, by tiers (and `regression`).
         selection: The same of the validation part, which the checkpoint was selected on.
         folder: The run's folder.
     """
@@ -292,8 +292,8 @@ class Row:
     part: str
     parameters: int
     selected_epoch: int | None
-    figures: Mapping[str, Figures]
-    selection: Mapping[str, Figures]
+    metrics: Mapping[str, Metrics]
+    selection: Mapping[str, Metrics]
     folder: Path
 
     @property
@@ -328,7 +328,7 @@ def read_rows(out: Path) -> list[Row]:
                 part=part,
                 parameters=_parameters(folder),
                 selected_epoch=metrics["selected_epoch"],
-                figures=metrics["parts"][part],
+                metrics=metrics["parts"][part],
                 selection=metrics["parts"]["validation"],
                 folder=folder,
             )

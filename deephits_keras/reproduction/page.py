@@ -2,7 +2,7 @@
 
 OUT/reproduction.html     every table and figure, self-contained
 OUT/reproduction.json     the same without the pictures
-OUT/tables.csv            one line a figure of a table
+OUT/tables.csv            one line per value of a table
 OUT/rows.csv              one line a deep run
 OUT/comparisons.csv       one line a pair of deep runs
 OUT/shallow.csv           one line a shallow baseline and seed
@@ -63,7 +63,7 @@ class Reproduction:
     pictures: Pictures
 
     @classmethod
-    def of(cls, setup: Setup) -> Reproduction:
+    def from_setup(cls, setup: Setup) -> Reproduction:
         """Collect what is finished in the reproduction's folder, and count the corpus.
 
         Raises:
@@ -143,19 +143,19 @@ class Reproduction:
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A deep row with a column for each figure, `tiers-10.macro_f1` and the like."""
+    """A deep row with a column for each metric, `tiers-10.macro_f1` and the like."""
     plain = {k: v for k, v in row.items() if not isinstance(v, Mapping)}
-    for prefix, groups in (("", row["figures"]), ("validation.", row["selection"])):
-        for group, figures in groups.items():
-            plain |= {f"{prefix}{group}.{name}": value for name, value in figures.items()}
+    for prefix, groups in (("", row["metrics"]), ("validation.", row["selection"])):
+        for group, metrics in groups.items():
+            plain |= {f"{prefix}{group}.{name}": value for name, value in metrics.items()}
     return plain
 
 
 def _shallow_lines(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"family": r["family"], "task": r["task"], "columns": name, "seed": r["seed"], **figures}
+        {"family": r["family"], "task": r["task"], "columns": name, "seed": r["seed"], **metrics}
         for r in results
-        for name, figures in r["rows"].items()
+        for name, metrics in r["rows"].items()
     ]
 
 

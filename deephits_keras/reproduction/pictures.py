@@ -143,7 +143,7 @@ def ablation_losses(rows: Sequence[Row]) -> dict[str, dict[str, list[float]]]:
 
 
 def _accuracy(row: Row) -> float:
-    return row.figures[MAIN_TASK]["accuracy"] or 0.0
+    return row.metrics[MAIN_TASK]["accuracy"] or 0.0
 
 
 @styled

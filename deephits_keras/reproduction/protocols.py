@@ -1,4 +1,4 @@
-"""How tracks are held out, and which of them the reported figures are of."""
+"""How tracks are held out, and which of them the reported metrics are of."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from deephits_keras.evaluation.metrics import Figures
+from deephits_keras.evaluation.metrics import Metrics
 from deephits_keras.reproduction.comparisons import CONFIDENCE, Comparison
 from deephits_keras.reproduction.deep import TASKS_OF_TABLE, Row
 from deephits_keras.reproduction.protocols import PROTOCOLS
@@ -20,7 +20,7 @@ from deephits_keras.reproduction.tables import (
     Line,
     Table,
     Value,
-    figure_columns,
+    metric_columns,
     published,
     published_line,
     summary,
@@ -63,11 +63,11 @@ def _of(rows: Sequence[Row], **wanted: str) -> list[Row]:
 
 
 def _by_protocol(
-    name: str, rows: Sequence[Row], group: str, figures: Sequence[str], part: str = "figures"
+    name: str, rows: Sequence[Row], group: str, metrics: Sequence[str], part: str = "metrics"
 ) -> list[Line]:
-    """A line for each protocol: the figures' mean over its seeds."""
+    """A line for each protocol: the metrics' mean over its seeds."""
     return [
-        summary(name, protocol, [getattr(row, part)[group] for row in of_protocol], figures)
+        summary(name, protocol, [getattr(row, part)[group] for row in of_protocol], metrics)
         for protocol, of_protocol in by_key(rows, lambda row: row.protocol).items()
     ]
 
@@ -88,7 +88,7 @@ def table_5(rows: Sequence[Row]) -> Table | None:
     return Table(
         "5",
         "Regression and classification models",
-        figure_columns(MACRO),
+        metric_columns(MACRO),
         tuple(lines),
         (
             "One regression serves both lines, its predictions cut into three or ten tiers; its "
@@ -115,13 +115,13 @@ def _ablation(number: str, task: str, title: str, rows: Sequence[Row]) -> Table 
             "Every model here has the same schedule; the paper trained its ablated ones for five "
             "epochs (Section 3.3.2)."
         )
-    return Table(number, title, figure_columns(MACRO), tuple(lines), tuple(notes))
+    return Table(number, title, metric_columns(MACRO), tuple(lines), tuple(notes))
 
 
 def beyond_table(rows: Sequence[Row]) -> Table | None:
     """All features with another head, loss, fusion and the like each."""
     found = [
-        dataclasses.replace(row, figures={row.task: with_sets(row)})
+        dataclasses.replace(row, metrics={row.task: with_sets(row)})
         for row in rows
         if row.task in TASKS_OF_TABLE["beyond"]
         and (row.variant == ALL_FEATURES or not is_ablation(row.variant))
@@ -136,7 +136,7 @@ def beyond_table(rows: Sequence[Row]) -> Table | None:
     return Table(
         "beyond",
         "Beyond the paper: all features with one setting changed",
-        figure_columns(BEYOND),
+        metric_columns(BEYOND),
         tuple(lines),
         (
             "Which of the differences from all features are real stands below, pair by pair. "
@@ -145,27 +145,27 @@ def beyond_table(rows: Sequence[Row]) -> Table | None:
     )
 
 
-def with_sets(row: Row) -> Figures:
-    """A row's figures of its own tiers, and those of its conformal sets."""
-    return {**row.figures[row.task], **row.figures.get("conformal", {})}
+def with_sets(row: Row) -> Metrics:
+    """A row's metrics of its own tiers, and those of its conformal sets."""
+    return {**row.metrics[row.task], **row.metrics.get("conformal", {})}
 
 
 def bar_table(rows: Sequence[Row]) -> Table | None:
-    """The best published figures on SpotGenTrack, and ours with all features."""
+    """The best published results on SpotGenTrack, and ours with all features."""
     lines: list[Line] = []
     for name, row in by_key(published()["bar"].items(), lambda item: item[1]["task"]).items():
         task = get_task(name)
         group = "regression" if task.kind == "regression" else task.tiers.name
         if found := _of(rows, task=name, variant=ALL_FEATURES):
-            for who, figures in row:
-                lines += published_line(name, figures, BAR, f"published: {who}")
+            for who, metrics in row:
+                lines += published_line(name, metrics, BAR, f"published: {who}")
             lines += _by_protocol(name, found, group, BAR)
     if not lines:
         return None
     return Table(
         "bar",
-        "The bar to beat: published figures on SpotGenTrack, and all features here",
-        figure_columns(BAR),
+        "The bar to beat: published results on SpotGenTrack, and all features here",
+        metric_columns(BAR),
         tuple(lines),
         ("Comparable only where the corpus is SpotGenTrack.",),
     )
@@ -173,23 +173,23 @@ def bar_table(rows: Sequence[Row]) -> Table | None:
 
 def optimism_table(rows: Sequence[Row]) -> Table | None:
     """The same checkpoints on the tracks they were selected on and on test tracks."""
-    figures = ("macro_f1", "accuracy")
+    metrics = ("macro_f1", "accuracy")
     tested = [row for row in rows if row.part == "test" and row.variant == ALL_FEATURES]
     lines: list[Line] = []
     for (protocol, name), of_task in by_key(tested, lambda row: (row.protocol, row.task)).items():
         tiers = get_task(name).tiers.name
-        pairs = [(row.selection[tiers], row.figures[tiers]) for row in of_task]
+        pairs = [(row.selection[tiers], row.metrics[tiers]) for row in of_task]
         label = f"{name}, {protocol}"
-        lines.append(summary(label, "validation", [v for v, _ in pairs], figures))
-        lines.append(summary(label, "test", [t for _, t in pairs], figures))
-        gaps = [{f: _gap(v[f], t[f]) for f in figures} for v, t in pairs]
-        lines.append(summary(label, "optimism", gaps, figures))
+        lines.append(summary(label, "validation", [v for v, _ in pairs], metrics))
+        lines.append(summary(label, "test", [t for _, t in pairs], metrics))
+        gaps = [{f: _gap(v[f], t[f]) for f in metrics} for v, t in pairs]
+        lines.append(summary(label, "optimism", gaps, metrics))
     if not lines:
         return None
     return Table(
         "optimism",
         "What selecting and reporting on the same tracks is worth",
-        figure_columns(figures),
+        metric_columns(metrics),
         tuple(lines),
         (
             "Each checkpoint on the validation tracks that it was selected on and on the test "
@@ -216,17 +216,17 @@ def shallow_tables(results: Sequence[Mapping[str, Any]]) -> list[Table]:
 
 
 def _baselines(
-    number: str, title: str, seeds: Sequence[Mapping[str, Any]], figures: Sequence[str]
+    number: str, title: str, seeds: Sequence[Mapping[str, Any]], metrics: Sequence[str]
 ) -> Table:
     printed = published()["tables"]
     lines: list[Line] = []
     changes = {row for source in _sources(seeds) for row in sensitivity_rows(source).values()}
     for name in [name for name in seeds[0]["rows"] if name not in changes]:
-        lines.append(summary(name, MEASURED, [s["rows"][name] for s in seeds], figures))
-        lines += published_line(name, printed[number]["rows"].get(name), figures)
+        lines.append(summary(name, MEASURED, [s["rows"][name] for s in seeds], metrics))
+        lines += published_line(name, printed[number]["rows"].get(name), metrics)
         if number == "6":
             row = printed["A4"]["rows"].get(name)
-            lines += published_line(name, row, figures, "published, 5 seeds (A4)")
+            lines += published_line(name, row, metrics, "published, 5 seeds (A4)")
     notes = ["Stratified 80/20 splits; a seed draws the split and initialises the classifier."]
     if chosen := [s["weights"] for s in seeds if s["weights"]]:
         means = {group: np.mean([w[group] for w in chosen]) for group in chosen[0]}
@@ -239,7 +239,7 @@ def _baselines(
     return Table(
         number,
         f"Shallow baselines{also}, {title}",
-        figure_columns(figures),
+        metric_columns(metrics),
         tuple(lines),
         tuple(notes),
     )
@@ -251,14 +251,14 @@ def _sources(seeds: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _sensitivity(title: str, task: str, seeds: Sequence[Mapping[str, Any]]) -> Table | None:
-    figures = ("accuracy", "macro_f1")
+    metrics = ("accuracy", "macro_f1")
     printed = published()["tables"]["A8"]["rows"].get(task)
     if printed is None:
         return None
 
     def change(name: str, row: str, base: str) -> Line:
-        gaps = [{f: _gap(s["rows"][row][f], s["rows"][base][f]) for f in figures} for s in seeds]
-        return summary(name, MEASURED, gaps, figures)
+        gaps = [{f: _gap(s["rows"][row][f], s["rows"][base][f]) for f in metrics} for s in seeds]
+        return summary(name, MEASURED, gaps, metrics)
 
     first, *others = _sources(seeds)
     lines: list[Line] = []
@@ -269,7 +269,7 @@ def _sensitivity(title: str, task: str, seeds: Sequence[Mapping[str, Any]]) -> T
         for name, row in sensitivity_rows(source).items():
             if row in seeds[0]["rows"]:
                 lines.append(change(row, row, base_row(source)))
-                lines += published_line(row, printed[name], figures) if source == first else []
+                lines += published_line(row, printed[name], metrics) if source == first else []
     if not lines:
         return None
     notes = ["Against early fusion with all columns, on the same split."]

@@ -3,7 +3,7 @@
 The same family of classifiers on the same stratified 80/20 split of a seed, for each set of
 columns. The encoders give the columns (`ModalityEncoder.tabular`) and name the groups.
 
-    OUT/shallow/<family>/<task>/seed-<n>.json     every figure of one split
+    OUT/shallow/<family>/<task>/seed-<n>.json     every metric of one split
 """
 
 from __future__ import annotations
@@ -205,10 +205,10 @@ def read_shallow(out: Path) -> list[dict[str, Any]]:
 def measure(
     corpus: Corpus, columns: Columns, task: Task, seed: int, *, family: str = FAMILY
 ) -> dict[str, Any]:
-    """Figures of every set of columns on one split, as JSON types.
+    """Metrics of every set of columns on one split, as JSON types.
 
     Returns:
-        `rows`: for each set of columns its figures; `recall`: of the early fusions, the recall of
+        `rows`: for each set of columns its metrics; `recall`: of the early fusions, the recall of
         each tier (Figure A1); `weights`: what late fusion chose; `sources`: groups of columns that
         tell the same fields, each taken without the others for Table A8.
     """
@@ -290,8 +290,8 @@ def _tune(
     ]
 
     def merit(weights: tuple[float, ...]) -> float:
-        figures = evaluate(task, judged, task.decode(_weighted(logits, weights)))
-        return figures[task.tiers.name]["macro_f1"] or 0.0
+        metrics = evaluate(task, judged, task.decode(_weighted(logits, weights)))
+        return metrics[task.tiers.name]["macro_f1"] or 0.0
 
     return max(_weight_grid(len(logits)), key=merit)
 

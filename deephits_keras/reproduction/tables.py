@@ -1,4 +1,4 @@
-"""A table of results: lines of measured figures beside the published ones."""
+"""A table of results: measured values beside the published ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIFFERENCE = "difference"
 
 @cache
 def published() -> dict[str, Any]:
-    """The figures of the paper and of HitMusicNet, with their sources (`published.json`)."""
+    """The results of the paper and of HitMusicNet, with their sources (`published.json`)."""
     source = importlib.resources.files("deephits_keras.reproduction").joinpath("published.json")
     found: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
     return found
@@ -26,7 +26,7 @@ def published() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Value:
-    """A figure.
+    """A value.
 
     Attributes:
         value: It, or its mean over seeds.
@@ -43,7 +43,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of figures.
+    """A column of values.
 
     Attributes:
         name: Its heading, with the unit.
@@ -71,9 +71,9 @@ class Line:
 
     Attributes:
         name: What it is of; lines of one name are about the same thing.
-        source: Where the figures come from: a protocol, `measured`, `published`, `difference`.
-        values: A figure for each column, None where there is none.
-        seeds: How many seeds the figures are the mean of; 0 where that means nothing.
+        source: Where the values come from: a protocol, `measured`, `published`, `difference`.
+        values: A value for each column, None where there is none.
+        seeds: How many seeds the values are the mean of; 0 where that means nothing.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Table:
     Attributes:
         number: The paper's number for it, or a word of ours.
         title: What it shows.
-        columns: Its columns of figures.
+        columns: Its columns of values.
         lines: Its lines.
         notes: What a reader must know to compare them.
     """
@@ -111,7 +111,7 @@ class Table:
         return self.number.lstrip("A").isdecimal()
 
     def shown(self) -> list[tuple[str, str, list[str]]]:
-        """Name, source and figures of each line as text."""
+        """Name, source and values of each line as text."""
         return [
             (
                 line.name,
@@ -124,14 +124,14 @@ class Table:
         ]
 
     def records(self) -> list[dict[str, Any]]:
-        """One record a figure, for CSV and JSON."""
+        """One record per value, for CSV and JSON."""
         return [
             {
                 "table": self.number,
                 "row": line.name,
                 "source": line.source,
                 "seeds": line.seeds or None,
-                "figure": column.name,
+                "column": column.name,
                 "value": value.value,
                 "spread": value.spread,
                 "low": value.low,
@@ -143,7 +143,7 @@ class Table:
         ]
 
 
-FIGURES = {
+METRICS = {
     "macro_precision": Column("macro-precision %"),
     "macro_recall": Column("macro-recall %"),
     "macro_f1": Column("macro-F1 %"),
@@ -161,47 +161,47 @@ FIGURES = {
 NOT_PERCENT = ("tier_mae", "mae_unit", "log_loss", "set_size")
 
 
-def figure_columns(names: Iterable[str]) -> tuple[Column, ...]:
-    """The columns of some figures."""
-    return tuple(FIGURES[name] for name in names)
+def metric_columns(names: Iterable[str]) -> tuple[Column, ...]:
+    """The columns of some metrics."""
+    return tuple(METRICS[name] for name in names)
 
 
 def summary(
-    name: str, source: str, seeds: Sequence[Mapping[str, float | None]], figures: Sequence[str]
+    name: str, source: str, seeds: Sequence[Mapping[str, float | None]], metrics: Sequence[str]
 ) -> Line:
-    """Mean and standard deviation of some figures over seeds, in the paper's units.
+    """Mean and standard deviation of some metrics over seeds, in the paper's units.
 
     Args:
         name: The line's name.
         source: The line's source.
-        seeds: Figures of each seed, shares from 0 to 1.
-        figures: Names of the figures, in the columns' order.
+        seeds: Metrics of each seed, shares from 0 to 1.
+        metrics: Names of the metrics, in the columns' order.
     """
-    return Line(name, source, tuple(_over_seeds(seeds, f) for f in figures), len(seeds))
+    return Line(name, source, tuple(_over_seeds(seeds, f) for f in metrics), len(seeds))
 
 
-def _over_seeds(seeds: Sequence[Mapping[str, float | None]], figure: str) -> Value | None:
-    known = [v for of_seed in seeds if (v := of_seed.get(figure)) is not None]
+def _over_seeds(seeds: Sequence[Mapping[str, float | None]], metric: str) -> Value | None:
+    known = [v for of_seed in seeds if (v := of_seed.get(metric)) is not None]
     if not known:
         return None
-    values = np.array(known) * (1 if figure in NOT_PERCENT else 100)
+    values = np.array(known) * (1 if metric in NOT_PERCENT else 100)
     return Value(float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None)
 
 
 def published_line(
-    name: str, row: Mapping[str, Any] | None, figures: Sequence[str], source: str = PUBLISHED
+    name: str, row: Mapping[str, Any] | None, metrics: Sequence[str], source: str = PUBLISHED
 ) -> list[Line]:
-    """The published figures of a line, as printed; nothing if there are none.
+    """The published values of a line, as printed; nothing if there are none.
 
     Args:
         name: The line's name.
-        row: The figures: a number, or a list of mean and standard deviation.
-        figures: Names of the figures, in the columns' order.
+        row: The values: a number, or a list of mean and standard deviation.
+        metrics: Names of the metrics, in the columns' order.
         source: The line's source.
     """
     if row is None:
         return []
-    values = [row.get(figure) for figure in figures]
+    values = [row.get(metric) for metric in metrics]
     cells = [Value(*v) if isinstance(v, list) else v if v is None else Value(v) for v in values]
     return [Line(name, source, tuple(cells))]
 
@@ -211,7 +211,7 @@ def beside(name: str, measured: Sequence[float | None], printed: Sequence[Any]) 
 
     Args:
         name: The lines' name.
-        measured: Our figures.
+        measured: Our values.
         printed: The published ones, None where there is none; all None leaves them out.
     """
     lines = [Line(name, MEASURED, tuple(None if v is None else Value(v) for v in measured))]

@@ -73,7 +73,7 @@ class EncoderRecord:
     source: str = ""
 
     @classmethod
-    def of(cls, encoder: AnyEncoder, *, learned_missing: bool) -> Self:
+    def from_encoder(cls, encoder: AnyEncoder, *, learned_missing: bool) -> Self:
         """The record of a configured encoder."""
         known = {r.name: r for r in registry().registrations}
         origin = known.get(encoder.name)
@@ -200,7 +200,7 @@ def _check_type(name: str, value: Any, kind: type) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides a run's figures."""
+    """Versions of what decides a run's metrics."""
     import keras
 
     backend = keras.backend.backend()

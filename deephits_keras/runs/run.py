@@ -6,8 +6,8 @@ model.keras          the selected checkpoint
 calibration.json     temperature and sets, fitted on the validation part
 architecture.json    the parts of the model with their parameters
 history.csv          one line an epoch
-metrics.json         the figures of the selected checkpoint
-baselines.json       figures of simple predictors on the reported part
+metrics.json         the metrics of the selected checkpoint
+baselines.json       metrics of simple predictors on the reported part
 predictions.parquet  its predictions on the held-out parts
 report.html          all of it as a page
 checksums.json       SHA-256 of all of these but the page, written last: the run is finished

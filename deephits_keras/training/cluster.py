@@ -26,7 +26,7 @@ class Worker:
     count: int = 1
 
     @classmethod
-    def of_environment(cls) -> Self:
+    def from_environment(cls) -> Self:
         """What TF_CONFIG says; the only worker if it isn't set.
 
         Raises:

@@ -128,7 +128,7 @@ class ReplicatedModel:
         """Train on an epoch's batches, each of them shared by all devices.
 
         Returns:
-            The epoch's figures, as those of `keras.Model.fit`.
+            The epoch's metrics, as those of `keras.Model.fit`.
 
         Raises:
             DeepHitsError: if another worker is gone.
@@ -142,15 +142,15 @@ class ReplicatedModel:
             iterator = iter(strategy.distribute_datasets_from_function(self._share_of(batches)))
             for _ in range(len(batches)):
                 self._step(iterator)
-            figures = replicas.get_metrics_result()
-            figures = {name: [float(figures[name])] for name in sorted(figures)}
+            metrics = replicas.get_metrics_result()
+            metrics = {name: [float(metrics[name])] for name in sorted(metrics)}
         for own, shared in (
             (self.model.weights, replicas.weights),
             (self.model.optimizer.variables, replicas.optimizer.variables),
         ):
             for variable, value in zip(own, shared, strict=True):
                 variable.assign(value.numpy())
-        return figures
+        return metrics
 
     def _traced(self, batches: Batches) -> Any:
         strategy, replicas = self.distribution.strategy, self._replicas

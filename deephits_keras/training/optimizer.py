@@ -169,8 +169,8 @@ def plateau_rate(training: TrainingConfig, history: Sequence[Mapping[str, Any]])
 
     Args:
         training: The settings.
-        history: Figures of the finished epochs.
+        history: Metrics of the finished epochs.
     """
-    losses = [figures["validation_loss"] for figures in history]
+    losses = [metrics["validation_loss"] for metrics in history]
     worse = sum(loss >= min(losses[:epoch]) for epoch, loss in enumerate(losses) if epoch)
     return float(training.max_learning_rate * training.plateau_factor**worse)

@@ -47,7 +47,7 @@ def write_results(
     history: pd.DataFrame,
     selection: Mapping[str, Any],
 ) -> None:
-    """Fit the calibration and write it, the history, predictions, figures and baselines.
+    """Fit the calibration and write it, the history, predictions, metrics and baselines.
 
     Args:
         run: The run.
@@ -82,7 +82,7 @@ def write_results(
         {
             **selection,
             "selected_by": training.select,
-            "parts": {part: result.figures(calibration) for part, result in scaled.items()},
+            "parts": {part: result.metrics(calibration) for part, result in scaled.items()},
             "missing": _missing(stores, split),
         },
     )
@@ -98,7 +98,7 @@ def _missing(stores: Mapping[str, FeatureSource], split: Split) -> dict[str, dic
 
 
 def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
-    """Figures of always saying the most frequent tier, on the part that is reported."""
+    """Metrics of always saying the most frequent tier, on the part that is reported."""
     trained, reported = (
         corpus.popularity[split.parts[part]] for part in ("train", reported_part(split.parts))
     )

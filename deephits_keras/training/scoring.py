@@ -1,4 +1,4 @@
-"""A model's figures and predictions on some rows of a corpus."""
+"""A model's metrics and predictions on some rows of a corpus."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class Scored:
         targets = self.task.targets(self.popularity)
         return float(np.mean(keras.ops.convert_to_numpy(loss_of(self.task)(targets, self.outputs))))
 
-    def figures(self, calibration: Calibration | None = None) -> dict[str, Any]:
-        """Every figure of Section 2.2.3, by tiers; see `evaluation.metrics.evaluate`.
+    def metrics(self, calibration: Calibration | None = None) -> dict[str, Any]:
+        """Every metric of Section 2.2.3, by tiers; see `evaluation.metrics.evaluate`.
 
         Args:
-            calibration: Adds `conformal`, the figures of its sets, if it has any.
+            calibration: Adds `conformal`, the metrics of its sets, if it has any.
         """
         prediction = self.prediction
-        figures = evaluate(self.task, self.popularity, prediction)
-        sets = calibration.figures(self.task, self.popularity, prediction) if calibration else {}
-        return {**figures, **({"conformal": sets} if sets else {})}
+        metrics = evaluate(self.task, self.popularity, prediction)
+        sets = calibration.metrics(self.task, self.popularity, prediction) if calibration else {}
+        return {**metrics, **({"conformal": sets} if sets else {})}
 
     def table(self, corpus: Corpus, part: str) -> pd.DataFrame:
         """A row a track: the truth, the prediction and the class scores."""

@@ -23,7 +23,7 @@ class TrainingState:
 
     Args:
         folder: The folder.
-        history: Figures of each finished epoch.
+        history: Metrics of each finished epoch.
         best_epoch: The epoch (from 1) of the best checkpoint, 0 before the first.
     """
 
@@ -72,21 +72,21 @@ class TrainingState:
 
         return load_model(self.checkpoint(self.best_epoch), run, compiled=False)
 
-    def finish_epoch(self, model: keras.Model, figures: Mapping[str, Any], *, select: str) -> None:
+    def finish_epoch(self, model: keras.Model, metrics: Mapping[str, Any], *, select: str) -> None:
         """Keep what an epoch made of the model.
 
         Args:
             model: The model after the epoch, compiled.
-            figures: The epoch's figures.
+            metrics: The epoch's metrics.
             select: `macro_f1` or `accuracy` (higher is better; the other settles a tie) or
                 `loss` (lower is better), all on the validation split.
         """
         epoch = self.finished_epochs + 1
         with replacing(self.checkpoint(epoch)) as temporary:
             model.save(temporary)
-        self.history.append(dict(figures))
+        self.history.append(dict(metrics))
         best = self.history[self.best_epoch - 1] if self.best_epoch else None
-        if best is None or _merit(figures, select) > _merit(best, select):
+        if best is None or _merit(metrics, select) > _merit(best, select):
             self.best_epoch = epoch
         write_json(
             self.folder / "state.json", {"best_epoch": self.best_epoch, "history": self.history}
@@ -100,8 +100,8 @@ class TrainingState:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _merit(figures: Mapping[str, Any], select: str) -> tuple[float, ...]:
+def _merit(metrics: Mapping[str, Any], select: str) -> tuple[float, ...]:
     if select == "loss":
-        return (-figures["validation_loss"],)
+        return (-metrics["validation_loss"],)
     other = "accuracy" if select == "macro_f1" else "macro_f1"
-    return (figures[f"validation_{select}"], figures[f"validation_{other}"])
+    return (metrics[f"validation_{select}"], metrics[f"validation_{other}"])

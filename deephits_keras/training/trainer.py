@@ -91,7 +91,8 @@ def new_run(
         task=wanted.name,
         fusion=meeting.to_json(),
         modalities={
-            m: EncoderRecord.of(e, learned_missing=m in learned) for m, e in encoders.items()
+            m: EncoderRecord.from_encoder(e, learned_missing=m in learned)
+            for m, e in encoders.items()
         },
         training=training,
         split={
@@ -151,7 +152,7 @@ def train(
     Args:
         run: A run made by `new_run`, unfinished.
         corpus: The corpus that it was made for.
-        report: Called with each epoch's figures; for an ensemble's member with its name, too.
+        report: Called with each epoch's metrics; for an ensemble's member with its name, too.
         cache: Where features are meanwhile: `none` (the store), `memory` or `device`. It changes
             how fast an epoch is and nothing else: another one may be chosen to go on with.
         distribution: The devices and processes that train together; each of them calls this, and
@@ -180,7 +181,7 @@ def train(
 
 
 def _named(report: Report, member: str) -> Report:
-    return lambda figures: report({"member": member, **figures})
+    return lambda metrics: report({"member": member, **metrics})
 
 
 def _train_one(
@@ -223,10 +224,10 @@ def _train_one(
                 continue
             held_out = score_rows(fed, run.task, held.stores, corpus, split.parts["validation"])
             _check_finite(held_out.outputs, f"A prediction after epoch {epoch + 1}")
-            figures = _epoch_figures(epoch, fitted, held_out)
-            state.finish_epoch(model, figures, select=training.select)
+            metrics = _epoch_metrics(epoch, fitted, held_out)
+            state.finish_epoch(model, metrics, select=training.select)
             if report:
-                report({**figures, "seconds": time.monotonic() - began})
+                report({**metrics, "seconds": time.monotonic() - began})
         if leads:
             _finish(run, corpus, held, split, state)
         if distribution:
@@ -330,18 +331,18 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
         state.assign(drawn.generate_state(2))
 
 
-def _epoch_figures(
+def _epoch_metrics(
     epoch: int, fitted: Mapping[str, list[float]], held_out: Scored
 ) -> dict[str, Any]:
-    figures = held_out.figures()
-    main = figures[held_out.task.tiers.name]
+    metrics = held_out.metrics()
+    main = metrics[held_out.task.tiers.name]
     return {
         "epoch": epoch + 1,
         **{name: float(values[0]) for name, values in fitted.items()},
         "validation_loss": held_out.loss,
         "validation_macro_f1": main["macro_f1"],
         "validation_accuracy": main["accuracy"],
-        **{f"validation_{name}": value for name, value in figures.get("regression", {}).items()},
+        **{f"validation_{name}": value for name, value in metrics.get("regression", {}).items()},
     }
 
 

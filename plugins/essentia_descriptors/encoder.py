@@ -190,7 +190,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
 
         mapping = self.mapping
         values = (mapping.apply(batch["statistics"]) for batch in batches)
-        moments = Moments.of(values, len(mapping.descriptors))
+        moments = Moments.from_batches(values, len(mapping.descriptors))
         self._moments = moments.mean.tolist(), moments.deviation.tolist()
 
     def tabular(self, features: Features) -> dict[str, np.ndarray[Any, Any]]:

@@ -129,7 +129,7 @@ class Numeric(ModalityEncoder[NumericConfig]):
         from deephits_keras.encoders.moments import Moments
 
         fields = (batch["fields"] for batch in batches)
-        moments = Moments.of(fields, len(self.config.columns))
+        moments = Moments.from_batches(fields, len(self.config.columns))
         self._mean, self._deviation = moments.mean.tolist(), moments.deviation.tolist()
 
     def ablations(self) -> dict[str, dict[str, Any]]:

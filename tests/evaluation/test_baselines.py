@@ -48,15 +48,15 @@ def test_regressors_explain_the_planted_cause(tracks, kind):
 def test_the_majority_is_the_most_frequent_training_tier():
     train, test = np.array([50.0, 50.0, 90.0]), np.array([50.0, 90.0, 90.0, 90.0])
     nothing = np.empty((3, 0)), train, np.empty((4, 0)), test
-    figures = baseline_metrics(TASKS["tiers-3"], *nothing, kind="majority")
-    assert figures["tiers-3"]["accuracy"] == 0.25
+    metrics = baseline_metrics(TASKS["tiers-3"], *nothing, kind="majority")
+    assert metrics["tiers-3"]["accuracy"] == 0.25
 
 
 @pytest.mark.parametrize("kind", LEARNERS)
 def test_one_tier_in_training_is_no_error(kind):
     one_tier = np.ones((9, 2)), np.full(9, 50.0), np.ones((2, 2)), np.array([50.0, 90.0])
-    figures = baseline_metrics(TASKS["tiers-3"], *one_tier, kind=kind)
-    assert figures["tiers-3"]["accuracy"] == 0.5
+    metrics = baseline_metrics(TASKS["tiers-3"], *one_tier, kind=kind)
+    assert metrics["tiers-3"]["accuracy"] == 0.5
 
 
 def test_the_scale_of_a_feature_does_not_matter_to_the_logistic_baseline(tracks):

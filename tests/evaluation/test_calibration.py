@@ -213,12 +213,12 @@ def test_new_tracks_are_covered_as_often_as_stated(task: str) -> None:
         TASKS[task], popularity[:n], outputs[:n], temperature=False, coverage=coverage
     )
     prediction = TASKS[task].decode(outputs[n:])
-    figures = found.figures(TASKS[task], popularity[n:], prediction)
+    metrics = found.metrics(TASKS[task], popularity[n:], prediction)
     rank = math.ceil((n + 1) * coverage)
     hits = betabinom(new, rank, n + 1 - rank)
     low, high = hits.ppf([1e-4, 1 - 1e-4]) / new
-    assert low <= figures["coverage"] <= high
-    on_own = found.figures(TASKS[task], popularity[:n], TASKS[task].decode(outputs[:n]))
+    assert low <= metrics["coverage"] <= high
+    on_own = found.metrics(TASKS[task], popularity[:n], TASKS[task].decode(outputs[:n]))
     assert on_own["coverage"] >= coverage
 
 
@@ -237,10 +237,10 @@ def test_the_rank_is_counted_in_decimals_and_too_few_tracks_give_everything() ->
 def test_the_top_tier_is_always_in_the_set() -> None:
     sets = Calibration(coverage=0.5, threshold=0.3).tier_sets(np.array([[0.4, 0.35, 0.25]]))
     assert sets.tolist() == [[True, False, False]]
-    figures = Calibration(coverage=0.5, threshold=0.3).figures(
+    metrics = Calibration(coverage=0.5, threshold=0.3).metrics(
         THREE, np.array([12.5, 50.0]), Prediction(np.zeros(2), np.array([[0.4, 0.35, 0.25]] * 2))
     )
-    assert figures == {"coverage": 0.5, "set_size": 1.0}
+    assert metrics == {"coverage": 0.5, "set_size": 1.0}
 
 
 def test_a_calibration_round_trips_through_json() -> None:

@@ -112,7 +112,7 @@ def test_the_field_that_counts_is_the_important_one(
     outcome = deephits("explain", run, "--repeats", 5, "--json")
     assert outcome.code == 0, outcome.err
     told = json.loads(outcome.out)
-    main = next(iter(told["figures"]))
+    main = next(iter(told["metrics"]))
     fields = {name: of[main]["mean"] for name, of in told["fields"]["meta"].items()}
     assert max(fields, key=lambda name: fields[name]) == "artist_popularity"
     deviation = told["fields"]["meta"]["artist_popularity"][main]["deviation"]
@@ -124,15 +124,15 @@ def test_the_field_that_counts_is_the_important_one(
     assert_loads_nothing((run / "explain" / "importance.html").read_text())
 
 
-def test_importance_starts_from_the_runs_own_figures_and_repeats_itself(
+def test_importance_starts_from_the_runs_own_metrics_and_repeats_itself(
     run: Path, corpus: Corpus
 ) -> None:
     found = importances(Run(run), corpus, repeats=3, seed=1)
     metrics = json.loads((run / "metrics.json").read_text())["parts"]["validation"]
-    if "accuracy" in found.figures:
-        assert found.figures["macro_f1"] == metrics["tiers-3"]["macro_f1"]
+    if "accuracy" in found.metrics:
+        assert found.metrics["macro_f1"] == metrics["tiers-3"]["macro_f1"]
     else:
-        assert found.figures["mae"] == pytest.approx(metrics["regression"]["mae"], rel=1e-5)
+        assert found.metrics["mae"] == pytest.approx(metrics["regression"]["mae"], rel=1e-5)
     again = importances(Run(run), corpus, repeats=3, seed=1)
     assert again.to_json() == found.to_json()
     other = importances(Run(run), corpus, repeats=3, seed=2)

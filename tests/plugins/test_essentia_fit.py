@@ -407,9 +407,9 @@ def test_table_a8_has_both_kinds_of_descriptors(
     # Essentia gives neither field, so that nothing can be left out.
     assert [name for name in rows if "without" in name] == without
     lines = [
-        (figure["row"], figure["source"], figure["value"])
-        for figure in json.loads(outcome.out)["tables"]
-        if figure["table"] == "A8" and figure["figure"] == "Δ macro-F1, points"
+        (line["row"], line["source"], line["value"])
+        for line in json.loads(outcome.out)["tables"]
+        if line["table"] == "A8" and line["column"] == "Δ macro-F1, points"
     ]
     ten, three = lines[:7], lines[7:]
     assert [line[:2] for line in ten] == [line[:2] for line in three]

@@ -122,7 +122,7 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, object]) -> Non
 
 def test_the_mean_and_variance_are_those_of_all_values() -> None:
     values = np.random.default_rng(0).normal(-40, 15, (30, 8, 9)).astype(np.float16)
-    moments = Moments.of(np.array_split(values, [1, 7, 8, 20]))
+    moments = Moments.from_batches(np.array_split(values, [1, 7, 8, 20]))
     exact = values.astype(np.float64)
     assert moments.mean == pytest.approx(exact.mean(), rel=1e-12)
     assert moments.variance == pytest.approx(exact.var(), rel=1e-12)

@@ -78,7 +78,7 @@ def test_the_paper_reports_where_it_selects_and_the_others_on_test_tracks(out: P
         sizes = {part: len(rows) for part, rows in split.parts.items()}
         if row.protocol == "paper":
             assert sizes == {"train": 80, "validation": 20}
-            assert row.figures == row.selection
+            assert row.metrics == row.selection
         else:
             assert sizes == {"train": 70, "validation": 10, "test": 20}
 
@@ -114,15 +114,15 @@ def test_rows_json_and_tables_agree(out: Path) -> None:
     values = json.loads((out / "reproduction.json").read_text())
     (row,) = [r for r in values["rows"] if r["task"] == "tiers-3" and r["protocol"] == "paper"]
     metrics = json.loads((out / row["folder"] / "metrics.json").read_text())
-    assert row["figures"] == metrics["parts"]["validation"]
+    assert row["metrics"] == metrics["parts"]["validation"]
     tables = pd.read_csv(out / "tables.csv")
     (shown,) = tables[
         (tables["table"] == "5")
         & (tables["row"] == "classification tiers-3")
         & (tables["source"] == "paper")
-        & (tables["figure"] == "macro-F1 %")
+        & (tables["column"] == "macro-F1 %")
     ]["value"]
-    assert shown == pytest.approx(100 * row["figures"]["tiers-3"]["macro_f1"])
+    assert shown == pytest.approx(100 * row["metrics"]["tiers-3"]["macro_f1"])
     assert {c["reference"] for c in values["comparisons"]} == {
         "tiers-10, all features",
         "tiers-3, all features",
@@ -252,7 +252,7 @@ def test_killed_at_any_point_it_goes_on_to_the_same_rows(
 
 
 def row(protocol: str, seed: int, accuracy: float, *, task: str = "tiers-10") -> Row:
-    def figures(value: float) -> dict[str, Any]:
+    def metrics(value: float) -> dict[str, Any]:
         names = ("macro_precision", "macro_recall", "macro_f1", "accuracy", "mae_unit")
         groups = (task, "tiers-3", "regression") if task == "regression" else (task,)
         return {g: dict.fromkeys(names, value) for g in (*groups, "tiers-10")}
@@ -265,8 +265,8 @@ def row(protocol: str, seed: int, accuracy: float, *, task: str = "tiers-10") ->
         part="validation" if protocol == "paper" else "test",
         parameters=1,
         selected_epoch=1,
-        figures=figures(accuracy),
-        selection=figures(accuracy + 0.1),
+        metrics=metrics(accuracy),
+        selection=metrics(accuracy + 0.1),
         folder=Path(),
     )
 

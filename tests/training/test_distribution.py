@@ -152,7 +152,7 @@ def test_a_wrong_tf_config_is_explained(
 ) -> None:
     monkeypatch.setenv("TF_CONFIG", config)
     with pytest.raises(UserError, match="TF_CONFIG"):
-        Worker.of_environment()
+        Worker.from_environment()
     refused = deephits("train", corpus.folder, tmp_path / "run", *OPTIONS, "--distribute")
     assert refused.code == 2
     assert "TF_CONFIG" in refused.err

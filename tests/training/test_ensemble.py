@@ -139,7 +139,7 @@ def test_members_are_whole_runs_that_differ_in_their_seed_alone(
         assert (alone.folder / name).read_bytes() == (run / MEMBERS[0] / name).read_bytes()
 
 
-def test_figures_explanations_and_importances_are_of_the_ensemble(
+def test_metrics_explanations_and_importances_are_of_the_ensemble(
     each_run: Path, deephits: Deephits
 ) -> None:
     metrics = json.loads((each_run / "metrics.json").read_text())
@@ -159,10 +159,10 @@ def test_figures_explanations_and_importances_are_of_the_ensemble(
         deephits, "explain", each_run, "--repeats", "2", "--out", each_run / "explained"
     )
     group = "regression" if each_run.name == "regression" else "tiers-3"
-    figure = "mae" if each_run.name == "regression" else "accuracy"
+    metric = "mae" if each_run.name == "regression" else "accuracy"
     # Sums in another order, in float32.
-    figures = metrics["parts"]["validation"][group]
-    assert importance["figures"][figure] == pytest.approx(figures[figure], rel=1e-5)
+    metrics = metrics["parts"]["validation"][group]
+    assert importance["metrics"][metric] == pytest.approx(metrics[metric], rel=1e-5)
 
 
 def test_the_page_and_the_architecture_tell_of_the_members(run: Path) -> None:
@@ -221,8 +221,8 @@ def test_an_interrupted_ensemble_resumes_to_the_same_result(
 ) -> None:
     broken = begin(corpus, tmp_path / "broken", "tiers-3")
 
-    def report(figures: Mapping[str, Any]) -> None:
-        if (figures["member"], figures["epoch"]) == stop:
+    def report(metrics: Mapping[str, Any]) -> None:
+        if (metrics["member"], metrics["epoch"]) == stop:
             raise StopError
 
     if stop:

@@ -39,8 +39,8 @@ class StopError(Exception):
 
 
 def stop_after(epoch: int) -> Callable[[Mapping[str, Any]], None]:
-    def report(figures: Mapping[str, Any]) -> None:
-        if figures["epoch"] == epoch:
+    def report(metrics: Mapping[str, Any]) -> None:
+        if metrics["epoch"] == epoch:
             raise StopError
 
     return report
