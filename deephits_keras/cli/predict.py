@@ -228,14 +228,14 @@ def _predict_table(
     import json
     import sys
 
-    from deephits_keras.prediction.tables import read_tracks, write_csv
+    from deephits_keras.prediction.tables import TrackTable, score_table, write_csv
     from deephits_keras.utils.files import replacing
 
     task = predictor.run.task
     labels = task.tiers.labels if task.kind == "classification" else ()
-    predictions: Iterator[TrackPrediction] = predictor.stream(
-        read_tracks(table, folders, predictor.inputs)
-    )
+    reading = predictor.run.config.corpus.get("reading", {})
+    songs = TrackTable(table, folders, predictor.inputs, reading)
+    predictions = score_table(predictor, songs)
     if out is not None:
         with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             count = write_csv(file, predictions, labels)
@@ -245,3 +245,5 @@ def _predict_table(
             click.echo(json.dumps(dataclasses.asdict(prediction), ensure_ascii=False))
     else:
         write_csv(sys.stdout, predictions, labels)
+    for note in songs.notes:
+        click.echo(f"note: {note}", err=True)

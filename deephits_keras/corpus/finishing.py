@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -125,13 +126,14 @@ def finish_import(
     if duplicates not in DUPLICATES:
         known = ", ".join(DUPLICATES)
         raise UserError(f"duplicates must be one of {known}. Received: {duplicates!r}")
+    lyrics = lyrics or LyricsCleaning()
     given = {**({"audio": audio} if audio else {}), **(inputs or {})}
     readable = installed_inputs()
     files = _files(source, folder, given, readable)
     names = [each.name for each in files]
     unused = {name for name, each in readable.items() if each.kind == "file"} - set(given)
     columns: set[str] = set()
-    rows_of = _Rows(source, files, lyrics or LyricsCleaning(), factors or {}, duplicates)
+    rows_of = _Rows(source, files, lyrics, factors or {}, duplicates)
     counted = CountedFilters(filters)
     counts = _Counts(with_files={name: 0 for name in names if name != "audio"})
     types = {**source.types, "artist_keys": pa.list_(pa.string())}
@@ -159,6 +161,8 @@ def finish_import(
             "made_by": __version__,
             "filters": [step.to_json() for step in steps],
             "factors": dict(factors or {}),
+            "lyrics": dataclasses.asdict(lyrics),
+            "separators": list(source.separators),
             "notes": [*notes, *rows_of.notes(), *counts.notes()],
             "files": names,
         }

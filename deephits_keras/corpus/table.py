@@ -37,6 +37,10 @@ INPUTS = ("track_id", "popularity", "audio", "lyrics")
 """Columns that aren't fields of a track, beside those of other files (`Corpus.files`)."""
 
 
+READING = ("columns", "factors", "lyrics", "separators")
+"""Entries of `corpus.json` that say how the source was read."""
+
+
 class Corpus:
     """A corpus, open for reading; a row number from 0 names a track everywhere.
 
@@ -160,6 +164,11 @@ class Corpus:
     def fingerprint(self) -> str:
         """SHA-256 of the tracks table."""
         return str(self.info["fingerprint"])
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the source's columns were read, so that another table is read alike."""
+        return {name: self.info[name] for name in READING if name in self.info}
 
     @property
     def encoder_settings(self) -> dict[str, dict[str, Any]]:

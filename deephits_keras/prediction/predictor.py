@@ -49,6 +49,8 @@ class TrackPrediction:
             validation tracks: `coverage`. Empty if the run has no sets, or is a regression.
         interval: Lowest and highest popularity of a regression that do; None likewise.
         coverage: That share, 0-1; None if the run has no sets.
+        title: The track's, where a table names it; empty otherwise.
+        artist: Likewise.
     """
 
     track_id: str
@@ -64,6 +66,8 @@ class TrackPrediction:
     tier_set: tuple[str, ...] = ()
     interval: tuple[float, float] | None = None
     coverage: float | None = None
+    title: str = ""
+    artist: str = ""
 
 
 @dataclass

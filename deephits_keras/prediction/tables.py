@@ -1,66 +1,178 @@
-"""Tables of songs in, tables of predictions out, a chunk at a time in memory."""
+"""Tables of songs in, tables of predictions out, a chunk at a time in memory.
+
+A table is read as `import` reads it, with the columns and units that the run's own corpus was made
+by: the file that a model was trained on gives the predictions of its evaluation.
+"""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 
+from deephits_keras.corpus.artists import ArtistKeys
+from deephits_keras.corpus.finishing import ARTIST_COLUMNS
+from deephits_keras.corpus.importing import TableReader
+from deephits_keras.corpus.lyrics import LyricsCleaning
+from deephits_keras.corpus.reading import open_table
+from deephits_keras.corpus.recordings import Recordings
+from deephits_keras.corpus.values import clean_rows, is_unknown
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, names_of
 from deephits_keras.errors import UserError
 from deephits_keras.prediction.measured import GIVEN, FieldOrigin
-from deephits_keras.prediction.predictor import TrackPrediction
+from deephits_keras.prediction.predictor import BATCH_SIZE, Predictor, TrackPrediction
 from deephits_keras.tracks import Track
 
-CHUNK = 512
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row that can't be scored.
+
+    Attributes:
+        track_id: Its id, or the number of the row.
+        reason: Why, naming the field.
+    """
+
+    track_id: str
+    reason: str
 
 
-def read_tracks(
-    table: Path, folders: Mapping[str, Path] | None = None, inputs: Collection[Input] = ()
-) -> Iterator[Track]:
-    """Yield a track for each row of a CSV (UTF-8) or Parquet file.
+class TrackTable:
+    """A table of songs, read as `import` reads it: iterate for a track or a `RejectedRow` a row.
 
     Args:
-        table: Columns `track_id`, `audio` (a path) and `lyrics`, each optional, and those that
-            `inputs` declare as files or texts, are the inputs; every other column is a field. A
-            row without `track_id` is named after its number.
-        folders: Where the relative paths in the column of each input of files start, by its name;
-            the table's folder by default. A path that leaves it is refused.
+        source: The table, of any kind that `import table` reads.
+        folders: Folder of the files of each input, by its name: files named after the track ids,
+            or those that the column of that name holds. A column alone counts from the table's
+            own folder.
         inputs: What the encoders read that the tracks are for.
+        reading: How the run's corpus was read: `columns` and `factors` of its `corpus.json`.
+
+    Attributes:
+        notes: What was recognised and what every row lacks, in words; complete after the last row.
 
     Raises:
-        UserError: if the file can't be read, or a path leaves its folder.
+        UserError: if the table can't be read, or a folder is named that no encoder reads.
     """
-    starts = dict.fromkeys([AUDIO.name, *names_of(inputs, "file")], table.parent)
-    if unknown := set(folders or {}) - set(starts):
-        raise UserError(
-            f"--input-dir {min(unknown)}: no encoder of this run reads such a file. "
-            f"Files that are read: {', '.join(starts)}"
+
+    def __init__(
+        self,
+        source: Path,
+        folders: Mapping[str, Path] | None = None,
+        inputs: Collection[Input] = (),
+        reading: Mapping[str, Any] | None = None,
+    ) -> None:
+        reading = reading or {}
+        table = open_table(source)
+        given = {n: c for n, c in reading.get("columns", {}).items() if c in table.columns}
+        self._reader = TableReader(
+            table, source, given, required=(), factors=reading.get("factors", {})
         )
-    starts |= folders or {}
-    texts = [LYRICS.name, *names_of(inputs, "text")]
-    number = 0
-    for chunk in _chunks(table, [*starts, *texts]):
-        for row in chunk.to_dict("records"):
-            fields = {str(name): value for name, value in row.items() if not _empty(value)}
-            track_id = str(fields.pop("track_id", f"row {number}"))
-            named = {name: fields.pop(name, None) for name in (*starts, *texts)}
-            number += 1
-            yield Track(
-                id=track_id,
-                fields=fields,
-                files={
-                    name: _inside(folder, str(named[name]), track_id, name)
-                    for name, folder in starts.items()
-                    if named[name]
-                },
-                texts={name: str(named[name]) for name in texts if named[name]},
+        self._lyrics = LyricsCleaning(**reading.get("lyrics", {}))
+        kinds = {AUDIO.name: AUDIO} | {each.name: each for each in inputs if each.kind == "file"}
+        if unknown := set(folders or {}) - set(kinds):
+            raise UserError(
+                f"--input-dir {min(unknown)}: no encoder of this run reads such a file. "
+                f"Files that are read: {', '.join(kinds)}"
             )
+        self._texts = list(dict.fromkeys([LYRICS.name, *names_of(inputs, "text")]))
+        self._fields = [name for name in names_of(inputs, "field") if name not in self._texts]
+        self._base = source.parent.resolve()
+        named = set(self._reader.found.names.values())
+        starts = {n: source.parent for n in kinds if n in named} | dict(folders or {})
+        self._files = [
+            Recordings(starts.get(n), self._base, self._reader.track_ids(), kind)
+            for n, kind in kinds.items()
+        ]
+        values = (value for part in self._reader.artists() for value in part)
+        self._artists = ArtistKeys.from_values(values, reading.get("separators", ()))
+        self._seen: set[str] = set()
+        self.notes: list[str] = []
+
+    def __iter__(self) -> Iterator[Track | RejectedRow]:
+        """Read the rows."""
+        self._seen = set()
+        for rows in self._reader.tracks():
+            yield from self._of(rows)
+        found = self._reader.found.recognised
+        self.notes = [f"{old} is taken for {new}" for new, old in found.items()]
+        if lacking := [name for name in self._fields if name not in self._seen]:
+            self.notes.append(f"no row has a value of {', '.join(lacking)}")
+
+    def _of(self, rows: pd.DataFrame) -> Iterator[Track | RejectedRow]:
+        ids = rows["track_id"].fillna("")
+        rows = rows.assign(track_id=ids.where(ids != "", [f"row {n}" for n in rows.index]))
+        reasons: dict[Any, str] = {}
+        for each in self._files:
+            rows[each.name], escaping = each.of(rows)
+            for row in rows.index[escaping]:
+                reasons.setdefault(row, f"its {each.name} leads out of {each.folder}")
+        cleaned = clean_rows(
+            rows, required=False, lyrics=self._lyrics, factors=self._reader.factors
+        )
+        for row, _, reason in cleaned.problems.itertuples(index=False):
+            reasons.setdefault(row, reason)
+        column = next((n for n in ARTIST_COLUMNS if n in cleaned.rows), None)
+        keys = cleaned.rows[column].map(self._artists.of) if column else None
+        for row, values in zip(cleaned.rows.index, cleaned.rows.to_dict("records"), strict=True):
+            track_id = str(values["track_id"])
+            if row in reasons:
+                yield RejectedRow(track_id, reasons[row])
+            else:
+                yield self._track(track_id, values, None if keys is None else keys[row])
+
+    def _track(self, track_id: str, values: dict[Any, Any], keys: list[str] | None) -> Track:
+        files = {each.name for each in self._files}
+        known = {str(n): _plain(v) for n, v in values.items() if not is_unknown(v)}
+        apart = {"track_id", "popularity", *files, *self._texts}
+        fields = {name: value for name, value in known.items() if name not in apart}
+        if keys is not None:
+            fields["artist_keys"] = keys
+        self._seen.update(fields)
+        return Track(
+            id=track_id,
+            fields=fields,
+            files={name: self._base / known[name] for name in files if name in known},
+            texts={name: str(known[name]) for name in self._texts if name in known},
+        )
+
+
+def _plain(value: Any) -> Any:
+    """A value as the corpus's table would give it back."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def score_table(predictor: Predictor, table: TrackTable) -> Iterator[TrackPrediction]:
+    """Score the rows of a table in their order; one that can't be read has no answer but a reason.
+
+    Args:
+        predictor: The run.
+        table: The table.
+
+    Yields:
+        A prediction per row, with the row's title and artist.
+    """
+    rows = iter(table)
+    while batch := list(itertools.islice(rows, BATCH_SIZE)):
+        tracks = [row for row in batch if isinstance(row, Track)]
+        answers = iter(predictor.predict(tracks) if tracks else [])
+        for row in batch:
+            if isinstance(row, RejectedRow):
+                rejected = (f"rejected: {row.reason}",)
+                yield TrackPrediction(row.track_id, None, None, None, {}, (), {}, rejected)
+                continue
+            title, artist = (row.fields.get(name) for name in ("title", "artist_name"))
+            names = str(title or ""), str(artist or "")
+            yield dataclasses.replace(next(answers), title=names[0], artist=names[1])
 
 
 def write_csv(file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequence[str]) -> int:
@@ -71,7 +183,7 @@ def write_csv(file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequ
         predictions: What to write.
         labels: The tiers' labels, a score column each; empty for a regression.
     """
-    plain = ("track_id", "popularity", "tier", "tier_label")
+    plain = ("track_id", "title", "artist", "popularity", "tier", "tier_label")
     writer = csv.writer(file)
     last = ("tier_set", "low", "high", "coverage", "missing", "warnings", "remarks", "measured")
     writer.writerow([*plain, *(f"score_{label}" for label in labels), *last])
@@ -99,29 +211,3 @@ def write_csv(file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequ
 def measured_fields(prediction: TrackPrediction) -> dict[str, FieldOrigin]:
     """The fields that an encoder measured, by name."""
     return {name: origin for name, origin in prediction.fields.items() if origin.source != GIVEN}
-
-
-def _chunks(table: Path, texts: Sequence[str]) -> Iterator[pd.DataFrame]:
-    try:
-        if table.suffix.lower() == ".parquet":
-            with pyarrow.parquet.ParquetFile(table) as file:
-                for batch in file.iter_batches(CHUNK):
-                    yield batch.to_pandas()
-        else:
-            kinds = dict.fromkeys(("track_id", *texts), str)
-            yield from pd.read_csv(table, chunksize=CHUNK, dtype=kinds)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{table} can't be read as CSV in UTF-8: {error}") from error
-    except pyarrow.ArrowException as error:
-        raise UserError(f"{table} can't be read as Parquet: {error}") from error
-
-
-def _empty(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
-
-
-def _inside(folder: Path, path: str, track_id: str, name: str) -> Path:
-    found = (folder / path).resolve()
-    if not found.is_relative_to(folder.resolve()):
-        raise UserError(f"track {track_id}: its {name} {path!r} is outside of {folder}")
-    return found

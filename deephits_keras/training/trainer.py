@@ -105,6 +105,7 @@ def new_run(
             "fingerprint": corpus.fingerprint,
             "synthetic": corpus.synthetic,
             "tracks": len(corpus),
+            "reading": corpus.reading,
         },
         command=command,
         recipe=dict(recipe or {}),

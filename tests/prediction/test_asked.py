@@ -17,7 +17,7 @@ from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.errors import UserError
 from deephits_keras.prediction.asked import asked_track, require_read
-from deephits_keras.prediction.tables import read_tracks
+from deephits_keras.prediction.tables import RejectedRow, TrackTable
 from deephits_keras.tracks import Track
 
 COVER = (Input("cover", "file", (".png",)), Input("review", "text"))
@@ -101,28 +101,44 @@ def write(folder: Path, table: str) -> Path:
 
 def test_a_table_names_files_texts_and_fields(folder: Path) -> None:
     table = write(folder, "track_id,audio,cover,review,tempo\nx,a.mp3,front.png,12,90\ny,,,,\n")
-    with_cover, bare = read_tracks(table, inputs=COVER)
+    with_cover, bare = TrackTable(table, inputs=COVER)
     resolved = folder.resolve()
     assert with_cover.files == {"audio": resolved / "a.mp3", "cover": resolved / "front.png"}
     assert (with_cover.texts, with_cover.fields) == ({"review": "12"}, {"tempo": 90})
     assert (bare.files, bare.texts, bare.fields) == ({}, {}, {})
-    assert next(read_tracks(table)).fields["cover"] == "front.png"
-    elsewhere = read_tracks(write(folder, "audio\nsongs/a.mp3\n"), {"audio": folder.parent})
-    assert next(elsewhere).audio == resolved / "a.mp3"
+    assert next(iter(TrackTable(table))).fields["cover"] == "front.png"
+    named = write(folder, "audio\nsongs/a.mp3\n")
+    assert next(iter(TrackTable(named, {"audio": folder.parent}))).audio == resolved / "a.mp3"
 
 
 @pytest.mark.parametrize("name", ["audio", "cover"])
 @pytest.mark.parametrize("path", ["../secret.mp3", "/etc/passwd", "link.mp3"])
-def test_a_path_in_a_table_that_leaves_its_folder_is_refused(
+def test_a_path_in_a_table_that_leaves_its_folder_rejects_its_row(
     folder: Path, name: str, path: str
 ) -> None:
     (folder / "link.mp3").symlink_to(folder.parent / "secret.mp3")
-    table = write(folder, f"track_id,{name}\nx,{path}\n")
-    with pytest.raises(UserError, match=rf"track x: its {name} '{path}' is outside of"):
-        list(read_tracks(table, inputs=COVER))
+    table = write(folder, f"track_id,{name}\nx,{path}\ny,\n")
+    escaping, other = TrackTable(table, inputs=COVER)
+    assert isinstance(escaping, RejectedRow)
+    assert escaping.reason.startswith(f"its {name} leads out of")
+    assert isinstance(other, Track)
+
+
+def test_one_bad_row_is_a_rejected_row(folder: Path) -> None:
+    table = write(folder, "track_id,energy\nx,80\ny,0.8\n")
+    bad, good = TrackTable(table)
+    assert bad == RejectedRow("x", "energy is not from 0 to 1: 80")
+    assert good.fields == {"energy": 0.8}
+
+
+def test_what_every_row_lacks_is_said_once(folder: Path) -> None:
+    read = [Input("tempo", "field"), Input("energy", "field")]
+    table = TrackTable(write(folder, "track_id,Tempo\nx,90\ny,91\n"), inputs=read)
+    assert len(list(table)) == 2
+    assert table.notes == ["Tempo is taken for tempo", "no row has a value of energy"]
 
 
 def test_a_folder_of_files_that_nobody_reads_is_refused(folder: Path) -> None:
     table = write(folder, "audio\na.mp3\n")
     with pytest.raises(UserError, match=r"--input-dir cover: .* Files that are read: audio"):
-        list(read_tracks(table, {"cover": folder}))
+        TrackTable(table, {"cover": folder})
