@@ -16,7 +16,7 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
-from deephits_keras.encoders.registry import Registration, registry
+from deephits_keras.encoders.registry import Registration, prepared_sample, registry
 from deephits_keras.errors import UserError
 
 
@@ -172,12 +172,14 @@ def check(name: str, as_json: bool, settings: dict[str, dict[str, Any]]) -> None
     loaded = registry().load(name)
     given = {**settings.get(loaded.modality, {}), **settings.get(name, {})}
     import_keras()
-    from deephits_keras.encoders.example_tracks import LYRICS
     from deephits_keras.testing import check_names, run_checks
     from deephits_keras.utils.progress import progress
 
     with tempfile.TemporaryDirectory(prefix="deephits-check-") as folder:
-        stand_in = loaded.prepare_sample(Path(folder), LYRICS)
+        tracks, own = Path(folder, "tracks"), Path(folder, "encoder")
+        for each in (tracks, own):
+            each.mkdir()
+        stand_in = prepared_sample(loaded, own, loaded.example_tracks(tracks))
         as_text = {k: str(v) if isinstance(v, Path) else v for k, v in stand_in.items()}
         encoder = loaded.from_config({**as_text, **given})
         total = len(check_names())

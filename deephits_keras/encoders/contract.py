@@ -14,7 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from deephits_keras.encoders.features import PRESENT, ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.features import (
+    PRESENT,
+    ExtractionError,
+    Features,
+    FeatureSpec,
+    Field,
+)
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input
 from deephits_keras.encoders.settings import EncoderConfig, setting
 from deephits_keras.errors import UserError
@@ -88,6 +94,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
             then holds `popularity` as well, `(batch,)` float32, 0-100. Whoever uses it must see to
             it that no training track's own popularity reaches its own embedding.
         contract_version: The `CONTRACT_VERSION` that the encoder was written for.
+        expected_failed_checks: Checks of `testing` that it can't pass, with the reason of each.
         Config: The configuration's class.
 
     Example:
@@ -133,6 +140,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     parallel: ClassVar[bool] = True
     learns_popularity: ClassVar[bool] = False
     contract_version: ClassVar[int] = CONTRACT_VERSION
+    expected_failed_checks: ClassVar[Mapping[str, str]] = {}
     Config: ClassVar[type[EncoderConfig]]
 
     def __init__(self, config: ConfigT | None = None) -> None:
@@ -274,10 +282,13 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         del track
         return ExplainableFeatures.from_zeros(self.feature_specs, features, branch)
 
-    def fields(self) -> Mapping[str, tuple[str, int]]:
+    def fields(self) -> Mapping[str, Field]:
         """Named numbers among the features: a feature's name and a place on its first axis.
 
-        Permutation importance exchanges each between tracks on its own. The default: none.
+        Permutation importance exchanges each between tracks on its own. Several numbers that mean
+        nothing one by one are named as one by all their places, with None in the place of a number
+        for a whole feature: `{"artists": (("vectors", None), ("known", None))}` is a set with its
+        mask. The default: none.
         """
         return {}
 
@@ -286,7 +297,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     def ablations(self) -> Mapping[str, Mapping[str, Any]]:
         """Parts of the input that an ablation study leaves out one by one (Section 3.3.2).
 
-        The default, no parts: the study leaves out the whole modality.
+        The study leaves out the whole modality as well. The default: no parts.
 
         Returns:
             For each part, by a name like `metadata` (lower-case identifier), the settings to
@@ -415,7 +426,20 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         return sample_tracks(folder)
 
     @classmethod
-    def prepare_sample(cls, folder: Path, lyrics: Sequence[str]) -> dict[str, Any]:
+    def bad_tracks(cls, folder: Path) -> Sequence[Track]:
+        """Tracks whose input is there and that `extract` must refuse with an `ExtractionError`.
+
+        For the checks of `testing`, beside the damaged files that every encoder is tried with.
+        The default: none.
+
+        Args:
+            folder: An empty folder to write files into.
+        """
+        del folder
+        return ()
+
+    @classmethod
+    def prepare_sample(cls, folder: Path, tracks: Sequence[Track]) -> dict[str, Any]:
         """Make what this encoder can't run without in a synthetic corpus, and say how to use it.
 
         Called by `deephits sample`. An encoder that needs trained weights from outside writes a
@@ -423,11 +447,12 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
         Args:
             folder: An empty folder of the encoder's own inside the sample.
-            lyrics: The sample's texts.
+            tracks: The sample's tracks, with their recordings, lyrics and fields, unless they lack
+                them.
 
         Returns:
             Settings to use with the sample, as JSON types or `Path`s inside `folder`; the sample
             keeps a `Path` relative to itself, so that it can be moved.
         """
-        del folder, lyrics
+        del folder, tracks
         return {}

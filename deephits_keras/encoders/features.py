@@ -68,6 +68,25 @@ class FeatureSpec:
             )
 
 
+FieldPlace = tuple[str, int | None]
+"""A feature's name and a place on its first axis, or None for all of the feature."""
+
+Field = FieldPlace | tuple[FieldPlace, ...]
+"""Where a named number is, or the several that stand for one thing, such as a set and its mask."""
+
+
+def places_of(field: Field) -> tuple[FieldPlace, ...]:
+    """All places of a field.
+
+    Example:
+        >>> places_of(("fields", 3)), places_of((("artists", None), ("known", None)))
+        ((('fields', 3),), (('artists', None), ('known', None)))
+    """
+    if isinstance(field[0], str):
+        return (field,)
+    return tuple(field)
+
+
 def input_name(modality: str, feature: str) -> str:
     """Name of the model's input for a modality's feature, or for its presence mask."""
     return f"{modality}_{feature}"

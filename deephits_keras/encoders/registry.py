@@ -7,10 +7,12 @@ those that ship with this package have no privileges.
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from deephits_keras.encoders.contract import (
@@ -20,6 +22,7 @@ from deephits_keras.encoders.contract import (
 )
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, inputs_of
 from deephits_keras.errors import UserError
+from deephits_keras.tracks import Track
 
 GROUP = "deephits_keras.encoders"
 
@@ -257,3 +260,16 @@ def resolve_modalities(
     if not encoders:
         raise UserError("No modality was named")
     return encoders
+
+
+def prepared_sample(
+    encoder_class: type[AnyEncoder], folder: Path, tracks: Sequence[Track]
+) -> dict[str, Any]:
+    """What `prepare_sample` gives; a class of contract version 1 gets the tracks' lyrics alone."""
+    prepare: Any = encoder_class.prepare_sample
+    if "lyrics" in inspect.signature(prepare).parameters:
+        texts = [track.lyrics for track in tracks if track.lyrics]
+        settings: dict[str, Any] = prepare(folder=folder, lyrics=texts)
+    else:
+        settings = prepare(folder, tracks)
+    return settings

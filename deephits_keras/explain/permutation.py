@@ -14,7 +14,7 @@ from sklearn.inspection import permutation_importance
 
 from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.features import Features, input_dtype
+from deephits_keras.encoders.features import Features, input_dtype, places_of
 from deephits_keras.errors import UserError
 from deephits_keras.features.store import FeatureStore
 from deephits_keras.model.anatomy import Anatomy
@@ -187,8 +187,10 @@ class _HeldOut:
 
         def metrics(sources: Mapping[str, IntArray]) -> Metrics:
             mixed: Features = {name: array.copy() for name, array in features.items()}
-            for field, (feature, place) in fields.items():
-                mixed[feature][:, place] = features[feature][sources[field], place]
+            for field, where in fields.items():
+                for feature, place in places_of(where):
+                    part = ... if place is None else (slice(None), place)
+                    mixed[feature][part] = features[feature][sources[field]][part]
             branch = self.anatomy.branch(modality)
             own = branch.predict(mixed, batch_size=BATCH_SIZE, verbose=0)
             return self.metrics(self.rows[known], {**others, modality: own}, present)

@@ -48,7 +48,7 @@ def ablated_variants(encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
     """The variants of Section 3.3.2, each without one part of the input; the whole one last.
 
     An encoder that names parts of its input (`ModalityEncoder.ablations`) loses them one by one;
-    of another, the branch is removed, unless it is the only one.
+    then the whole branch is removed, as it is of any other encoder, unless it is the only one.
 
     Args:
         encoders: Every encoder, by modality.
@@ -61,8 +61,8 @@ def ablated_variants(encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
         parts: dict[str, Mapping[str, AnyEncoder]] = {
             part: {**encoders, modality: smaller} for part, smaller in parts_of(encoder).items()
         }
-        if not parts and len(encoders) > 1:
-            parts = {modality: {m: e for m, e in encoders.items() if m != modality}}
+        if len(encoders) > 1:
+            parts.setdefault(modality, {m: e for m, e in encoders.items() if m != modality})
         for part, rest in parts.items():
             if part in variants:
                 raise UserError(

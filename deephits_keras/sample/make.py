@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from typing import Any
 
 import joblib
 
-from deephits_keras.encoders.registry import registry
+from deephits_keras.encoders.registry import prepared_sample, registry
 from deephits_keras.errors import UserError
 from deephits_keras.sample.audio import PREVIEW_SECONDS, Piece, write_preview
 from deephits_keras.sample.causes import MEAN, NOISE, weights_for
 from deephits_keras.sample.lyrics import PLACEHOLDER
 from deephits_keras.sample.tables import META_MIX, Tables, draw_tables
+from deephits_keras.tracks import Track
 from deephits_keras.utils.files import read_json, write_json, write_text
 from deephits_keras.utils.progress import progress
 
@@ -125,7 +127,7 @@ def make_sample(
     tables = draw_tables(tracks, seed, causes)
     _write_previews(folder / "previews", tables, seed, seconds, jobs)
     lyrics = [text for text in tables.tracks["lyrics"] if text != PLACEHOLDER]
-    _prepare_encoders(folder, lyrics)
+    _prepare_encoders(folder, _tracks(folder, tables))
     tables.write(folder)
     write_text(folder / "README.txt", README)
     write_json(folder / MARKER, {**recipe, "complete": True})
@@ -199,7 +201,26 @@ def _piece(row: Mapping[Hashable, Any], seconds: float, seed: tuple[int, ...]) -
     )
 
 
-def _prepare_encoders(folder: Path, lyrics: Sequence[str]) -> None:
+def _tracks(folder: Path, tables: Tables) -> list[Track]:
+    """The sample as encoders see it once it is imported, the popularity left out."""
+    tracks = []
+    for row in tables.tracks.rename(columns={"name": "title"}).to_dict("records"):
+        track_id, lyrics = str(row.pop("id")), row.pop("lyrics")
+        fields = {str(name): value for name, value in row.items() if name != "popularity"}
+        fields["artist_ids"] = ast.literal_eval(fields.pop("artists_id"))
+        preview = folder / "previews" / f"{track_id}.mp3"
+        tracks.append(
+            Track(
+                track_id,
+                audio=preview if preview.exists() else None,
+                lyrics=lyrics if lyrics != PLACEHOLDER else None,
+                fields=fields,
+            )
+        )
+    return tracks
+
+
+def _prepare_encoders(folder: Path, tracks: Sequence[Track]) -> None:
     """Let each installed encoder make what it needs, and keep the settings that it gives."""
     if (folder / SETTINGS).exists():
         return
@@ -210,7 +231,7 @@ def _prepare_encoders(folder: Path, lyrics: Sequence[str]) -> None:
         own = encoders / name
         shutil.rmtree(own, ignore_errors=True)
         own.mkdir()
-        given = encoder.prepare_sample(folder=own, lyrics=lyrics)
+        given = prepared_sample(encoder, own, tracks)
         if not any(own.iterdir()):
             own.rmdir()
         if given:

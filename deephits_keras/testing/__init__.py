@@ -1,4 +1,4 @@
-"""The conformance suite: what every encoder must keep to, as about thirty named checks.
+"""The conformance suite: what every encoder must keep to, as about forty named checks.
 
 The same for an encoder of a third party and for those that ship. In a test of your own:
 

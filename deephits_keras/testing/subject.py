@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deephits_keras.encoders.features import POPULARITY, ExtractionError, Features
+from deephits_keras.encoders.inputs import as_declared, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import UserError
 from deephits_keras.features.outcomes import fault
 from deephits_keras.tracks import Track
 
@@ -48,7 +50,7 @@ class Subject:
     Args:
         encoder: The encoder.
         tracks: Different tracks that have the modality; its own `example_tracks` by default.
-        bad_tracks: Tracks whose input is there but can't be used.
+        bad_tracks: Tracks whose input is there but can't be used, beside the encoder's own.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Subject:
         bad_tracks: Sequence[Track] = (),
     ) -> None:
         self.encoder = encoder
-        self.bad_tracks = tuple(bad_tracks)
+        self._bad_tracks = tuple(bad_tracks)
         self._tracks = tracks
         self._folder = tempfile.TemporaryDirectory(prefix="deephits-check-")
         self.folder = Path(self._folder.name)
@@ -79,6 +81,11 @@ class Subject:
         if self._tracks is not None:
             return tuple(self._tracks)
         return tuple(self.encoder.example_tracks(self.new_folder()))
+
+    @cached_property
+    def bad_tracks(self) -> tuple[Track, ...]:
+        """Tracks that must be refused."""
+        return (*self._bad_tracks, *self.encoder.bad_tracks(self.new_folder()))
 
     @cached_property
     def usable(self) -> list[tuple[Track, Features]]:
@@ -252,3 +259,16 @@ def outcome(encoder: AnyEncoder, track: Track) -> Features | ExtractionError | N
         return encoder.extract(track)
     except ExtractionError as error:
         return error
+
+
+def declared(encoder: Any, track: Track) -> Track:
+    """The track with its declared inputs alone, as the core hands it to an encoder."""
+    try:
+        return as_declared(track, inputs_of(encoder))
+    except UserError as error:
+        raise CheckSkipped("needs its inputs: see inputs_are_all_that_is_read") from error
+
+
+def raised(method: str, error: Exception) -> str:
+    """What to say of an exception that a method isn't meant to raise."""
+    return f"{method} raised {type(error).__name__}: {error}"

@@ -192,9 +192,9 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         return f"sha256:{checkpoint.content_hash(folder)}" if folder else self.config.checkpoint
 
     @classmethod
-    def prepare_sample(cls, folder: Path, lyrics: Sequence[str]) -> dict[str, Any]:
-        """Make a small untrained BERT whose vocabulary covers `lyrics`; see `untrained`."""
+    def prepare_sample(cls, folder: Path, tracks: Sequence[Track]) -> dict[str, Any]:
+        """Make a small untrained BERT whose vocabulary covers the lyrics; see `untrained`."""
         from .untrained import write_untrained_bert
 
-        write_untrained_bert(folder, lyrics)
+        write_untrained_bert(folder, [track.lyrics for track in tracks if track.lyrics])
         return {"checkpoint": folder}

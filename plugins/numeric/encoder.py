@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec, Field
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.tracks import Track
 
@@ -168,6 +168,6 @@ class Numeric(ModalityEncoder[NumericConfig]):
         del track
         return ExplainableFields(self.config.columns, features["fields"], branch)
 
-    def fields(self) -> dict[str, tuple[str, int]]:
+    def fields(self) -> dict[str, Field]:
         """The columns."""
         return {column: ("fields", place) for place, column in enumerate(self.config.columns)}

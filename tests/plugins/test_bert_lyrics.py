@@ -8,6 +8,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ TEXTS: list[str] = runpy.run_path(str(GOLDEN / "make_bert_lyrics.py"))["TEXTS"]
 
 # Float32 sums in another order; values are within -1 to 1. The promise of the encoder.
 ROUNDING = 1e-5
+
+
+def singing(lyrics: Sequence[str]) -> list[Track]:
+    return [Track(f"t{n}", lyrics=text) for n, text in enumerate(lyrics)]
 
 
 @pytest.fixture(scope="session")
@@ -467,7 +472,7 @@ def test_the_sample_gets_a_labelled_untrained_bert(tmp_path: Path) -> None:
     folders = [tmp_path / "first", tmp_path / "second"]
     for folder in folders:
         folder.mkdir()
-        assert BertLyrics.prepare_sample(folder, lyrics) == {"checkpoint": folder}
+        assert BertLyrics.prepare_sample(folder, singing(lyrics)) == {"checkpoint": folder}
     first, second = ({p.name: p.read_bytes() for p in f.iterdir()} for f in folders)
     assert first == second
     assert b"UNTRAINED" in first["README.md"]
@@ -480,7 +485,7 @@ def test_a_theme_can_be_read_from_the_untrained_vectors(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     causes = rng.standard_normal(300)
     lyrics = [write_lyrics(cause, rng) for cause in causes]
-    BertLyrics.prepare_sample(tmp_path, lyrics)
+    BertLyrics.prepare_sample(tmp_path, singing(lyrics))
     vectors = vectors_of(encoder_of(tmp_path), *lyrics)
     probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 3, 9)))
     probe.fit(vectors[:200], causes[:200])

@@ -67,6 +67,7 @@ def test_each_ablation_changes_the_papers_parameters_and_no_others() -> None:
         "without lyrics": 262_656 + 256 * 256,
         "without descriptors": 24 * 64,
         "without metadata": 128,
+        "without meta": 5_888 + 64 * 256,
     }
 
 
@@ -94,8 +95,10 @@ def test_a_third_partys_parts_and_branch_are_left_out_alike() -> None:
     variants = {v.name: v.encoders for v in ablated_variants(encoders)}
     assert list(variants) == [
         "without high_voices",
+        "without singing",
         "without descriptors",
         "without metadata",
+        "without meta",
         "all features",
     ]
     assert variants["without high_voices"]["singing"].config.voices == ("low",)

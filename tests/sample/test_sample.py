@@ -145,12 +145,23 @@ class Plain(ModalityEncoder):
 class Needy(Plain):
     name = "needy"
 
+    # As encoders of contract version 1 have it.
     @classmethod
     def prepare_sample(cls, folder, lyrics):
         weights = folder / "weights" / "untrained.txt"
         weights.parent.mkdir()
         weights.write_text("|".join(lyrics))
         return {"weights": weights, "size": 7}
+
+class Curious(Plain):
+    name = "curious"
+
+    @classmethod
+    def prepare_sample(cls, folder, tracks):
+        seen = folder / "seen.txt"
+        lines = [(t.id, t.audio is not None, t.fields["artist_ids"][0]) for t in tracks]
+        seen.write_text(repr([lines, sorted(map(str, tracks[0].fields))]))
+        return {"seen": seen}
 """
 
 
@@ -162,7 +173,8 @@ def needy_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1\n")
     (info / "entry_points.txt").write_text(
-        "[deephits_keras.encoders]\nneedy = third_party:Needy\nplain = third_party:Plain\n"
+        "[deephits_keras.encoders]\nneedy = third_party:Needy\n"
+        "curious = third_party:Curious\nplain = third_party:Plain\n"
     )
     (site / "third_party.py").write_text(ENCODERS)
     monkeypatch.syspath_prepend(site)
@@ -183,6 +195,14 @@ def test_encoders_get_what_they_need(tmp_path: Path) -> None:
     placeholder = json.loads((raw / "synthetic.json").read_text())["lyrics_placeholder"]
     lyrics = read(raw, "tracks")["lyrics"]
     assert (raw / path).read_text() == "|".join(lyrics[lyrics != placeholder])
+    lines, fields = ast.literal_eval((raw / "encoders/curious/seen.txt").read_text())
+    previews = {path.stem for path in (raw / "previews").iterdir()}
+    table = read(raw, "tracks")
+    firsts = [ast.literal_eval(listed)[0] for listed in table["artists_id"]]
+    told = zip(table["id"], firsts, strict=True)
+    assert lines == [(track, track in previews, first) for track, first in told]
+    assert "popularity" not in fields
+    assert {"title", "tempo", "artist_ids", "album_id"} <= set(fields)
 
 
 def test_same_arguments_same_bytes_whatever_the_jobs(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from deephits_keras.testing import (
     CheckError,
     check_encoder,
     check_names,
+    explaining,
+    optional,
     parametrize_with_checks,
     run_checks,
     sample_tracks,
@@ -34,9 +36,9 @@ from deephits_keras.tracks import Track
 
 def small_bert() -> BertLyrics:
     folder = Path(tempfile.mkdtemp(prefix="deephits-bert-"))
-    texts = [track.lyrics for track in sample_tracks(folder)]
+    tracks = sample_tracks(folder)
     return BertLyrics.from_config(
-        {n: str(v) for n, v in BertLyrics.prepare_sample(folder / "bert", texts).items()}
+        {n: str(v) for n, v in BertLyrics.prepare_sample(folder / "bert", tracks).items()}
     )
 
 
@@ -63,11 +65,18 @@ CONCERN_OTHER_BACKENDS = ("config_round_trip", "saves_and_loads", "other_backend
 """Faults that could show on another backend too; starting one takes seconds for each encoder."""
 
 
-@pytest.mark.parametrize("check", check_names())
+TESTED_ALONE = tuple(
+    check.__name__.removeprefix("check_") for check in (*optional.CHECKS, *explaining.CHECKS)
+)
+"""In test_optional.py, of a class that says all that it may."""
+
+
+@pytest.mark.parametrize("check", [name for name in check_names() if name not in TESTED_ALONE])
 def test_each_check_finds_its_fault_and_no_other_check_does(check: str) -> None:
     if check == "other_backends" and not importlib.util.find_spec("jax"):
         pytest.skip("only one backend is installed")
-    leave_out = () if check in CONCERN_OTHER_BACKENDS else ("other_backends",)
+    others = () if check in CONCERN_OTHER_BACKENDS else ("other_backends",)
+    leave_out = (*TESTED_ALONE, *others)
     results = {r.check: r for r in run_checks(faulty(check)(), leave_out=leave_out)}
     failed = {name: r.message for name, r in results.items() if r.status == "failed"}
     assert list(failed) == [check], failed
@@ -77,7 +86,10 @@ def test_each_check_finds_its_fault_and_no_other_check_does(check: str) -> None:
 def test_a_sound_encoder_passes_and_a_faulty_one_is_told_all_its_faults_at_once() -> None:
     results = check_encoder(faulty_encoders.Level())
     assert [result.check for result in results] == list(check_names())
-    assert {r.check for r in results if r.status == "skipped"} <= {"other_backends"}
+    assert {r.check for r in results if r.status == "skipped"} <= {
+        "other_backends",
+        "inputs_are_all_that_is_read",
+    }
     with pytest.raises(CheckError, match=r"Documented fails 1 of \d+ checks:\n- documented: "):
         check_encoder(faulty_encoders.Documented())
 
