@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.corpus.validate import fault_of
+from deephits_keras.corpus.values import clean_fields
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.features import ExtractionError, Features, places_of
 from deephits_keras.encoders.inputs import as_declared, inputs_of
@@ -89,8 +89,11 @@ def check_describe_gives_known_numbers(subject: Subject) -> None:
                 f"describe gives {name}={value!r} for track {track.id}: give finite numbers, and "
                 "leave out what isn't known",
             )
-            wrong = fault_of(name, float(value))
-            require(not wrong, f"describe: {wrong}. Give it in the unit of a corpus's column")
+        _, wrong = clean_fields({name: float(value) for name, value in values.items()})
+        require(
+            not wrong,
+            f"describe: {', '.join(wrong.values())}. Give each in the unit of a corpus's column",
+        )
 
 
 def check_fields_are_in_features(subject: Subject) -> None:
