@@ -93,6 +93,11 @@ def explain(
     target = (out or run / "explain") / name
     write_json(target.with_name(f"{name}.json"), result.to_json())
     write_text(target.with_name(f"{name}.html"), page)
+    if out is None and (run / "report.html").exists():
+        from deephits_keras.report.run_report import write_report
+
+        # The run's page links to its explanations.
+        write_report(run)
     if as_json:
         print_json(result.to_json())
         return

@@ -25,11 +25,14 @@ class Part:
         name: For example a field, a word, or a region of time and frequency.
         contribution: What it added to the score.
         value: What the track has there, in words; empty if that can't be said briefly.
+        empty: Whether the track has nothing there: a field that is unknown, or the padding behind
+            a short clip. Pages say so, and list it after all others.
     """
 
     name: str
     contribution: float
     value: str = ""
+    empty: bool = False
 
 
 class Explainable:

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from deephits_keras.encoders.explainable import Part
-from deephits_keras.report.style import BLUE, INK, MUTED, VERMILLION, styled
+from deephits_keras.report.pages import signed
+from deephits_keras.report.style import BLUE, INK, MUTED, RED, styled
 
 MOST_BARS = 20
 
@@ -16,15 +17,20 @@ MOST_BARS = 20
 def draw_parts(parts: Sequence[Part], target: str) -> Figure:
     """A bar for each part, in the parts' order: blue raises the score, red lowers it.
 
-    Of more than `MOST_BARS` parts the largest are shown, and the others as one.
+    Of more than `MOST_BARS` parts the largest are shown, and the others as one; what the track
+    has nothing in is one bar more, if it contributes anything.
     """
-    shown = sorted(parts, key=lambda part: -abs(part.contribution))[:MOST_BARS]
-    ordered = [part for part in parts if part in shown]
+    full = [number for number, part in enumerate(parts) if not part.empty]
+    shown = sorted(full, key=lambda number: -abs(parts[number].contribution))[:MOST_BARS]
+    ordered = [parts[number] for number in sorted(shown)]
     names = [f"{part.name} = {part.value}" if part.value else part.name for part in ordered]
     values = [part.contribution for part in ordered]
-    if rest := [part.contribution for part in parts if part not in shown]:
+    if rest := [parts[number].contribution for number in full if number not in shown]:
         names.append(f"{len(rest)} others")
         values.append(sum(rest))
+    if empty := [part for part in parts if part.empty and signed(part.contribution) != "0"]:
+        names.append(", ".join(dict.fromkeys(part.value for part in empty)))
+        values.append(sum(part.contribution for part in empty))
     return draw_bars(names, values, label=f"contribution to the {target}")
 
 
@@ -41,13 +47,13 @@ def draw_bars(
         spread: A standard deviation each, or nothing.
     """
     places = np.arange(len(names))
-    figure = Figure(figsize=(8.4, 0.8 + 0.27 * len(names)))
+    figure = Figure(figsize=(5.8, 0.8 + 0.27 * len(names)))
     axes = figure.subplots()
-    colours = [BLUE if value >= 0 else VERMILLION for value in values]
+    colours = [BLUE if value >= 0 else RED for value in values]
     bars = axes.barh(
         places, values, color=colours, height=0.7, xerr=spread or None, ecolor=INK, capsize=2
     )
-    axes.bar_label(bars, [f"{value:+.3g}" for value in values], padding=4, color=MUTED, fontsize=7)
+    axes.bar_label(bars, [signed(value) for value in values], padding=4, color=MUTED, fontsize=7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.set_yticks(places, names)
     axes.invert_yaxis()

@@ -12,11 +12,14 @@ from deephits_keras.encoders.explainable import Part
 from deephits_keras.explain.drawing import draw_bars, draw_parts
 from deephits_keras.explain.permutation import Importance, Importances
 from deephits_keras.explain.track import Explanation, ModalityExplanation
-from deephits_keras.report.pages import render_page
+from deephits_keras.report.pages import number, percent, render_page, signed
 
 TEMPLATE = "page.html.jinja"
 
 METRIC_NAMES = {"loss": "loss", "macro_f1": "macro-F1", "accuracy": "accuracy", "mae": "MAE"}
+
+ROUNDING = 0.01
+"""Contributions that miss the difference by this share of it are not complete."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,10 @@ def track_page(explanation: Explanation) -> str:
         eyebrow="Explanation of a prediction",
         lead=(
             f"Popularity {prediction.popularity:.1f} of 100, tier {prediction.tier_label}. "
-            f"The {explanation.target} is {attribution.score:.3f}; {explanation.baseline_words} "
-            f"it would be {attribution.baseline_score:.3f}. The contributions below add "
-            f"up to the difference, {attribution.difference:+.3f}, to within "
-            f"{attribution.error:.2%} of it (integrated gradients)."
+            f"The {explanation.target} is {number(attribution.score)}; "
+            f"{explanation.baseline_words} it would be {number(attribution.baseline_score)}. The "
+            f"contributions below add up to the difference, {signed(attribution.difference)}, to "
+            f"within {percent(attribution.error)} of it (integrated gradients)."
         ),
         synthetic=explanation.synthetic,
         warnings=[*missing, *prediction.warnings, *_incomplete(attribution.error)],
@@ -63,9 +66,9 @@ def track_page(explanation: Explanation) -> str:
 
 
 def _incomplete(error: float) -> list[str]:
-    if error < 0.01:
+    if error < ROUNDING:
         return []
-    return [f"The contributions miss the difference by {error:.1%} of it: trust none of them."]
+    return [f"The contributions miss the difference by {percent(error)} of it: trust none of them."]
 
 
 def _track_sections(explanation: Explanation) -> Iterator[Section]:
@@ -76,20 +79,17 @@ def _track_sections(explanation: Explanation) -> Iterator[Section]:
         picture=draw_parts(totals, explanation.target),
         alt="A bar for each modality's contribution",
         columns=("modality", "contribution"),
-        rows=[(part.name, f"{part.contribution:+.4f}") for part in totals],
+        rows=[(part.name, signed(part.contribution)) for part in totals],
     )
     for modality in explanation.modalities:
-        parts = sorted(modality.parts, key=lambda part: -abs(part.contribution))
-        valued = any(part.value for part in parts)
+        valued = any(part.value for part in modality.parts if not part.empty)
         yield Section(
-            heading=f"{modality.modality}: {modality.contribution:+.4f}",
+            heading=f"{modality.modality}: {signed(modality.contribution)}",
             note=_note(modality),
             picture=modality.picture or _bars(modality, explanation.target),
             alt=f"Contributions of the parts of {modality.modality}",
             columns=("part", *["value"] * valued, "contribution"),
-            rows=[
-                (part.name, *[part.value] * valued, f"{part.contribution:+.4f}") for part in parts
-            ],
+            rows=list(_part_rows(modality.parts, valued=valued)),
         )
 
 
@@ -105,10 +105,21 @@ def _bars(modality: ModalityExplanation, target: str) -> Figure | Markup:
     return draw_parts(modality.parts, target) if modality.parts else Markup()
 
 
+def _part_rows(parts: Sequence[Part], *, valued: bool) -> Iterator[tuple[str, ...]]:
+    """The parts from the largest to the smallest; those that are empty as one row per reason."""
+    for part in sorted(parts, key=lambda part: -abs(part.contribution)):
+        if not part.empty:
+            yield (part.name, *[part.value] * valued, signed(part.contribution))
+    for reason in dict.fromkeys(part.value for part in parts if part.empty):
+        of = [part for part in parts if part.empty and part.value == reason]
+        names = ", ".join(part.name for part in of)
+        yield (names, *[reason] * valued, signed(sum(part.contribution for part in of)))
+
+
 def importance_page(importances: Importances) -> str:
     """What a run's parts of the input are worth, as HTML that loads nothing."""
     metrics = ", ".join(
-        f"{METRIC_NAMES[name]} {value:.3f}" for name, value in importances.metrics.items()
+        f"{METRIC_NAMES[name]} {number(value)}" for name, value in importances.metrics.items()
     )
     groups = {
         "Modalities": importances.modalities,
@@ -146,7 +157,10 @@ def _importance_section(heading: str, importances: Sequence[Importance]) -> Sect
         alt=f"Bars: rise of the {METRIC_NAMES[main]} for each part",
         columns=("part", *(f"{METRIC_NAMES[metric]} worse by" for metric in metrics)),
         rows=[
-            (i.name, *(f"{v.mean():+.4f} ± {v.std():.4f}" for v in i.worsening.values()))
+            (
+                i.name,
+                *(f"{signed(v.mean())} ± {number(v.std())}" for v in i.worsening.values()),
+            )
             for i in by_size
         ],
     )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from deephits_keras.model.architecture import Architecture, Branch, Part
-from deephits_keras.report.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, styled
+from deephits_keras.report.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PAPER, styled
 
 BOX_WIDTH, BOX_HEIGHT = 2.3, 1.1
 LANE, LINE = 1.5, 0.28
@@ -115,5 +115,5 @@ def _arrow(
             fontsize=8.5,
             ha="center",
             va="center",
-            bbox={"facecolor": "white", "edgecolor": FAINT, "boxstyle": "round,pad=0.25"},
+            bbox={"facecolor": PAPER, "edgecolor": FAINT, "boxstyle": "round,pad=0.25"},
         )

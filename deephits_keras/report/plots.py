@@ -1,8 +1,9 @@
-"""Pictures of how a training went and of what a model gets right; `figures.svg` saves them."""
+"""Pictures of how a training went and of what a model gets right; `style.svg` saves them."""
 
 from __future__ import annotations
 
-import matplotlib as mpl
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deephits_keras.evaluation.metrics import confusion, per_tier_recall, reliability
-from deephits_keras.report.style import BLUE, INK, MUTED, ORANGE, VERMILLION, styled
+from deephits_keras.report.style import BLUE, INK, MUTED, ORANGE, RED, fading, styled
 from deephits_keras.tasks import POPULARITY_MAX, Tiers
 from deephits_keras.types import FloatArray, IntArray
 
@@ -22,45 +23,60 @@ SQUARE, WIDE = (5.0, 4.4), (5.0, 2.9)
 
 
 @styled
-def learning_curves(history: pd.DataFrame, selected_epoch: int | None = None) -> Figure:
-    """Loss, and accuracy with macro-F1, over the epochs.
+def loss_curves(history: pd.DataFrame, selected_epoch: int | None = None) -> Figure:
+    """Loss over the epochs (the paper's Figure 6).
 
     Args:
-        history: A row an epoch: `epoch`, and those of `loss`, `validation_loss`, `accuracy`,
-            `validation_accuracy` and `validation_macro_f1` that there are. With a column `member`,
-            a line for each member of an ensemble.
+        history: A row per epoch: `epoch`, and those of `loss` and `validation_loss` that there
+            are. With a column `member`, a line for each member of an ensemble.
         selected_epoch: The epoch to mark.
     """
-    figure = Figure(figsize=(8.4, 3.4))
-    loss, hits = figure.subplots(1, 2)
-    curves = {
-        loss: [("loss", "training", MUTED, "--"), ("validation_loss", "validation", BLUE, "-")],
-        hits: [
-            ("accuracy", "accuracy, training", MUTED, "--"),
-            ("validation_accuracy", "accuracy, validation", BLUE, "-"),
-            ("validation_macro_f1", "macro-F1, validation", ORANGE, "-"),
-        ],
-    }
-    for axes, title in ((loss, "Loss"), (hits, "Accuracy and macro-F1")):
-        for column, label, colour, line in curves[axes]:
-            if column in history:
-                axes.plot(
-                    *_lines(history, column),
-                    line,
-                    color=colour,
-                    label=label,
-                    marker="o",
-                    markersize=2.5,
-                )
-        if selected_epoch is not None:
-            axes.axvline(selected_epoch, color=VERMILLION, linewidth=1.2, linestyle=":")
-            axes.plot([], [], ":", color=VERMILLION, linewidth=1.2, label="selected epoch")
-        axes.set(title=title, xlabel="epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
-    loss.set_ylabel("mean loss of a track")
-    hits.set_ylim(0, None)
-    hits.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    curves = [
+        ("loss", "training", MUTED, "--"),
+        ("validation_loss", "validation", BLUE, "-"),
+    ]
+    figure = _curves(history, curves, selected_epoch)
+    figure.axes[0].set(title="Loss", ylabel="mean loss per track")
+    return figure
+
+
+@styled
+def score_curves(history: pd.DataFrame, selected_epoch: int | None = None) -> Figure:
+    """Accuracy and macro-F1 over the epochs (the paper's Figure 7).
+
+    Args:
+        history: As in `loss_curves`, with those of `accuracy`, `validation_accuracy` and
+            `validation_macro_f1` that there are.
+        selected_epoch: The epoch to mark.
+    """
+    curves = [
+        ("accuracy", "accuracy, training", MUTED, "--"),
+        ("validation_accuracy", "accuracy, validation", BLUE, "-"),
+        ("validation_macro_f1", "macro-F1, validation", ORANGE, "-"),
+    ]
+    figure = _curves(history, curves, selected_epoch)
+    (axes,) = figure.axes
+    axes.set(title="Accuracy and macro-F1", ylim=(0, None))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+def _curves(
+    history: pd.DataFrame, curves: Sequence[tuple[str, str, str, str]], selected_epoch: int | None
+) -> Figure:
+    """Lines of some columns, given as name, label, colour and line style."""
+    figure = Figure(figsize=(5.0, 3.6))
+    axes = figure.subplots()
+    for column, label, colour, line in curves:
+        if column in history:
+            drawn = axes.plot(*_lines(history, column), line, color=colour, label=label)
+            drawn[0].set(marker="o", markersize=2.5)
+    if selected_epoch is not None:
+        axes.axvline(selected_epoch, color=RED, linewidth=1.2, linestyle=":")
+        axes.plot([], [], ":", color=RED, linewidth=1.2, label="selected epoch")
+    axes.set(xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -86,7 +102,7 @@ def confusion_matrix(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tie
     shares = counts / np.maximum(totals, 1)
     figure = Figure(figsize=SQUARE)
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0)
+    image = axes.imshow(shares, cmap=fading(BLUE), vmin=0)
     for (row, column), count in np.ndenumerate(counts):
         if count:
             text = f"{count:,}" if tiers.count > 5 else f"{count:,}\n{shares[row, column]:.0%}"
@@ -109,15 +125,16 @@ def tier_recall(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -
     """Recall of each tier, with the number of its tracks (the paper's Figure A1)."""
     recalls = per_tier_recall(true_tiers, predicted_tiers, tiers)
     counts = np.bincount(true_tiers, minlength=tiers.count)
+    known = {tier: recall for tier, recall in enumerate(recalls) if recall is not None}
     figure = Figure(figsize=WIDE)
     axes = figure.subplots()
-    bars = axes.bar(range(tiers.count), [recall or 0 for recall in recalls], color=BLUE, width=0.7)
-    axes.bar_label(bars, [f"{n:,}" for n in counts], padding=2, fontsize=7, color=MUTED)
-    known = [recall for recall in recalls if recall is not None]
-    axes.axhline(float(np.mean(known)), color=VERMILLION, linewidth=1, linestyle="--", label="mean")
+    bars = axes.bar(list(known), list(known.values()), color=BLUE, width=0.7)
+    axes.bar_label(bars, [f"{counts[n]:,}" for n in known], padding=2, fontsize=7, color=MUTED)
+    mean = float(np.mean(list(known.values())))
+    axes.axhline(mean, color=RED, linewidth=1, linestyle="--", label="mean")
     axes.legend(loc="upper right")
     _tier_axis(axes, tiers)
-    axes.set(title="Recall of each tier, above it its tracks", ylabel="recall")
+    axes.set(title="Recall per tier, above it its number of tracks", ylabel="recall")
     axes.margins(y=0.15)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return figure
@@ -134,7 +151,7 @@ def reliability_diagram(true_tiers: IntArray, scores: FloatArray) -> Figure:
     counts, confidence, accuracy = reliability(true_tiers, scores)
     figure = Figure(figsize=SQUARE)
     axes = figure.subplots()
-    axes.plot((0, 1), (0, 1), color=VERMILLION, linewidth=1, linestyle="--", label="equal")
+    axes.plot((0, 1), (0, 1), color=RED, linewidth=1, linestyle="--", label="equal")
     axes.vlines(confidence, confidence, accuracy, color=MUTED, linewidth=1)
     sizes = 12 + 200 * counts / counts.sum()
     axes.scatter(confidence, accuracy, s=sizes, color=BLUE, label="a bin's tracks", zorder=3)
@@ -178,23 +195,22 @@ def predicted_against_true(popularity: FloatArray, predicted: FloatArray) -> Fig
     figure = Figure(figsize=SQUARE)
     axes = figure.subplots()
     ends = (0, POPULARITY_MAX)
-    axes.plot(ends, ends, color=VERMILLION, linewidth=1, linestyle="--", label="equal", zorder=3)
+    axes.plot(ends, ends, color=RED, linewidth=1, linestyle="--", label="equal", zorder=3)
     if len(popularity) > POINTS_IN_A_SCATTER:
-        colours = mpl.colormaps["Blues"](np.linspace(0.15, 1, 256))
         cells = axes.hexbin(
             popularity,
             predicted,
             gridsize=40,
             extent=(*ends, *ends),
             mincnt=1,
-            cmap=mpl.colors.ListedColormap(colours),
+            cmap=fading(BLUE),
             linewidths=0.1,
         )
         figure.colorbar(cells, shrink=0.8, label="tracks in a cell").outline.set_visible(False)
     else:
         # Rasterized: a thousand vector dots would make the page heavy.
         axes.scatter(
-            popularity, predicted, s=12, color=BLUE, alpha=0.35, linewidths=0, rasterized=True
+            popularity, predicted, s=14, color=BLUE, alpha=0.6, linewidths=0, rasterized=True
         )
     axes.set(xlabel="true popularity (0-100)", ylabel="predicted popularity (0-100)")
     axes.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")

@@ -1,5 +1,8 @@
 """The look of every picture: one style, colours that a colour-blind reader can tell apart.
 
+A picture is drawn once, for a light page, with nothing behind it. As SVG it carries a style sheet
+that gives its colours their counterparts on a dark page (`DARK`), and none on paper.
+
 Figures are `matplotlib.figure.Figure` objects without pyplot: no global state and no window.
 """
 
@@ -11,18 +14,34 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import matplotlib.style
+import numpy as np
+from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure
 
 P = ParamSpec("P")
 Drawn = TypeVar("Drawn")
 
-# Of Okabe and Ito's palette; ink and muted are for text and lines.
-BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
-INK, MUTED, FAINT = "#24292f", "#6e7781", "#d8dee4"
+# Of Okabe and Ito's palette, and a red beside which its blue can be told by everybody.
+BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#b2182b"
+INK, MUTED, FAINT, PAPER = "#24292f", "#6e7781", "#d8dee4", "#fefefe"
+"""Text, lesser text and lines, grids, and the page where something must be covered."""
+
+DARK = {
+    BLUE: "#58a6e0",
+    ORANGE: "#f0b93a",
+    GREEN: "#3fc39a",
+    RED: "#ff7b72",
+    INK: "#e6edf3",
+    MUTED: "#9198a1",
+    FAINT: "#30363d",
+    PAPER: "#161b22",
+}
+"""What each colour is on a dark page."""
 
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
     "axes.grid": True,
     "axes.labelcolor": INK,
     "axes.spines.right": False,
@@ -31,6 +50,7 @@ _STYLE = {
     "axes.titlesize": "medium",
     "axes.titleweight": "bold",
     "figure.constrained_layout.use": True,
+    "figure.facecolor": "none",
     "font.size": 9,
     "grid.color": FAINT,
     "grid.linewidth": 0.6,
@@ -38,6 +58,7 @@ _STYLE = {
     "legend.fontsize": "small",
     "lines.linewidth": 1.6,
     "savefig.dpi": 200,
+    "savefig.facecolor": "none",
     "svg.hashsalt": "deephits",
     # Names come from outside: a `$` in one is no formula.
     "text.parse_math": False,
@@ -61,8 +82,26 @@ def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text, the same bytes for the same figure."""
+    """The figure as SVG text that follows a dark page; the same bytes for the same figure."""
     text = io.StringIO()
     with matplotlib.style.context(["default", _STYLE]):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    return text.getvalue()
+    return text.getvalue().replace("</defs>", f"{_dark_sheet()}</defs>", 1)
+
+
+@functools.cache
+def _dark_sheet() -> str:
+    """Matplotlib states colours within elements, which only what is important overrides."""
+    rules = "".join(
+        f'[style*="{kind}: {light}"]{{{kind}:{dark} !important}}'
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    return (
+        f'<style type="text/css">@media screen and (prefers-color-scheme:dark){{{rules}}}</style>'
+    )
+
+
+def fading(colour: str) -> ListedColormap:
+    """A colour map from nothing, so from whatever the page is, to a colour."""
+    return ListedColormap([to_rgba(colour, alpha) for alpha in np.linspace(0.03, 1, 256)])

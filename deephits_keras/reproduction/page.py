@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from deephits_keras.report.pages import data_uri, render_page
+from deephits_keras.report.pages import render_page
 from deephits_keras.reproduction.comparisons import Comparison, compare_all
 from deephits_keras.reproduction.dataset import dataset_tables, table_a1
 from deephits_keras.reproduction.deep import Row, Setup, read_rows
@@ -135,10 +135,11 @@ class Reproduction:
         return render_page(
             __package__,
             "reproduction.html.jinja",
+            synthetic=values["corpus"]["synthetic"],
             **values,
             seeds=sorted({row.seed for row in self.rows} | {s["seed"] for s in self.shallow}),
             contents=self.tables,
-            pictures=[(n, caption, data_uri(f)) for n, (caption, f) in self.pictures.items()],
+            pictures=[(number, *drawn) for number, drawn in self.pictures.items()],
         )
 
 

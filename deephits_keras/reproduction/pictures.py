@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.report.plots import confusion_matrix, learning_curves
-from deephits_keras.report.style import BLUE, MUTED, ORANGE, VERMILLION, styled
+from deephits_keras.report.plots import confusion_matrix, loss_curves, score_curves
+from deephits_keras.report.style import BLUE, MUTED, ORANGE, RED, styled
 from deephits_keras.reproduction.dataset import WINDOW, lyric_words
 from deephits_keras.reproduction.deep import Row
 from deephits_keras.reproduction.results import by_key
@@ -57,7 +57,7 @@ def tracks_per_owner(owners: Mapping[str, pd.Series[Any]]) -> Figure:
     Args:
         owners: For each kind of owner its id, or list of ids, of each track.
     """
-    figure = Figure(figsize=(8.4, 3))
+    figure = Figure(figsize=(7, 2.8))
     ends = [*(b - 1 for b in BUCKETS[1:]), None]
     labels = [
         f"{low}+" if high is None else f"{low}" if low == high else f"{low}-{high}"
@@ -80,7 +80,7 @@ def tracks_per_owner(owners: Mapping[str, pd.Series[Any]]) -> Figure:
 @styled
 def class_distributions(corpus: Corpus) -> Figure:
     """Number of tracks in each of three and ten tiers (the paper's Figure 3)."""
-    figure = Figure(figsize=(8.4, 3))
+    figure = Figure(figsize=(7, 2.8))
     three, ten = figure.subplots(1, 2, width_ratios=[1, 2])
     for axes, tiers in ((three, TIERS["tiers-3"]), (ten, TIERS["tiers-10"])):
         counts = np.bincount(tiers.of(corpus.popularity), minlength=tiers.count)
@@ -96,11 +96,11 @@ def class_distributions(corpus: Corpus) -> Figure:
 @styled
 def lyric_lengths(words: pd.Series[float]) -> Figure:
     """Distribution of the lyrics' lengths in words (the paper's Figure A2)."""
-    figure = Figure(figsize=(8.4, 3))
+    figure = Figure(figsize=(7, 2.8))
     axes = figure.subplots()
     bins = list(range(0, CLIPPED_WORDS + 1, 25))
     axes.hist(words.clip(upper=CLIPPED_WORDS), bins=bins, color=BLUE)
-    axes.axvline(WINDOW, color=VERMILLION, linestyle="--", linewidth=1.2, label=f"{WINDOW} words")
+    axes.axvline(WINDOW, color=RED, linestyle="--", linewidth=1.2, label=f"{WINDOW} words")
     axes.set(xlabel="words", ylabel="tracks")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
@@ -125,8 +125,10 @@ def deep_pictures(rows: Sequence[Row]) -> Pictures:
         pictures["4"] = ("Accuracy lost without each part of the input", losses_figure(losses))
     matrix = confusion_matrix(truth, said, get_task(MAIN_TASK).tiers)
     pictures["5"] = (f"Confusion of the ten tiers ({of})", matrix)
-    curves = learning_curves(history, shown.selected_epoch)
-    pictures["6 and 7"] = (f"Loss and accuracy over the epochs ({of})", curves)
+    curves = {"6": ("Loss", loss_curves), "7": ("Accuracy and macro-F1", score_curves)}
+    for figure, (what, draw) in curves.items():
+        drawn = draw(history, shown.selected_epoch)
+        pictures[figure] = (f"{what} over the epochs ({of})", drawn)
     return pictures
 
 
@@ -150,7 +152,7 @@ def _accuracy(row: Row) -> float:
 def losses_figure(losses: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     """Accuracy lost without each part, with the spread over seeds (the paper's Figure 4)."""
     variants = list(dict.fromkeys(v for of in losses.values() for v in of))
-    figure = Figure(figsize=(8.4, 1 + 0.5 * len(variants)))
+    figure = Figure(figsize=(6.6, 1 + 0.5 * len(variants)))
     axes = figure.subplots()
     height = 0.8 / len(losses)
     for number, (protocol, of) in enumerate(losses.items()):
@@ -185,7 +187,7 @@ def shallow_pictures(results: Sequence[Mapping[str, Any]]) -> Pictures:
 @styled
 def recalls(seeds: Sequence[Mapping[str, Sequence[float | None]]]) -> Figure:
     """Recall of each tier with and without class weights (the paper's Figure A1)."""
-    figure = Figure(figsize=(8.4, 3))
+    figure = Figure(figsize=(7, 2.8))
     axes = figure.subplots()
     labels = TIERS[MAIN_TASK].labels
     places = np.arange(len(labels))

@@ -111,7 +111,7 @@ class Table:
         return self.number.lstrip("A").isdecimal()
 
     def shown(self) -> list[tuple[str, str, list[str]]]:
-        """Name, source and values of each line as text."""
+        """Name, source and values of each line as text; a line without any is left out."""
         return [
             (
                 line.name,
@@ -121,6 +121,7 @@ class Table:
                 [c.show(v) for c, v in zip(self.columns, line.values, strict=True)],
             )
             for line in self.lines
+            if any(value is not None for value in line.values)
         ]
 
     def records(self) -> list[dict[str, Any]]:

@@ -129,6 +129,8 @@ class RunConfig:
         recipe: The recipe that it was made by and what was asked for beside it; empty for a run
             that was made without one.
         created_with: Versions of this package, Keras and the backend.
+        created: When it was begun: `2026-11-28T08:30:00Z`, or empty in runs of earlier versions.
+        training_seconds: What its epochs took, written when it is finished; 0 until then.
         format: Version of this layout.
     """
 
@@ -141,6 +143,8 @@ class RunConfig:
     command: str = ""
     recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
     created_with: dict[str, str] = dataclasses.field(default_factory=lambda: versions())
+    created: str = ""
+    training_seconds: float = 0.0
     format: int = FORMAT
 
     @property

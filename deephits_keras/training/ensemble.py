@@ -71,6 +71,9 @@ def finish_ensemble(run: Run, corpus: Corpus) -> None:
         history=_history(folders),
         selection={"selected_epoch": None, "members": epochs},
     )
+    seconds = sum(Run(folder).config.training_seconds for folder in folders.values())
+    run.config = dataclasses.replace(run.config, training_seconds=seconds)
+    run.write_config()
     run.write_checksums()
 
 

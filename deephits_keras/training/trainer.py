@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +111,7 @@ def new_run(
         },
         command=command,
         recipe=dict(recipe or {}),
+        created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
     split.to_parquet(folder / "split.parquet", corpus)
     write_json(folder / "config.json", config.to_json())
@@ -226,9 +229,10 @@ def _train_one(
             held_out = score_rows(fed, run.task, held.stores, corpus, split.parts["validation"])
             _check_finite(held_out.outputs, f"A prediction after epoch {epoch + 1}")
             metrics = _epoch_metrics(epoch, fitted, held_out)
+            metrics |= {"seconds": time.monotonic() - began}
             state.finish_epoch(model, metrics, select=training.select)
             if report:
-                report({**metrics, "seconds": time.monotonic() - began})
+                report(metrics)
         if leads:
             _finish(run, corpus, held, split, state)
         if distribution:
@@ -355,6 +359,11 @@ def _finish(
     state: TrainingState,
 ) -> None:
     model = state.load_best(run)
+    history = pd.DataFrame(state.history)
+    # Apart from the history, which is the same for the same seed.
+    seconds = float(history.pop("seconds").sum()) if "seconds" in history else 0.0
+    run.config = dataclasses.replace(run.config, training_seconds=seconds)
+    run.write_config()
     architecture = describe(model, run.encoders, fusion=run.fusion, task=run.task)
     write_json(run.folder / "architecture.json", architecture.to_json())
     write_results(
@@ -363,7 +372,7 @@ def _finish(
         held.stores,
         split,
         score_parts(run, held.feed(model), corpus, held.stores, split),
-        history=pd.DataFrame(state.history),
+        history=history,
         selection={"selected_epoch": state.best_epoch},
     )
     with replacing(run.folder / MODEL) as temporary:

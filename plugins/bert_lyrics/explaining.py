@@ -71,7 +71,7 @@ class ExplainableLyrics(Explainable):
         limit = max((abs(part.contribution) for part in parts), default=0) or 1.0
         spans = [
             Markup('<span style="background: rgba({}, {:.2f})" title="{:+.4f}">{}</span>').format(
-                "0, 114, 178" if part.contribution > 0 else "213, 94, 0",
+                "0, 114, 178" if part.contribution > 0 else "178, 24, 43",
                 0.75 * abs(part.contribution) / limit,
                 part.contribution,
                 part.name,

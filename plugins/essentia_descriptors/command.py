@@ -67,7 +67,7 @@ def fit(
 
     from .encoder import EssentiaDescriptors
     from .fit import FOLDS
-    from .page import render_page
+    from .page import fit_page
 
     opened = Corpus.open(corpus)
     name = EssentiaDescriptors.name
@@ -75,7 +75,7 @@ def fit(
     encoder = cast(EssentiaDescriptors, encoders[EssentiaDescriptors.modality])
     learnt = fit_corpus(opened, encoder, jobs)
     folder = out or corpus / "essentia"
-    page = render_page(learnt, str(corpus), synthetic=opened.synthetic, folds=FOLDS)
+    page = fit_page(learnt, str(corpus), synthetic=opened.synthetic, folds=FOLDS)
     learnt.mapping.save(folder / "calibration.json")
     write_text(folder / "report.html", page)
     rows = {d.name: {f: getattr(d, f) for f in FIGURES} for d in learnt.descriptors}

@@ -4,45 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
-import jinja2
 from matplotlib.figure import Figure
 
-from deephits_keras.report.pages import data_uri
-from deephits_keras.report.style import BLUE, MUTED, VERMILLION, styled
+from deephits_keras.report.pages import render_page
+from deephits_keras.report.style import BLUE, MUTED, RED, styled
 
 from .fit import Fit, FittedDescriptor
 from .mapping import RANGES
 
-TEMPLATE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Essentia calibration</title>
-<style>body{font:15px/1.5 system-ui,sans-serif;max-width:68rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse}td,th{padding:.2rem .7rem;text-align:right}
-td:first-child,th:first-child,td:last-child,th:last-child{text-align:left}
-tr{border-bottom:1px solid #d8dee4}img{width:32%;min-width:18rem}</style></head><body>
-<h1>Essentia's measurements on Spotify's scales</h1>
-<p>{{ fit.tracks }} tracks of {{ corpus }}; every figure is of tracks that the mapping hadn't seen
-({{ folds }} folds, no artist in two of them where artists are known).
-{% if synthetic %}The corpus is synthetic: the figures say nothing of real music.{% endif %}</p>
-<table><tr><th>descriptor<th>tracks<th>R²<th>MAE<th>R², default<th>MAE, default<th>outcome</tr>
-{% for d in fit.descriptors %}<tr><td>{{ d.name }}<td>{{ d.tracks }}<td>{{ d.r2|number }}
-<td>{{ d.mae|number }}<td>{{ d.default_r2|number }}<td>{{ d.default_mae|number }}<td>{{ d.outcome }}
-</tr>{% endfor %}{% for name, reason in fit.skipped.items() %}
-<tr><td>{{ name }}<td colspan="5"><td>{{ reason }}</tr>{% endfor %}</table>
-{% for name, share in fit.agreement.items() %}<p>{{ name }}: as measured the same as Spotify's on
-{{ "{:.1%}".format(share) }} of the tracks.</p>{% endfor %}
-{% for name, uri in pictures.items() %}<img alt="{{ name }}" src="{{ uri }}">{% endfor %}
-</body></html>
-"""
 
-
-def render_page(fit: Fit, corpus: str, *, synthetic: bool, folds: int) -> str:
+def fit_page(fit: Fit, corpus: str, *, synthetic: bool, folds: int) -> str:
     """The page: no scripts, nothing loaded from elsewhere."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = lambda value: "" if value is None else f"{value:.3f}"
-    pictures = {d.name: data_uri(scatter(d)) for d in fit.descriptors}
-    return environment.from_string(TEMPLATE).render(
-        fit=fit, corpus=corpus, synthetic=synthetic, folds=folds, pictures=pictures
+    measured = [
+        (
+            d.name,
+            f"{d.tracks:,}",
+            *(_shown(value) for value in (d.r2, d.mae, d.default_r2, d.default_mae)),
+            d.outcome,
+        )
+        for d in fit.descriptors
+    ]
+    skipped = [(name, "", "", "", "", "", reason) for name, reason in fit.skipped.items()]
+    return render_page(
+        __package__,
+        "page.html.jinja",
+        synthetic=synthetic,
+        fit=fit,
+        corpus=corpus,
+        folds=folds,
+        rows=[*measured, *skipped],
+        pictures={d.name: scatter(d) for d in fit.descriptors},
     )
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 @styled
@@ -51,7 +47,7 @@ def scatter(descriptor: FittedDescriptor) -> Figure:
     figure = Figure(figsize=(4, 3.8))
     axes = figure.subplots()
     ends = (float(descriptor.true.min()), float(descriptor.true.max()))
-    axes.plot(ends, ends, color=VERMILLION, linewidth=1, linestyle="--", label="equal", zorder=3)
+    axes.plot(ends, ends, color=RED, linewidth=1, linestyle="--", label="equal", zorder=3)
     look: dict[str, Any] = {"s": 9, "alpha": 0.4, "linewidths": 0, "rasterized": True}
     if descriptor.default is not None:
         axes.scatter(descriptor.true, descriptor.default, color=MUTED, label="default", **look)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from deephits_keras.audio.log_mel import against_mean_level
 from deephits_keras.encoders.explainable import ExplainableFeatures, Part
 from deephits_keras.encoders.features import Features
+from deephits_keras.report.style import MUTED
 
 if TYPE_CHECKING:
     from .config import MelCNNConfig
@@ -39,26 +40,38 @@ class ExplainableMel(ExplainableFeatures):
         self.config = config
         values, baseline, reference = against_mean_level(features, branch)
         self.decibels = _in_a_row(values["log_mel"])
+        self.sounding = _sounding(self.decibels)
         super().__init__(values, branch, baseline, reference)
 
     def parts(self, attribution: Features) -> list[Part]:
-        """A part a region; the first bands are the lowest, several windows one after the other."""
-        sums = _cells(_in_a_row(attribution["log_mel"]), BANDS, TIMES)
+        """A part per region of the sound; the first bands are the lowest. Then the padding.
+
+        Several windows stand one after the other.
+        """
+        values = _in_a_row(attribution["log_mel"])
+        sums = _cells(values[:, : self.sounding], BANDS, TIMES)
         hertz, seconds = self._frequencies(), self._seconds()
         bands = [f"{a:.0f}-{b:.0f} Hz" for a, b in _ends(hertz, sums.shape[0])]
-        times = [f"{a:.1f}-{b:.1f} s" for a, b in _ends(seconds, sums.shape[1])]
-        return [
+        times = [
+            f"{a:.1f}-{b:.1f} s" for a, b in _ends(seconds[: self.sounding + 1], sums.shape[1])
+        ]
+        parts = [
             Part(f"{time}, {band}", float(sums[row, column]))
             for column, time in enumerate(times)
             for row, band in enumerate(bands)
         ]
+        if self.sounding < values.shape[1]:
+            behind = float(values[:, self.sounding :].sum())
+            span = f"{seconds[self.sounding]:.1f}-{seconds[-1]:.1f} s"
+            parts.append(Part(span, behind, "padding or silence", empty=True))
+        return parts
 
     def draw(self, attribution: Features) -> Figure:
         """The spectrogram in grey, under it the same with the contributions over it."""
         return self._draw(_cells(_in_a_row(attribution["log_mel"]), CELL_BANDS, CELL_TIMES))
 
     def _draw(self, cells: np.ndarray[Any, Any]) -> Figure:
-        figure = Figure(figsize=(8.4, 5.2))
+        figure = Figure(figsize=(5.8, 4.8))
         bands, _ = self.decibels.shape
         extent = (0.0, float(self._seconds()[-1]), 0.0, float(bands))
         limit = max(float(np.abs(cells).max()), 1e-12)
@@ -77,6 +90,11 @@ class ExplainableMel(ExplainableFeatures):
             axes.set_yticks(np.interp(places, self._frequencies(), np.arange(bands + 1)), places)
             axes.set_ylabel("frequency, Hz")
             axes.grid(False)
+            if self.sounding < self.decibels.shape[1]:
+                start, end = (float(self._seconds()[n]) for n in (self.sounding, -1))
+                axes.axvspan(start, end, facecolor="none", edgecolor=MUTED, hatch="//", linewidth=0)
+                middle = ((start + end) / 2, bands / 2)
+                axes.annotate("padding or silence", middle, ha="center", va="center", color="white")
         several = self.config.windows > 1
         axes.set_xlabel(f"seconds of the clip{'s, one after the other' if several else ''}")
         return figure
@@ -99,6 +117,12 @@ class ExplainableMel(ExplainableFeatures):
 def _in_a_row(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """`(bands, frames)` of one window, or of several one after the other."""
     return values if values.ndim == 2 else np.concatenate(list(values), axis=1)
+
+
+def _sounding(decibels: np.ndarray[Any, Any]) -> int:
+    """Number of frames before the padding, which is at the floor in every band; all if none is."""
+    (heard,) = np.nonzero((decibels > decibels.min()).any(axis=0))
+    return int(heard[-1]) + 1 if len(heard) else decibels.shape[1]
 
 
 def _edges(size: int, pieces: int) -> np.ndarray[Any, Any]:

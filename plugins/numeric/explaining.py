@@ -46,6 +46,8 @@ class ExplainableFields(Explainable):
         sizes = [INDICATORS.get(column, 1) for column in self.columns]
         pieces = np.split(attribution["vector"], np.cumsum(sizes)[:-1])
         return [
-            Part(column, float(piece.sum()), "unknown" if np.isnan(value) else f"{value:.6g}")
+            Part(column, float(piece.sum()), "unknown", empty=True)
+            if np.isnan(value)
+            else Part(column, float(piece.sum()), f"{value:.6g}")
             for column, piece, value in zip(self.columns, pieces, self.fields, strict=True)
         ]

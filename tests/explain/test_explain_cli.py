@@ -100,7 +100,12 @@ def test_a_song_is_explained_by_the_field_that_counts(
     parts = {p["name"]: p for p in told["modalities"]["meta"]["parts"]}
     assert max(parts, key=lambda name: abs(parts[name]["contribution"])) == "artist_popularity"
     assert parts["artist_popularity"]["contribution"] > 0
-    assert parts["valence"] == {"name": "valence", "contribution": 0, "value": "unknown"}
+    assert parts["valence"] == {
+        "name": "valence",
+        "contribution": 0,
+        "value": "unknown",
+        "empty": True,
+    }
     plain = deephits("explain", run, "--set", "artist_popularity=95")
     assert f"{run / 'explain' / 'track-track'}.html" in plain.out
     assert "artist_popularity = 95" in plain.out

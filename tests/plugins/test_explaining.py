@@ -16,7 +16,7 @@ from keras import ops
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from deephits_keras.audio.spectrogram import log_mel
+from deephits_keras.audio.spectrogram import clip, log_mel
 from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures
 from deephits_keras.encoders.features import Features
 from deephits_keras.explain.integrated import Attribution, integrated_gradients
@@ -85,6 +85,9 @@ def test_numbers_are_complete_by_column_whatever_is_unknown(numeric: Numeric) ->
     assert tuple(parts) == numeric.config.columns
     assert parts["tempo"].value == "120"
     assert parts["valence"].value == "unknown"
+    assert [name for name, part in parts.items() if not part.empty] == [
+        name for name in numeric.config.columns if name in {"tempo", "energy", "key", "mode"}
+    ]
     # An unknown value is what the baseline has.
     assert parts["valence"].contribution == parts["release_year"].contribution == 0
     assert all(parts[name].contribution != 0 for name in ("tempo", "energy", "key", "mode"))
@@ -124,6 +127,27 @@ def test_a_spectrogram_is_complete_by_time_and_frequency() -> None:
     labels = {axes.get_xlabel() for axes in figure.axes} | {a.get_ylabel() for a in figure.axes}
     assert {"seconds of the clip", "frequency, Hz"} <= labels
     assert figure.axes[0].get_xlim() == (0, pytest.approx(seconds))
+
+
+def test_the_padding_of_a_short_clip_is_one_part_of_its_own() -> None:
+    config = MelCNNConfig(frames=100)
+    encoder = MelCNN(config)
+    noise = np.random.default_rng(0).normal(0, 0.1, 40 * 512).astype(np.float32)
+    features = {"log_mel": log_mel(clip(noise, config), config).astype("float16")}
+    explainable = encoder.explainable(Track("t"), features, branch_of(encoder))
+    values = np.zeros((128, 100))
+    values[:, 80:] = 1
+    *heard, padding = explainable.parts({"log_mel": values})
+    assert padding.empty
+    assert padding.value == "padding or silence"
+    assert padding.contribution == 128 * 20
+    # The window of the last frames reaches back to the sound.
+    start, end = (float(t) for t in padding.name.removesuffix(" s").split("-"))
+    assert 40 * 512 / 22050 <= start <= 44 * 512 / 22050
+    assert end == pytest.approx(100 * 512 / 22050, abs=0.06)
+    assert len(heard) == 40
+    assert not any(part.empty or part.contribution for part in heard)
+    assert isinstance(explainable.draw({"log_mel": values}), Figure)
 
 
 def test_a_contribution_is_drawn_where_it_is() -> None:

@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -48,7 +49,8 @@ class Page(HTMLParser):
     @property
     def pictures(self):
         prefix = "data:image/svg+xml;base64,"
-        return [base64.b64decode(uri.removeprefix(prefix)).decode() for uri in self.loads]
+        uris = [uri for uri in self.loads if not uri.startswith("#")]
+        return [base64.b64decode(uri.removeprefix(prefix)).decode() for uri in uris]
 
 
 def read(folder):
@@ -67,16 +69,18 @@ def change(folder, name, edit):
 def test_the_page_has_every_section_and_loads_nothing(make_run, task):
     page = read(make_run(task))
     assert page.headings[1:] == [
-        "All figures",
+        "All metrics",
         "Training",
         "Held-out tracks",
+        "Worst predicted",
+        "Explanations",
         "Model",
         "Missing inputs",
         "Settings",
         "To do it again",
     ]
     assert not page.tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
-    assert len(page.pictures) == 6
+    assert len(page.pictures) == 7
     for picture in page.pictures:
         assert picture.rstrip().endswith("</svg>")
         assert "<script" not in picture
@@ -109,7 +113,7 @@ def test_a_regression_leads_with_its_errors(make_run):
     figures = json.loads((folder / "metrics.json").read_text())["parts"]["validation"]
     page = read(folder)
     assert page.headings[0].startswith("Popularity as a number")
-    before_the_table = page.text.split("All figures")[0]
+    before_the_table = page.text.split("All metrics")[0]
     assert f"MAE {figures['regression']['mae']:.2f}" in before_the_table
     assert f"MSE {figures['regression']['mse']:.1f}" in before_the_table
     assert "ROC-AUC" not in page.text
@@ -119,7 +123,7 @@ def test_a_regression_leads_with_its_errors(make_run):
 
 def test_without_a_test_part_the_page_says_that_its_figures_are_optimistic(make_run):
     page = read(make_run(parts={"validation": 300}))
-    assert "Figures of the 300 validation tracks" in page.text
+    assert "Metrics of the 300 validation tracks" in page.text
     assert "on these same tracks" in page.text
     assert "optimistic" in page.text
 
@@ -131,7 +135,7 @@ def test_a_test_parts_figures_come_first(make_run):
     assert "500 test tracks, which took no part in training or selection" in page.text
     assert "optimistic" not in page.text
     assert (
-        f"Macro-F1 {parts['test']['tiers-10']['macro_f1']:.1%}" in page.text.split("Figures of")[0]
+        f"Macro-F1 {parts['test']['tiers-10']['macro_f1']:.1%}" in page.text.split("Metrics of")[0]
     )
 
 
@@ -154,10 +158,94 @@ def test_what_is_not_defined_is_called_so(make_run):
         ),
     )
     page = read(folder)
-    assert "ROC-AUC n/a" in page.text
-    assert "PR-AUC n/a" in page.text
+    # Neither a tile nor a row is left of them.
+    assert "Not defined on these tracks: ROC-AUC." in page.text
+    assert page.text.count("ROC-AUC") == 1
+    assert "PR-AUC" not in page.text
     assert "majority" not in page.text
     assert "Missing inputs" not in page.headings
+
+
+def test_a_model_worse_than_the_baseline_says_so_first(make_run):
+    folder = make_run("tiers-3")
+    assert "Worse than no model" not in read(folder).text
+    worse = {"accuracy": 0.1234, "macro_f1": 0.0567}
+    change(
+        folder,
+        "metrics.json",
+        lambda metrics: metrics["parts"]["validation"]["tiers-3"].update(worse),
+    )
+    page = read(folder)
+    first = page.text.split("All metrics")[0]
+    assert "Worse than no model at all" in first
+    assert 'most frequent in training, always ("majority") does better than this model' in first
+    assert "against 5.7%, Accuracy" in first
+    assert "against 12.3%." in first
+    assert (folder / "report.html").read_text().count('class="tile worse"') == 2
+
+
+def test_the_baseline_of_a_regression_is_the_mean(make_run):
+    page = read(make_run("regression"))
+    assert "majority" not in page.text
+    assert "mean, validation" in page.text
+    assert '"mean" says the mean popularity of the training tracks, always' in page.text
+
+
+def test_the_worst_predicted_tracks_come_with_their_errors(make_run):
+    folder = make_run()
+    tracks = pd.read_parquet(folder / "predictions.parquet")
+    errors = tracks["predicted_popularity"] - tracks["popularity"]
+    worst = tracks.loc[errors.abs().idxmax()]
+    text = read(folder).text.split("Worst predicted")[-1]
+    first = text.split("predicted tier", 1)[1].split()
+    assert first[:2] == [worst["track_id"], f"{worst['popularity']:.1f}"]
+    assert float(first[3]) == pytest.approx(errors.abs().max().round(1) * np.sign(float(first[3])))
+
+
+def test_date_and_duration_are_told_where_the_run_knows_them(make_run):
+    folder = make_run()
+    assert "UTC" not in read(folder).text
+    told = {"created": "2026-11-28T08:30:00Z", "training_seconds": 725.4}
+    change(folder, "config.json", lambda config: config.update(told))
+    assert "2,880 of 3,600 tracks on 2026-11-28 08:30:00 UTC in 12 min 5 s." in read(folder).text
+
+
+def test_explanations_are_linked_to_and_warnings_and_unseen_columns_are_said_first(make_run):
+    folder = make_run()
+    (folder / "explain").mkdir()
+    for name in ("track-a b", "importance"):
+        (folder / f"explain/{name}.html").touch()
+    change(
+        folder,
+        "metrics.json",
+        lambda metrics: metrics.update(
+            warnings=["<b>Odd</b>."], unseen_columns={"meta": ["tempo", "key"]}
+        ),
+    )
+    page = Page(write_report(folder).read_text())
+    links = [link for link in page.loads if not link.startswith(("#", "data:"))]
+    assert links == ["explain/importance.html", "explain/track-a%20b.html"]
+    first = " ".join(page.text.split()).split("All metrics")[0]
+    assert "<b>Odd</b>." in first
+    assert "learnt nothing from meta: tempo, key." in first
+
+
+def test_recall_is_not_drawn_where_there_is_none(make_run):
+    folder = make_run("tiers-3")
+    path = folder / "predictions.parquet"
+    table = pd.read_parquet(path)
+    table.assign(tier=(table["true_tier"] + 1) % 3).to_parquet(path)
+    page = read(folder)
+    assert len(page.pictures) == 6
+    assert "No validation track was put into its own tier." in page.text
+
+
+def test_pictures_follow_a_dark_page(make_run):
+    page = read(make_run())
+    for picture in page.pictures:
+        assert "@media screen and (prefers-color-scheme:dark)" in picture
+        # Nothing is painted white behind it.
+        assert not re.search(r'<path[^>]*style="fill: #ffffff"', picture)
 
 
 def test_names_from_outside_are_text(make_run):
@@ -179,7 +267,7 @@ def test_names_from_outside_are_text(make_run):
     page = read(folder)
     assert "script" not in page.tags
     assert page.text.count(hostile) >= 3
-    assert len(page.pictures) == 6
+    assert len(page.pictures) == 7
 
 
 def test_the_same_run_gives_the_same_bytes_whatever_the_users_style(make_run):

@@ -1,0 +1,122 @@
+"""A run's metrics beside those of simple predictors, as a page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deephits_keras.evaluation.metrics import Metrics
+from deephits_keras.report.labels import (
+    METRICS,
+    REGRESSION_TILES,
+    TIER_TILES,
+    Label,
+    baseline_label,
+)
+from deephits_keras.report.results import Results
+
+BASELINE = "majority"
+"""The baseline that every run has: a model must be better to be of any use."""
+
+LEADING = {"classification": ("macro_f1", "accuracy"), "regression": ("mae", "mse")}
+"""What a reader judges a model by: worse in one of these is said at the top of the page."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One of a run's main metrics.
+
+    Attributes:
+        metric: Its name.
+        value: The run's.
+        baseline: The baseline's, or None.
+    """
+
+    metric: str
+    value: float
+    baseline: float | None
+
+    @property
+    def label(self) -> Label:
+        """The metric's words."""
+        return METRICS[self.metric]
+
+    @property
+    def worse(self) -> bool:
+        """Whether the run is worse than the baseline."""
+        return self.baseline is not None and self.label.worse(self.value, self.baseline)
+
+
+def tiles(results: Results) -> list[Tile]:
+    """The run's main metrics, those that are defined."""
+    main = results.task.tiers.name
+    wanted = [(main, name) for name in TIER_TILES]
+    if results.task.kind == "regression":
+        wanted = [("regression", name) for name in REGRESSION_TILES] + wanted[:3]
+    own = results.metrics["parts"][results.main_part]
+    other = results.baselines.get(BASELINE, {})
+    return [
+        Tile(name, own[group][name], other.get(group, {}).get(name))
+        for group, name in wanted
+        if own.get(group, {}).get(name) is not None
+    ]
+
+
+def worse_than_baseline(results: Results) -> list[Tile]:
+    """Those of the leading metrics in which the run is worse than the baseline."""
+    return [t for t in tiles(results) if t.worse and t.metric in LEADING[results.task.kind]]
+
+
+@dataclass(frozen=True)
+class MetricTable:
+    """A group of metrics.
+
+    Attributes:
+        title: What they are of.
+        columns: The columns' names.
+        rows: A row of text per metric that has a value anywhere.
+        undefined: Names of the metrics that have none, of those that class scores could have.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    undefined: Sequence[str]
+
+
+def metric_tables(results: Results) -> list[MetricTable]:
+    """Every metric of the run's parts beside the baselines', group by group."""
+    kind = results.task.kind
+    columns = {f"model, {part}": of for part, of in results.metrics["parts"].items()}
+    for name, of in results.baselines.items():
+        columns[f"{baseline_label(name, kind)[0]}, {results.main_part}"] = of
+    groups = dict.fromkeys(group for of in columns.values() for group in of)
+    tables = [_metric_table(group, columns, results) for group in groups]
+    return [table for table in tables if table.rows]
+
+
+def _metric_table(
+    group: str, columns: Mapping[str, Mapping[str, Metrics]], results: Results
+) -> MetricTable:
+    values = {name: of.get(group, {}) for name, of in columns.items()}
+    values = {name: of for name, of in values.items() if any(v is not None for v in of.values())}
+    rows, undefined = [], []
+    for name, label in METRICS.items():
+        found: list[Any] = [of.get(name) for of in values.values()]
+        if any(value is not None for value in found):
+            rows.append((label.name, *(label.show(v) or "n/a" for v in found), label.meaning))
+        elif results.task.kind == "classification" and any(name in of for of in values.values()):
+            undefined.append(label.name)
+    return MetricTable(
+        _group_title(group, results), ("metric", *values, "meaning"), rows, undefined
+    )
+
+
+def _group_title(group: str, results: Results) -> str:
+    if group == "regression":
+        return "popularity, 0-100"
+    if group != "conformal":
+        return group
+    sets = "intervals of popularity" if results.task.kind == "regression" else "sets of tiers"
+    return f"{sets}, stated coverage {100 * results.calibration.coverage:g}%"
