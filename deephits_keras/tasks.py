@@ -135,13 +135,33 @@ TASKS = {
 
 
 def get_task(name: str | Task) -> Task:
-    """The task of that name.
+    """The task of that name: one of `TASKS`, or `hit-65` with any threshold.
 
     Raises:
         UserError: if there is none; the message lists the known ones.
     """
     if isinstance(name, Task):
         return name
+    if name.startswith(HIT):
+        return _hit_task(name)
     if name not in TASKS:
-        raise UserError(f"There is no task named {name!r}. Tasks: {', '.join(TASKS)}")
+        raise UserError(
+            f"There is no task named {name!r}. Tasks: {', '.join(TASKS)}, and {HIT}65 for hits "
+            "from a popularity of 65 (or any other) against the rest"
+        )
     return TASKS[name]
+
+
+HIT = "hit-"
+"""How the names of tasks begin that tell hits from other songs."""
+
+
+def _hit_task(name: str) -> Task:
+    try:
+        threshold = float(name.removeprefix(HIT))
+        tiers = Tiers(name, (threshold,))
+    except ValueError:
+        threshold = 0.0
+    if not 0 < threshold < POPULARITY_MAX:
+        raise UserError(f"{name!r}: a popularity between 0 and {POPULARITY_MAX:g} follows {HIT!r}")
+    return Task(name, "classification", (tiers,))

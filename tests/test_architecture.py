@@ -30,6 +30,7 @@ ROOMS = (
     ("prediction",),
     ("explain",),
     ("reproduction",),
+    ("comparison",),
     ("testing",),
     ("sample",),
     ("cli", "__main__"),

@@ -19,6 +19,7 @@ VERBS = {
     "build": "build:build",
     "train": "train:train",
     "reproduce": "reproduce:reproduce",
+    "compare": "compare:compare",
     "evaluate": "evaluate:evaluate",
     "predict": "predict:predict",
     "explain": "explain:explain",

@@ -5,7 +5,10 @@ Every value is a finite float, or None where a metric isn't defined: the results
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy import stats
 from sklearn import metrics
 
 from deephits_keras.tasks import POPULARITY_MAX, Prediction, Task, Tiers
@@ -175,3 +178,57 @@ def per_tier_recall(
     """Share of each tier's tracks that were put into it; None for a tier without tracks."""
     counts = confusion(true_tiers, predicted_tiers, tiers)
     return [float(row[tier] / row.sum()) if row.sum() else None for tier, row in enumerate(counts)]
+
+
+TOP = (100, 150)
+"""Numbers of songs of the hit lists that Yang et al. (2017) measure."""
+
+
+def ranking_metrics(
+    popularity: FloatArray, predicted: FloatArray, *, tops: Sequence[int] = TOP
+) -> Figures:
+    """Figures of the order of songs, as hit song prediction on plays reports them (Yang 2017).
+
+    Args:
+        popularity: `(n,)` true popularity, 0-100.
+        predicted: `(n,)` predicted popularity; only its order counts.
+        tops: Lengths k of the list of predicted hits.
+
+    Returns:
+        `spearman` (rho) and `kendall` (tau-b), None where all of either are equal; for each k
+        `recall_at_k`, the share of the k most popular songs that are among the k predicted
+        highest, and `ndcg_at_k`, with the popularity as gain. None where there are no more than k
+        songs. Equal predictions count as in any order, on average.
+
+    Raises:
+        ValueError: if the lengths differ.
+    """
+    if len(popularity) != len(predicted):
+        raise ValueError(f"{len(popularity)} true and {len(predicted)} predicted popularities")
+    varied = len(popularity) > 1 and np.ptp(popularity) > 0 and np.ptp(predicted) > 0
+    figures: Figures = {
+        "spearman": float(stats.spearmanr(popularity, predicted).statistic) if varied else None,
+        "kendall": float(stats.kendalltau(popularity, predicted).statistic) if varied else None,
+    }
+    for k in tops:
+        enough = len(popularity) > k
+        figures[f"recall_at_{k}"] = _recall_at(popularity, predicted, k) if enough else None
+        figures[f"ndcg_at_{k}"] = (
+            float(metrics.ndcg_score(popularity[np.newaxis], predicted[np.newaxis], k=k))
+            if enough
+            else None
+        )
+    return figures
+
+
+def _recall_at(popularity: FloatArray, predicted: FloatArray, k: int) -> float:
+    """Share of the true top k among the predicted top k, ties shared out evenly."""
+    return float(_membership(popularity, k) @ _membership(predicted, k) / k)
+
+
+def _membership(values: FloatArray, k: int) -> FloatArray:
+    """`(n,)` how much of each value is among the k largest: 1, 0, or its share of a tie."""
+    edge = np.sort(values)[-k]
+    above, level = values > edge, values == edge
+    share: FloatArray = above + level * ((k - above.sum()) / level.sum())
+    return share

@@ -1,4 +1,4 @@
-"""How modalities meet: early fusion (Table A1's head), late and gated fusion, as Keras layers.
+"""How modalities meet: early fusion (Table A1's head), late and gated fusion, and others' ways.
 
 A fusion gets one embedding and one presence mask a modality and gives the model's raw outputs.
 Add one by subclassing `Fusion` and naming it in `FUSIONS`.
@@ -6,8 +6,6 @@ Add one by subclassing `Fusion` and naming it in `FUSIONS`.
 
 from __future__ import annotations
 
-import abc
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,60 +14,11 @@ from keras import layers
 
 from deephits_keras.encoders.layers import dense
 from deephits_keras.errors import UserError
+from deephits_keras.model.compressed import CompressedFusion
+from deephits_keras.model.fusion_base import Fusion, concatenate
 from deephits_keras.model.heads import output_layer
 from deephits_keras.model.layers import GatedAverage, WeightedScores
 from deephits_keras.types import Tensor
-
-
-@dataclass(frozen=True)
-class Fusion(abc.ABC):
-    """A way to combine modalities, configured.
-
-    Attributes:
-        name: The name in `FUSIONS`.
-        dropout: Share of the embeddings' units dropped in training.
-        units: Sizes of the fully connected layers before the output.
-        head: The last layer, of `heads.HEADS`.
-    """
-
-    name: ClassVar[str]
-    dropout: float = 0.5
-    units: tuple[int, ...] = (64,)
-    head: str = "softmax"
-
-    @abc.abstractmethod
-    def build(
-        self,
-        embeddings: Mapping[str, Tensor],
-        presence: Mapping[str, Tensor],
-        outputs: int,
-        classification: bool,
-    ) -> Tensor:
-        """Build the head.
-
-        Args:
-            embeddings: `(batch, size)` for each modality.
-            presence: `(batch, 1)` for each modality, zeros and ones.
-            outputs: Number of raw outputs.
-            classification: Whether the outputs are logits.
-
-        Returns:
-            Raw outputs `(batch, outputs)`, float32 at any precision policy.
-        """
-
-    def _hidden(self, x: Tensor, name: str) -> Tensor:
-        """The fully connected layers before an output, with ReLU."""
-        for number, units in enumerate(self.units, start=1):
-            x = dense(units, activation="relu", name=f"{name}_{number}")(x)
-        return x
-
-    def to_json(self) -> dict[str, Any]:
-        """Name and settings as JSON types; `get_fusion` takes it back."""
-        return {"name": self.name, **dataclasses.asdict(self)}
-
-
-def _concatenate(tensors: list[Tensor], axis: int, name: str) -> Tensor:
-    return layers.Concatenate(axis=axis, name=name)(tensors) if len(tensors) > 1 else tensors[0]
 
 
 @dataclass(frozen=True)
@@ -91,7 +40,7 @@ class EarlyFusion(Fusion):
     ) -> Tensor:
         """Concatenate, drop out, fully connected layers with ReLU, output."""
         del presence
-        x = _concatenate(list(embeddings.values()), axis=-1, name="fused")
+        x = concatenate(list(embeddings.values()), axis=-1, name="fused")
         x = layers.Dropout(self.dropout, name="fusion_dropout")(x)
         x = self._hidden(x, "fusion")
         return output_layer(self.head, outputs, classification, "output")(x)
@@ -124,8 +73,8 @@ class LateFusion(Fusion):
             x = self._hidden(x, f"fusion_{modality}")
             x = output_layer(self.head, outputs, classification, f"fusion_{modality}_output")(x)
             predictions.append(layers.Reshape((1, outputs), name=f"fusion_{modality}_row")(x))
-        stacked = _concatenate(predictions, axis=1, name="fusion_rows")
-        present = _concatenate(list(presence.values()), axis=-1, name="fusion_present")
+        stacked = concatenate(predictions, axis=1, name="fusion_rows")
+        present = concatenate(list(presence.values()), axis=-1, name="fusion_present")
         average = WeightedScores(
             classification, self._ordered_weights(list(embeddings)), dtype="float32", name="output"
         )
@@ -172,9 +121,9 @@ class GatedFusion(Fusion):
             )
             for modality, embedding in embeddings.items()
         ]
-        stacked = _concatenate(rows, axis=1, name="fusion_rows")
-        present = _concatenate(list(presence.values()), axis=-1, name="fusion_present")
-        known = _concatenate([*embeddings.values(), present], axis=-1, name="fusion_known")
+        stacked = concatenate(rows, axis=1, name="fusion_rows")
+        present = concatenate(list(presence.values()), axis=-1, name="fusion_present")
+        known = concatenate([*embeddings.values(), present], axis=-1, name="fusion_known")
         gates = dense(len(rows) * self.size, name="fusion_gates")(known)
         gates = layers.Reshape((len(rows), self.size), name="fusion_gate_rows")(gates)
         x = GatedAverage(name="fused")(stacked, gates, present)
@@ -183,7 +132,9 @@ class GatedFusion(Fusion):
         return output_layer(self.head, outputs, classification, "output")(x)
 
 
-FUSIONS: dict[str, type[Fusion]] = {f.name: f for f in (EarlyFusion, LateFusion, GatedFusion)}
+FUSIONS: dict[str, type[Fusion]] = {
+    f.name: f for f in (EarlyFusion, LateFusion, GatedFusion, CompressedFusion)
+}
 
 
 def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:
@@ -205,3 +156,6 @@ def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:
         return FUSIONS[name](**settings)
     except TypeError as error:
         raise UserError(f"The fusion {name!r} can't be made from {settings}: {error}") from error
+
+
+__all__ = ["FUSIONS", "EarlyFusion", "Fusion", "GatedFusion", "LateFusion", "get_fusion"]

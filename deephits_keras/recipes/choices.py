@@ -103,6 +103,13 @@ def _modalities(recipe: Recipe, asked: str | None) -> str | None:
     )
 
 
+def encoder_choices(
+    recipe: Recipe, modality: str, settings: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, dict[str, dict[str, Any]]]:
+    """A recipe's encoder of one modality for `corpus_encoders`, with all settings."""
+    return _modalities(recipe, modality) or modality, _settings(recipe, settings)
+
+
 def _settings(recipe: Recipe, asked: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """By encoder where the recipe sets something: there a modality's options must win as well."""
     merged = {name: dict(values) for name, values in asked.items()}

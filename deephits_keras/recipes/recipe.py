@@ -35,6 +35,8 @@ class Recipe:
         fusion: `name` and settings of the fusion, the head among them.
         training: Fields of `TrainingConfig`; the others keep their defaults, which are the
             paper's.
+        needs: Modalities without which it isn't itself; `compare` does without the others where a
+            corpus lacks them, and says so.
         task: The task that it was published for, which `train` takes if none is asked for; empty
             for the command's default.
         estimator: For a shallow recipe: which scikit-learn model, with its settings. Such a recipe
@@ -56,6 +58,7 @@ class Recipe:
     encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     fusion: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     task: str = ""
     estimator: Mapping[str, Any] = field(default_factory=dict)
     distribution: str = ""
@@ -113,19 +116,21 @@ class Recipe:
                 raise UserError(
                     f"The recipe {name!r}: {key} must be {kinds[key].__name__}. Received: {value!r}"
                 )
-        remarks = tuple(values.pop("remarks", ()))
+        listed: dict[str, Any] = {k: tuple(values.pop(k, ())) for k in ("remarks", "needs")}
         try:
-            return cls(name=name, remarks=remarks, distribution=distribution, **values)
+            return cls(name=name, distribution=distribution, **listed, **values)
         except TypeError as error:
             raise UserError(f"The recipe {name!r} has no summary") from error
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON types."""
-        return {**dataclasses.asdict(self), "remarks": list(self.remarks)}
+        listed = {"remarks": list(self.remarks), "needs": list(self.needs)}
+        return {**dataclasses.asdict(self), **listed}
 
 
 _KINDS: dict[str, type] = {
     "remarks": list,
+    "needs": list,
     **dict.fromkeys(("modalities", "encoders", "fusion", "training", "estimator"), dict),
 }
 """Types of TOML values that aren't texts."""

@@ -1,0 +1,171 @@
+"""`deephits compare`: recipes side by side on a corpus."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deephits_keras.cli.common import (
+    PATH,
+    EncoderCommand,
+    import_keras,
+    json_option,
+    print_json,
+    print_table,
+)
+from deephits_keras.errors import DeepHitsError, UserError
+
+PROTOCOLS = ("random", "artist", "date")
+
+
+@click.command(cls=EncoderCommand)
+@click.argument("corpus", type=PATH)
+@click.argument("out", type=PATH)
+@click.option(
+    "--recipes",
+    "wanted",
+    default="all",
+    show_default=True,
+    metavar="R,...",
+    help="Recipes, or all; majority and boosting are always there.",
+)
+@click.option(
+    "--seeds",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of seeds, from 0; each draws a split and initialises a model.",
+)
+@click.option(
+    "--protocol",
+    "protocols",
+    default="artist",
+    show_default=True,
+    metavar="P,...",
+    help=f"How tracks are held out: {', '.join(PROTOCOLS)}.",
+)
+@click.option(
+    "--task",
+    "tasks",
+    default="tiers-3",
+    show_default=True,
+    metavar="T,...",
+    help="tiers-3, tiers-5, tiers-10, regression, or hit-65 with any threshold.",
+)
+@click.option(
+    "--controls",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seeds that are trained on shuffled popularity, too, to find leaks.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Fewer epochs than the recipes', to try."
+)
+@click.option(
+    "--post-release",
+    default="",
+    metavar="COLUMN,...",
+    help="Columns that are only known after the release: a recipe that reads one is left out.",
+)
+@click.option("--jobs", default=-1, show_default=True, help="Worker processes; -1 for one a core.")
+@json_option
+def compare(
+    corpus: Path,
+    out: Path,
+    wanted: str,
+    seeds: int,
+    protocols: str,
+    tasks: str,
+    controls: int,
+    epochs: int | None,
+    post_release: str,
+    jobs: int,
+    as_json: bool,
+    settings: dict[str, dict[str, Any]],
+) -> None:
+    """Train every recipe on the same splits of CORPUS, and write the leaderboard to OUT.
+
+    A recipe whose inputs the corpus lacks is left out with the reason, or does without them where
+    it is still itself. Stopped at any point, the same command goes on where it was; with more
+    seeds, protocols, tasks or recipes it adds these.
+
+    \b
+    Example:
+      deephits compare corpus out --recipes all --seeds 5 --protocol artist,date
+      deephits compare corpus out --recipes paper,hitmusicnet --task tiers-3,regression
+    """
+    from deephits_keras.corpus import Corpus
+    from deephits_keras.recipes import get_recipe
+    from deephits_keras.recipes.registry import recipe_names
+    from deephits_keras.tasks import get_task
+
+    opened = Corpus.open(corpus)
+    names = recipe_names() if wanted == "all" else _words(wanted)
+    for name in names:
+        get_recipe(name)
+    for task in _words(tasks):
+        get_task(task)
+    if unknown := set(_words(protocols)) - set(PROTOCOLS):
+        raise UserError(
+            f"There is no protocol named {unknown.pop()!r}. Protocols: {', '.join(PROTOCOLS)}"
+        )
+    import_keras()
+    from deephits_keras.comparison.leaderboard import Leaderboard, shown
+    from deephits_keras.comparison.run import Plan
+    from deephits_keras.comparison.run import compare as compare_all
+
+    outcome = compare_all(
+        Plan(
+            corpus=opened,
+            out=out,
+            recipes=names,
+            tasks=_words(tasks),
+            protocols=_words(protocols),
+            seeds=seeds,
+            controls=controls,
+            settings=settings,
+            training={"epochs": epochs} if epochs else {},
+            post_release=_words(post_release),
+            command=shlex.join(["deephits", *sys.argv[1:]]),
+        ),
+        jobs=jobs,
+    )
+    found = Leaderboard.of(out, synthetic=opened.synthetic, tracks=len(opened))
+    page = found.write()
+    if as_json:
+        print_json({"page": str(page), "failed": dict(outcome.failed), **found.to_json()})
+    else:
+        for board in found.boards:
+            print_table(
+                f"{board.task}, {board.protocol}: {board.meaning}",
+                ("recipe", *board.figures, "seconds", "on"),
+                (
+                    (
+                        line.recipe,
+                        *(shown(line.figures[name]) for name in board.figures),
+                        f"{line.seconds:.1f}",
+                        line.modalities,
+                    )
+                    for line in board.lines
+                ),
+            )
+        for name, reason in outcome.left_out.items():
+            click.echo(f"{name} is left out: {reason}")
+        click.echo(f"The leaderboard: {page}")
+    if found.leaks:
+        raise DeepHitsError(
+            f"ANSWERS LEAK: trained on shuffled popularity, {', '.join(found.leaks)} still predict "
+            "it"
+        )
+    if outcome.failed:
+        first, reason = next(iter(outcome.failed.items()))
+        raise DeepHitsError(f"{len(outcome.failed)} trials failed. The first: {first}: {reason}")
+
+
+def _words(text: str) -> list[str]:
+    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))

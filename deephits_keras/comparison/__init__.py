@@ -1,0 +1,1 @@
+"""Recipes side by side: the same splits, the same figures, one leaderboard."""

@@ -1,0 +1,41 @@
+"""The control: a corpus whose popularity is dealt out anew among its tracks."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deephits_keras.corpus.table import Corpus
+
+
+class ShuffledCorpus(Corpus):
+    """A corpus whose tracks have each other's popularity (after Pachet and Roy 2008).
+
+    Nothing can be learned from it. A model that still predicts it has seen the answers: through a
+    field that tells them, or through something fitted to tracks that are held out.
+
+    Args:
+        folder: The corpus's folder; its features serve as they are.
+        seed: Of the order.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        super().__init__(folder)
+        self._seed = seed
+
+    def column(self, name: str) -> pd.Series[Any]:
+        """See the base class; `popularity` is shuffled."""
+        series = super().column(name)
+        if name != "popularity":
+            return series
+        order = np.random.default_rng(self._seed).permutation(len(series))
+        return pd.Series(series.to_numpy()[order], name=name)
+
+    @cached_property
+    def popularity(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """`(n,)` popularity, 0-100, of another track each."""
+        return self.column("popularity").to_numpy(dtype=np.float32)

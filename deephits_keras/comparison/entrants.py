@@ -1,0 +1,128 @@
+"""Which recipes take part with a corpus, on which of their inputs, and why others can't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.inputs import inputs_of, names_of
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.features.extraction import corpus_encoders, extract_features
+from deephits_keras.features.store import FeatureStore
+from deephits_keras.recipes import Recipe, get_recipe
+from deephits_keras.recipes.choices import encoder_choices
+
+POST_RELEASE = "post_release"
+"""Key of `corpus.json`: columns that are only known after a song's release."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A recipe that takes part.
+
+    Attributes:
+        recipe: The recipe.
+        encoders: Its encoders, by modality, as far as the corpus has their inputs.
+        without: The reason for each modality that it does without.
+    """
+
+    recipe: Recipe
+    encoders: Mapping[str, AnyEncoder]
+    without: Mapping[str, str]
+
+
+def enter(
+    corpus: Corpus,
+    names: Sequence[str],
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    post_release: Iterable[str] = (),
+    jobs: int = -1,
+) -> tuple[list[Entrant], dict[str, str]]:
+    """Extract what each recipe needs, and see who can take part.
+
+    Args:
+        corpus: The corpus.
+        names: Names of recipes.
+        settings: Settings of encoders, over the recipes'.
+        post_release: Columns that must not be used, beside those that the corpus marks.
+        jobs: Worker processes for extraction.
+
+    Returns:
+        Those who take part; and the reason for each of the others, by name.
+    """
+    forbidden = {*post_release, *corpus.info.get(POST_RELEASE, ())}
+    entrants, left_out = [], {}
+    known: dict[str, AnyEncoder | str] = {}
+    for name in names:
+        recipe = get_recipe(name)
+        try:
+            entrants.append(_enter(corpus, recipe, settings or {}, forbidden, jobs, known))
+        except UserError as error:
+            left_out[name] = str(error)
+    return entrants, left_out
+
+
+def _enter(
+    corpus: Corpus,
+    recipe: Recipe,
+    settings: Mapping[str, Mapping[str, Any]],
+    forbidden: set[str],
+    jobs: int,
+    known: dict[str, AnyEncoder | str],
+) -> Entrant:
+    encoders: dict[str, AnyEncoder] = {}
+    without: dict[str, str] = {}
+    for modality in recipe.modalities or _default_modalities():
+        words, merged = encoder_choices(recipe, modality, settings)
+        try:
+            (encoder,) = corpus_encoders(corpus, words, merged).values()
+            _refuse_later_fields(encoder, forbidden)
+            identity = f"{encoder.name} {encoder.fingerprint()}"
+            if identity not in known:
+                known[identity] = _extracted(corpus, encoder, jobs)
+            if isinstance(reason := known[identity], str):
+                raise UserError(reason)
+            encoders[modality] = encoder
+        except LaterFieldError:
+            raise
+        except DeepHitsError as error:
+            without[modality] = str(error)
+    for modality in recipe.needs:
+        if modality in without:
+            raise UserError(f"it needs {modality}: {without[modality]}")
+    if not encoders:
+        raise UserError("; ".join(f"{m}: {reason}" for m, reason in without.items()))
+    return Entrant(recipe, encoders, without)
+
+
+class LaterFieldError(UserError):
+    """An encoder reads what is only known after the release."""
+
+
+def _refuse_later_fields(encoder: AnyEncoder, forbidden: set[str]) -> None:
+    declared = inputs_of(encoder)
+    read = set(names_of(declared, "field")) if declared else set(encoder.fields())
+    if late := sorted(read & forbidden):
+        raise LaterFieldError(
+            f"{encoder.name} reads {', '.join(late)}, which is only known after a song's release"
+        )
+
+
+def _extracted(corpus: Corpus, encoder: AnyEncoder, jobs: int) -> AnyEncoder | str:
+    """The encoder, its features extracted; or why it is of no use."""
+    try:
+        extract_features(corpus, encoder, jobs=jobs)
+        present = FeatureStore.open(corpus, encoder).present
+    except DeepHitsError as error:
+        return str(error)
+    return encoder if present.any() else f"no track has what {encoder.name} reads"
+
+
+def _default_modalities() -> list[str]:
+    from deephits_keras.encoders.registry import registry
+
+    return [c.modality for c in registry().load_working().values() if c.default]

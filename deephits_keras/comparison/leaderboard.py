@@ -1,0 +1,295 @@
+"""What a comparison came to: a leaderboard for each task and protocol, as a page and as files.
+
+OUT/leaderboard.html   everything, self-contained
+OUT/leaderboard.md     the tables, for a document
+OUT/leaderboard.json   the same for a program
+OUT/rows.csv           one line a recipe, seed and protocol
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deephits_keras.comparison.run import PROTOCOLS, REFERENCES
+from deephits_keras.comparison.statistics import Ranking, leak_p_value, rank
+from deephits_keras.comparison.trial import RESULT
+from deephits_keras.errors import UserError
+from deephits_keras.recipes import get_recipe
+from deephits_keras.report.pages import render_page
+from deephits_keras.reproduction.tables import published
+from deephits_keras.tasks import get_task
+from deephits_keras.utils.files import read_json, replacing, write_json, write_text
+
+LEAK_LEVEL = 0.001
+"""A control that predicts this improbably well says that answers leak."""
+
+TIER_FIGURES = ("macro_f1", "accuracy", "roc_auc", "spearman")
+SCALE_FIGURES = ("r2", "mae", "spearman", "kendall")
+"""Shown of tiers and of a regression; the first one ranks."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One recipe on one board.
+
+    Attributes:
+        recipe: Its name.
+        kind: `reference` for what stands beside, else the recipe's fidelity.
+        seeds: Number of seeds.
+        figures: Mean and standard deviation of each figure over the seeds; None where undefined.
+        rank: Mean rank; None if it lacks splits that others have.
+        seconds: Mean seconds of training.
+        parameters: Trainable parameters; None for what has none.
+        modalities: What it ran on.
+        control: Probability of its controls' rank correlation without a leak; None without any.
+    """
+
+    recipe: str
+    kind: str
+    seeds: int
+    figures: Mapping[str, tuple[float, float] | None]
+    rank: float | None
+    seconds: float
+    parameters: int | None
+    modalities: str
+    control: float | None
+
+    @property
+    def leaks(self) -> bool:
+        """Whether its control says that answers leak."""
+        return self.control is not None and self.control < LEAK_LEVEL
+
+
+@dataclass(frozen=True)
+class Board:
+    """The leaderboard of one task under one protocol, the best first.
+
+    Attributes:
+        task: The task.
+        protocol: The protocol.
+        meaning: The protocol in words.
+        figures: Names of the figures; the first one ranks.
+        lines: A line for each recipe.
+        ranking: Of the recipes that have every split; None if there is none.
+    """
+
+    task: str
+    protocol: str
+    meaning: str
+    figures: tuple[str, ...]
+    lines: Sequence[Line]
+    ranking: Ranking | None
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Every board of a comparison.
+
+    Attributes:
+        out: The comparison's folder.
+        boards: One for each task and protocol.
+        rows: Every result.
+        outcome: Reasons: `left_out` and `without`.
+        published: Printed figures of the recipes, and why they can't be compared.
+        synthetic: Whether the corpus was made up by `deephits sample`.
+        tracks: Tracks of the corpus.
+    """
+
+    out: Path
+    boards: Sequence[Board]
+    rows: Sequence[Mapping[str, Any]]
+    outcome: Mapping[str, Any]
+    published: Sequence[Mapping[str, Any]]
+    synthetic: bool
+    tracks: int
+
+    @classmethod
+    def of(cls, out: Path, *, synthetic: bool, tracks: int) -> Leaderboard:
+        """Read what is finished in a comparison's folder.
+
+        Args:
+            out: The folder.
+            synthetic: Whether the corpus was made up.
+            tracks: Its number of tracks.
+
+        Raises:
+            UserError: if nothing is finished there, or a result is damaged.
+        """
+        rows = [read_json(path, "a result") for path in sorted(out.glob(f"*/*/*/*/*/{RESULT}"))]
+        measured = [row for row in rows if not row["control"]]
+        if not measured:
+            raise UserError(f"No trial in {out} is finished")
+        keys = dict.fromkeys((row["task"], row["protocol"]) for row in measured)
+        boards = [board(rows, task, protocol) for task, protocol in keys]
+        outcome = read_json(out / "outcome.json", "a comparison")
+        return cls(out, boards, rows, outcome, published()["peers"], synthetic, tracks)
+
+    @property
+    def leaks(self) -> list[str]:
+        """Recipes whose controls say that answers leak."""
+        return sorted({line.recipe for b in self.boards for line in b.lines if line.leaks})
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON types."""
+        return {
+            "synthetic": self.synthetic,
+            "tracks": self.tracks,
+            "boards": [asdict(board) for board in self.boards],
+            "leaks": self.leaks,
+            "left_out": self.outcome["left_out"],
+            "without": self.outcome["without"],
+            "published": list(self.published),
+            "rows": list(self.rows),
+        }
+
+    def write(self) -> Path:
+        """Write the page and the files beside it.
+
+        Returns:
+            The page's path.
+        """
+        write_json(self.out / "leaderboard.json", self.to_json())
+        write_text(self.out / "leaderboard.md", self.markdown())
+        with replacing(self.out / "rows.csv") as temporary:
+            pd.DataFrame([_flat(row) for row in self.rows]).to_csv(temporary, index=False)
+        page = render_page(
+            __package__,
+            "leaderboard.html.jinja",
+            filters={"shown": shown, "seconds": _seconds, "count": _count},
+            board=self,
+            recipes={row["recipe"]: _told(row["recipe"]) for row in self.rows},
+        )
+        write_text(self.out / "leaderboard.html", page)
+        return self.out / "leaderboard.html"
+
+    def markdown(self) -> str:
+        """The boards as Markdown tables."""
+        text = []
+        for each in self.boards:
+            head = ["recipe", *each.figures, "rank", "seconds", "parameters", "on"]
+            text += [f"### {each.task}, {each.protocol}", "", _row(head)]
+            text.append(_row(["---"] * len(head)))
+            for line in each.lines:
+                figures = [shown(line.figures[name]) for name in each.figures]
+                standing = "" if line.rank is None else f"{line.rank:.1f}"
+                cost = [_seconds(line.seconds), _count(line.parameters)]
+                text.append(_row([line.recipe, *figures, standing, *cost, line.modalities]))
+            text += ["", _told_of(each.ranking), ""]
+        return "\n".join(text)
+
+
+def board(rows: Sequence[Mapping[str, Any]], task: str, protocol: str) -> Board:
+    """The board of one task and protocol.
+
+    Args:
+        rows: Results.
+        task: The task.
+        protocol: The protocol.
+    """
+    here = [r for r in rows if (r["task"], r["protocol"]) == (task, protocol)]
+    regression = get_task(task).kind == "regression"
+    names = SCALE_FIGURES if regression else TIER_FIGURES
+    by_recipe: dict[str, list[Mapping[str, Any]]] = {}
+    controls: dict[str, list[Mapping[str, Any]]] = {}
+    for row in here:
+        (controls if row["control"] else by_recipe).setdefault(row["recipe"], []).append(row)
+    every = {row["seed"] for row in here if not row["control"]}
+    main = {
+        name: [_figure(row, task, names[0]) or 0.0 for row in sorted(own, key=lambda r: r["seed"])]
+        for name, own in by_recipe.items()
+        if {row["seed"] for row in own} == every
+    }
+    ranking = rank(main) if main else None
+    lines = [
+        Line(
+            recipe=name,
+            kind="reference" if name in REFERENCES else _fidelity(name),
+            seeds=len(own),
+            figures={f: _spread([_figure(row, task, f) for row in own]) for f in names},
+            rank=ranking.ranks.get(name) if ranking else None,
+            seconds=statistics.fmean(row["seconds"] for row in own),
+            parameters=own[0]["parameters"],
+            modalities=own[0]["modalities"],
+            control=_control(controls.get(name, [])),
+        )
+        for name, own in by_recipe.items()
+    ]
+    lines.sort(key=lambda line: -(line.figures[names[0]] or (-9.0, 0.0))[0])
+    return Board(task, protocol, PROTOCOLS[protocol], names, lines, ranking)
+
+
+def _figure(row: Mapping[str, Any], task: str, name: str) -> float | None:
+    groups = row["figures"]
+    for group in (get_task(task).tiers.name, "regression", "ranking"):
+        if name in groups.get(group, {}):
+            value: float | None = groups[group][name]
+            return value
+    return None
+
+
+def _spread(values: Sequence[float | None]) -> tuple[float, float] | None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else 0.0
+
+
+def _control(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    if not rows:
+        return None
+    rhos = [row["figures"]["ranking"]["spearman"] or 0.0 for row in rows]
+    return leak_p_value(rhos, [row["tracks"] for row in rows])
+
+
+def _fidelity(name: str) -> str:
+    try:
+        return get_recipe(name).fidelity
+    except UserError:
+        return "not installed here"
+
+
+def _told(name: str) -> dict[str, Any]:
+    try:
+        return get_recipe(name).to_json()
+    except UserError:
+        return {"summary": "not installed here", "source": "", "remarks": []}
+
+
+def shown(value: tuple[float, float] | None) -> str:
+    """Mean and standard deviation as text."""
+    return "" if value is None else f"{value[0]:.3f} ± {value[1]:.3f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _told_of(ranking: Ranking | None) -> str:
+    if ranking is None or ranking.critical_difference is None:
+        return "Too few splits or recipes for a test of the ranks."
+    return (
+        f"Friedman's test on {ranking.blocks} splits: p = {ranking.p_value:.2g}. Mean ranks that "
+        f"differ by less than {ranking.critical_difference:.1f} (Nemenyi, level 0.05) can't be "
+        "told apart."
+    )
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {k: v for k, v in row.items() if k != "figures"}
+    for group, figures in row["figures"].items():
+        plain |= {f"{group}.{name}": value for name, value in figures.items()}
+    return plain

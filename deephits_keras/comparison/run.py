@@ -1,0 +1,202 @@
+"""`compare`: every recipe on the same splits of a corpus, going on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from deephits_keras.comparison.entrants import Entrant, enter
+from deephits_keras.comparison.trial import Trial, carry_out
+from deephits_keras.corpus.splits import Split, make_split
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.corpus.twins import twin_groups, without_twins
+from deephits_keras.errors import UserError
+from deephits_keras.tasks import get_task
+from deephits_keras.utils.files import read_json, write_json
+from deephits_keras.utils.progress import progress
+
+SETTINGS = "settings.json"
+REFERENCES = ("majority", "boosting")
+"""Recipes that stand beside every comparison."""
+
+PROTOCOLS = {
+    "random": "70 % training, 10 % validation and 20 % test tracks at random",
+    "artist": "the same shares, and no artist in two parts",
+    "date": "the same shares: the newest tracks are the test, the next newest the validation",
+}
+"""Kinds of splits by name, in words."""
+
+VALIDATION, TEST = 0.1, 0.2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Attributes:
+        corpus: The corpus.
+        out: Where to.
+        recipes: Names of the recipes.
+        tasks: Names of the tasks.
+        protocols: Of `PROTOCOLS`.
+        seeds: Number of seeds, from 0.
+        controls: How many of the seeds are trained on shuffled popularity, too.
+        settings: Settings of encoders, over the recipes'.
+        training: Fields of `TrainingConfig`, over the recipes'.
+        post_release: Columns that must not be used.
+        command: The command line, for the record.
+    """
+
+    corpus: Corpus
+    out: Path
+    recipes: Sequence[str]
+    tasks: Sequence[str] = ("tiers-3",)
+    protocols: Sequence[str] = ("artist",)
+    seeds: int = 5
+    controls: int = 1
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    post_release: Sequence[str] = ()
+    command: str = ""
+
+    def claim(self) -> None:
+        """Mark the folder as this comparison's.
+
+        Raises:
+            UserError: if it holds something else, or a comparison that isn't comparable.
+        """
+        wanted = {
+            "corpus": self.corpus.fingerprint,
+            "settings": {k: dict(v) for k, v in self.settings.items()},
+            "training": dict(self.training),
+            "post_release": list(self.post_release),
+        }
+        path = self.out / SETTINGS
+        if path.exists():
+            found = read_json(path, "a comparison")
+            differing = [k for k, v in wanted.items() if found.get(k) != v]
+            if differing:
+                raise UserError(
+                    f"{self.out} was begun with other {', '.join(differing)}: its rows would not "
+                    "be comparable. Give the same ones, or choose another folder"
+                )
+            return
+        if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+            raise UserError(f"{self.out} already holds something: choose another folder")
+        write_json(path, wanted)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a comparison.
+
+    Attributes:
+        left_out: Why each recipe that couldn't take part couldn't, by its name.
+        without: What each recipe did without, and why: by its name, then by modality.
+        failed: Why each trial failed that did, by its folder in OUT.
+    """
+
+    left_out: Mapping[str, str]
+    without: Mapping[str, Mapping[str, str]]
+    failed: Mapping[str, str]
+
+
+def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
+    """Train and measure whatever isn't there yet.
+
+    Args:
+        plan: What is compared.
+        jobs: Worker processes; -1 for one a core.
+
+    Raises:
+        UserError: if the corpus can't be split so, a task or protocol is unknown, or the folder
+            holds something else.
+    """
+    for task in plan.tasks:
+        get_task(task)
+    if unknown := [name for name in plan.protocols if name not in PROTOCOLS]:
+        raise UserError(
+            f"There is no protocol named {unknown[0]!r}. Protocols: {', '.join(PROTOCOLS)}"
+        )
+    plan.claim()
+    _write_splits(plan)
+    names = list(dict.fromkeys([*plan.recipes, *REFERENCES]))
+    entrants, left_out = enter(
+        plan.corpus, names, plan.settings, post_release=plan.post_release, jobs=jobs
+    )
+    trials = [trial for trial in trials_of(plan, entrants) if not trial.finished]
+    failed = _carry_out_all(trials, jobs)
+    without = {e.recipe.name: dict(e.without) for e in entrants if e.without}
+    outcome = Outcome(left_out, without, failed)
+    _note(plan, outcome)
+    return outcome
+
+
+def _note(plan: Plan, outcome: Outcome) -> None:
+    path = plan.out / "outcome.json"
+    earlier = read_json(path, "a comparison") if path.exists() else {}
+    write_json(
+        path,
+        {
+            "left_out": {**earlier.get("left_out", {}), **outcome.left_out},
+            "without": {**earlier.get("without", {}), **outcome.without},
+        },
+    )
+
+
+def trials_of(plan: Plan, entrants: Sequence[Entrant]) -> list[Trial]:
+    """Every trial of a plan, whole seeds first."""
+    return [
+        Trial(
+            corpus=plan.corpus.folder.resolve(),
+            out=plan.out,
+            protocol=protocol,
+            task=task,
+            recipe=entrant.recipe.name,
+            seed=seed,
+            control=control,
+            modalities=",".join(f"{m}={e.name}" for m, e in entrant.encoders.items()),
+            settings={e.name: e.get_config() for e in entrant.encoders.values()},
+            training=plan.training,
+            command=plan.command,
+        )
+        for seed in range(plan.seeds)
+        for protocol in plan.protocols
+        for task in plan.tasks
+        for control in ((False, True) if seed < plan.controls else (False,))
+        for entrant in entrants
+    ]
+
+
+def _write_splits(plan: Plan) -> None:
+    groups = None
+    for protocol in plan.protocols:
+        for seed in range(plan.seeds):
+            path = plan.out / "splits" / protocol / f"seed-{seed}.parquet"
+            if path.exists():
+                continue
+            groups = twin_groups(plan.corpus) if groups is None else groups
+            split: Split = make_split(
+                protocol, plan.corpus, seed=seed, validation=VALIDATION, test=TEST
+            )
+            without_twins(split, groups).to_parquet(path, plan.corpus)
+
+
+def _carry_out_all(trials: Sequence[Trial], jobs: int) -> dict[str, str]:
+    workers = joblib.Parallel(
+        n_jobs=max(1, min(joblib.effective_n_jobs(jobs), len(trials))),
+        return_as="generator",
+        # Networks of one process must not wait for each other's locks.
+        backend="loky" if joblib.effective_n_jobs(jobs) > 1 else "sequential",
+    )
+    found = workers(joblib.delayed(carry_out)(trial) for trial in trials)
+    reasons = list(progress(found, total=len(trials), what="comparing"))
+    return {
+        trial.folder.relative_to(trial.out).as_posix(): reason
+        for trial, reason in zip(trials, reasons, strict=True)
+        if reason
+    }

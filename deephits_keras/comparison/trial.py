@@ -1,0 +1,180 @@
+"""One trial: a recipe, trained and measured on one split.
+
+OUT/runs/<protocol>/<task>/<recipe>/seed-<n>/result.json    written last: the trial is finished
+OUT/runs/<protocol>/<task>/<recipe>/seed-<n>/run/           a network's run, as `train` leaves it
+OUT/controls/...                                            the same on shuffled popularity
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deephits_keras.corpus.splits import Split, reported_part
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.errors import DeepHitsError
+from deephits_keras.utils.files import read_json, write_json
+
+RESULT = "result.json"
+CONTROL_SEED = 7919
+"""Added to a trial's seed for the order of its control's popularity."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a comparison; everything a worker process needs to know.
+
+    Attributes:
+        corpus: Folder of the corpus.
+        out: Folder of the comparison.
+        protocol: Name of the protocol.
+        task: Name of the task.
+        recipe: Name of the recipe.
+        seed: Of the split and of the training.
+        control: Whether the popularity is shuffled.
+        modalities: `modality=encoder` pairs.
+        settings: Settings of each encoder, by its name.
+        training: Fields of `TrainingConfig` that were asked for.
+        command: The command line, for the record.
+    """
+
+    corpus: Path
+    out: Path
+    protocol: str
+    task: str
+    recipe: str
+    seed: int
+    control: bool
+    modalities: str
+    settings: Mapping[str, Mapping[str, Any]]
+    training: Mapping[str, Any]
+    command: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        kind = "controls" if self.control else "runs"
+        return self.out / kind / self.protocol / self.task / self.recipe / f"seed-{self.seed}"
+
+    @property
+    def split_file(self) -> Path:
+        """The split of its protocol and seed, the same one for every recipe and task."""
+        return self.out / "splits" / self.protocol / f"seed-{self.seed}.parquet"
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has a result."""
+        return (self.folder / RESULT).exists()
+
+
+def carry_out(trial: Trial) -> str | None:
+    """Train and measure, going on where it was interrupted; for a worker process.
+
+    Returns:
+        The reason if it failed; None if its result is written.
+    """
+    from deephits_keras.comparison.control import ShuffledCorpus
+    from deephits_keras.features.extraction import corpus_encoders
+    from deephits_keras.recipes import get_recipe
+
+    try:
+        corpus = (
+            ShuffledCorpus(trial.corpus, trial.seed + CONTROL_SEED)
+            if trial.control
+            else Corpus.open(trial.corpus)
+        )
+        encoders = corpus_encoders(corpus, trial.modalities, trial.settings)
+        split = Split.from_parquet(trial.split_file, len(corpus))
+        shallow = get_recipe(trial.recipe).shallow
+        result = (_shallow if shallow else _network)(trial, corpus, encoders, split)
+    except DeepHitsError as error:
+        return str(error)
+    write_json(trial.folder / RESULT, {**_identity(trial), **result})
+    return None
+
+
+def _identity(trial: Trial) -> dict[str, Any]:
+    names = ("protocol", "task", "recipe", "seed", "control", "modalities")
+    return {name: getattr(trial, name) for name in names}
+
+
+def _shallow(
+    trial: Trial, corpus: Corpus, encoders: Mapping[str, Any], split: Split
+) -> dict[str, Any]:
+    from deephits_keras.comparison.shallow import shallow_outputs
+    from deephits_keras.evaluation.metrics import evaluate, ranking_metrics
+    from deephits_keras.recipes import get_recipe
+    from deephits_keras.tasks import get_task
+
+    task = get_task(trial.task)
+    began = time.monotonic()
+    recipe = get_recipe(trial.recipe)
+    outputs = shallow_outputs(recipe, corpus, encoders, split, task, seed=trial.seed)
+    seconds = time.monotonic() - began
+    part = reported_part(split.parts)
+    popularity = corpus.popularity[split.parts[part]]
+    prediction = task.decode(outputs[part])
+    figures = evaluate(task, popularity, prediction)
+    ranking = ranking_metrics(popularity, prediction.popularity)
+    return {
+        "part": part,
+        "tracks": len(popularity),
+        "figures": {**figures, "ranking": ranking},
+        "parameters": None,
+        "seconds": seconds,
+    }
+
+
+def _network(
+    trial: Trial, corpus: Corpus, encoders: Mapping[str, Any], split: Split
+) -> dict[str, Any]:
+    import keras
+    import pandas as pd
+
+    from deephits_keras.evaluation.metrics import ranking_metrics
+    from deephits_keras.model.architecture import Architecture
+    from deephits_keras.recipes import choose
+    from deephits_keras.runs.config import CONFIG
+    from deephits_keras.runs.run import Run
+    from deephits_keras.training.trainer import new_run, train
+
+    folder = trial.folder / "run"
+    if (folder / CONFIG).exists():
+        run = Run(folder, {m: e.get_config() for m, e in encoders.items()})
+    else:
+        chosen = choose(trial.recipe, training=trial.training, task=trial.task)
+        run = new_run(
+            folder,
+            corpus,
+            encoders,
+            split,
+            task=trial.task,
+            fusion=chosen.fusion,
+            training=dataclasses.replace(chosen.training, seed=trial.seed),
+            command=trial.command,
+            recipe=chosen.record,
+        )
+    seconds: list[float] = []
+    if not run.finished:
+        train(run, corpus, report=lambda figures: seconds.append(figures["seconds"]))
+    keras.backend.clear_session()
+    metrics = read_json(folder / "metrics.json", "a finished run")
+    part = reported_part(metrics["parts"])
+    table = pd.read_parquet(folder / "predictions.parquet")
+    table = table[table["part"] == part]
+    ranking = ranking_metrics(
+        table["popularity"].to_numpy(), table["predicted_popularity"].to_numpy()
+    )
+    architecture = read_json(folder / "architecture.json", "a finished run")
+    return {
+        "part": part,
+        "tracks": len(table),
+        "figures": {**metrics["parts"][part], "ranking": ranking},
+        "parameters": Architecture.from_json(architecture).total,
+        # Of the epochs that this process trained: an interrupted trial took longer.
+        "seconds": sum(seconds),
+    }

@@ -1,0 +1,66 @@
+"""Vectors of numbers on one scale, learned from the training part: for encoders' branches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deephits_keras.types import Array
+
+if TYPE_CHECKING:
+    from deephits_keras.types import Tensor
+
+
+class Scale:
+    """Where a vector's numbers lie: what to subtract from each, and what to divide by.
+
+    Args:
+        offset: What to subtract.
+        span: What to divide by, above 0.
+
+    Example:
+        >>> Scale.between_bounds([np.array([[1.0, np.nan], [3.0, 5.0]])], 2).span
+        [2.0, 1.0]
+    """
+
+    def __init__(self, offset: list[float], span: list[float]) -> None:
+        self.offset, self.span = offset, span
+
+    @classmethod
+    def unchanged(cls, columns: int) -> Scale:
+        """A scale that leaves numbers as they are."""
+        return cls([0.0] * columns, [1.0] * columns)
+
+    @classmethod
+    def between_bounds(cls, batches: Iterable[Array], columns: int) -> Scale:
+        """From the least to the greatest number of each column, to 0 and 1; NaN are left out."""
+        low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
+        for batch in batches:
+            known = np.isfinite(batch)
+            low = np.minimum(low, np.where(known, batch, np.inf).min(axis=0))
+            high = np.maximum(high, np.where(known, batch, -np.inf).max(axis=0))
+        seen = np.isfinite(low)
+        low = np.where(seen, low, 0.0)
+        span = np.where(seen & (high > low), high - low, 1.0)
+        return cls(low.astype(float).tolist(), span.astype(float).tolist())
+
+    @classmethod
+    def by_moments(cls, batches: Iterable[Array], columns: int) -> Scale:
+        """From mean and standard deviation of each column to 0 and 1."""
+        from deephits_keras.encoders.moments import Moments
+
+        moments = Moments.of(batches, columns)
+        return cls(moments.mean.tolist(), moments.deviation.tolist())
+
+    def apply(self, vector: Tensor, name: str) -> Tensor:
+        """The scaled vector, inside the graph, in float32; unknown numbers (NaN) become 0.
+
+        Args:
+            vector: `(batch, columns)`.
+            name: Of the layer.
+        """
+        from deephits_keras.encoders.scaled import Scaled
+
+        return Scaled(self.offset, self.span, dtype="float32", name=name)(vector)

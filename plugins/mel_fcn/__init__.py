@@ -1,0 +1,5 @@
+"""A fully convolutional network of the log-mel spectrogram."""
+
+from .encoder import MelFCN
+
+__all__ = ["MelFCN"]

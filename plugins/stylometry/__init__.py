@@ -1,0 +1,5 @@
+"""How a text is written, in six numbers."""
+
+from .encoder import Stylometry, StylometryConfig
+
+__all__ = ["Stylometry", "StylometryConfig"]

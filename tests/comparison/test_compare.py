@@ -1,0 +1,168 @@
+"""`deephits compare`: equal splits, resumable, and the leaks of others' pipelines found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deephits_keras.corpus import Corpus, Split
+
+TRACKS = 120
+FEW = ("--seeds", "1", "--jobs", "1", "--epochs", "2")
+
+
+def write_songs(path: Path, spoil: list[int] | None = None) -> None:
+    rng = np.random.default_rng(5)
+    energy, tempo = rng.random(TRACKS), rng.normal(120, 20, TRACKS)
+    songs = pd.DataFrame(
+        {
+            "track_id": [f"t{k}" for k in range(TRACKS)],
+            "name": [f"song {k}" for k in range(TRACKS)],
+            "artist_name": [f"artist {k % 60}" for k in range(TRACKS)],
+            "release_year": rng.integers(1990, 2020, TRACKS),
+            "energy": energy,
+            "tempo": tempo,
+            "artist_popularity": rng.integers(0, 100, TRACKS),
+            "streams": rng.integers(0, 10**6, TRACKS),
+            "popularity": np.clip(20 + 60 * energy + rng.normal(0, 5, TRACKS), 0, 100).round(),
+        }
+    )
+    songs.loc[spoil or [], ["energy", "tempo", "artist_popularity"]] = [9.0, 999.0, 1.0]
+    songs.to_csv(path, index=False)
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("songs") / "songs.csv"
+    write_songs(path)
+    return path
+
+
+@pytest.fixture
+def corpus(songs: Path, tmp_path: Path, deephits: Callable[..., Any]) -> Path:
+    assert deephits("import", "table", songs, tmp_path / "corpus").code == 0
+    return tmp_path / "corpus"
+
+
+def results(out: Path) -> dict[str, Any]:
+    return {
+        path.parent.relative_to(out).as_posix(): json.loads(path.read_text())
+        for path in out.glob("runs/*/*/*/*/result.json")
+    }
+
+
+def test_it_measures_on_equal_splits_and_goes_on(
+    corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    out = tmp_path / "out"
+    # The sound and the words of a recipe that is itself without them may lack.
+    words = ("compare", corpus, out, "--recipes", "paper,interiano2018,dbis-fcn", *FEW)
+    more = ("--protocol", "artist,date", "--controls", "0")
+    outcome = deephits(*words, *more, "--json")
+    assert outcome.code == 0, outcome.err
+    board = json.loads(outcome.out)
+    names = {"paper", "interiano2018", "majority", "boosting"}
+    assert {b["protocol"] for b in board["boards"]} == {"artist", "date"}
+    for each in board["boards"]:
+        assert {line["recipe"] for line in each["lines"]} == names
+    assert "it needs" in board["left_out"]["dbis-fcn"]
+    assert set(board["without"]["paper"]) == {"mel", "lyrics"}
+    found = results(out)
+    tracks = {name.split("/")[1]: row["tracks"] for name, row in found.items()}
+    assert all(row["tracks"] == tracks[name.split("/")[1]] for name, row in found.items())
+    for name in ("leaderboard.html", "leaderboard.md", "rows.csv"):
+        assert "paper" in (out / name).read_text()
+
+    # A trial that was cut off gives the same again, whatever was trained before it in the process.
+    cut = "runs/artist/tiers-3/paper/seed-0"
+    shutil.rmtree(out / cut)
+    stamps = {p: p.stat().st_mtime_ns for p in out.glob("runs/*/*/*/*/result.json")}
+    again = deephits(*words, *more)
+    assert again.code == 0, again.err
+    assert results(out)[cut]["figures"] == found[cut]["figures"]
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    refused = deephits("compare", corpus, out, "--recipes", "paper", "--seeds", "1")
+    assert refused.code == 2
+    assert "other training" in refused.err
+
+
+def test_trained_weights_know_nothing_of_held_out_tracks(
+    songs: Path, corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    """Scalers, autoencoders and vocabularies are fitted after the split."""
+    recipes = ("paper", "hitmusicnet")
+    first, second = tmp_path / "first", tmp_path / "second"
+    options = ("--recipes", ",".join(recipes), "--controls", "0", *FEW)
+    assert deephits("compare", corpus, first, *options).code == 0
+    split = Split.from_parquet(first / "splits" / "artist" / "seed-0.parquet")
+    spoilt = tmp_path / "spoilt.csv"
+    write_songs(spoilt, split.parts["test"].tolist())
+    assert deephits("import", "table", spoilt, tmp_path / "other").code == 0
+    assert deephits("compare", tmp_path / "other", second, *options).code == 0
+    from deephits_keras.runs.run import Run
+
+    for recipe in recipes:
+        runs = [out / f"runs/artist/tiers-3/{recipe}/seed-0/run" for out in (first, second)]
+        weights = [[w.numpy() for w in Run(run).model.weights] for run in runs]
+        for mine, other in zip(*weights, strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
+def test_a_leak_turns_the_page_red(
+    corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    out = tmp_path / "out"
+    options = ("--recipes", "interiano2018", "--seeds", "1", "--jobs", "1")
+    honest = deephits("compare", corpus, out, *options)
+    assert honest.code == 0, honest.err
+    assert "ANSWERS LEAK" not in (out / "leaderboard.html").read_text()
+    # The oldest mistake there is: the songs that are asked for were trained on.
+    path = out / "splits" / "artist" / "seed-0.parquet"
+    split = Split.from_parquet(path)
+    rows = np.arange(TRACKS)
+    parts = {"train": rows, "validation": split.parts["validation"], "test": split.parts["test"]}
+    pd.DataFrame(
+        [(row, f"t{row}", part) for part, own in parts.items() for row in own],
+        columns=["row", "track_id", "part"],
+    ).pipe(lambda lines: _keep(lines, path))
+    shutil.rmtree(out / "controls")
+    shutil.rmtree(out / "runs")
+    leaky = deephits("compare", corpus, out, *options)
+    assert leaky.code == 1
+    assert "ANSWERS LEAK" in leaky.err
+    assert "ANSWERS LEAK" in (out / "leaderboard.html").read_text()
+
+
+def _keep(lines: pd.DataFrame, path: Path) -> None:
+    lines.attrs = {"kind": "artist", "seed": 0}
+    lines.to_parquet(path, index=False)
+
+
+def test_what_is_known_after_the_release_is_refused(
+    corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    options = ("--numeric-columns", "energy,streams", "--post-release", "streams")
+    outcome = deephits(
+        "compare", corpus, tmp_path / "out", "--recipes", "boosting", *options, *FEW, "--json"
+    )
+    assert outcome.code == 0, outcome.err
+    board = json.loads(outcome.out)
+    assert "streams, which is only known after" in board["left_out"]["boosting"]
+
+
+def test_no_track_is_in_a_split_twice(
+    corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    out = tmp_path / "out"
+    options = ("--recipes", "majority", "--protocol", "random,artist,date", "--controls", "0")
+    assert deephits("compare", corpus, out, *options, *FEW).code == 0
+    for path in out.glob("splits/*/*.parquet"):
+        rows = np.concatenate(list(Split.from_parquet(path, TRACKS).parts.values()))
+        assert len(set(rows.tolist())) == len(rows) == len(Corpus.open(corpus))

@@ -1,0 +1,41 @@
+"""The encoders of others' systems: each keeps the contract, and has the size that is published."""
+
+from __future__ import annotations
+
+import pytest
+from deephits_plugins.low_level import LowLevel
+from deephits_plugins.mel_fcn import MelFCN
+from deephits_plugins.scaled_fields import ScaledFields
+from deephits_plugins.stylometry import Stylometry
+
+from deephits_keras.audio.settings import LogMelConfig
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.model.builder import build_model
+from deephits_keras.testing import run_checks
+
+SMALL: list[AnyEncoder] = [
+    LowLevel(),
+    Stylometry(),
+    ScaledFields(),
+    MelFCN(LogMelConfig(frames=64)),
+]
+
+
+SLOW = ("other_backends",)
+"""A process of its own for each backend: `deephits encoders check NAME` has it."""
+
+
+@pytest.mark.parametrize("encoder", SMALL, ids=lambda encoder: encoder.name)
+def test_each_keeps_the_contract(encoder: AnyEncoder) -> None:
+    faults = [
+        f"{r.check}: {r.message}"
+        for r in run_checks(encoder, leave_out=SLOW)
+        if r.status == "failed"
+    ]
+    assert not faults
+
+
+def test_the_fcn_has_the_published_size() -> None:
+    fusion = {"name": "early", "units": ()}
+    model = build_model([MelFCN()], fusion=fusion, task="regression")
+    assert model.count_params() == 445_573
