@@ -15,7 +15,7 @@ import pytest
 from deephits_keras.corpus import Corpus, Split
 
 TRACKS = 120
-FEW = ("--seeds", "1", "--jobs", "1", "--epochs", "2")
+FEW = ("--seeds", "1", "--jobs", "1", "--epochs", "1")
 
 
 def write_songs(path: Path, spoil: list[int] | None = None) -> None:
@@ -34,7 +34,7 @@ def write_songs(path: Path, spoil: list[int] | None = None) -> None:
             "popularity": np.clip(20 + 60 * energy + rng.normal(0, 5, TRACKS), 0, 100).round(),
         }
     )
-    songs.loc[spoil or [], ["energy", "tempo", "artist_popularity"]] = [9.0, 999.0, 1.0]
+    songs.loc[spoil or [], ["energy", "tempo", "artist_popularity"]] = [0.999, 219.0, 100]
     songs.to_csv(path, index=False)
 
 
