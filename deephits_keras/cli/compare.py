@@ -143,11 +143,11 @@ def compare(
         for board in found.boards:
             print_table(
                 f"{board.task}, {board.protocol}: {board.meaning}",
-                ("recipe", *board.figures, "seconds", "on"),
+                ("recipe", *board.metrics, "seconds", "on"),
                 (
                     (
                         line.recipe,
-                        *(shown(line.figures[name]) for name in board.figures),
+                        *(shown(line.metrics[name]) for name in board.metrics),
                         f"{line.seconds:.1f}",
                         line.modalities,
                     )

@@ -1,1 +1,1 @@
-"""Recipes side by side: the same splits, the same figures, one leaderboard."""
+"""Recipes side by side: the same splits, the same metrics, one leaderboard."""

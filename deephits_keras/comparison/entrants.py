@@ -76,7 +76,7 @@ def _enter(
 ) -> Entrant:
     encoders: dict[str, AnyEncoder] = {}
     without: dict[str, str] = {}
-    for modality in recipe.modalities or _default_modalities():
+    for modality in recipe.modalities or _default_modalities(recipe):
         words, merged = encoder_choices(recipe, modality, settings)
         try:
             (encoder,) = corpus_encoders(corpus, words, merged).values()
@@ -94,7 +94,7 @@ def _enter(
     for modality in recipe.needs:
         if modality in without:
             raise UserError(f"it needs {modality}: {without[modality]}")
-    if not encoders:
+    if without and not encoders:
         raise UserError("; ".join(f"{m}: {reason}" for m, reason in without.items()))
     return Entrant(recipe, encoders, without)
 
@@ -122,7 +122,10 @@ def _extracted(corpus: Corpus, encoder: AnyEncoder, jobs: int) -> AnyEncoder | s
     return encoder if present.any() else f"no track has what {encoder.name} reads"
 
 
-def _default_modalities() -> list[str]:
+def _default_modalities(recipe: Recipe) -> list[str]:
+    """For a recipe that names none: an estimator of nothing, or a network of the defaults."""
+    if recipe.shallow:
+        return []
     from deephits_keras.encoders.registry import registry
 
     return [c.modality for c in registry().load_working().values() if c.default]

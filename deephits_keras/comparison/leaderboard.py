@@ -29,8 +29,8 @@ from deephits_keras.utils.files import read_json, replacing, write_json, write_t
 LEAK_LEVEL = 0.001
 """A control that predicts this improbably well says that answers leak."""
 
-TIER_FIGURES = ("macro_f1", "accuracy", "roc_auc", "spearman")
-SCALE_FIGURES = ("r2", "mae", "spearman", "kendall")
+TIER_METRICS = ("macro_f1", "accuracy", "roc_auc", "spearman")
+SCALE_METRICS = ("r2", "mae", "spearman", "kendall")
 """Shown of tiers and of a regression; the first one ranks."""
 
 
@@ -42,7 +42,7 @@ class Line:
         recipe: Its name.
         kind: `reference` for what stands beside, else the recipe's fidelity.
         seeds: Number of seeds.
-        figures: Mean and standard deviation of each figure over the seeds; None where undefined.
+        metrics: Mean and standard deviation of each metric over the seeds; None where undefined.
         rank: Mean rank; None if it lacks splits that others have.
         seconds: Mean seconds of training.
         parameters: Trainable parameters; None for what has none.
@@ -53,7 +53,7 @@ class Line:
     recipe: str
     kind: str
     seeds: int
-    figures: Mapping[str, tuple[float, float] | None]
+    metrics: Mapping[str, tuple[float, float] | None]
     rank: float | None
     seconds: float
     parameters: int | None
@@ -74,7 +74,7 @@ class Board:
         task: The task.
         protocol: The protocol.
         meaning: The protocol in words.
-        figures: Names of the figures; the first one ranks.
+        metrics: Names of the metrics; the first one ranks.
         lines: A line for each recipe.
         ranking: Of the recipes that have every split; None if there is none.
     """
@@ -82,7 +82,7 @@ class Board:
     task: str
     protocol: str
     meaning: str
-    figures: tuple[str, ...]
+    metrics: tuple[str, ...]
     lines: Sequence[Line]
     ranking: Ranking | None
 
@@ -135,6 +135,17 @@ class Leaderboard:
         """Recipes whose controls say that answers leak."""
         return sorted({line.recipe for b in self.boards for line in b.lines if line.leaks})
 
+    @property
+    def warnings(self) -> list[str]:
+        """What stands above everything else."""
+        if not self.leaks:
+            return []
+        names = ", ".join(self.leaks)
+        return [
+            "ANSWERS LEAK. Trained on shuffled popularity, these predict it all the same: "
+            f"{names}. Nothing on this page can be trusted before the reason is found."
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON types."""
         return {
@@ -161,6 +172,8 @@ class Leaderboard:
         page = render_page(
             __package__,
             "leaderboard.html.jinja",
+            synthetic=self.synthetic,
+            warnings=self.warnings,
             filters={"shown": shown, "seconds": _seconds, "count": _count},
             board=self,
             recipes={row["recipe"]: _told(row["recipe"]) for row in self.rows},
@@ -172,14 +185,14 @@ class Leaderboard:
         """The boards as Markdown tables."""
         text = []
         for each in self.boards:
-            head = ["recipe", *each.figures, "rank", "seconds", "parameters", "on"]
+            head = ["recipe", *each.metrics, "rank", "seconds", "parameters", "on"]
             text += [f"### {each.task}, {each.protocol}", "", _row(head)]
             text.append(_row(["---"] * len(head)))
             for line in each.lines:
-                figures = [shown(line.figures[name]) for name in each.figures]
+                metrics = [shown(line.metrics[name]) for name in each.metrics]
                 standing = "" if line.rank is None else f"{line.rank:.1f}"
                 cost = [_seconds(line.seconds), _count(line.parameters)]
-                text.append(_row([line.recipe, *figures, standing, *cost, line.modalities]))
+                text.append(_row([line.recipe, *metrics, standing, *cost, line.modalities]))
             text += ["", _told_of(each.ranking), ""]
         return "\n".join(text)
 
@@ -194,14 +207,14 @@ def board(rows: Sequence[Mapping[str, Any]], task: str, protocol: str) -> Board:
     """
     here = [r for r in rows if (r["task"], r["protocol"]) == (task, protocol)]
     regression = get_task(task).kind == "regression"
-    names = SCALE_FIGURES if regression else TIER_FIGURES
+    names = SCALE_METRICS if regression else TIER_METRICS
     by_recipe: dict[str, list[Mapping[str, Any]]] = {}
     controls: dict[str, list[Mapping[str, Any]]] = {}
     for row in here:
         (controls if row["control"] else by_recipe).setdefault(row["recipe"], []).append(row)
     every = {row["seed"] for row in here if not row["control"]}
     main = {
-        name: [_figure(row, task, names[0]) or 0.0 for row in sorted(own, key=lambda r: r["seed"])]
+        name: [_metric(row, task, names[0]) or 0.0 for row in sorted(own, key=lambda r: r["seed"])]
         for name, own in by_recipe.items()
         if {row["seed"] for row in own} == every
     }
@@ -211,7 +224,7 @@ def board(rows: Sequence[Mapping[str, Any]], task: str, protocol: str) -> Board:
             recipe=name,
             kind="reference" if name in REFERENCES else _fidelity(name),
             seeds=len(own),
-            figures={f: _spread([_figure(row, task, f) for row in own]) for f in names},
+            metrics={f: _spread([_metric(row, task, f) for row in own]) for f in names},
             rank=ranking.ranks.get(name) if ranking else None,
             seconds=statistics.fmean(row["seconds"] for row in own),
             parameters=own[0]["parameters"],
@@ -220,12 +233,12 @@ def board(rows: Sequence[Mapping[str, Any]], task: str, protocol: str) -> Board:
         )
         for name, own in by_recipe.items()
     ]
-    lines.sort(key=lambda line: -(line.figures[names[0]] or (-9.0, 0.0))[0])
+    lines.sort(key=lambda line: -(line.metrics[names[0]] or (-9.0, 0.0))[0])
     return Board(task, protocol, PROTOCOLS[protocol], names, lines, ranking)
 
 
-def _figure(row: Mapping[str, Any], task: str, name: str) -> float | None:
-    groups = row["figures"]
+def _metric(row: Mapping[str, Any], task: str, name: str) -> float | None:
+    groups = row["metrics"]
     for group in (get_task(task).tiers.name, "regression", "ranking"):
         if name in groups.get(group, {}):
             value: float | None = groups[group][name]
@@ -243,7 +256,7 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float] | None:
 def _control(rows: Sequence[Mapping[str, Any]]) -> float | None:
     if not rows:
         return None
-    rhos = [row["figures"]["ranking"]["spearman"] or 0.0 for row in rows]
+    rhos = [row["metrics"]["ranking"]["spearman"] or 0.0 for row in rows]
     return leak_p_value(rhos, [row["tracks"] for row in rows])
 
 
@@ -289,7 +302,7 @@ def _told_of(ranking: Ranking | None) -> str:
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {k: v for k, v in row.items() if k != "figures"}
-    for group, figures in row["figures"].items():
-        plain |= {f"{group}.{name}": value for name, value in figures.items()}
+    plain = {k: v for k, v in row.items() if k != "metrics"}
+    for group, metrics in row["metrics"].items():
+        plain |= {f"{group}.{name}": value for name, value in metrics.items()}
     return plain

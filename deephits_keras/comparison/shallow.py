@@ -62,7 +62,7 @@ def shallow_outputs(
         `(n, task.outputs)` raw outputs of each held-out part, for `Task.decode`.
 
     Raises:
-        UserError: for an unknown estimator or setting, or encoders that give no columns.
+        UserError: for an unknown estimator or setting.
     """
     settings = dict(recipe.estimator)
     name = str(settings.pop("name", ""))
@@ -98,7 +98,7 @@ def _columns(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> pd.DataFrame
         features, present = FeatureStore.open(corpus, encoder).gather(rows)
         columns = pd.DataFrame(dict(encoder.tabular(features)), index=rows).astype(np.float64)
         tables.append(columns.add_prefix(f"{modality}.").where(pd.Series(present), np.nan))
-    return pd.concat(tables, axis=1)
+    return pd.concat([pd.DataFrame(index=rows), *tables], axis=1)
 
 
 def _model(recipe: Recipe, name: str, settings: Mapping[str, Any], task: Task, seed: int) -> Any:

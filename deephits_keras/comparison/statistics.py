@@ -18,7 +18,7 @@ class Ranking:
 
     Attributes:
         blocks: Splits on which all of them were measured.
-        ranks: Mean rank of each, 1 for the best; equal figures share their ranks.
+        ranks: Mean rank of each, 1 for the best; equal metrics share their ranks.
         p_value: Of Friedman's test that all are alike; None with fewer than two blocks or three
             recipes.
         critical_difference: Nemenyi's: mean ranks that differ by less can't be told apart at the
@@ -31,14 +31,14 @@ class Ranking:
     critical_difference: float | None
 
 
-def rank(figures: Mapping[str, Sequence[float]]) -> Ranking:
-    """Rank recipes by a figure of which more is better.
+def rank(values: Mapping[str, Sequence[float]]) -> Ranking:
+    """Rank recipes by a metric of which more is better.
 
     The blocks of Friedman's test are to be independent. Splits of one corpus share their tracks,
     so that the test is too sure of itself: it is a lower bound of the noise.
 
     Args:
-        figures: Each recipe's figure on each split, the splits in the same order.
+        values: Each recipe's metric on each split, the splits in the same order.
 
     Raises:
         ValueError: if the recipes have different numbers of splits.
@@ -47,10 +47,10 @@ def rank(figures: Mapping[str, Sequence[float]]) -> Ranking:
         >>> rank({"a": [0.5, 0.6], "b": [0.4, 0.7], "c": [0.1, 0.2]}).ranks
         {'a': 1.5, 'b': 1.5, 'c': 3.0}
     """
-    table = np.array([list(values) for values in figures.values()], dtype=float).T
+    table = np.array([list(own) for own in values.values()], dtype=float).T
     blocks, count = table.shape
     ranks = stats.rankdata(-table, axis=1).mean(axis=0)
-    named = dict(zip(figures, map(float, ranks), strict=True))
+    named = dict(zip(values, map(float, ranks), strict=True))
     if blocks < 2 or count < 3:
         return Ranking(blocks, named, None, None)
     alike = bool((table == table[:, :1]).all())

@@ -87,7 +87,9 @@ def carry_out(trial: Trial) -> str | None:
             if trial.control
             else Corpus.open(trial.corpus)
         )
-        encoders = corpus_encoders(corpus, trial.modalities, trial.settings)
+        encoders = (
+            corpus_encoders(corpus, trial.modalities, trial.settings) if trial.modalities else {}
+        )
         split = Split.from_parquet(trial.split_file, len(corpus))
         shallow = get_recipe(trial.recipe).shallow
         result = (_shallow if shallow else _network)(trial, corpus, encoders, split)
@@ -118,12 +120,12 @@ def _shallow(
     part = reported_part(split.parts)
     popularity = corpus.popularity[split.parts[part]]
     prediction = task.decode(outputs[part])
-    figures = evaluate(task, popularity, prediction)
+    metrics = evaluate(task, popularity, prediction)
     ranking = ranking_metrics(popularity, prediction.popularity)
     return {
         "part": part,
         "tracks": len(popularity),
-        "figures": {**figures, "ranking": ranking},
+        "metrics": {**metrics, "ranking": ranking},
         "parameters": None,
         "seconds": seconds,
     }
@@ -160,10 +162,10 @@ def _network(
         )
     seconds: list[float] = []
     if not run.finished:
-        train(run, corpus, report=lambda figures: seconds.append(figures["seconds"]))
+        train(run, corpus, report=lambda epoch: seconds.append(epoch["seconds"]))
     keras.backend.clear_session()
-    metrics = read_json(folder / "metrics.json", "a finished run")
-    part = reported_part(metrics["parts"])
+    recorded = read_json(folder / "metrics.json", "a finished run")
+    part = reported_part(recorded["parts"])
     table = pd.read_parquet(folder / "predictions.parquet")
     table = table[table["part"] == part]
     ranking = ranking_metrics(
@@ -173,7 +175,7 @@ def _network(
     return {
         "part": part,
         "tracks": len(table),
-        "figures": {**metrics["parts"][part], "ranking": ranking},
+        "metrics": {**recorded["parts"][part], "ranking": ranking},
         "parameters": Architecture.from_json(architecture).total,
         # Of the epochs that this process trained: an interrupted trial took longer.
         "seconds": sum(seconds),

@@ -14,8 +14,8 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.types import IntArray
 
-NAMES = ("artist_name", "name")
-"""Columns that together name a song, where a corpus has both."""
+TITLES = ("title", "name")
+"""Columns that may hold a song's name."""
 
 
 def twin_groups(corpus: Corpus) -> IntArray:
@@ -40,9 +40,12 @@ def twin_groups(corpus: Corpus) -> IntArray:
 
 
 def _names(corpus: Corpus) -> pd.Series[str]:
-    if not set(NAMES) <= set(corpus.columns):
+    title = next((c for c in TITLES if c in corpus.columns), None)
+    if title is None or "artist_name" not in corpus.columns:
         return pd.Series([pd.NA] * len(corpus), dtype="string")
-    artist, name = (corpus.column(c).astype("string").str.strip().str.casefold() for c in NAMES)
+    artist, name = (
+        corpus.column(c).astype("string").str.strip().str.casefold() for c in ("artist_name", title)
+    )
     joined: pd.Series[str] = artist + "\0" + name
     return joined.where(name.ne("") & artist.ne("")).reset_index(drop=True)
 

@@ -51,7 +51,7 @@ class Scale:
         """From mean and standard deviation of each column to 0 and 1."""
         from deephits_keras.encoders.moments import Moments
 
-        moments = Moments.of(batches, columns)
+        moments = Moments.from_batches(batches, columns)
         return cls(moments.mean.tolist(), moments.deviation.tolist())
 
     def apply(self, vector: Tensor, name: str) -> Tensor:

@@ -186,8 +186,8 @@ TOP = (100, 150)
 
 def ranking_metrics(
     popularity: FloatArray, predicted: FloatArray, *, tops: Sequence[int] = TOP
-) -> Figures:
-    """Figures of the order of songs, as hit song prediction on plays reports them (Yang 2017).
+) -> Metrics:
+    """Metrics of the order of songs, as hit song prediction on plays reports them (Yang 2017).
 
     Args:
         popularity: `(n,)` true popularity, 0-100.
@@ -206,19 +206,19 @@ def ranking_metrics(
     if len(popularity) != len(predicted):
         raise ValueError(f"{len(popularity)} true and {len(predicted)} predicted popularities")
     varied = len(popularity) > 1 and np.ptp(popularity) > 0 and np.ptp(predicted) > 0
-    figures: Figures = {
+    found: Metrics = {
         "spearman": float(stats.spearmanr(popularity, predicted).statistic) if varied else None,
         "kendall": float(stats.kendalltau(popularity, predicted).statistic) if varied else None,
     }
     for k in tops:
         enough = len(popularity) > k
-        figures[f"recall_at_{k}"] = _recall_at(popularity, predicted, k) if enough else None
-        figures[f"ndcg_at_{k}"] = (
+        found[f"recall_at_{k}"] = _recall_at(popularity, predicted, k) if enough else None
+        found[f"ndcg_at_{k}"] = (
             float(metrics.ndcg_score(popularity[np.newaxis], predicted[np.newaxis], k=k))
             if enough
             else None
         )
-    return figures
+    return found
 
 
 def _recall_at(popularity: FloatArray, predicted: FloatArray, k: int) -> float:

@@ -86,7 +86,7 @@ def test_it_measures_on_equal_splits_and_goes_on(
     stamps = {p: p.stat().st_mtime_ns for p in out.glob("runs/*/*/*/*/result.json")}
     again = deephits(*words, *more)
     assert again.code == 0, again.err
-    assert results(out)[cut]["figures"] == found[cut]["figures"]
+    assert results(out)[cut]["metrics"] == found[cut]["metrics"]
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     refused = deephits("compare", corpus, out, "--recipes", "paper", "--seeds", "1")
     assert refused.code == 2
