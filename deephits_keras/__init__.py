@@ -21,28 +21,47 @@ from deephits_keras.version import __version__
 
 if TYPE_CHECKING:
     from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+    from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures, Part
     from deephits_keras.encoders.features import ExtractionError, FeatureSpec
+    from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input
+    from deephits_keras.errors import DeepHitsError, UserError
     from deephits_keras.model.builder import build_model
     from deephits_keras.tasks import get_task
     from deephits_keras.tracks import Track
 
 _HOMES = {
+    "AUDIO": "deephits_keras.encoders.inputs",
+    "DeepHitsError": "deephits_keras.errors",
     "EncoderConfig": "deephits_keras.encoders.contract",
+    "Explainable": "deephits_keras.encoders.explainable",
+    "ExplainableFeatures": "deephits_keras.encoders.explainable",
     "ExtractionError": "deephits_keras.encoders.contract",
     "FeatureSpec": "deephits_keras.encoders.contract",
+    "Input": "deephits_keras.encoders.inputs",
+    "LYRICS": "deephits_keras.encoders.inputs",
     "ModalityEncoder": "deephits_keras.encoders.contract",
+    "Part": "deephits_keras.encoders.explainable",
     "Track": "deephits_keras.tracks",
+    "UserError": "deephits_keras.errors",
     "build_model": "deephits_keras.model.builder",
     "get_task": "deephits_keras.tasks",
     "setting": "deephits_keras.encoders.contract",
 }
 
 __all__ = [
+    "AUDIO",
+    "LYRICS",
+    "DeepHitsError",
     "EncoderConfig",
+    "Explainable",
+    "ExplainableFeatures",
     "ExtractionError",
     "FeatureSpec",
+    "Input",
     "ModalityEncoder",
+    "Part",
     "Track",
+    "UserError",
     "__version__",
     "build_model",
     "get_task",

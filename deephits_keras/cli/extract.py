@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,7 +19,12 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
+from deephits_keras.encoders.inputs import inputs_of, names_of
 from deephits_keras.errors import DeepHitsError, UserError
+
+if TYPE_CHECKING:
+    from deephits_keras.corpus.table import Corpus
+    from deephits_keras.encoders.registry import AnyEncoder
 
 COLUMNS = ("modality", "encoder", "fingerprint", "present", "missing", "failed", "extracted")
 
@@ -103,7 +108,14 @@ def extract(
         for s in summaries:
             if not s.present:
                 click.echo(f"No track of this corpus has the modality {s.modality}.")
+                for name in _not_imported(opened, encoders[s.modality]):
+                    click.echo(f"It reads the file {name}: import with --input-dir {name}=FOLDER")
             if s.failed:
                 click.echo(f"{s.modality}: {s.failed} failed, see {s.rejected}")
     if unusable:
         raise DeepHitsError("\n".join(map(str, unusable)))
+
+
+def _not_imported(corpus: Corpus, encoder: AnyEncoder) -> list[str]:
+    """Inputs of files that an encoder reads and the corpus has none of."""
+    return [name for name in names_of(inputs_of(encoder) or (), "file") if name not in corpus.files]

@@ -69,7 +69,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
     1. Subclass `EncoderConfig` as a frozen dataclass of `setting`s.
     2. Subclass this class; set the class attributes `name`, `modality`, `version` and `Config`;
-       write `feature_specs`, `extract` and `build`; write `adapt` if the branch normalises.
+       say in `inputs` what it reads of a track; write `feature_specs`, `extract` and `build`; write `adapt` if the branch normalises.
     3. Name the class in your distribution's metadata, in the entry-point group
        `deephits_keras.encoders`: `my_encoder = my_package:MyEncoder`.
 
@@ -110,6 +110,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         ...     version = "1"
         ...     summary = "mean chroma of the recording -> 16-D"
         ...     Config = ChromaConfig
+        ...     inputs = (AUDIO,)
         ...
         ...     @property
         ...     def feature_specs(self):

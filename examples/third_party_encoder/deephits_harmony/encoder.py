@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deephits_keras import EncoderConfig, ExtractionError, FeatureSpec, ModalityEncoder, setting
+from deephits_keras import (
+    AUDIO,
+    EncoderConfig,
+    ExtractionError,
+    FeatureSpec,
+    ModalityEncoder,
+    setting,
+)
 from deephits_keras.audio import AudioError, load_audio
 
 PITCH_CLASSES = 12
@@ -48,6 +55,7 @@ class ChromaTonnetz(ModalityEncoder[ChromaTonnetzConfig]):
     version = "1"
     summary = "chroma and tonnetz of 32 segments -> convolutions over time -> 32-D"
     Config = ChromaTonnetzConfig
+    inputs = (AUDIO,)
 
     @property
     def feature_specs(self):
