@@ -69,7 +69,8 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
     1. Subclass `EncoderConfig` as a frozen dataclass of `setting`s.
     2. Subclass this class; set the class attributes `name`, `modality`, `version` and `Config`;
-       say in `inputs` what it reads of a track; write `feature_specs`, `extract` and `build`; write `adapt` if the branch normalises.
+       say in `inputs` what it reads of a track; write `feature_specs`, `extract` and `build`;
+       write `adapt` if the branch normalises.
     3. Name the class in your distribution's metadata, in the entry-point group
        `deephits_keras.encoders`: `my_encoder = my_package:MyEncoder`.
 
