@@ -18,6 +18,7 @@ from deephits_keras.model.compressed import CompressedFusion
 from deephits_keras.model.fusion_base import Fusion, concatenate
 from deephits_keras.model.heads import output_layer
 from deephits_keras.model.layers import GatedAverage, WeightedScores
+from deephits_keras.model.members import BatchEnsembleDense, MemberOutput
 from deephits_keras.types import Tensor
 
 
@@ -132,8 +133,57 @@ class GatedFusion(Fusion):
         return output_layer(self.head, outputs, classification, "output")(x)
 
 
+@dataclass(frozen=True)
+class MembersFusion(Fusion):
+    """Concatenate the embeddings and classify them by a batch ensemble (`model.members`).
+
+    A fully connected network as of TabM (Gorishniy et al. 2024): `members` networks of the layers
+    `units` share their matrices, and what they say is averaged. Made for the encoder `tabular`,
+    whose vector it takes as it is; other modalities join with their embeddings.
+
+    Attributes:
+        members: Number of networks.
+    """
+
+    name: ClassVar[str] = "members"
+    per_member: ClassVar[bool] = True
+    dropout: float = 0.2
+    units: tuple[int, ...] = (128, 128)
+    members: int = 16
+
+    def build(
+        self,
+        embeddings: Mapping[str, Tensor],
+        presence: Mapping[str, Tensor],
+        outputs: int,
+        classification: bool,
+    ) -> Tensor:
+        """Concatenate, layers of every member with ReLU and dropout, their outputs, their mean."""
+        del presence
+        if self.head != "softmax":
+            raise UserError(f"The fusion members has no head but softmax. Received: {self.head!r}")
+        if not 1 <= self.members <= 256 or not self.units:
+            raise UserError(
+                "The fusion members needs 1 to 256 members and a layer or more. "
+                f"Received: members={self.members}, units={self.units}"
+            )
+        x = concatenate(list(embeddings.values()), axis=-1, name="fused")
+        for number, units in enumerate(self.units, start=1):
+            name = f"members_{number}"
+            x = BatchEnsembleDense(units, self.members, signs=number == 1, name=name)(x)
+            x = layers.Dropout(self.dropout, name=f"{name}_dropout")(x)
+        start = MemberOutput(
+            outputs, classification, *POPULARITY_START, dtype="float32", name="output"
+        )
+        return start(x)
+
+
+POPULARITY_START = (0.2, 0.4)
+"""Deviation and mean of popularity / 100 that a regression starts from: those of most tables."""
+
+
 FUSIONS: dict[str, type[Fusion]] = {
-    f.name: f for f in (EarlyFusion, LateFusion, GatedFusion, CompressedFusion)
+    f.name: f for f in (EarlyFusion, LateFusion, GatedFusion, CompressedFusion, MembersFusion)
 }
 
 

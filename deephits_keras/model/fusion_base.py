@@ -20,12 +20,14 @@ class Fusion(abc.ABC):
 
     Attributes:
         name: The name in `FUSIONS`.
+        per_member: Whether the outputs in training are those of every member of a batch ensemble.
         dropout: Share of the embeddings' units dropped in training.
         units: Sizes of the fully connected layers before the output.
         head: The last layer, of `heads.HEADS`.
     """
 
     name: ClassVar[str]
+    per_member: ClassVar[bool] = False
     dropout: float = 0.5
     units: tuple[int, ...] = (64,)
     head: str = "softmax"

@@ -68,6 +68,42 @@ class CostLoss(_TierLoss):
         return distance + keras.losses.categorical_crossentropy(truth, logits, from_logits=True)
 
 
+@keras.saving.register_keras_serializable("deephits")
+class PerMember(keras.losses.Loss):  # type: ignore[misc]
+    """A loss of each member of a batch ensemble, averaged: each learns to be right by itself.
+
+    Called on the targets `(batch,)` and, in training, `(batch, members * outputs)`; on
+    `(batch, outputs)`, as at inference, it is the loss itself.
+
+    Args:
+        loss: The loss of one member.
+        outputs: Number of raw outputs of each.
+    """
+
+    def __init__(
+        self, loss: keras.losses.Loss, outputs: int, name: str = "per_member", **kwargs: Any
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        self.loss, self.outputs = loss, outputs
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """The loss of each track, `(batch,)`."""
+        members = y_pred.shape[-1] // self.outputs
+        cuts = [y_pred[:, m * self.outputs : (m + 1) * self.outputs] for m in range(members)]
+        return ops.mean(ops.stack([self.loss.call(y_true, cut) for cut in cuts]), axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        """The loss's arguments."""
+        loss = keras.saving.serialize_keras_object(self.loss)
+        return {**super().get_config(), "loss": loss, "outputs": self.outputs}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> PerMember:
+        """The loss of `get_config`'s result."""
+        loss = keras.saving.deserialize_keras_object(config["loss"])
+        return cls(**{**config, "loss": loss})
+
+
 def loss_of(task: Task) -> keras.losses.Loss:
     """The paper's loss: cross-entropy on logits, or mean squared error (Section 2.2.2)."""
     if task.kind == "classification":

@@ -32,7 +32,7 @@ from deephits_keras.tasks import Task, get_task
 from deephits_keras.training import memory
 from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.ensemble import finish_ensemble, open_member
-from deephits_keras.training.losses import training_loss
+from deephits_keras.training.losses import PerMember, training_loss
 from deephits_keras.training.optimizer import make_optimizer, plateau_rate
 from deephits_keras.training.results import score_parts, write_results
 from deephits_keras.training.scoring import Scored, score_rows
@@ -307,10 +307,13 @@ def _new_model(
     model = build_model(
         list(run.encoders.values()), fusion=run.fusion, task=run.task, learned_missing=learned
     )
+    loss = training_loss(run.task, training)
+    per_member = run.fusion.per_member
     model.compile(
         optimizer=make_optimizer(training, steps=training.epochs * steps),
-        loss=training_loss(run.task, training),
-        weighted_metrics=[_metric(run.task)],
+        loss=PerMember(loss, run.task.outputs) if per_member else loss,
+        # In training a batch ensemble gives every member's answer, of which no metric knows.
+        weighted_metrics=[] if per_member else [_metric(run.task)],
         jit_compile=training.xla,
     )
     # What has its variables before the first step is traced once; else, TensorFlow does it twice.

@@ -1,0 +1,152 @@
+"""Many networks in one graph: batch ensembles.
+
+Members share each layer's weight matrix and scale its inputs and outputs by vectors of their own
+(Wen, Tran and Ba 2020; as a tabular model: TabM, Gorishniy et al. 2024). What they say is averaged.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from deephits_keras.types import Tensor
+
+
+@keras.saving.register_keras_serializable("deephits")
+class RandomSigns(keras.initializers.Initializer):  # type: ignore[misc]
+    """-1 or 1 with equal chance.
+
+    Args:
+        seed: Of the draw; by default Keras' own global seed counts.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = seed
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+        """Draw."""
+        uniform = keras.random.uniform(shape, seed=self.seed, dtype=dtype or "float32")
+        return ops.where(uniform < 0.5, -ops.ones_like(uniform), ops.ones_like(uniform))
+
+    def get_config(self) -> dict[str, Any]:
+        """The initialiser's arguments."""
+        return {"seed": self.seed}
+
+
+def _like_torch(size: int) -> keras.initializers.Initializer:
+    """What PyTorch's `nn.Linear` draws weights and biases from."""
+    bound = 1 / np.sqrt(size)
+    return keras.initializers.RandomUniform(-bound, bound)
+
+
+@keras.saving.register_keras_serializable("deephits")
+class BatchEnsembleDense(layers.Layer):  # type: ignore[misc]
+    """As many dense layers with ReLU as there are members, that share one weight matrix.
+
+    Called on `(batch, size)`, the same for every member, or `(batch, members, size)`; gives
+    `(batch, members, units)`: member m's is `relu(((x * r_m) W) * s_m + b_m)`.
+
+    Args:
+        units: Size of each member's output.
+        members: Number of members.
+        signs: Whether the input scales start as random signs, as the first layer's should, so that
+            members differ; else as ones.
+    """
+
+    def __init__(self, units: int, members: int, *, signs: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units, self.members, self.signs = units, members, signs
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights."""
+        size = int(input_shape[-1] or 0)
+        scales = RandomSigns() if self.signs else "ones"
+        each = (self.members, self.units)
+        draw = _like_torch(size)
+        self.kernel = self.add_weight(name="kernel", shape=(size, self.units), initializer=draw)
+        self.inner = self.add_weight(name="inner", shape=(self.members, size), initializer=scales)
+        self.outer = self.add_weight(name="outer", shape=each, initializer="ones")
+        self.bias = self.add_weight(name="bias", shape=each, initializer=_like_torch(size))
+
+    def call(self, x: Tensor) -> Tensor:
+        """`(batch, members, units)`."""
+        if len(x.shape) == 2:
+            x = ops.expand_dims(x, 1)
+        x = ops.matmul(x * self.inner, self.kernel)
+        return ops.relu(x * self.outer + self.bias)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """`(batch, members, units)`."""
+        return (input_shape[0], self.members, self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        own = {"units": self.units, "members": self.members, "signs": self.signs}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("deephits")
+class MemberOutput(layers.Layer):  # type: ignore[misc]
+    """A last layer of its own for each member, and what they say together.
+
+    Called on `(batch, members, size)`. At inference it gives `(batch, outputs)`: the mean of a
+    regression, or the logarithm of the mean of the members' class scores, which are logits again.
+    In training it gives `(batch, members * outputs)`, each member's own: each is to be right by
+    itself (`training.losses.PerMember`).
+
+    Args:
+        outputs: Number of raw outputs.
+        classification: Whether they are logits.
+        scale: What a regression's outputs are multiplied with, so that they start at its scale.
+        offset: What is added to them then.
+    """
+
+    def __init__(
+        self,
+        outputs: int,
+        classification: bool,
+        scale: float = 1.0,
+        offset: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.outputs, self.classification = outputs, classification
+        self.scale, self.offset = scale, offset
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights."""
+        _, members, size = input_shape
+        self.members = int(members or 0)
+        shape, draw = (self.members, int(size or 0), self.outputs), _like_torch(int(size or 0))
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=draw)
+        each = (self.members, self.outputs)
+        self.bias = self.add_weight(name="bias", shape=each, initializer="zeros")
+
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
+        """`(batch, outputs)`, or every member's in training."""
+        said = ops.einsum("bms,mso->bmo", x, self.kernel) + self.bias
+        if not self.classification:
+            said = said * self.scale + self.offset
+        if training:
+            return ops.reshape(said, (-1, self.members * self.outputs))
+        if not self.classification:
+            return ops.mean(said, axis=1)
+        scores = ops.log_softmax(said, axis=-1)
+        return ops.logsumexp(scores, axis=1) - float(np.log(self.members))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """`(batch, outputs)`."""
+        return (input_shape[0], self.outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        own = {
+            "outputs": self.outputs,
+            "classification": self.classification,
+            "scale": self.scale,
+            "offset": self.offset,
+        }
+        return {**super().get_config(), **own}

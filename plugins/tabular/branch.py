@@ -1,0 +1,119 @@
+"""Inside the graph: numbers and categories of a track -> one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from deephits_keras.fields.columns import FLAGS, INDICATORS, PITCH_CLASSES
+from deephits_keras.fields.quantiles import QuantileNormal
+from deephits_keras.types import Tensor
+
+MOST_WORDS = 31
+"""Words of a category that have an indicator: with the one for all others they are 32."""
+
+NO_WORD = -1
+
+
+@keras.saving.register_keras_serializable("deephits")
+class FlagsAndIndicators(layers.Layer):  # type: ignore[misc]
+    """What of a track's fields isn't a number by rank.
+
+    Called on `(batch, fields)` float32, NaN where unknown; gives `(batch, size)`: `key` as 13
+    indicators, `mode` as it is, and for every field a flag that says "unknown".
+
+    Args:
+        fields: Their names.
+    """
+
+    def __init__(self, fields: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        self.fields = list(fields)
+
+    def call(self, values: Tensor) -> Tensor:
+        """Spread out and flag."""
+        values = ops.cast(values, "float32")
+        unknown = ops.isnan(values)
+        parts = [ops.cast(unknown, "float32")]
+        for place, field in enumerate(self.fields):
+            value, absent = values[:, place : place + 1], unknown[:, place : place + 1]
+            if field in FLAGS:
+                parts.append(ops.where(absent, ops.zeros_like(value), value))
+            if field in INDICATORS:
+                undefined = ops.logical_or(absent, value < 0)
+                pitch = ops.where(undefined, float(PITCH_CLASSES), ops.round(value))
+                indicators = ops.one_hot(ops.cast(pitch[:, 0], "int32"), INDICATORS[field])
+                parts.append(ops.cast(indicators, "float32"))
+        return ops.concatenate(parts, axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """`(batch, size)`."""
+        flags = sum(field in FLAGS for field in self.fields)
+        indicators = sum(INDICATORS.get(field, 0) for field in self.fields)
+        return (input_shape[0], len(self.fields) + flags + indicators)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return _without_dtype({**super().get_config(), "fields": self.fields})
+
+
+@keras.saving.register_keras_serializable("deephits")
+class KnownWords(layers.Layer):  # type: ignore[misc]
+    """Categories as indicators of the words that training knows.
+
+    Called on `(batch, categories)` int32, 0 where unknown; gives `(batch, size)` float32: for each
+    category an indicator per known word and one for any other word. The size is the same whatever
+    is known, so that a saved model can be checked without its training tracks.
+
+    Args:
+        words: Numbers of the known words of each category, `MOST_WORDS` at most.
+    """
+
+    def __init__(self, words: Sequence[Sequence[int]], **kwargs: Any) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        self.words = [list(map(int, known)) for known in words]
+
+    def call(self, values: Tensor) -> Tensor:
+        """Compare with the known words."""
+        parts = []
+        for place, known in enumerate(self.words):
+            value = values[:, place : place + 1]
+            places = [*known, *[NO_WORD] * (MOST_WORDS - len(known))]
+            same = ops.cast(ops.equal(value, np.array([places], np.int32)), "float32")
+            named = ops.cast(ops.not_equal(value, 0), "float32")
+            parts += [same, named - ops.sum(same, axis=1, keepdims=True)]
+        return ops.concatenate(parts, axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """`(batch, size)`."""
+        return (input_shape[0], len(self.words) * (MOST_WORDS + 1))
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return _without_dtype({**super().get_config(), "words": self.words})
+
+
+def _without_dtype(config: dict[str, Any]) -> dict[str, Any]:
+    config.pop("dtype", None)
+    return config
+
+
+def tabular_vector(
+    numbers: Tensor,
+    categories: Tensor | None,
+    fields: Sequence[str],
+    quantiles: Sequence[Sequence[float]],
+    words: Sequence[Sequence[int]],
+) -> Tensor:
+    """`(batch, fields)` and `(batch, categories)` to `(batch, vector)`."""
+    parts = [
+        QuantileNormal(quantiles, name="by_rank")(numbers),
+        FlagsAndIndicators(fields, name="flags")(numbers),
+    ]
+    if categories is not None:
+        parts.append(KnownWords(words, name="known_words")(categories))
+    return layers.Concatenate(name="vector")(parts)

@@ -1,0 +1,198 @@
+"""`Tabular`: fields of a track for small and medium corpora."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.inputs import Input
+from deephits_keras.tracks import Track
+
+NUMBERS = (
+    "acousticness",
+    "danceability",
+    "duration_ms",
+    "energy",
+    "instrumentalness",
+    "liveness",
+    "loudness",
+    "speechiness",
+    "tempo",
+    "valence",
+    "mode",
+    "key",
+    "artist_popularity",
+    "release_year",
+    "time_signature",
+)
+"""The paper's descriptors and metadata, and the time signature."""
+
+CATEGORIES = ("genre", "explicit", "album_type", "language")
+LEAST_TRACKS = 10
+"""Of a rarer word nothing is learned but its own tracks."""
+
+MOST_ROWS = 200_000
+"""Training tracks that quantiles are taken of; more don't change them."""
+
+HASHES = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class TabularConfig(EncoderConfig):
+    """Settings of `Tabular`."""
+
+    columns: tuple[str, ...] = setting(
+        NUMBERS, "numbers of the corpus, in order", changes_features=True
+    )
+    categories: tuple[str, ...] = setting(
+        CATEGORIES, "columns of words, in order", changes_features=True
+    )
+
+    def __post_init__(self) -> None:
+        names = (*self.columns, *self.categories)
+        if not self.columns or len(set(names)) != len(names):
+            raise ValueError(f"columns and categories must be different names. Received: {names}")
+        for name in names:
+            Input(name)
+
+
+class Tabular(ModalityEncoder[TabularConfig]):
+    """Named columns by their rank among the training tracks, with flags and categories.
+
+    Outside the graph: the numbers as they are, NaN where one is unknown, and a number for each
+    category's word (a hash), 0 where there is none. A track with none of them lacks the modality.
+
+    Inside: each number's normal score by the quantiles of the training tracks, 0 where unknown,
+    with a flag that says so; `key` as thirteen indicators, `mode` as it is; an indicator for each
+    word that ten training tracks or more have, and one for any other word. The vector goes to the
+    fusion as it is: fusion `members` has the layers.
+
+    Example:
+        >>> encoder = Tabular(TabularConfig(columns=("tempo",), categories=("genre",)))
+        >>> encoder.extract(Track("t", fields={"tempo": 120, "genre": "Pop"}))["numbers"]
+        array([120.], dtype=float32)
+    """
+
+    name = "tabular"
+    modality = "meta"
+    version = "1"
+    summary = "named columns by rank, with flags for unknown ones, and categories"
+    Config = TabularConfig
+
+    def __init__(self, config: TabularConfig | None = None) -> None:
+        super().__init__(config)
+        self._quantiles = [[0.0, 0.0]] * len(self.config.columns)
+        self._words: list[list[int]] = [[] for _ in self.config.categories]
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The columns."""
+        return tuple(map(Input, (*self.config.columns, *self.config.categories)))
+
+    @property
+    def feature_specs(self) -> tuple[FeatureSpec, ...]:
+        """`numbers`: `(columns,)` float32 in the columns' units; `words`: `(categories,)` int32."""
+        config = self.config
+        specs = [FeatureSpec("numbers", (len(config.columns),), "float32", "in their own units")]
+        if config.categories:
+            shape = (len(config.categories),)
+            specs.append(FeatureSpec("words", shape, "int32", "a number for each word, 0 for none"))
+        return tuple(specs)
+
+    def extract(self, track: Track) -> Features | None:
+        """Read the columns; see the base class."""
+        import numpy as np
+
+        numbers = np.array([_number(track, c) for c in self.config.columns], np.float32)
+        words = np.array([word_of(track.fields.get(c)) for c in self.config.categories], np.int32)
+        if np.isnan(numbers).all() and not words.any():
+            return None
+        return {"numbers": numbers, **({"words": words} if len(words) else {})}
+
+    def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
+        """The columns that the track has no value of."""
+        pairs = zip(self.config.columns, features["numbers"], strict=True)
+        return tuple(column for column, value in pairs if math.isnan(value))
+
+    def adapt(self, batches: Iterable[Features]) -> None:
+        """Take quantiles of the numbers, and the words that are frequent enough."""
+        import numpy as np
+
+        from deephits_keras.fields.quantiles import fit_quantiles
+
+        rows, words = [], []
+        for batch in batches:
+            rows.append(batch["numbers"])
+            words.append(batch.get("words", np.empty((len(rows[-1]), 0), np.int32)))
+        if not rows:
+            return
+        numbers = np.concatenate(rows)
+        if len(numbers) > MOST_ROWS:
+            chosen = np.random.default_rng(0).choice(len(numbers), MOST_ROWS, replace=False)
+            numbers = numbers[np.sort(chosen)]
+        self._quantiles = fit_quantiles(numbers).tolist()
+        self._words = [frequent(column) for column in np.concatenate(words).T]
+
+    def build(self, inputs: Mapping[str, Any]) -> Any:
+        """`(batch, columns)` and `(batch, categories)` to `(batch, vector)`."""
+        from .branch import tabular_vector
+
+        return tabular_vector(
+            inputs["numbers"],
+            inputs.get("words"),
+            self.config.columns,
+            self._quantiles,
+            self._words,
+        )
+
+    def tabular(self, features: Features) -> Features:
+        """The numbers by name, `key` as thirteen indicators."""
+        from deephits_keras.fields.columns import named_columns
+
+        return named_columns(features["numbers"], self.config.columns)
+
+    def fields(self) -> dict[str, tuple[str, int]]:
+        """The columns and categories."""
+        numbers = {column: ("numbers", k) for k, column in enumerate(self.config.columns)}
+        words = {column: ("words", k) for k, column in enumerate(self.config.categories)}
+        return {**numbers, **words}
+
+
+def _number(track: Track, column: str) -> float:
+    try:
+        value = track.number(column)
+    except (TypeError, ValueError):
+        given = track.fields[column]
+        raise ExtractionError(track.id, f"{column} is not a number: {given!r}") from None
+    if math.isinf(value):
+        raise ExtractionError(track.id, f"{column} is not a finite number: {value}")
+    return value
+
+
+def word_of(value: Any) -> int:
+    """A number from 1 to 2**31 - 1 for a word, without case; 0 for none (MurmurHash3).
+
+    Of a list the first word counts.
+    """
+    from sklearn.utils import murmurhash3_32
+
+    if isinstance(value, list | tuple):
+        value = value[0] if value else None
+    if value is None or value != value or not str(value).strip():
+        return 0
+    return int(murmurhash3_32(str(value).strip().casefold(), positive=True) % HASHES) + 1
+
+
+def frequent(words: Any) -> list[int]:
+    """The words of one category that enough tracks have, the most frequent first."""
+    import numpy as np
+
+    from .branch import MOST_WORDS
+
+    names, counts = np.unique(words[words > 0], return_counts=True)
+    order = np.lexsort((names, -counts))[:MOST_WORDS]
+    return [int(names[k]) for k in order if counts[k] >= LEAST_TRACKS]

@@ -1,0 +1,142 @@
+"""`tabular` and the fusion `members`: ranks as scikit-learn's, words, and a batch ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from deephits_plugins.tabular import Tabular, TabularConfig
+from deephits_plugins.tabular.branch import FlagsAndIndicators, KnownWords
+from deephits_plugins.tabular.encoder import frequent, word_of
+from sklearn.preprocessing import QuantileTransformer
+
+from deephits_keras.fields.quantiles import QuantileNormal, fit_quantiles
+from deephits_keras.model.members import BatchEnsembleDense, MemberOutput
+from deephits_keras.tracks import Track
+from deephits_keras.training.losses import PerMember
+
+
+def computed(values: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(keras.ops.convert_to_numpy(values))
+
+
+@pytest.mark.backends
+def test_ranks_are_those_of_scikit_learn() -> None:
+    draw = np.random.default_rng(0)
+    values = np.stack([draw.normal(200_000, 5e4, 900), draw.exponential(1, 900)], axis=1)
+    quantiles = fit_quantiles(values)
+    theirs = QuantileTransformer(n_quantiles=30, output_distribution="normal").fit(values)
+    new = np.stack([draw.normal(200_000, 5e4, 200), draw.exponential(1, 200)], axis=1)
+    ours = computed(QuantileNormal(quantiles)(new.astype(np.float32)))
+    inside = np.abs(ours) < 1.5
+    # A thousandth of a deviation of noise against ties moves a share by about as much.
+    np.testing.assert_allclose(ours[inside], theirs.transform(new)[inside], atol=0.02)
+
+
+def test_what_is_unknown_or_was_never_seen_is_in_the_middle() -> None:
+    seen = np.stack([np.arange(300.0), np.full(300, np.nan)], axis=1)
+    layer = QuantileNormal(fit_quantiles(seen))
+    got = computed(layer(np.array([[np.nan, 63.0], [1e9, np.nan], [-1e9, 0.0]], np.float32)))
+    np.testing.assert_allclose(got, [[0, 0], [5.2, 0], [-5.2, 0]], atol=0.05)
+
+
+def test_a_tie_is_in_the_middle_of_its_share() -> None:
+    seen = np.concatenate([np.zeros(500), np.linspace(1, 2, 500)])[:, None]
+    got = computed(QuantileNormal(fit_quantiles(seen))(np.zeros((1, 1), np.float32)))
+    # Half of the tracks share the value: the middle of them is the first quartile, -0.67.
+    assert got[0, 0] == pytest.approx(-0.674, abs=0.1)
+
+
+def test_flags_indicators_and_words() -> None:
+    flags = FlagsAndIndicators(["tempo", "key", "mode"])
+    got = computed(flags(np.array([[np.nan, 2, 1], [90, np.nan, np.nan]], np.float32)))
+    assert got.shape == (2, 3 + 13 + 1)
+    assert got[:, :3].tolist() == [[1, 0, 0], [0, 1, 1]]
+    assert got[0, 3 + 2] == got[1, 3 + 12] == 1
+    assert got[:, -1].tolist() == [1, 0]
+    words = computed(KnownWords([[7, 9]])(np.array([[7], [9], [5], [0]], np.int32)))
+    assert words.shape == (4, 32)
+    assert words[:, [0, 1, 31]].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]
+
+
+def test_words_are_counted_without_case() -> None:
+    assert word_of("Pop") == word_of(" pop ") == word_of(["POP", "x"]) > 0
+    assert word_of(None) == word_of("") == word_of([]) == word_of(float("nan")) == 0
+    column = np.array([5] * 12 + [3] * 20 + [8] * 9 + [0] * 50)
+    assert frequent(column) == [3, 5]
+
+
+def test_a_track_with_nothing_lacks_the_modality() -> None:
+    encoder = Tabular(TabularConfig(columns=("tempo",), categories=("genre",)))
+    assert encoder.extract(Track("t")) is None
+    assert encoder.extract(Track("t", fields={"genre": "pop"})) is not None
+
+
+@pytest.mark.backends
+def test_members_are_separate_networks_with_a_common_matrix() -> None:
+    layer = BatchEnsembleDense(5, 3, signs=True)
+    x = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    got = computed(layer(x))
+    inner, outer, bias = (computed(w) for w in (layer.inner, layer.outer, layer.bias))
+    assert set(np.unique(inner)) <= {-1.0, 1.0}
+    for member in range(3):
+        alone = (x * inner[member]) @ computed(layer.kernel) * outer[member] + bias[member]
+        np.testing.assert_allclose(got[:, member], np.maximum(alone, 0), atol=1e-5)
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("classification", [True, False])
+def test_members_answer_together_and_learn_apart(classification: bool) -> None:
+    layer = MemberOutput(4, classification)
+    x = np.random.default_rng(0).normal(size=(6, 3, 5)).astype(np.float32)
+    together, apart = computed(layer(x)), computed(layer(x, training=True))
+    assert together.shape == (6, 4)
+    each = apart.reshape(6, 3, 4)
+    if classification:
+        scores = np.exp(each) / np.exp(each).sum(axis=-1, keepdims=True)
+        np.testing.assert_allclose(np.exp(together), scores.mean(axis=1), atol=1e-5)
+        truth, loss = np.arange(6) % 4, keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    else:
+        np.testing.assert_allclose(together, each.mean(axis=1), atol=1e-5)
+        truth, loss = np.ones((6, 4), np.float32), keras.losses.MeanSquaredError()
+    per_member = PerMember(loss, 4)
+    wanted = np.mean([float(loss(truth, each[:, m])) for m in range(3)])
+    assert float(per_member(truth, apart)) == pytest.approx(wanted, rel=1e-5)
+    assert float(per_member(truth, together)) == pytest.approx(float(loss(truth, together)))
+    again = PerMember.from_config(per_member.get_config())
+    assert float(again(truth, apart)) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("task", ["regression", "tiers-3"])
+def test_planted_a_run_learns_loads_and_is_evaluated(
+    task: str, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    draw = np.random.default_rng(0)
+    tempo, genre = draw.uniform(60, 200, 600), draw.choice(["pop", "rock", "jazz"], 600)
+    base = np.select([genre == "pop", genre == "rock"], [50, 20], 0)
+    songs = pd.DataFrame(
+        {
+            "track_id": [f"t{n}" for n in range(600)],
+            "popularity": np.clip(base + 40 * (tempo > 130) + draw.normal(0, 3, 600), 0, 100),
+            "tempo": np.where(draw.random(600) < 0.05, np.nan, tempo),
+            "genre": genre,
+        }
+    )
+    songs.to_csv(tmp_path / "songs.csv", index=False)
+    corpus, run = tmp_path / "corpus", tmp_path / "run"
+    assert deephits("import", "table", tmp_path / "songs.csv", corpus).code == 0
+    options = ("--recipe", "members", "--task", task, "--epochs", "12", "--batch-size", "32")
+    done = deephits("train", corpus, run, *options, "--json")
+    assert done.code == 0, done.err
+    told = deephits("evaluate", run, "--json")
+    assert told.code == 0, told.err
+    predictions = pd.read_parquet(run / "predictions.parquet")
+    found = np.corrcoef(predictions["popularity"], predictions["predicted_popularity"])[0, 1]
+    assert found > 0.9
+    asked = deephits("predict", run, "--set", "tempo=180", "--set", "genre=pop", "--json")
+    assert asked.code == 0, asked.err
