@@ -143,35 +143,37 @@ def load_windows(
     return _with_recording(source, decoder, load)
 
 
-def load_channels(source: Path | bytes, sample_rate: int) -> Samples:
+def load_channels(source: Path | bytes, sample_rate: int | None = None) -> tuple[Samples, int]:
     """Decode a recording as a whole and resample it, its channels as they are.
 
     Args:
         source: As in `load_audio`.
-        sample_rate: In Hz.
+        sample_rate: In Hz; the recording's own if not given.
 
     Returns:
-        `(samples, channels)` float32, full scale at 1; of more than two channels the mean alone.
+        `(samples, channels)` float32, full scale at 1, of more than two channels the mean alone;
+        and the sample rate.
 
     Raises:
         AudioError: as in `load_audio`.
     """
 
-    def load(recording: Recording) -> Samples:
+    def load(recording: Recording) -> tuple[Samples, int]:
         if recording.samples * recording.channels > MOST_SAMPLES:
             longest = clock(MOST_SAMPLES / recording.channels / recording.rate)
             raise AudioError(
                 f"{name} is {clock(recording.samples / recording.rate)} long, more than the "
                 f"{longest} that can be looked at as a whole"
             )
-        mixer = _Mixer(recording, sample_rate, name)
+        rate = sample_rate or recording.rate
+        mixer = _Mixer(recording, rate, name)
         mono = mixer.waveform(0, recording.samples)
         mixer.require_sound()
         if recording.channels != 2:
-            return mono[:, None]
+            return mono[:, None], rate
         decoded = [block.copy() for block in recording.blocks(0, recording.samples)]
         pair = np.concatenate(decoded).T
-        return np.stack([_resampled(c, recording.rate, sample_rate) for c in pair], axis=1)
+        return np.stack([_resampled(c, recording.rate, rate) for c in pair], axis=1), rate
 
     name = _name(source)
     return _with_recording(source, "soundfile", load)

@@ -20,6 +20,7 @@ from deephits_keras.utils.files import PARTIAL
 
 from .checkpoint import (
     PRESET_PREFIX,
+    case_of,
     content_hash,
     find_preset,
     preset_copy,
@@ -214,7 +215,10 @@ def _folder_tokenizer(folder: Path) -> tuple[Tokenize, Mapping[str, int]]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(
-        str(folder), local_files_only=True, trust_remote_code=False
+        str(folder),
+        local_files_only=True,
+        trust_remote_code=False,
+        do_lower_case=case_of(folder).lowers,
     )
     vocabulary = read_config(folder)["vocab_size"]
     if len(tokenizer) > vocabulary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -134,6 +135,69 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{positions!r}; only GELU and absolute positions are supported"
         )
     return config
+
+
+@dataclass(frozen=True)
+class Case:
+    """Whether a checkpoint's tokenizer takes capital letters for small ones.
+
+    Attributes:
+        lowers: Whether it does; it then takes accents off, too.
+        decided_by: The file that says so.
+    """
+
+    lowers: bool
+    decided_by: str
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether the tokenizer's own configuration says so."""
+        return self.decided_by == "tokenizer_config.json"
+
+
+def case_of(folder: Path) -> Case:
+    """How a checkpoint reads capital letters.
+
+    As `tokenizer_config.json` says; where it doesn't, as the normaliser in `tokenizer.json` does;
+    else by the vocabulary: one that holds a capital letter was made of text that has them. Without
+    this, transformers lowers every text not said to be cased, whatever `tokenizer.json` says,
+    and a cased checkpoint finds few of its words.
+
+    Raises:
+        UserError: if a file isn't what its name says.
+    """
+    stated = read_json(folder / "tokenizer_config.json", "a tokenizer's configuration")
+    value = stated.get("do_lower_case") if isinstance(stated, dict) else None
+    if isinstance(value, bool):
+        return Case(value, "tokenizer_config.json")
+    vocabulary: list[str] = []
+    if (folder / "tokenizer.json").is_file():
+        whole = read_json(folder / "tokenizer.json", "a tokenizer")
+        whole = whole if isinstance(whole, dict) else {}
+        if (lowers := _lowers(whole.get("normalizer"))) is not None:
+            return Case(lowers, "tokenizer.json")
+        model = whole.get("model")
+        tokens = model.get("vocab") if isinstance(model, dict) else None
+        vocabulary = [str(token) for token in tokens] if isinstance(tokens, dict | list) else []
+    by = "tokenizer.json"
+    if not vocabulary and (folder / "vocab.txt").is_file():
+        text = (folder / "vocab.txt").read_text(encoding="utf-8", errors="replace")
+        vocabulary, by = text.splitlines(), "vocab.txt"
+    words = (token for token in vocabulary if not token.startswith("["))
+    return Case(not any(word != word.lower() for word in words), by)
+
+
+def _lowers(normalizer: Any) -> bool | None:
+    """Whether a normaliser of `tokenizer.json` lowers; None if it doesn't say."""
+    if not isinstance(normalizer, dict):
+        return None
+    if normalizer.get("type") == "Lowercase":
+        return True
+    if isinstance(normalizer.get("lowercase"), bool):
+        return bool(normalizer["lowercase"])
+    parts = normalizer.get("normalizers")
+    said = [_lowers(part) for part in parts] if isinstance(parts, list) else []
+    return True if True in said else False if False in said else None
 
 
 def content_hash(folder: Path) -> str:

@@ -191,6 +191,33 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         folder = checkpoint.find(getattr(self.config, name))
         return f"sha256:{checkpoint.content_hash(folder)}" if folder else self.config.checkpoint
 
+    def fingerprint_config(self) -> dict[str, Any]:
+        """See the base class; a checkpoint that was misread once has another store now."""
+        values = super().fingerprint_config()
+        folder = checkpoint.find(self.config.checkpoint)
+        case = self._unstated_case(folder) if folder is not None else None
+        return values if case is None or case.lowers else {**values, "cased": True}
+
+    @staticmethod
+    def _unstated_case(folder: Path) -> checkpoint.Case | None:
+        """How capital letters are read, where the checkpoint's configuration doesn't say it."""
+        if not all((folder / name).is_file() for name in checkpoint.REQUIRED_FILES):
+            return None
+        case = checkpoint.case_of(folder)
+        return None if case.is_stated else case
+
+    def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
+        """Whether the checkpoint is cased, where that had to be found out."""
+        del track, features
+        folder = checkpoint.find(self.config.checkpoint)
+        case = self._unstated_case(folder) if folder is not None else None
+        if case is None:
+            return ()
+        how = "uncased: capital letters are lowered" if case.lowers else "cased"
+        return (
+            f"the checkpoint is {how}, by its {case.decided_by}; its configuration doesn't say",
+        )
+
     @classmethod
     def prepare_sample(cls, folder: Path, tracks: Sequence[Track]) -> dict[str, Any]:
         """Make a small untrained BERT whose vocabulary covers the lyrics; see `untrained`."""

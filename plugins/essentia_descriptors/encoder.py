@@ -66,7 +66,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
 
     name = "essentia_descriptors"
     modality = "essentia"
-    version = "1"
+    version = "2"
     summary = "descriptors measured with Essentia (AGPL-3.0) -> 22-D vector -> 64-D"
     inputs = (AUDIO,)
     Config = EssentiaDescriptorsConfig
@@ -154,20 +154,30 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
         return {name: value for name, value in pairs if not math.isnan(value)}
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
-        """The descriptors that Essentia can't tell of so little sound."""
+        """The descriptors that Essentia can't tell of so little sound, or of no music."""
         known = self.describe(track, features)
         return tuple(name for name in self.mapping.descriptors if name not in known)
 
     def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
-        """Which descriptors are on Essentia's scale instead of Spotify's, and which models' own."""
-        del track, features
+        """Which descriptors are on Essentia's scale or a model's, and what the recording has."""
+        del features
         by_model = self.mapping.by_model
         plain = [name for name in self.mapping.uncalibrated if name not in by_model]
         named = [f"{descriptor} ({model})" for descriptor, model in by_model.items()]
         lists = {"see `deephits essentia fit`": plain, "by Essentia's models": named}
-        return tuple(
+        return self._of_recording(track) + tuple(
             f"uncalibrated, {how}: {', '.join(names)}" for how, names in lists.items() if names
         )
+
+    @staticmethod
+    def _of_recording(track: Track) -> tuple[str, ...]:
+        from deephits_keras.audio.decoding import remarks_on
+        from deephits_keras.audio.errors import AudioError
+
+        try:
+            return remarks_on(track.audio) if track.audio else ()
+        except AudioError:
+            return ()
 
     def path_content(self, name: str) -> str | None:
         """Of the models, the hash of those that are used."""

@@ -17,6 +17,7 @@ from deephits_keras.types import Array, IntArray
 
 from .mapping import LEARNABLE, RANGES, Rule, default_mapping
 from .mapping import Mapping as DescriptorMapping
+from .measure import MUSICAL
 
 FOLDS = 5
 FEWEST_TRACKS = 50
@@ -28,8 +29,8 @@ FEWEST_FOR_NEW = 500
 PENALTIES = np.logspace(-1, 5, 13)
 """Of the ridge regression; each training fold chooses for itself."""
 
-NOT_LEARNT_FROM = ("tonal.key", "length")
-"""Pitch classes have no order, and a length is no sound."""
+NOT_LEARNT_FROM = ("tonal.key", "length", *MUSICAL)
+"""Pitch classes have no order, a length is no sound, and the others are there already."""
 
 SAME_BPM = 0.04
 """Two tempi are the same if they differ by less than this share (MIREX's tolerance)."""

@@ -47,14 +47,14 @@ LEARNABLE = tuple(name for name in RANGES if name not in MEASURED)
 
 DEFAULTS: dict[str, tuple[dict[str, float], float]] = {
     "acousticness": ({"lowlevel.spectral_complexity.mean": -1 / 30}, 1.0),
-    "danceability": ({"rhythm.danceability": 1 / 3}, 0.0),
+    "danceability": ({"danceability": 1 / 3}, 0.0),
     "duration_ms": ({"length": 1000.0}, 0.0),
     "energy": ({"lowlevel.loudness_ebu128.integrated": 1 / 50, "rhythm.onset_rate": 1 / 16}, 0.7),
     "instrumentalness": ({"lowlevel.pitch_salience.stdev": -5.0}, 1.0),
     "loudness": ({"lowlevel.loudness_ebu128.integrated": 1.0}, 0.0),
-    "tempo": ({"rhythm.bpm": 1.0}, 0.0),
-    "valence": ({"tonal.mode": 0.25, "rhythm.bpm": 1 / 480}, 0.125),
-    "mode": ({"tonal.mode": 1.0}, 0.0),
+    "tempo": ({"tempo": 1.0}, 0.0),
+    "valence": ({"mode": 0.25, "tempo": 1 / 480}, 0.125),
+    "mode": ({"mode": 1.0}, 0.0),
     "key": ({"tonal.key": 1.0}, 0.0),
 }
 """The default: weights of statistics, and what is added; `docs/essentia.md` says why."""

@@ -6,13 +6,16 @@ https://essentia.upf.edu/streaming_extractor_music.html
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deephits_keras.audio.decoding import load_audio
+from deephits_keras.audio.decoding import load_channels
 from deephits_keras.audio.errors import AudioError
 from deephits_keras.errors import UserError
 
@@ -32,11 +35,20 @@ PITCH_CLASSES = {
     )
     for name in names.split()
 }
-KEY_PROFILES = ("edma", "krumhansl", "temperley")
-"""MusicExtractor's three; the one whose correlation is strongest decides on key and mode."""
+WEAKEST_KEY = 0.5
+"""A weaker correlation with every key is none: noise and clicks give 0.41 to 0.48, songs 0.7."""
 
-WEAKEST_KEY = 0.4
-"""A weaker correlation with every key is none: white noise gives about 0.3."""
+FLATTEST_CHROMA = 5.1
+"""Bits of entropy of the mean HPCP's 36 bins: noise and sweeps give 5.14 or more, songs 4.6."""
+
+FEWEST_PITCH_CLASSES, HEARD = 3, 0.1
+"""Pitch classes with this share of the strongest one's energy: below three there is no key."""
+
+FEWEST_ONSETS = 0.2
+"""A second. Noise and held notes, in which nothing begins, have up to 0.1, slow chords 0.27."""
+
+HIGHEST_DANCEABILITY = 5.0
+"""Essentia's own description gives 0 to about 3; a tone has 404, and a hum exactly 0."""
 
 SMALLEST = 1e-10
 """In the place of what is smaller, before a logarithm is taken."""
@@ -110,12 +122,20 @@ STATISTICS = (
     "tonal.mode",
     "tonal.key",
     "length",
+    "tempo",
+    "danceability",
+    "mode",
 )
 """Names of the statistics, in order: Essentia's, after `log10` where that is what is kept.
 
 `tonal.mode` is 1 for major and 0 for minor, `tonal.key` a pitch class or -1 for none,
-`tonal.key_strength` their correlation, `length` in seconds.
+`tonal.key_strength` their correlation, `length` in seconds. `tempo`, `danceability` and `mode` are
+`rhythm.bpm`, `rhythm.danceability` and `tonal.mode` where they mean something, and else unknown:
+Essentia gives each of anything that sounds.
 """
+
+MUSICAL = ("tempo", "danceability", "mode")
+"""Statistics that repeat another where it means something."""
 
 Statistics = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -124,31 +144,53 @@ def measure(recording: Path) -> Statistics:
     """Measure a recording.
 
     Args:
-        recording: A file that the package's decoder reads, mono or stereo.
+        recording: A file that the package's decoder reads.
 
     Returns:
-        `(len(STATISTICS),)` float32, NaN for what Essentia can't tell of so little sound.
+        `(len(STATISTICS),)` float32, NaN for what Essentia can't tell of so little sound, or of
+        what is no music.
 
     Raises:
         AudioError: if it can't be decoded, or Essentia can't analyse it: it is silent, for one.
         UserError: if Essentia isn't installed.
     """
     standard = import_essentia()
-    # MusicExtractor decodes by itself with FFmpeg, which reads playlists as well: only what
-    # libsndfile takes for a recording gets that far, under a path that names no protocol.
-    waveform = load_audio(recording, SAMPLE_RATE)
     wanted = ["mean", "stdev"]
     extractor = standard.MusicExtractor(
         lowlevelStats=["mean", "stdev", "cov"], rhythmStats=wanted, tonalStats=wanted
     )
-    try:
-        pool, _ = extractor(str(recording.resolve()))
-    except RuntimeError as error:
-        reason = str(error).removeprefix("In MusicExtractor.compute: ")
-        if "silent" in reason:
-            reason = "it is completely silent"
-        raise AudioError(f"{recording.name} can't be analysed by Essentia: {reason}") from error
-    return _statistics(pool, len(waveform) / SAMPLE_RATE)
+    with decoded_copy(recording, SAMPLE_RATE) as (copy, length):
+        try:
+            pool, _ = extractor(str(copy))
+        except RuntimeError as error:
+            reason = str(error).removeprefix("In MusicExtractor.compute: ")
+            if "silent" in reason:
+                reason = "it is all but silent"
+            raise AudioError(f"{recording.name} can't be analysed by Essentia: {reason}") from error
+    return _statistics(pool, length)
+
+
+@contextlib.contextmanager
+def decoded_copy(recording: Path, sample_rate: int | None = None) -> Iterator[tuple[Path, float]]:
+    """A WAV of a recording for Essentia to read, and its length in seconds.
+
+    Essentia decodes by itself with an FFmpeg that lacks Opus, and that would follow a playlist. So
+    it gets what the package decodes.
+
+    Args:
+        recording: The recording.
+        sample_rate: Of the copy, in Hz; the recording's own if not given.
+
+    Raises:
+        AudioError: if it can't be decoded.
+    """
+    import soundfile
+
+    channels, rate = load_channels(recording, sample_rate)
+    with tempfile.TemporaryDirectory(prefix="deephits-") as folder:
+        copy = Path(folder, "recording.wav")
+        soundfile.write(copy, channels, rate, subtype="FLOAT")
+        yield copy, len(channels) / rate
 
 
 def import_essentia() -> Any:
@@ -182,7 +224,9 @@ def essentia_version() -> str:
 
 
 def _statistics(pool: Any, length: float) -> Statistics:
-    key, mode, strength = _key(pool)
+    key, mode, strength = _key(np.asarray(pool["tonal.hpcp.mean"], dtype=np.float32))
+    bpm, danceability = float(pool["rhythm.bpm"]), float(pool["rhythm.danceability"])
+    moves = float(pool["rhythm.onset_rate"]) >= FEWEST_ONSETS
     values = [
         *(float(pool[name]) for name in PLAIN),
         *(np.log10(max(float(pool[name]), SMALLEST)) for name in LOGARITHMIC),
@@ -192,17 +236,39 @@ def _statistics(pool: Any, length: float) -> Statistics:
         mode,
         key,
         length,
+        bpm if moves and bpm > 0 else np.nan,
+        danceability if moves and 0 < danceability <= HIGHEST_DANCEABILITY else np.nan,
+        mode if key >= 0 else np.nan,
     ]
     statistics = np.array(values, dtype=np.float32)
-    if statistics[STATISTICS.index("rhythm.bpm")] <= 0:
+    if bpm <= 0:
         statistics[STATISTICS.index("rhythm.bpm")] = np.nan
     statistics[~np.isfinite(statistics)] = np.nan
     return statistics
 
 
-def _key(pool: Any) -> tuple[int, int, float]:
-    strengths = {profile: float(pool[f"tonal.key_{profile}.strength"]) for profile in KEY_PROFILES}
-    best = max(strengths, key=lambda profile: strengths[profile])
-    pitch_class = PITCH_CLASSES[pool[f"tonal.key_{best}.key"]]
-    mode = int(pool[f"tonal.key_{best}.scale"] == "major")
-    return pitch_class if strengths[best] >= WEAKEST_KEY else -1, mode, strengths[best]
+def _key(chroma: Statistics) -> tuple[int, int, float]:
+    """Pitch class or -1, mode and strength of the key that a mean HPCP is most alike to.
+
+    MusicExtractor's own keys take a chord's harmonics for notes of its key (`usePolyphony`), and
+    find the fourth degree instead: of a hundred synthetic songs they get 54 right, this gets 77.
+    """
+    standard = import_essentia()
+    name, scale, strength, _ = standard.Key(
+        profileType="bgate",
+        usePolyphony=False,
+        useThreeChords=False,
+        numHarmonics=4,
+        slope=0.6,
+        pcpSize=len(chroma),
+    )(chroma)
+    total = float(chroma.sum())
+    shares = chroma / total if total > 0 else chroma
+    entropy = -float(np.sum(shares * np.log2(np.maximum(shares, SMALLEST))))
+    # Three bins a pitch class, the middle one its own.
+    classes = np.roll(chroma, 1).reshape(12, -1).sum(axis=1)
+    heard = int((classes > HEARD * classes.max()).sum())
+    is_tonal = (
+        strength >= WEAKEST_KEY and entropy <= FLATTEST_CHROMA and heard >= FEWEST_PITCH_CLASSES
+    )
+    return PITCH_CLASSES[name] if is_tonal else -1, int(scale == "major"), float(strength)

@@ -19,7 +19,7 @@ import numpy as np
 from deephits_keras.errors import UserError
 from deephits_keras.utils.files import hash_of_files, read_json
 
-from .measure import import_essentia
+from .measure import decoded_copy, import_essentia
 from .model import Model
 
 WEBSITE = "https://essentia.upf.edu/models.html"
@@ -240,8 +240,8 @@ def input_patches(recording: Path) -> Statistics:
         `(patches, 187, 96)` float32; what is left at the end is left out.
     """
     standard = import_essentia()
-    path = str(recording.resolve())
-    audio = standard.MonoLoader(filename=path, sampleRate=SAMPLE_RATE, resampleQuality=4)()
+    with decoded_copy(recording) as (copy, _):
+        audio = standard.MonoLoader(filename=str(copy), sampleRate=SAMPLE_RATE, resampleQuality=4)()
     bands = standard.TensorflowInputMusiCNN()
     frames = [bands(f) for f in standard.FrameGenerator(audio, frameSize=FRAME, hopSize=HOP)]
     starts = range(0, len(frames) - PATCH + 1, PATCH_HOP)

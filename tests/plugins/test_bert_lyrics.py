@@ -500,3 +500,71 @@ def test_a_theme_can_be_read_from_the_untrained_vectors(tmp_path: Path) -> None:
 def test_bad_settings_are_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=next(iter(setting))):
         BertLyrics.from_config(setting)
+
+
+# === Capital letters ===
+
+
+def spoken_of(folder: Path, case: bool | None) -> None:
+    """Write a tokenizer's configuration that says whether it lowers, or doesn't say it."""
+    stated = {} if case is None else {"do_lower_case": case}
+    config = {"tokenizer_class": "BertTokenizer", "model_max_length": 512, **stated}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def tokens_of(folder: Path, text: str) -> list[str]:
+    loaded = load_bert(str(folder))
+    names = {index: token for token, index in loaded.vocabulary.items()}
+    return [names[index] for index in loaded.tokenize([text], 16)[0]]
+
+
+CAPITALS = "Über Élan Night"
+
+
+@pytest.fixture
+def cased(tmp_path: Path) -> Path:
+    folder = tmp_path / "cased"
+    write_untrained_bert(folder, [CAPITALS] * 2)
+    return folder
+
+
+def with_tokenizer_file(folder: Path, *, lowercase: bool) -> None:
+    from tokenizers import BertWordPieceTokenizer
+
+    tokens = (folder / "vocab.txt").read_text().split("\n")[:-1]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    BertWordPieceTokenizer(vocabulary, lowercase=lowercase).save(str(folder / "tokenizer.json"))
+
+
+def test_a_cased_vocabulary_is_read_as_cased_where_nothing_says_so(cased: Path) -> None:
+    spoken_of(cased, None)
+    assert tokens_of(cased, CAPITALS) == ["[CLS]", *CAPITALS.split(), "[SEP]"]
+    encoder = encoder_of(cased)
+    (remark,) = encoder.remarks(Track("t"), {})
+    assert remark == "the checkpoint is cased, by its vocab.txt; its configuration doesn't say"
+
+
+def test_the_tokenizers_file_decides_before_the_vocabulary(cased: Path) -> None:
+    spoken_of(cased, None)
+    with_tokenizer_file(cased, lowercase=False)
+    assert tokens_of(cased, CAPITALS) == ["[CLS]", *CAPITALS.split(), "[SEP]"]
+    assert "by its tokenizer.json" in encoder_of(cased).remarks(Track("t"), {})[0]
+    with_tokenizer_file(cased, lowercase=True)
+    assert "Night" not in tokens_of(cased, CAPITALS)
+
+
+def test_what_the_configuration_says_counts(cased: Path) -> None:
+    spoken_of(cased, True)
+    assert "Night" not in tokens_of(cased, CAPITALS)
+    assert encoder_of(cased).remarks(Track("t"), {}) == ()
+    before = encoder_of(cased).fingerprint_config()
+    assert "cased" not in before
+
+
+def test_only_a_checkpoint_that_was_misread_gets_another_store(cased: Path) -> None:
+    spoken_of(cased, None)
+    assert encoder_of(cased).fingerprint_config()["cased"] is True
+    text = (cased / "vocab.txt").read_text().splitlines()
+    lower = [token if token.startswith("[") else f"w{n}" for n, token in enumerate(text)]
+    (cased / "vocab.txt").write_text("".join(f"{token}\n" for token in lower))
+    assert "cased" not in encoder_of(cased).fingerprint_config()

@@ -28,6 +28,9 @@ Deephits = Callable[..., Any]
 def draw_statistics(tracks: int, seed: int) -> np.ndarray:
     values = np.random.default_rng(seed).normal(CENTRE, 1, (tracks, len(STATISTICS)))
     values[:, STATISTICS.index("rhythm.bpm")] = values[:, 0] * 20 + 120
+    for name, of in {"tempo": "rhythm.bpm", "danceability": "rhythm.danceability"}.items():
+        values[:, STATISTICS.index(name)] = values[:, STATISTICS.index(of)]
+    values[:, STATISTICS.index("mode")] = values[:, STATISTICS.index("tonal.mode")]
     return values.astype(np.float32)
 
 
@@ -378,7 +381,7 @@ def test_two_runs_side_by_side(
 def test_the_columns_are_the_descriptors_with_the_key_spread_out() -> None:
     statistics = draw_statistics(3, 4)
     statistics[:, STATISTICS.index("tonal.key")] = [0, 11, -1]
-    statistics[2, STATISTICS.index("rhythm.bpm")] = np.nan
+    statistics[2, STATISTICS.index("tempo")] = np.nan
     columns = EssentiaDescriptors().tabular({"statistics": statistics})
     keys = np.stack([columns.pop(f"key={k}") for k in range(13)])
     np.testing.assert_array_equal(keys.argmax(axis=0), [0, 11, 12])
