@@ -3,8 +3,8 @@
 # hundreds.
 #
 # Guess: what has no beat has a tempo of 0, and danceability is 0 to about 3, as its description says.
-# Behaviour: white noise has 141 BPM, and a sine of 440 Hz a danceability of 404, without a warning.
-# Seen (28 November 2026, Linux, x86-64): "white noise: 141 BPM; a sine: danceability 404"
+# Behaviour: white noise has 88 BPM, and a sine of 440 Hz a danceability of 404, without a warning.
+# Seen (28 November 2026, Linux, x86-64): "white noise: 88 BPM; a sine: danceability 404"
 #
 # Exits with 0 as long as this is so, with 1 when it no longer is.
 set -euo pipefail
