@@ -304,7 +304,8 @@ def test_files_of_any_input_are_found_confined_and_recorded(
     covers: Path, recordings: Path, tmp_path: Path, deephits: Callable[..., Any]
 ) -> None:
     (tmp_path / "songs.csv").write_text(
-        "track_id,popularity,cover\na,5,\nb,6,\nc,7,front.png\nd,7,none.png\ny,8,../secret.png\n"
+        "track_id,popularity,cover,review\na,5,,fine\nb,6,,\nc,7,front.png,\nd,7,none.png,\n"
+        "y,8,../secret.png,\n"
     )
     told = deephits(
         *("import", "table", tmp_path / "songs.csv", tmp_path / "corpus"),
@@ -328,8 +329,8 @@ def test_files_of_any_input_are_found_confined_and_recorded(
     rejected = pd.read_csv(tmp_path / "corpus" / "rejected.csv")
     assert rejected[["track_id", "field"]].to_numpy().tolist() == [["y", "cover"]]
     assert "leads out of" in rejected["reason"][0]
-    (only,) = corpus.tracks([0], (Input("cover", "file"),))
-    assert (set(only.files), only.fields, only.texts) == ({"cover"}, {}, {})
+    (only,) = corpus.tracks([0], (Input("cover", "file"), Input("review", "text")))
+    assert (set(only.files), only.fields, only.texts) == ({"cover"}, {}, {"review": "fine"})
 
 
 def test_a_column_of_files_without_a_folder_is_told(
