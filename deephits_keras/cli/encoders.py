@@ -16,7 +16,8 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
-from deephits_keras.encoders.registry import Registration, prepared_sample, registry
+from deephits_keras.encoders.inputs import inputs_of
+from deephits_keras.encoders.registry import AnyEncoder, Registration, prepared_sample, registry
 from deephits_keras.errors import UserError
 
 
@@ -99,6 +100,14 @@ def _known(value: object) -> str:
     return "?" if value is None else str(value)
 
 
+def _inputs(encoder_class: type[AnyEncoder]) -> list[dict[str, str]] | None:
+    """Name and kind of each input that an encoder declares at its default settings."""
+    declared = inputs_of(encoder_class())
+    if declared is None:
+        return None
+    return [{"name": each.name, "kind": each.kind} for each in declared]
+
+
 @encoders.command()
 @click.argument("name")
 @json_option
@@ -128,6 +137,7 @@ def show(name: str, as_json: bool) -> None:
                 "modality": loaded.modality,
                 "version": loaded.version,
                 "summary": loaded.summary,
+                "inputs": _inputs(loaded),
                 "target": registration.target,
                 "distribution": registration.distribution,
                 "distribution_version": registration.distribution_version,
@@ -136,6 +146,14 @@ def show(name: str, as_json: bool) -> None:
         )
         return
     click.echo(f"{name} (modality {loaded.modality}, version {loaded.version})")
+    inputs = _inputs(loaded)
+    kinds = dict.fromkeys(each["kind"] for each in inputs or ())
+    read = "; ".join(
+        f"{kind}: " + ", ".join(each["name"] for each in inputs or () if each["kind"] == kind)
+        for kind in kinds
+    )
+    read = read or "whatever a track has (it declares no inputs)"
+    click.echo(click.wrap_text(f"reads {read}", width=80, subsequent_indent="  "))
     click.echo(f"{registration.target}, {registration.origin}\n")
     click.echo(f"{(loaded.__doc__ or loaded.summary).strip()}\n")
     print_table(

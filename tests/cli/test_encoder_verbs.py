@@ -152,3 +152,13 @@ def test_new_overwrites_nothing(tmp_path: Path, deephits: Deephits) -> None:
     assert "already holds something" in outcome.err
     assert (tmp_path / "README.md").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_encoder_is_shown_with_what_it_reads(deephits) -> None:
+    shown = deephits("encoders", "show", "lyrics_lstm")
+    assert "\nreads text: lyrics\n" in shown.out
+    fields = deephits("encoders", "show", "numeric").out.split("\n\n")[0]
+    assert "reads field: acousticness, danceability" in fields
+    assert all(len(line) <= 80 for line in fields.splitlines()[1:-1])
+    read = json.loads(deephits("encoders", "show", "mel_cnn", "--json").out)["inputs"]
+    assert read == [{"name": "audio", "kind": "file"}]
