@@ -41,7 +41,7 @@ LOUDEST = 10.0
 CANCELLED = 1e-4
 """Share of the channels' power below which their mean is what they don't have in common."""
 
-SPARSE = 16
+SPARSE = 64
 """Every such sample is looked at for that."""
 
 SILENCE = 1e-5
@@ -306,6 +306,8 @@ class _Mixer:
             self._mix(block, mixed[place : place + len(block)])
             place += len(block)
         waveform = _resampled(mixed, self._recording.rate, self._sample_rate)
+        # The sum becomes the mean where there are fewer samples, mostly.
+        waveform /= np.float32(self._recording.channels)
         # Looked at after mixing and resampling, which keep it and leave less to look through.
         peak = max(-float(waveform.min()), float(waveform.max())) if len(waveform) else 0.0
         if not math.isfinite(peak):
@@ -339,9 +341,9 @@ class _Mixer:
         np.add(channels[:, 0], channels[:, 1], out=mono)
         for channel in channels.T[2:]:
             mono += channel
-        mono /= np.float32(channels.shape[1])
-        self._mixed += float(np.square(mono[::SPARSE]).sum())
-        self._channels += float(np.square(channels[::SPARSE]).sum()) / channels.shape[1]
+        some, count = channels[::SPARSE], channels.shape[1]
+        self._mixed += float(np.square(mono[::SPARSE]).sum()) / count**2
+        self._channels += float(np.square(some).sum()) / count
 
 
 def _resampled(mono: Waveform, original_rate: int, sample_rate: int) -> Waveform:
