@@ -7,7 +7,7 @@ from pathlib import Path
 from deephits_keras.corpus.table import INFO, TRACKS
 from deephits_keras.errors import UserError
 from deephits_keras.features.verification import verify_corpus
-from deephits_keras.runs.config import CHECKSUMS, CONFIG
+from deephits_keras.runs.files import CHECKSUMS, CONFIG
 from deephits_keras.runs.verification import verify_run
 from deephits_keras.utils.findings import Verification
 

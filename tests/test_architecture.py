@@ -28,7 +28,7 @@ ROOMS = (
     ("report",),
     ("training",),
     ("prediction",),
-    ("explain",),
+    ("explanation",),
     ("reproduction",),
     ("comparison",),
     ("testing",),

@@ -22,8 +22,8 @@ from deephits_keras.cli.common import (
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
-    from deephits_keras.explain.permutation import Importances
-    from deephits_keras.explain.track import Explanation
+    from deephits_keras.explanation.permutation import Importances
+    from deephits_keras.explanation.track import Explanation
     from deephits_keras.runs.run import Run
     from deephits_keras.tracks import Track
 
@@ -106,8 +106,8 @@ def explain(
 
 
 def _explain_track(run: Run, track: Track) -> tuple[Explanation, str, str]:
-    from deephits_keras.explain.page import track_page
-    from deephits_keras.explain.track import TrackExplainer
+    from deephits_keras.explanation.page import track_page
+    from deephits_keras.explanation.track import TrackExplainer
     from deephits_keras.prediction.predictor import Predictor
 
     explanation = TrackExplainer(Predictor(run)).explain(track)
@@ -117,8 +117,8 @@ def _explain_track(run: Run, track: Track) -> tuple[Explanation, str, str]:
 
 def _importances(run: Run, part: str | None, repeats: int, seed: int) -> tuple[Importances, str]:
     from deephits_keras.corpus import Corpus
-    from deephits_keras.explain.page import importance_page
-    from deephits_keras.explain.permutation import importances
+    from deephits_keras.explanation.page import importance_page
+    from deephits_keras.explanation.permutation import importances
 
     corpus = Corpus.open(Path(run.config.corpus["folder"]))
     found = importances(run, corpus, part=part, repeats=repeats, seed=seed)
@@ -135,7 +135,7 @@ def _track_of(run: Run, track_id: str) -> Track:
 
 
 def _print(result: Explanation | Importances) -> None:
-    from deephits_keras.explain.track import Explanation
+    from deephits_keras.explanation.track import Explanation
 
     if isinstance(result, Explanation):
         _print_explanation(result)

@@ -17,7 +17,7 @@ from typing import Any
 from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError
-from deephits_keras.utils.files import read_json, write_json
+from deephits_keras.utils.files import write_json
 
 RESULT = "result.json"
 CONTROL_SEED = 7919
@@ -135,12 +135,10 @@ def _network(
     trial: Trial, corpus: Corpus, encoders: Mapping[str, Any], split: Split
 ) -> dict[str, Any]:
     import keras
-    import pandas as pd
 
     from deephits_keras.evaluation.metrics import ranking_metrics
-    from deephits_keras.model.architecture import Architecture
     from deephits_keras.recipes import choose
-    from deephits_keras.runs.config import CONFIG
+    from deephits_keras.runs.files import CONFIG
     from deephits_keras.runs.run import Run
     from deephits_keras.training.trainer import new_run, train
 
@@ -164,19 +162,17 @@ def _network(
     if not run.finished:
         train(run, corpus, report=lambda epoch: seconds.append(epoch["seconds"]))
     keras.backend.clear_session()
-    recorded = read_json(folder / "metrics.json", "a finished run")
-    part = reported_part(recorded["parts"])
-    table = pd.read_parquet(folder / "predictions.parquet")
-    table = table[table["part"] == part]
+    run = Run(folder)
+    recorded, part = run.metrics, run.reported_part
+    table = run.predictions[run.predictions["part"] == part]
     ranking = ranking_metrics(
         table["popularity"].to_numpy(), table["predicted_popularity"].to_numpy()
     )
-    architecture = read_json(folder / "architecture.json", "a finished run")
     return {
         "part": part,
         "tracks": len(table),
         "metrics": {**recorded["parts"][part], "ranking": ranking},
-        "parameters": Architecture.from_json(architecture).total,
+        "parameters": run.architecture.total,
         # Of the epochs that this process trained: an interrupted trial took longer.
         "seconds": sum(seconds),
     }

@@ -14,7 +14,7 @@ from deephits_keras.report.labels import (
     Label,
     baseline_label,
 )
-from deephits_keras.report.results import Results
+from deephits_keras.runs.run import Run
 
 BASELINE = "majority"
 """The baseline that every run has: a model must be better to be of any use."""
@@ -48,14 +48,14 @@ class Tile:
         return self.baseline is not None and self.label.worse(self.value, self.baseline)
 
 
-def tiles(results: Results) -> list[Tile]:
+def tiles(run: Run) -> list[Tile]:
     """The run's main metrics, those that are defined."""
-    main = results.task.tiers.name
+    main = run.task.tiers.name
     wanted = [(main, name) for name in TIER_TILES]
-    if results.task.kind == "regression":
+    if run.task.kind == "regression":
         wanted = [("regression", name) for name in REGRESSION_TILES] + wanted[:3]
-    own = results.metrics["parts"][results.main_part]
-    other = results.baselines.get(BASELINE, {})
+    own = run.metrics["parts"][run.reported_part]
+    other = run.baselines.get(BASELINE, {})
     return [
         Tile(name, own[group][name], other.get(group, {}).get(name))
         for group, name in wanted
@@ -63,9 +63,9 @@ def tiles(results: Results) -> list[Tile]:
     ]
 
 
-def worse_than_baseline(results: Results) -> list[Tile]:
+def worse_than_baseline(run: Run) -> list[Tile]:
     """Those of the leading metrics in which the run is worse than the baseline."""
-    return [t for t in tiles(results) if t.worse and t.metric in LEADING[results.task.kind]]
+    return [t for t in tiles(run) if t.worse and t.metric in LEADING[run.task.kind]]
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,19 @@ class MetricTable:
     undefined: Sequence[str]
 
 
-def metric_tables(results: Results) -> list[MetricTable]:
+def metric_tables(run: Run) -> list[MetricTable]:
     """Every metric of the run's parts beside the baselines', group by group."""
-    kind = results.task.kind
-    columns = {f"model, {part}": of for part, of in results.metrics["parts"].items()}
-    for name, of in results.baselines.items():
-        columns[f"{baseline_label(name, kind)[0]}, {results.main_part}"] = of
+    kind = run.task.kind
+    columns = {f"model, {part}": of for part, of in run.metrics["parts"].items()}
+    for name, of in run.baselines.items():
+        columns[f"{baseline_label(name, kind)[0]}, {run.reported_part}"] = of
     groups = dict.fromkeys(group for of in columns.values() for group in of)
-    tables = [_metric_table(group, columns, results) for group in groups]
+    tables = [_metric_table(group, columns, run) for group in groups]
     return [table for table in tables if table.rows]
 
 
 def _metric_table(
-    group: str, columns: Mapping[str, Mapping[str, Metrics]], results: Results
+    group: str, columns: Mapping[str, Mapping[str, Metrics]], run: Run
 ) -> MetricTable:
     values = {name: of.get(group, {}) for name, of in columns.items()}
     values = {name: of for name, of in values.items() if any(v is not None for v in of.values())}
@@ -106,17 +106,15 @@ def _metric_table(
         found: list[Any] = [of.get(name) for of in values.values()]
         if any(value is not None for value in found):
             rows.append((label.name, *(label.show(v) or "n/a" for v in found), label.meaning))
-        elif results.task.kind == "classification" and any(name in of for of in values.values()):
+        elif run.task.kind == "classification" and any(name in of for of in values.values()):
             undefined.append(label.name)
-    return MetricTable(
-        _group_title(group, results), ("metric", *values, "meaning"), rows, undefined
-    )
+    return MetricTable(_group_title(group, run), ("metric", *values, "meaning"), rows, undefined)
 
 
-def _group_title(group: str, results: Results) -> str:
+def _group_title(group: str, run: Run) -> str:
     if group == "regression":
         return "popularity, 0-100"
     if group != "conformal":
         return group
-    sets = "intervals of popularity" if results.task.kind == "regression" else "sets of tiers"
-    return f"{sets}, stated coverage {100 * results.calibration.coverage:g}%"
+    sets = "intervals of popularity" if run.task.kind == "regression" else "sets of tiers"
+    return f"{sets}, stated coverage {100 * run.calibration.coverage:g}%"

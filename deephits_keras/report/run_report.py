@@ -12,9 +12,11 @@ from deephits_keras.model.architecture import Architecture, LayerRow
 from deephits_keras.report import plots
 from deephits_keras.report.architecture_drawing import draw_architecture
 from deephits_keras.report.comparison import metric_tables, tiles, worse_than_baseline
+from deephits_keras.report.explanations import explanation_pages
 from deephits_keras.report.labels import baseline_label
 from deephits_keras.report.pages import render_page
-from deephits_keras.report.results import Results
+from deephits_keras.runs.files import REPORT
+from deephits_keras.runs.run import Run
 from deephits_keras.utils.files import write_text
 
 WORST = 10
@@ -33,10 +35,10 @@ def write_report(folder: Path) -> Path:
     Raises:
         UserError: if the folder isn't a finished run, or can't be written to.
     """
-    page = folder / "report.html"
+    page = folder / REPORT
     try:
-        results = Results.read(folder)
-        html = render_report(results)
+        run = Run(folder)
+        html = render_report(run)
     except DeepHitsError:
         raise
     except Exception as error:
@@ -44,50 +46,50 @@ def write_report(folder: Path) -> Path:
             f"{folder} holds figures that no report can be made of: "
             f"{type(error).__name__}: {error}. `deephits verify {folder}` says what is damaged"
         ) from error
-    for member in results.config.members:
+    for member in run.config.members:
         write_report(folder / member)
     write_text(page, html)
     return page
 
 
-def render_report(results: Results) -> str:
+def render_report(run: Run) -> str:
     """The page as HTML: no scripts, nothing loaded from elsewhere, the same for the same run."""
     return render_page(
         __package__,
         "report.html.jinja",
-        synthetic=bool(results.config.corpus["synthetic"]),
-        warnings=list(results.metrics.get("warnings", [])),
+        synthetic=bool(run.config.corpus["synthetic"]),
+        warnings=list(run.metrics.get("warnings", [])),
         filters={"setting": _setting_text, "duration": _duration},
-        config=results.config,
-        task=results.task,
-        metrics=results.metrics,
-        main_part=results.main_part,
-        architecture=results.architecture,
-        calibration=results.calibration,
-        tiles=tiles(results),
-        worse_than=worse_than_baseline(results),
-        baselines=[baseline_label(name, results.task.kind) for name in results.baselines],
-        metric_tables=metric_tables(results),
-        layer_tables=_layer_tables(results.architecture),
-        worst=_worst(results),
-        explanations=results.explanations,
-        pictures=_pictures(results),
+        config=run.config,
+        task=run.task,
+        metrics=run.metrics,
+        main_part=run.reported_part,
+        architecture=run.architecture,
+        calibration=run.calibration,
+        tiles=tiles(run),
+        worse_than=worse_than_baseline(run),
+        baselines=[baseline_label(name, run.task.kind) for name in run.baselines],
+        metric_tables=metric_tables(run),
+        layer_tables=_layer_tables(run.architecture),
+        worst=_worst(run),
+        explanations=explanation_pages(run.folder),
+        pictures=_pictures(run),
     )
 
 
-def _pictures(results: Results) -> dict[str, Figure]:
-    tiers = results.task.tiers
-    tracks = results.predictions[results.predictions["part"] == results.main_part]
+def _pictures(run: Run) -> dict[str, Figure]:
+    tiers = run.task.tiers
+    tracks = run.predictions[run.predictions["part"] == run.reported_part]
     of_tiers = (tracks["true_tier"].to_numpy(), tracks["tier"].to_numpy(), tiers)
     values = tracks["popularity"].to_numpy(), tracks["predicted_popularity"].to_numpy()
-    selected = results.metrics["selected_epoch"]
+    selected = run.metrics["selected_epoch"]
     pictures = {
-        "loss": plots.loss_curves(results.history, selected),
-        "scores": plots.score_curves(results.history, selected),
+        "loss": plots.loss_curves(run.history, selected),
+        "scores": plots.score_curves(run.history, selected),
         "confusion": plots.confusion_matrix(*of_tiers),
         "distribution": plots.tier_distribution(*of_tiers),
         "popularity": plots.predicted_against_true(*values),
-        "architecture": draw_architecture(results.architecture),
+        "architecture": draw_architecture(run.architecture),
     }
     if (of_tiers[0] == of_tiers[1]).any():
         pictures["recall"] = plots.tier_recall(*of_tiers)
@@ -97,12 +99,12 @@ def _pictures(results: Results) -> dict[str, Figure]:
     return pictures
 
 
-def _worst(results: Results) -> list[tuple[str, ...]]:
+def _worst(run: Run) -> list[tuple[str, ...]]:
     """The tracks of the main part whose predicted popularity is furthest from the true one."""
-    tracks = results.predictions[results.predictions["part"] == results.main_part]
+    tracks = run.predictions[run.predictions["part"] == run.reported_part]
     errors = tracks["predicted_popularity"] - tracks["popularity"]
     worst = errors.abs().sort_values(ascending=False, kind="stable").index[:WORST]
-    labels = results.task.tiers.labels
+    labels = run.task.tiers.labels
     return [
         (
             str(track["track_id"]),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from deephits_keras.reproduction.deep import Row
 from deephits_keras.reproduction.variants import ALL_FEATURES
+from deephits_keras.runs.run import Run
 from deephits_keras.tasks import TIERS, Tiers, get_task
 from deephits_keras.types import IntArray
 
@@ -151,7 +151,7 @@ def compare(first: Row, second: Row, tiers: Tiers) -> Comparison:
 
 
 def _predicted(row: Row, tiers: Tiers) -> tuple[IntArray, Any, IntArray]:
-    table = pd.read_parquet(row.folder / "predictions.parquet")
+    table = Run(row.folder).predictions
     table = table[table["part"] == row.part].sort_values("row")
     own = get_task(row.task).tiers.name == tiers.name
     said = table["tier"].to_numpy() if own else tiers.of(table["predicted_popularity"].to_numpy())

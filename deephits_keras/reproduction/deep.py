@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.corpus.splits import Split, reported_part
+from deephits_keras.corpus.splits import Split
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
@@ -29,7 +29,7 @@ from deephits_keras.reproduction.variants import (
     describe_encoders,
     name_of,
 )
-from deephits_keras.runs.config import CHECKSUMS, CONFIG, MODEL
+from deephits_keras.runs.files import CHECKSUMS, CONFIG, MODEL, REPORT, STATE
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.utils.files import read_json, write_json
@@ -224,8 +224,8 @@ def _tidy(folder: Path) -> None:
         run = Run(folder)
         if not run.finished:
             run.write_checksums()
-        shutil.rmtree(folder / "state", ignore_errors=True)
-        if not (folder / "report.html").exists():
+        shutil.rmtree(folder / STATE, ignore_errors=True)
+        if not (folder / REPORT).exists():
             write_report(folder)
 
 
@@ -317,28 +317,20 @@ def read_rows(out: Path) -> list[Row]:
         protocol, task, variant, seed = folder.relative_to(out / "runs").parts
         if protocol not in PROTOCOLS or not finished(folder):
             continue
-        metrics = read_json(folder / "metrics.json", "a finished run")
-        part = reported_part(metrics["parts"])
+        run = Run(folder)
         rows.append(
             Row(
                 protocol=protocol,
                 task=task,
                 variant=name_of(variant),
                 seed=int(seed.removeprefix("seed-")),
-                part=part,
-                parameters=_parameters(folder),
-                selected_epoch=metrics["selected_epoch"],
-                metrics=metrics["parts"][part],
-                selection=metrics["parts"]["validation"],
+                part=run.reported_part,
+                parameters=run.architecture.total,
+                selected_epoch=run.metrics["selected_epoch"],
+                metrics=run.metrics["parts"][run.reported_part],
+                selection=run.metrics["parts"]["validation"],
                 folder=folder,
             )
         )
     order = list(PROTOCOLS)
     return sorted(rows, key=lambda r: (order.index(r.protocol), r.task, r.variant, r.seed))
-
-
-def _parameters(folder: Path) -> int:
-    from deephits_keras.model.architecture import Architecture
-
-    path = folder / "architecture.json"
-    return Architecture.from_json(read_json(path, "a finished run")).total

@@ -18,6 +18,7 @@ from deephits_keras.reproduction.deep import Row
 from deephits_keras.reproduction.results import by_key
 from deephits_keras.reproduction.shallow import EARLY, WEIGHTED
 from deephits_keras.reproduction.variants import ALL_FEATURES, is_ablation
+from deephits_keras.runs.run import Run
 from deephits_keras.tasks import TIERS, get_task
 
 BUCKETS = (1, 2, 3, 6, 11, 21, 51)
@@ -115,9 +116,8 @@ def deep_pictures(rows: Sequence[Row]) -> Pictures:
         return {}
     shown = whole[0]
     of = f"{shown.protocol} protocol, seed {shown.seed}"
-    predicted = pd.read_parquet(shown.folder / "predictions.parquet")
-    predicted = predicted[predicted["part"] == shown.part]
-    history = pd.read_csv(shown.folder / "history.csv")
+    run = Run(shown.folder)
+    predicted = run.predictions[run.predictions["part"] == shown.part]
     truth, said = predicted["true_tier"].to_numpy(), predicted["tier"].to_numpy()
     pictures: Pictures = {}
     losses = ablation_losses([row for row in found if is_ablation(row.variant)])
@@ -127,7 +127,7 @@ def deep_pictures(rows: Sequence[Row]) -> Pictures:
     pictures["5"] = (f"Confusion of the ten tiers ({of})", matrix)
     curves = {"6": ("Loss", loss_curves), "7": ("Accuracy and macro-F1", score_curves)}
     for figure, (what, draw) in curves.items():
-        drawn = draw(history, shown.selected_epoch)
+        drawn = draw(run.history, shown.selected_epoch)
         pictures[figure] = (f"{what} over the epochs ({of})", drawn)
     return pictures
 

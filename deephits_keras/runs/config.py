@@ -1,4 +1,4 @@
-"""A run's configuration and the names of its files."""
+"""A run's configuration."""
 
 from __future__ import annotations
 
@@ -7,42 +7,15 @@ import importlib.metadata
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from deephits_keras.encoders.registry import AnyEncoder, Registry, registry
 from deephits_keras.errors import UserError
+from deephits_keras.runs.files import CHECKSUMS, CONFIG, MODEL, RECORDED, member_name
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.version import __version__
 
-if TYPE_CHECKING:
-    pass
-
-
 FORMAT = 1
-
-MODEL = "model.keras"
-
-CONFIG = "config.json"
-
-CALIBRATION = "calibration.json"
-
-CHECKSUMS = "checksums.json"
-
-RECORDED = (
-    CONFIG,
-    "split.parquet",
-    MODEL,
-    "architecture.json",
-    "history.csv",
-    "metrics.json",
-    "baselines.json",
-    "predictions.parquet",
-    CALIBRATION,
-)
-"""Files of a finished run whose checksums are kept. The page can be made from them at any time."""
-
-LATER = (CALIBRATION,)
-"""Those that runs of earlier versions lack."""
 
 CORPUS_FACTS = {"folder": str, "fingerprint": str, "synthetic": bool, "tracks": int}
 """What a run keeps of its corpus."""
@@ -154,7 +127,7 @@ class RunConfig:
         if training.ensemble == 1:
             return {}
         seeds = range(training.seed, training.seed + training.ensemble)
-        return {f"members/seed-{seed}": seed for seed in seeds}
+        return {member_name(seed): seed for seed in seeds}
 
     @property
     def recorded(self) -> tuple[str, ...]:

@@ -1,43 +1,57 @@
-"""A run: the folder that training writes and that predict, evaluate and explain read.
-
-config.json          everything needed to make the model again and to know where it came from
-split.parquet        which row of the corpus was in which part
-model.keras          the selected checkpoint
-calibration.json     temperature and sets, fitted on the validation part
-architecture.json    the parts of the model with their parameters
-history.csv          one line an epoch
-metrics.json         the metrics of the selected checkpoint
-baselines.json       metrics of simple predictors on the reported part
-predictions.parquet  its predictions on the held-out parts
-report.html          all of it as a page
-checksums.json       SHA-256 of all of these but the page, written last: the run is finished
-state/               only while training is unfinished: what `--resume` goes on from
-members/seed-0/ ...  only of an ensemble, in the place of model.keras: a run for each member
-"""
+"""A run: the folder that training writes and that everything after it reads (`runs.files`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.registry import AnyEncoder, registry
 from deephits_keras.errors import UserError
-from deephits_keras.model.symbolic import symbolic_model
-from deephits_keras.runs.config import CALIBRATION, CHECKSUMS, CONFIG, MODEL, RunConfig
+from deephits_keras.runs.config import RunConfig
+from deephits_keras.runs.files import (
+    ARCHITECTURE,
+    BASELINES,
+    CALIBRATION,
+    CHECKSUMS,
+    CONFIG,
+    HISTORY,
+    METRICS,
+    MODEL,
+    PREDICTIONS,
+    SPLIT,
+)
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.utils.files import read_json, sha256, write_json
 
 if TYPE_CHECKING:
     import keras
+    import pandas as pd
 
+    from deephits_keras.corpus.splits import Split
+    from deephits_keras.corpus.table import Corpus
     from deephits_keras.evaluation.calibration import Calibration
+    from deephits_keras.evaluation.metrics import Metrics
+    from deephits_keras.model.architecture import Architecture
     from deephits_keras.model.fusion import Fusion
+
+WHAT = "a finished deephits run"
+
+PREDICTION_COLUMNS = (
+    "track_id",
+    "part",
+    "popularity",
+    "predicted_popularity",
+    "true_tier",
+    "tier",
+)
+"""What `predictions.parquet` holds of every task."""
 
 
 class Run:
-    """A run folder, open for reading.
+    """A run folder, open for reading; each file is read when it is first asked for.
 
     Args:
         folder: The folder.
@@ -49,10 +63,12 @@ class Run:
     """
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        folder: str | os.PathLike[str],
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.folder = folder
-        self.config = RunConfig.from_json(read_json(folder / CONFIG, "a deephits run"))
+        self.folder = Path(folder)
+        self.config = RunConfig.from_json(read_json(self.folder / CONFIG, "a deephits run"))
         self.settings = settings or {}
 
     @property
@@ -145,6 +161,118 @@ class Run:
             return Calibration()
         return Calibration.from_json(read_json(path, "a run's calibration"))
 
+    @cached_property
+    def split(self) -> Split:
+        """Which rows of the corpus are in which part.
+
+        Raises:
+            UserError: if `split.parquet` isn't a split of the run's corpus.
+        """
+        from deephits_keras.corpus.splits import Split
+
+        return Split.from_parquet(self.folder / SPLIT, self.config.corpus["tracks"])
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What `metrics.json` holds.
+
+        `selected_epoch` (None for an ensemble, whose `members` give one each), `selected_by`,
+        `parts` with the metrics of each held-out part (`evaluation.metrics.evaluate`), and
+        `missing`: tracks without an input, by modality and part.
+
+        Raises:
+            UserError: if the run isn't finished, or the file is damaged.
+        """
+        metrics = read_json(self.folder / METRICS, WHAT)
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("parts"), dict):
+            raise UserError(f"{self.folder / METRICS} is damaged: it holds no metrics by part")
+        return metrics
+
+    @property
+    def reported_part(self) -> str:
+        """The part whose metrics count: `test` if the split has one, else `validation`."""
+        from deephits_keras.corpus.splits import reported_part
+
+        return reported_part(self.metrics["parts"])
+
+    @cached_property
+    def baselines(self) -> dict[str, dict[str, Metrics]]:
+        """Metrics of simple predictors on the reported part, by name; empty without the file.
+
+        Raises:
+            UserError: if the file is damaged.
+        """
+        path = self.folder / BASELINES
+        baselines = read_json(path, WHAT) if path.exists() else {}
+        if not isinstance(baselines, dict):
+            raise UserError(f"{path} is damaged: it holds no baselines by name")
+        return baselines
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """The parts of the model with their parameters.
+
+        Raises:
+            UserError: if the run isn't finished, or the file is damaged.
+        """
+        from deephits_keras.model.architecture import Architecture
+
+        return Architecture.from_json(read_json(self.folder / ARCHITECTURE, WHAT))
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch (of each `member` of an ensemble): losses and metrics.
+
+        Raises:
+            UserError: if the run isn't finished, or the file is damaged.
+        """
+        return self._table(HISTORY, ("epoch",))
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """One row per held-out track: the truth, the prediction and the class scores.
+
+        Raises:
+            UserError: if the run isn't finished, or the file is damaged.
+        """
+        table = self._table(PREDICTIONS, PREDICTION_COLUMNS)
+        if not table[["true_tier", "tier"]].isin(range(self.task.tiers.count)).all(axis=None):
+            raise UserError(f"{self.folder / PREDICTIONS} has tiers that the task lacks")
+        return table
+
+    def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        import pandas as pd
+
+        path = self.folder / name
+        try:
+            table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        except FileNotFoundError:
+            raise UserError(f"{self.folder} is not {WHAT}: it has no {name}") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} can't be read: {error}") from error
+        if lacking := [column for column in columns if column not in table]:
+            raise UserError(f"{path} lacks the columns {', '.join(lacking)}")
+        return table
+
+    def require(self, corpus: Corpus | None = None) -> Corpus:
+        """The corpus that the run was made for.
+
+        Args:
+            corpus: To be checked; by default the folder that the run names is opened.
+
+        Raises:
+            UserError: if it is gone, or isn't that corpus any more.
+        """
+        from deephits_keras.corpus.table import Corpus
+
+        corpus = corpus or Corpus.open(Path(self.config.corpus["folder"]))
+        if corpus.fingerprint != self.config.corpus["fingerprint"]:
+            raise UserError(
+                f"{corpus.folder} is not the corpus that {self.folder} was made for, or was "
+                "imported again with other tracks: the run's split doesn't apply to it"
+            )
+        return corpus
+
     @property
     def synthetic(self) -> bool:
         """Whether the run was trained on a corpus made up by `deephits sample`."""
@@ -199,6 +327,8 @@ def expected_model(run: Run) -> keras.Model:
     Raises:
         UserError: if there is no such model, or its inputs are too large to be meant.
     """
+    from deephits_keras.model.symbolic import symbolic_model
+
     learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
     return symbolic_model(
         list(run.encoders.values()), fusion=run.fusion, task=run.task, learned_missing=learned

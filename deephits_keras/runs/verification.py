@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deephits_keras.errors import UserError
-from deephits_keras.runs.config import CHECKSUMS, CONFIG, LATER, RECORDED
+from deephits_keras.runs.files import CHECKSUMS, CONFIG, LATER, RECORDED, REPORT, STATE
 from deephits_keras.utils.files import read_json, sha256
 from deephits_keras.utils.findings import Finding, Verification
 
@@ -52,9 +52,9 @@ def verify_run(folder: Path) -> Verification:
             findings.append(Finding(str(path), "damaged", problem, remedy))
     within = [verify_run(folder / member) for member in members]
     findings += [finding for member in within for finding in member.findings]
-    if not (folder / "report.html").exists():
+    if not (folder / REPORT).exists():
         again = f"run `deephits train {_corpus_of(folder)} {folder} --resume`"
-        findings.append(Finding(str(folder / "report.html"), "missing", "no report", again))
+        findings.append(Finding(str(folder / REPORT), "missing", "no report", again))
     checked = len(wanted) + sum(member.checked for member in within)
     return Verification(folder, "run", checked, tuple(findings))
 
@@ -78,7 +78,7 @@ def _corpus_of(folder: Path) -> str:
 
 def _damaged_checkpoints(folder: Path, remedy: str) -> Iterator[Finding]:
     """Checkpoints of an unfinished run whose archive fails its own checksums (CRC-32)."""
-    places = ("state/epoch-*.keras", "members/*/state/epoch-*.keras")
+    places = (f"{STATE}/epoch-*.keras", f"members/*/{STATE}/epoch-*.keras")
     for path in sorted(path for place in places for path in folder.glob(place)):
         try:
             with zipfile.ZipFile(path) as archive:

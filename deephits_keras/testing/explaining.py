@@ -159,7 +159,7 @@ def _check_gradients(explainable: Explainable) -> None:
         return
     from keras import ops
 
-    from deephits_keras.explain.gradients import values_and_gradients
+    from deephits_keras.explanation.gradients import values_and_gradients
 
     shares = (0.0, *ON_THE_WAY, 1.0)
     try:

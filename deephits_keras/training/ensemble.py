@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from pathlib import Path
 
 import pandas as pd
 
-from deephits_keras.corpus.splits import Split
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.model.architecture import Architecture
-from deephits_keras.runs.config import CONFIG
+from deephits_keras.runs.files import ARCHITECTURE, CONFIG, SPLIT
 from deephits_keras.runs.run import Run
 from deephits_keras.training.results import score_parts, write_results
-from deephits_keras.utils.files import read_json, remove_leftovers, replacing, write_json
+from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 
 
 def open_member(run: Run, name: str) -> Run:
@@ -34,8 +31,8 @@ def open_member(run: Run, name: str) -> Run:
     folder = run.folder / name
     if not (folder / CONFIG).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / "split.parquet") as temporary:
-            shutil.copyfile(run.folder / "split.parquet", temporary)
+        with replacing(folder / SPLIT) as temporary:
+            shutil.copyfile(run.folder / SPLIT, temporary)
         training = dataclasses.replace(
             run.config.training, seed=run.config.members[name], ensemble=1
         )
@@ -52,32 +49,27 @@ def finish_ensemble(run: Run, corpus: Corpus) -> None:
         corpus: Its corpus.
     """
     remove_leftovers(run.folder)
-    folders = {name: run.folder / name for name in run.config.members}
-    first = read_json(next(iter(folders.values())) / "architecture.json", "a finished run")
-    architecture = dataclasses.replace(Architecture.from_json(first), members=len(folders))
-    write_json(run.folder / "architecture.json", architecture.to_json())
-    epochs = {
-        name: read_json(folder / "metrics.json", "a finished run")["selected_epoch"]
-        for name, folder in folders.items()
-    }
+    members = {name: Run(run.folder / name) for name in run.config.members}
+    first = next(iter(members.values()))
+    architecture = dataclasses.replace(first.architecture, members=len(members))
+    write_json(run.folder / ARCHITECTURE, architecture.to_json())
+    epochs = {name: member.metrics["selected_epoch"] for name, member in members.items()}
     stores = {m: FeatureStore.open(corpus, encoder) for m, encoder in run.encoders.items()}
-    split = Split.from_parquet(run.folder / "split.parquet", len(corpus))
     write_results(
         run,
         corpus,
         stores,
-        split,
-        score_parts(run, run.uncalibrated_model(), corpus, stores, split),
-        history=_history(folders),
+        score_parts(run, run.uncalibrated_model(), corpus, stores),
+        history=_history(members),
         selection={"selected_epoch": None, "members": epochs},
     )
-    seconds = sum(Run(folder).config.training_seconds for folder in folders.values())
+    seconds = sum(member.config.training_seconds for member in members.values())
     run.config = dataclasses.replace(run.config, training_seconds=seconds)
     run.write_config()
     run.write_checksums()
 
 
-def _history(folders: dict[str, Path]) -> pd.DataFrame:
+def _history(members: dict[str, Run]) -> pd.DataFrame:
     """The members' histories under each other, with their names as `member`."""
-    tables = {name: pd.read_csv(folder / "history.csv") for name, folder in folders.items()}
+    tables = {name: member.history for name, member in members.items()}
     return pd.concat(tables, names=["member"]).reset_index(level="member").reset_index(drop=True)

@@ -15,7 +15,7 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.evaluation.calibration import calibrate
 from deephits_keras.features.store import FeatureSource
-from deephits_keras.runs.config import CALIBRATION
+from deephits_keras.runs.files import BASELINES, CALIBRATION, HISTORY, METRICS, PREDICTIONS
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task
 from deephits_keras.training.scoring import Scored, score_rows
@@ -27,12 +27,11 @@ def score_parts(
     model: keras.Model,
     corpus: Corpus,
     stores: Mapping[str, FeatureSource],
-    split: Split,
 ) -> dict[str, Scored]:
-    """What a model says of the split's held-out parts, by part, without any temperature."""
+    """What a model says of the run's held-out parts, by part, without any temperature."""
     return {
         part: score_rows(model, run.task, stores, corpus, rows)
-        for part, rows in split.parts.items()
+        for part, rows in run.split.parts.items()
         if part != "train"
     }
 
@@ -41,7 +40,6 @@ def write_results(
     run: Run,
     corpus: Corpus,
     stores: Mapping[str, FeatureSource],
-    split: Split,
     scored: Mapping[str, Scored],
     *,
     history: pd.DataFrame,
@@ -53,7 +51,6 @@ def write_results(
         run: The run.
         corpus: Its corpus.
         stores: The feature store of each modality, or its cache.
-        split: Its split.
         scored: What `score_parts` gave.
         history: A row an epoch.
         selection: What `metrics.json` tells of the chosen checkpoint.
@@ -68,25 +65,25 @@ def write_results(
         coverage=training.coverage,
     )
     write_json(run.folder / CALIBRATION, calibration.to_json())
-    with replacing(run.folder / "history.csv") as temporary:
+    with replacing(run.folder / HISTORY) as temporary:
         history.to_csv(temporary, index=False)
     scaled = {
         part: dataclasses.replace(result, outputs=calibration.scale(result.outputs))
         for part, result in scored.items()
     }
-    with replacing(run.folder / "predictions.parquet") as temporary:
+    with replacing(run.folder / PREDICTIONS) as temporary:
         tables = [result.table(corpus, part) for part, result in scaled.items()]
         pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
     write_json(
-        run.folder / "metrics.json",
+        run.folder / METRICS,
         {
             **selection,
             "selected_by": training.select,
             "parts": {part: result.metrics(calibration) for part, result in scaled.items()},
-            "missing": _missing(stores, split),
+            "missing": _missing(stores, run.split),
         },
     )
-    write_json(run.folder / "baselines.json", {"majority": _majority(run.task, corpus, split)})
+    write_json(run.folder / BASELINES, {"majority": _majority(run.task, corpus, run.split)})
 
 
 def _missing(stores: Mapping[str, FeatureSource], split: Split) -> dict[str, dict[str, int]]:

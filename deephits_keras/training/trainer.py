@@ -25,7 +25,8 @@ from deephits_keras.model.fusion import Fusion, get_fusion
 from deephits_keras.model.symbolic import symbolic_model
 from deephits_keras.pipeline.batches import Batches, dataset, training_features
 from deephits_keras.pipeline.cache import Cache, open_cache
-from deephits_keras.runs.config import MODEL, EncoderRecord, RunConfig
+from deephits_keras.runs.config import EncoderRecord, RunConfig
+from deephits_keras.runs.files import ARCHITECTURE, CONFIG, MODEL, SPLIT, STATE
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tasks import Task, get_task
@@ -113,15 +114,15 @@ def new_run(
         recipe=dict(recipe or {}),
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
-    split.to_parquet(folder / "split.parquet", corpus)
-    write_json(folder / "config.json", config.to_json())
+    split.to_parquet(folder / SPLIT, corpus)
+    write_json(folder / CONFIG, config.to_json())
     return Run(folder, {m: e.get_config() for m, e in encoders.items()})
 
 
 def _is_free(folder: Path) -> bool:
     """Whether a folder holds nothing, or what `new_run` leaves that was killed half-way."""
     return folder.is_dir() and all(
-        p.name == "split.parquet" or p.name.startswith(PARTIAL) for p in folder.iterdir()
+        p.name == SPLIT or p.name.startswith(PARTIAL) for p in folder.iterdir()
     )
 
 
@@ -167,11 +168,7 @@ def train(
             or the settings don't suit the distribution.
         DeepHitsError: if the loss is no longer a finite number, or another worker is gone.
     """
-    if corpus.fingerprint != run.config.corpus["fingerprint"]:
-        raise UserError(
-            f"{corpus.folder} is not the corpus that {run.folder} was made for, or was imported "
-            "again with other tracks"
-        )
+    run.require(corpus)
     if distribution:
         check_distributable(run.config.training, cache)
     if not run.config.members:
@@ -196,17 +193,17 @@ def _train_one(
     distribution: Distribution | None,
 ) -> None:
     leads = distribution is None or distribution.worker.leads
-    for folder in (run.folder, run.folder / "state") if leads else ():
+    for folder in (run.folder, run.folder / STATE) if leads else ():
         remove_leftovers(folder)
     training = run.config.training
-    split = Split.from_parquet(run.folder / "split.parquet", len(corpus))
+    split = run.split
     stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
     keras.config.set_dtype_policy(training.precision)
     try:
         keras.utils.set_random_seed(training.seed)
         held = open_cache(cache, stores, np.concatenate(list(split.parts.values())))
         batches = _training_batches(run, corpus, held.stores, split.parts["train"])
-        state = TrainingState.open(run.folder / "state")
+        state = TrainingState.open(run.folder / STATE)
         model = state.load_last(run) or _new_model(run, corpus, stores, split, steps=len(batches))
         fed = held.feed(model)
         if keras.backend.backend() != "tensorflow":
@@ -234,7 +231,7 @@ def _train_one(
             if report:
                 report(metrics)
         if leads:
-            _finish(run, corpus, held, split, state)
+            _finish(run, corpus, held, state)
         if distribution:
             distribution.wait()
     finally:
@@ -358,7 +355,6 @@ def _finish(
     run: Run,
     corpus: Corpus,
     held: Cache,
-    split: Split,
     state: TrainingState,
 ) -> None:
     model = state.load_best(run)
@@ -368,13 +364,12 @@ def _finish(
     run.config = dataclasses.replace(run.config, training_seconds=seconds)
     run.write_config()
     architecture = describe(model, run.encoders, fusion=run.fusion, task=run.task)
-    write_json(run.folder / "architecture.json", architecture.to_json())
+    write_json(run.folder / ARCHITECTURE, architecture.to_json())
     write_results(
         run,
         corpus,
         held.stores,
-        split,
-        score_parts(run, held.feed(model), corpus, held.stores, split),
+        score_parts(run, held.feed(model), corpus, held.stores),
         history=history,
         selection={"selected_epoch": state.best_epoch},
     )

@@ -18,7 +18,7 @@ from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
 from deephits_plugins.numeric import Numeric
 from keras import ops
 
-from deephits_keras.explain.gradients import values_and_gradients
+from deephits_keras.explanation.gradients import values_and_gradients
 from deephits_keras.model.builder import build_model, trainable_parameters
 from deephits_keras.model.fusion import EarlyFusion
 from deephits_keras.runs.training_config import TrainingConfig

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus, Split, import_spotgentrack, make_split
-from deephits_keras.explain.permutation import importances
-from deephits_keras.explain.track import TrackExplainer
+from deephits_keras.explanation.permutation import importances
+from deephits_keras.explanation.track import TrackExplainer
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.prediction.predictor import Predictor
 from deephits_keras.runs.run import Run

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from deephits_keras.audio.spectrogram import clip, log_mel
 from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures
 from deephits_keras.encoders.features import Features
-from deephits_keras.explain.integrated import Attribution, integrated_gradients
+from deephits_keras.explanation.integrated import Attribution, integrated_gradients
 from deephits_keras.tracks import Track
 
 COMPLETE = 0.01

@@ -11,7 +11,7 @@ from keras import ops
 
 from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.errors import UserError
-from deephits_keras.explain.integrated import integrated_gradients
+from deephits_keras.explanation.integrated import integrated_gradients
 from deephits_keras.tracks import Track
 
 SMALL = {"max_words": 12, "buckets": 500, "word_size": 8, "states": 8, "units": 16}

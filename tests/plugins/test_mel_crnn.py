@@ -10,7 +10,7 @@ from deephits_plugins.mel_crnn import MelCRNN
 from keras import ops
 
 from deephits_keras.errors import UserError
-from deephits_keras.explain.integrated import integrated_gradients
+from deephits_keras.explanation.integrated import integrated_gradients
 from deephits_keras.testing import sample_tracks
 from deephits_keras.tracks import Track
 

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from deephits_keras.corpus import Corpus, make_split, write_corpus
 from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.encoders.registry import registry, resolve_modalities
-from deephits_keras.explain.page import track_page
-from deephits_keras.explain.track import Explanation, TrackExplainer
+from deephits_keras.explanation.page import track_page
+from deephits_keras.explanation.track import Explanation, TrackExplainer
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.prediction.measured import measure_fields
 from deephits_keras.prediction.predictor import Predictor

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus
-from deephits_keras.runs.config import CALIBRATION, CHECKSUMS, MODEL
+from deephits_keras.runs.files import CALIBRATION, CHECKSUMS, MODEL
 from deephits_keras.runs.run import Run
 from deephits_keras.verification import verify
 

@@ -15,7 +15,7 @@ import pytest
 
 from deephits_keras.corpus import Corpus, make_split
 from deephits_keras.features.extraction import corpus_encoders, extract_features
-from deephits_keras.runs.config import CALIBRATION, CHECKSUMS, MODEL
+from deephits_keras.runs.files import CALIBRATION, CHECKSUMS, MODEL
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.trainer import new_run, train

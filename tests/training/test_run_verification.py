@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deephits_keras.corpus import Corpus
-from deephits_keras.runs.config import CHECKSUMS, RECORDED
+from deephits_keras.runs.files import CHECKSUMS, RECORDED
 from deephits_keras.verification import verify
 
 

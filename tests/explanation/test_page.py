@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from deephits_keras.encoders.explainable import Part
-from deephits_keras.explain.drawing import MOST_BARS, draw_parts
-from deephits_keras.explain.integrated import Attribution
-from deephits_keras.explain.page import track_page
-from deephits_keras.explain.track import Explanation, ModalityExplanation
+from deephits_keras.explanation.drawing import MOST_BARS, draw_parts
+from deephits_keras.explanation.integrated import Attribution
+from deephits_keras.explanation.page import track_page
+from deephits_keras.explanation.track import Explanation, ModalityExplanation
 from deephits_keras.prediction.predictor import TrackPrediction
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from deephits_keras.explain import integrated
-from deephits_keras.explain.gradients import values_and_gradients
-from deephits_keras.explain.integrated import integrated_gradients
+from deephits_keras.explanation import integrated
+from deephits_keras.explanation.gradients import values_and_gradients
+from deephits_keras.explanation.integrated import integrated_gradients
 
 NAN = float("nan")
 # float32 sums of a handful of terms of size up to 10.

@@ -9,9 +9,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from deephits_keras.encoders.explainable import Part
-from deephits_keras.explain.drawing import draw_bars, draw_parts
-from deephits_keras.explain.permutation import Importance, Importances
-from deephits_keras.explain.track import Explanation, ModalityExplanation
+from deephits_keras.explanation.drawing import draw_bars, draw_parts
+from deephits_keras.explanation.permutation import Importance, Importances
+from deephits_keras.explanation.track import Explanation, ModalityExplanation
 from deephits_keras.report.pages import number, percent, render_page, signed
 
 TEMPLATE = "page.html.jinja"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from deephits_keras.encoders.features import Features
-from deephits_keras.explain.gradients import Function, values_and_gradients
+from deephits_keras.explanation.gradients import Function, values_and_gradients
 from deephits_keras.utils.progress import progress
 
 NODES = np.array([0, (1 - (3 / 7) ** 0.5) / 2, 0.5, (1 + (3 / 7) ** 0.5) / 2, 1])

@@ -14,8 +14,8 @@ from deephits_keras.encoders.explainable import Explainable, Part
 from deephits_keras.encoders.features import Features, input_name
 from deephits_keras.encoders.inputs import as_declared, inputs_of
 from deephits_keras.errors import UserError
-from deephits_keras.explain.integrated import Attribution, integrated_gradients
-from deephits_keras.explain.together import ExplainableTogether
+from deephits_keras.explanation.integrated import Attribution, integrated_gradients
+from deephits_keras.explanation.together import ExplainableTogether
 from deephits_keras.features.outcomes import blamed
 from deephits_keras.model.anatomy import Anatomy, score_of
 from deephits_keras.model.ensemble import member_branches

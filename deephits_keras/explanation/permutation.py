@@ -12,7 +12,7 @@ from keras import ops
 from sklearn.base import BaseEstimator
 from sklearn.inspection import permutation_importance
 
-from deephits_keras.corpus.splits import Split, reported_part
+from deephits_keras.corpus.splits import reported_part
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.features import Features, input_dtype, places_of
 from deephits_keras.errors import UserError
@@ -107,9 +107,8 @@ def importances(
     Raises:
         UserError: if the corpus has changed, the split has no such part, or it is too small.
     """
-    if corpus.fingerprint != run.config.corpus["fingerprint"]:
-        raise UserError(f"{corpus.folder} was imported again with other tracks since {run.folder}")
-    parts = Split.from_parquet(run.folder / "split.parquet").parts
+    run.require(corpus)
+    parts = run.split.parts
     part = part or reported_part(parts)
     if part not in parts:
         raise UserError(f"The run's split has no part {part!r}. Parts: {', '.join(parts)}")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus, import_table, make_split
-from deephits_keras.explain.permutation import importances
+from deephits_keras.explanation.permutation import importances
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
