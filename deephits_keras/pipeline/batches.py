@@ -48,8 +48,10 @@ class Batches:
         epoch_number: Which epoch, from 0: each has an order of its own.
 
     Example:
-        >>> batches = Batches(stores, rows, targets, batch_size=256, seed=0)
-        >>> for epoch in range(epochs):
+        >>> batches = Batches(stores, rows, targets, batch_size=8, seed=0)
+        >>> len(batches), len(batches[1][1])
+        (2, 4)
+        >>> for epoch in range(3):  # doctest: +SKIP
         ...     model.fit(dataset(batches.epoch(epoch)), shuffle=False)
     """
 

@@ -121,7 +121,23 @@ def test_the_encoders_are_listed_with_where_they_come_from(deephits: Deephits) -
     text = deephits("encoders", "list").out
     for row in rows.values():
         assert row["encoder"] in text
-        assert row["target"] in text
+        assert row["summary"] in " ".join(text.split())
+
+
+def test_at_80_columns_nothing_that_is_copied_is_cut(
+    deephits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = deephits("encoders", "list").out
+    assert max(map(len, listed.splitlines())) <= 80
+    for name in ("essentia_descriptors", "numeric"):
+        assert name in listed
+        shown = deephits("encoders", "show", name)
+        settings = json.loads(deephits("encoders", "show", name, "--json").out)["settings"]
+        for setting in settings:
+            assert f"--{name}-{setting['setting']}".replace("_", "-") in shown.out
+            if isinstance(setting["default"], list):
+                assert f"[default: {','.join(map(str, setting['default']))}]" in shown.out
 
 
 def test_an_encoder_is_shown_with_its_settings(deephits: Deephits) -> None:
