@@ -42,7 +42,7 @@ test-tfio: $(TFIO)/installed
 
 test-backends: test-jax test-torch
 
-BACKENDS := tests/training tests/explain
+BACKENDS := tests/training tests/explanation
 
 test-jax: $(VENV)/installed
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist loadfile -m backends $(BACKENDS)
@@ -55,7 +55,7 @@ test-torch: $(TORCH)/installed
 test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/python -m pytest $(ON_LOWEST)
 
-ON_LOWEST := tests/runs/test_old_run.py tests/training/test_trainer.py tests/explain/test_explain_cli.py \
+ON_LOWEST := tests/runs/test_old_run.py tests/training/test_trainer.py tests/explanation/test_explain_cli.py \
     tests/model/test_builder.py tests/plugins/test_bert_lyrics.py tests/plugins/test_mel_cnn.py \
     tests/report tests/features/test_store.py tests/corpus/test_importing.py tests/reproduction/test_shallow.py
 

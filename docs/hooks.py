@@ -80,6 +80,10 @@ def _module(path: Path) -> str:
     return name.removesuffix(".__init__")
 
 
+def _package_first(path: Path) -> tuple[bool, str]:
+    return path.stem != "__init__", path.stem
+
+
 def _page(title: str, modules: list[str]) -> str:
     return f"# {title}\n\n" + "\n".join(f"::: {module}\n" for module in modules)
 
