@@ -65,7 +65,7 @@ class QuantileNormal(layers.Layer):  # type: ignore[misc]
     Example:
         >>> layer = QuantileNormal([[0.0, 10.0, 20.0]])
         >>> scores = ops.convert_to_numpy(layer(np.array([[10.0], [np.nan], [99.0]], "float32")))
-        >>> scores.round(1).ravel().tolist()
+        >>> scores.astype(float).round(1).ravel().tolist()
         [0.0, 0.0, 5.2]
     """
 
