@@ -19,6 +19,9 @@ from deephits_keras.tasks import Task
 TOLERANCE = 1e-5
 """How far a score, 0-1, or a popularity over 100 may be from the Keras model's."""
 
+OUTPUT_TOLERANCE = 1e-4
+"""The same for raw outputs, as a share of the largest, or of 1."""
+
 EXAMPLE_TRACKS = 2
 
 Inputs = dict[str, np.ndarray[Any, Any]]
@@ -52,10 +55,15 @@ def wrong_answers(bundle: Bundle) -> str:
         UserError: if the examples or the graph can't be used.
     """
     wanted, inputs = read_examples(bundle)
-    difference = score_difference(bundle.task, bundle.scorer(inputs), wanted)
-    if difference <= TOLERANCE:
-        return ""
-    return f"its example tracks' scores differ by {difference:.2g}, more than {TOLERANCE:g}"
+    given = bundle.scorer(inputs)
+    difference = score_difference(bundle.task, given, wanted)
+    if difference > TOLERANCE:
+        return f"its example tracks' scores differ by {difference:.2g}, more than {TOLERANCE:g}"
+    # Where a score is as good as 0 or 1, its logit tells more.
+    share = float(np.abs(given - wanted).max() / max(1.0, np.abs(wanted).max()))
+    if share > OUTPUT_TOLERANCE:
+        return f"its example tracks' outputs differ by {share:.2g} of the largest"
+    return ""
 
 
 def score_difference(task: Task, ours: Any, theirs: Any) -> float:

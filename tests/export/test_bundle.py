@@ -126,12 +126,12 @@ def sign(bundle: Path) -> None:
 def test_answers_that_are_not_the_examples_are_found(bundle: Path, deephits: Deephits) -> None:
     with np.load(bundle / "examples.npz") as archive:
         arrays = dict(archive)
-    arrays["outputs"] = arrays["outputs"] + np.float32([[0.1, 0, 0], [0, 0, 0]])
+    arrays["outputs"] = arrays["outputs"] * np.float32(1.01)
     np.savez_compressed(bundle / "examples.npz", **arrays)
     sign(bundle)
     outcome = deephits("verify", bundle)
     assert outcome.code == 1
-    assert "example tracks' scores differ by" in outcome.out
+    assert "its example tracks' " in outcome.out
 
 
 @pytest.mark.parametrize(

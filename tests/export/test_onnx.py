@@ -51,6 +51,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "task": "regression",
         "learned_missing": ("lyrics",),
     },
+    "history": {"modalities": "artist,meta", "fusion": "early", "task": "tiers-3"},
     "vectors": {"modalities": "lyrics,essentia", "fusion": "late", "task": "regression"},
 }
 
@@ -64,8 +65,7 @@ def build(name: str) -> tuple[keras.Model, dict[str, Any], str]:
     keras.utils.set_random_seed(3)
     rng = np.random.default_rng(1)
     for encoder in encoders.values():
-        if not encoder.learns_popularity:
-            encoder.adapt([features(encoder, rng)])
+        encoder.adapt([{**features(encoder, rng), "popularity": rng.uniform(0, 100, TRACKS)}])
     return build_model(list(encoders.values()), **values), encoders, values["task"]
 
 
