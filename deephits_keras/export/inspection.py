@@ -48,13 +48,20 @@ def check_graph(path: Path, inputs: Sequence[TensorInfo], outputs: int) -> None:
         raise UserError(f"{path} is refused: {problem}")
 
 
+def is_standard(node: Any) -> bool:
+    """Whether a node's operator is one of ONNX's own."""
+    import onnx
+
+    return node.domain in DOMAINS and onnx.defs.has(node.op_type)
+
+
 def _problems(model: Any, inputs: Sequence[TensorInfo], outputs: int) -> Iterator[str]:
     """Everything wrong, the cheapest to find first."""
     if model.functions:
         yield "it defines functions of its own"
     for graph in _graphs(model.graph):
         for node in graph.node:
-            if node.domain not in DOMAINS:
+            if not is_standard(node):
                 yield f"it has the operator {node.op_type} of {node.domain!r}, not of ONNX"
         if graph.sparse_initializer:
             yield "it has sparse weights"

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from deephits_keras.errors import UserError
-from deephits_keras.export.inspection import DOMAINS
+from deephits_keras.export.inspection import is_standard
 from deephits_keras.utils.files import replacing
 
 OPSET = 17
 OUTPUT = "outputs"
+ONNX_INT32 = 6
 
 
 def write_onnx(model: keras.Model, path: Path) -> None:
@@ -57,13 +59,17 @@ def write_onnx(model: keras.Model, path: Path) -> None:
             input_names=names,
             output_names=[tensor.name for tensor in frozen.outputs],
             opset=OPSET,
-            custom_op_handlers={"SelectV2": (_as_where, [])},
+            custom_op_handlers={
+                "SelectV2": (_as_where, []),
+                "Log1p": (_as_log, []),
+                "LowerBound": (_as_count, []),
+            },
         )
     except Exception as error:
         raise UserError(
             f"This model has an operation that ONNX lacks: {type(error).__name__}: {error}"
         ) from error
-    if unknown := sorted({node.op_type for node in proto.graph.node if node.domain not in DOMAINS}):
+    if unknown := sorted({n.op_type for n in _nodes(proto.graph) if not is_standard(n)}):
         raise UserError(f"This model has operations that ONNX lacks: {', '.join(unknown)}")
     _rename(proto, {name: name.split(":")[0] for name in names})
     with replacing(path) as temporary:
@@ -89,6 +95,42 @@ def _as_where(context: Any, node: Any, name: str, args: Any) -> Any:
     del context, name, args
     node.type = "Where"
     return node
+
+
+def _as_log(context: Any, node: Any, name: str, args: Any) -> None:
+    """log(1 + x), as TensorFlow's Log1p; its precision near 0 is float32's near 1."""
+    del args
+    (shape,), (dtype,) = node.output_shapes, node.output_dtypes
+    context.remove_node(node.name)
+    one = context.make_const(f"{name}/one", np.array(1, np.float32)).output[0]
+    raised = context.make_node("Add", [node.input[0], one]).output[0]
+    context.make_node(
+        "Log", [raised], outputs=node.output, name=name, shapes=[shape], dtypes=[dtype]
+    )
+
+
+def _as_count(context: Any, node: Any, name: str, args: Any) -> None:
+    """TensorFlow's LowerBound of one sorted row: how many of it are less than each value."""
+    del args
+    (shape,), (dtype,) = node.output_shapes, node.output_dtypes
+    row, values = node.input
+    if context.get_shape(row)[0] != 1:
+        raise ValueError("LowerBound of several rows")
+    context.remove_node(node.name)
+    column = context.make_node("Transpose", [values], attr={"perm": [1, 0]}).output[0]
+    less = context.make_node("Less", [row, column]).output[0]
+    counted = context.make_node("Cast", [less], attr={"to": ONNX_INT32}).output[0]
+    axis = context.make_const(f"{name}/axis", np.array([1], np.int64)).output[0]
+    summed = context.make_node("ReduceSum", [counted, axis], attr={"keepdims": 1}).output[0]
+    context.make_node(
+        "Transpose",
+        [summed],
+        attr={"perm": [1, 0]},
+        outputs=node.output,
+        name=name,
+        shapes=[shape],
+        dtypes=[dtype],
+    )
 
 
 def _rename(proto: Any, inputs: dict[str, str]) -> None:
