@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from deephits_keras.errors import UserError
 from deephits_keras.export.inspection import is_standard
+from deephits_keras.export.onnx_ops import HANDLERS
 from deephits_keras.utils.files import replacing
 
 OPSET = 17
 OUTPUT = "outputs"
-ONNX_INT32 = 6
 
 
 def write_onnx(model: keras.Model, path: Path) -> None:
@@ -59,11 +58,7 @@ def write_onnx(model: keras.Model, path: Path) -> None:
             input_names=names,
             output_names=[tensor.name for tensor in frozen.outputs],
             opset=OPSET,
-            custom_op_handlers={
-                "SelectV2": (_as_where, []),
-                "Log1p": (_as_log, []),
-                "LowerBound": (_as_count, []),
-            },
+            custom_op_handlers={name: (made, []) for name, made in HANDLERS.items()},
         )
     except Exception as error:
         raise UserError(
@@ -88,49 +83,6 @@ def _frozen(model: keras.Model) -> Any:
         lambda **inputs: tf.identity(model(inputs, training=False), name=OUTPUT)
     ).get_concrete_function(**signature)
     return convert_variables_to_constants_v2(function, lower_control_flow=False)
-
-
-def _as_where(context: Any, node: Any, name: str, args: Any) -> Any:
-    """TensorFlow's SelectV2 is ONNX's Where, broadcasting included."""
-    del context, name, args
-    node.type = "Where"
-    return node
-
-
-def _as_log(context: Any, node: Any, name: str, args: Any) -> None:
-    """log(1 + x), as TensorFlow's Log1p; its precision near 0 is float32's near 1."""
-    del args
-    (shape,), (dtype,) = node.output_shapes, node.output_dtypes
-    context.remove_node(node.name)
-    one = context.make_const(f"{name}/one", np.array(1, np.float32)).output[0]
-    raised = context.make_node("Add", [node.input[0], one]).output[0]
-    context.make_node(
-        "Log", [raised], outputs=node.output, name=name, shapes=[shape], dtypes=[dtype]
-    )
-
-
-def _as_count(context: Any, node: Any, name: str, args: Any) -> None:
-    """TensorFlow's LowerBound of one sorted row: how many of it are less than each value."""
-    del args
-    (shape,), (dtype,) = node.output_shapes, node.output_dtypes
-    row, values = node.input
-    if context.get_shape(row)[0] != 1:
-        raise ValueError("LowerBound of several rows")
-    context.remove_node(node.name)
-    column = context.make_node("Transpose", [values], attr={"perm": [1, 0]}).output[0]
-    less = context.make_node("Less", [row, column]).output[0]
-    counted = context.make_node("Cast", [less], attr={"to": ONNX_INT32}).output[0]
-    axis = context.make_const(f"{name}/axis", np.array([1], np.int64)).output[0]
-    summed = context.make_node("ReduceSum", [counted, axis], attr={"keepdims": 1}).output[0]
-    context.make_node(
-        "Transpose",
-        [summed],
-        attr={"perm": [1, 0]},
-        outputs=node.output,
-        name=name,
-        shapes=[shape],
-        dtypes=[dtype],
-    )
 
 
 def _rename(proto: Any, inputs: dict[str, str]) -> None:

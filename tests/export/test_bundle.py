@@ -29,6 +29,18 @@ from deephits_keras.utils.files import sha256
 Deephits = Callable[..., Any]
 SONG = ("--set", "tempo=120", "--set", "artist_popularity=70")
 
+WITHOUT_KERAS = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("keras", "keras_hub", "tensorflow", "tf2onnx", "torch", "jax"):
+            raise ImportError(f"{name} isn't installed here")
+sys.meta_path.insert(0, Absent())
+from deephits_keras.cli import main
+main(sys.argv[1:])
+"""
+"""The command where neither Keras nor any backend is to be had."""
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -64,21 +76,11 @@ def bundle(exported: Path, tmp_path: Path) -> Path:
 
 
 def test_a_bundle_predicts_as_its_run_without_keras(run: Path, exported: Path) -> None:
-    program = (
-        "import sys\n"
-        "from deephits_keras.cli import main\n"
-        "try:\n"
-        "    main(sys.argv[1:])\n"
-        "finally:\n"
-        "    heavy = {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)\n"
-        "    print(sorted(heavy), file=sys.stderr)\n"
-    )
     words = ["predict", str(exported), *SONG, "--json"]
     done = subprocess.run(
-        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT_KERAS, *words], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[-1] == "[]"
     track = Track("track", fields={"tempo": 120.0, "artist_popularity": 70.0})
     (ours,) = Predictor(Run(run)).predict([track])
     said = json.loads(done.stdout)

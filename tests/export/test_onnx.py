@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from deephits_keras.encoders.features import PRESENT
-from deephits_keras.encoders.registry import resolve_modalities
+from deephits_keras.encoders.registry import registry, resolve_modalities
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import TensorInfo, tensors
 from deephits_keras.export.examples import TOLERANCE, score_difference
@@ -19,6 +19,8 @@ from deephits_keras.export.inspection import LARGEST_TENSOR, check_graph
 from deephits_keras.export.onnx_graph import write_onnx
 from deephits_keras.model.builder import build_model, with_temperature
 from deephits_keras.model.ensemble import ensemble
+from deephits_keras.model.fusion import FUSIONS, get_fusion
+from deephits_keras.model.heads import HEADS
 from deephits_keras.tasks import get_task
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -27,6 +29,7 @@ TRACKS = 64
 WORDS = {"max_words": 12, "buckets": 50, "word_size": 8, "states": 8, "units": 16}
 SETTINGS = {
     "mel_cnn": {"frames": 96},
+    "mel_fcn": {"frames": 96, "mel_bands": 48},
     "mel_crnn": {"frames": 192, "mel_bands": 16},
     "lyrics_lstm": WORDS,
 }
@@ -40,20 +43,22 @@ MODELS: dict[str, dict[str, Any]] = {
         "task": "tiers-10",
     },
     "cumulative": {
-        "modalities": "meta",
+        "modalities": "meta=scaled_fields,style",
         "fusion": {"name": "early", "head": "cumulative"},
         "task": "tiers-5",
     },
-    "late": {"modalities": "mel,meta", "fusion": "late", "task": "tiers-5"},
+    "late": {"modalities": "mel=mel_fcn,low_level,meta", "fusion": "late", "task": "tiers-5"},
     "gated": {
         "modalities": "mel=mel_crnn,lyrics=lyrics_lstm,meta",
         "fusion": "gated",
         "task": "regression",
         "learned_missing": ("lyrics",),
     },
-    "history": {"modalities": "artist,meta", "fusion": "early", "task": "tiers-3"},
+    "compressed": {"modalities": "artist,meta", "fusion": "compressed", "task": "tiers-3"},
+    "members": {"modalities": "meta=tabular", "fusion": "members", "task": "regression"},
     "vectors": {"modalities": "lyrics,essentia", "fusion": "late", "task": "regression"},
 }
+"""Every fusion, head and encoder that ships, each at least once."""
 
 
 def build(name: str) -> tuple[keras.Model, dict[str, Any], str]:
@@ -76,11 +81,12 @@ def features(encoder: Any, rng: np.random.Generator) -> dict[str, Any]:
         shape = (TRACKS, *spec.shape)
         if np.issubdtype(np.dtype(spec.dtype), np.integer):
             found[spec.name] = rng.integers(0, 40, shape).astype(spec.dtype)
-        elif encoder.name == "numeric":
+        elif encoder.modality == "meta":
             values = rng.normal(50, 20, shape).astype(spec.dtype)
-            columns = list(encoder.config.columns)
-            values[:, columns.index("key")] = rng.integers(-1, 12, TRACKS)
-            values[:, columns.index("mode")] = rng.integers(0, 2, TRACKS)
+            columns = [*encoder.config.columns, *getattr(encoder.config, "categories", ())]
+            for place, column in enumerate(columns):
+                if column in ("key", "mode"):
+                    values[:, place] = rng.integers(-1 if column == "key" else 0, 2, TRACKS)
             values[rng.random(shape) < 0.3] = np.nan
             found[spec.name] = values
         else:
@@ -95,6 +101,16 @@ def inputs_of(encoders: dict[str, Any]) -> dict[str, Any]:
         inputs |= {f"{modality}_{name}": v for name, v in features(encoder, rng).items()}
         inputs[f"{modality}_{PRESENT}"] = rng.random((TRACKS, 1)) > 0.3
     return {tensor.name: inputs[tensor.name].astype(tensor.dtype) for tensor in tensors(encoders)}
+
+
+def test_nothing_that_ships_is_left_out() -> None:
+    fusions = {get_fusion(model["fusion"]).name for model in MODELS.values()}
+    assert fusions == set(FUSIONS)
+    heads = {getattr(get_fusion(model["fusion"]), "head", "softmax") for model in MODELS.values()}
+    assert heads == set(HEADS)
+    used = {e.name for m in MODELS.values() for e in resolve_modalities(m["modalities"]).values()}
+    shipped = {r.name for r in registry().registrations if r.distribution == "deephits-keras"}
+    assert used == shipped
 
 
 @pytest.mark.parametrize("name", MODELS)
