@@ -68,7 +68,7 @@ def _as_count(context: Any, node: Any, name: str, args: Any) -> None:
 
 
 def _as_polynomials(context: Any, node: Any, name: str, args: Any) -> None:
-    """The inverse error function, as two polynomials of -log(1 - x^2); to 4e-7 of its value."""
+    """The inverse error function, as two polynomials of -log(1 - x^2); to 3e-7 of its value."""
     del args
     (shape,), (dtype,) = node.output_shapes, node.output_dtypes
     (x,) = node.input
@@ -91,6 +91,8 @@ def _as_polynomials(context: Any, node: Any, name: str, args: Any) -> None:
         return total
 
     one = constant(1.0)
+    # TensorFlow goes through (x + 1) / 2, whose rounding near 1 is part of what it answers.
+    x = of("Sub", of("Add", x, one), one)
     rest = of("Neg", of("Log", of("Mul", of("Sub", one, x), of("Add", one, x))))
     near = polynomial(of("Sub", rest, constant(2.5)), CENTRAL)
     far = polynomial(of("Sub", of("Sqrt", rest), constant(3.0)), TAILS)
