@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deephits_keras.errors import UserError
-
-if TYPE_CHECKING:
-    from deephits_keras.export.bundle import TensorInfo
+from deephits_keras.export.tensors import TensorInfo
 
 DOMAINS = ("", "ai.onnx")
 """Where ONNX's own operators live."""

@@ -13,10 +13,10 @@ import pytest
 from deephits_keras.encoders.features import PRESENT
 from deephits_keras.encoders.registry import registry, resolve_modalities
 from deephits_keras.errors import UserError
-from deephits_keras.export.bundle import TensorInfo, tensors
 from deephits_keras.export.examples import TOLERANCE, score_difference
 from deephits_keras.export.inspection import LARGEST_TENSOR, check_graph
 from deephits_keras.export.onnx_graph import write_onnx
+from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.model.builder import build_model, with_temperature
 from deephits_keras.model.ensemble import ensemble
 from deephits_keras.model.fusion import FUSIONS, get_fusion
