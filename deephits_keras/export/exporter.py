@@ -22,7 +22,6 @@ from deephits_keras.export.bundle import (
 )
 from deephits_keras.export.examples import example_inputs, wrong_answers
 from deephits_keras.report.comparison import metric_tables
-from deephits_keras.report.results import Results
 from deephits_keras.runs.run import Run
 from deephits_keras.utils.files import PARTIAL, sha256, write_json, write_text
 
@@ -54,7 +53,7 @@ def export_run(
         raise UserError(f"{out} already holds something: choose another folder")
     from deephits_keras.export.onnx_graph import write_onnx
 
-    model, results = run.model, Results.read(run.folder)
+    model = run.model
     manifest = Manifest.of(
         run.config, run.calibration, run.encoders, kind=kind, weights_licence=weights_licence
     )
@@ -66,7 +65,7 @@ def export_run(
         answers: dict[str, Any] = {**inputs, "outputs": run.scorer(inputs)}
         np.savez_compressed(folder / EXAMPLES, **answers)
         write_json(folder / MANIFEST, manifest.to_json())
-        write_text(folder / CARD, model_card(results, manifest))
+        write_text(folder / CARD, model_card(run, manifest))
         names = (MANIFEST, manifest.graph, EXAMPLES, CARD)
         write_json(folder / CHECKSUMS, {name: sha256(folder / name) for name in names})
         if problem := wrong_answers(Bundle(folder, run.settings)):
@@ -80,7 +79,7 @@ def export_run(
     return Bundle(out, run.settings)
 
 
-def model_card(results: Results, manifest: Manifest) -> str:
+def model_card(run: Run, manifest: Manifest) -> str:
     """The model card, as Markdown (Mitchell et al. 2019, "Model Cards for Model Reporting")."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__, ""),
@@ -93,9 +92,9 @@ def model_card(results: Results, manifest: Manifest) -> str:
         config=manifest.run,
         calibration=manifest.calibration,
         manifest=manifest,
-        task=results.task,
-        main_part=results.main_part,
-        tables=metric_tables(results),
-        missing=results.metrics.get("missing", {}),
-        parameters=results.architecture.total,
+        task=run.task,
+        main_part=run.reported_part,
+        tables=metric_tables(run),
+        missing=run.metrics.get("missing", {}),
+        parameters=run.architecture.total,
     )

@@ -190,7 +190,7 @@ def test_a_taken_folder_and_an_unfinished_run_are_refused(
 
 
 def test_an_exported_model_is_not_explained(exported: Path) -> None:
-    from deephits_keras.explain.track import TrackExplainer
+    from deephits_keras.explanation.track import TrackExplainer
 
     with pytest.raises(UserError, match="explain the run"):
         TrackExplainer(Predictor(Bundle(exported)))
