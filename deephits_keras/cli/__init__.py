@@ -23,6 +23,7 @@ VERBS = {
     "evaluate": "evaluate:evaluate",
     "predict": "predict:predict",
     "explain": "explain:explain",
+    "export": "export:export",
     "verify": "verify:verify",
     "encoders": "encoders:encoders",
     "importers": "importers:importers",

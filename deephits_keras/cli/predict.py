@@ -24,11 +24,11 @@ from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
     from deephits_keras.prediction.predictor import Predictor, TrackPrediction
-    from deephits_keras.runs.run import Run
+    from deephits_keras.prediction.scorer import Scorer
 
 
 @click.command(cls=EncoderCommand)
-@click.argument("run", type=PATH)
+@click.argument("run", type=PATH, metavar="RUN|BUNDLE")
 @song_options
 @click.option(
     "--descriptors",
@@ -82,6 +82,7 @@ def predict(
       deephits predict run song.mp3 --input cover=front.jpg
       deephits predict run song.mp3 --descriptors essentia --set artist_popularity=63
       deephits predict run song.mp3 --also run-of-other-modalities
+      deephits predict bundle song.mp3
       deephits predict run --table songs.csv --out predictions.csv
     """
     if table and also:
@@ -100,18 +101,21 @@ def predict(
         raise UserError(f"There is no file {table}")
     song = [] if table else [one_track(audio, lyrics, inputs, fields)]
 
-    import_keras()
+    from deephits_keras.export.bundle import is_bundle
+
+    if not all(map(is_bundle, (run, *also))):
+        import_keras()
+    from deephits_keras.export.opening import open_model
     from deephits_keras.prediction.asked import require_read
     from deephits_keras.prediction.measured import descriptor_source
     from deephits_keras.prediction.predictor import Predictor
-    from deephits_keras.runs.run import Run
 
     source = descriptor_source(descriptors, settings) if descriptors else None
     sources = [source] if source else []
-    runs = [Run(folder) for folder in (run, *also)]
+    runs = [open_model(folder) for folder in (run, *also)]
     known = {source.name, source.modality} if source else set()
     known = known.union(*map(_encoder_names, runs))
-    opened = [Run(r.folder, _run_settings(r, known, settings)) for r in runs]
+    opened = [open_model(r.folder, _run_settings(r, known, settings)) for r in runs]
     for track in song:
         encoders = [*(e for r in opened for e in r.encoders.values()), *sources]
         for name in require_read(track, encoders):
@@ -139,27 +143,27 @@ def predict(
         raise click.exceptions.Exit(1)
 
 
-def _encoder_names(run: Run) -> set[str]:
+def _encoder_names(run: Scorer) -> set[str]:
     return {n for m, record in run.config.modalities.items() for n in (m, record.encoder)}
 
 
 def _run_settings(
-    run: Run, known: set[str], settings: dict[str, dict[str, Any]]
+    run: Scorer, known: set[str], settings: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """The settings without those of encoders that only measure fields or are of other runs."""
     left_out = known - _encoder_names(run)
     return {name: values for name, values in settings.items() if name not in left_out}
 
 
-def _record(run: Run, prediction: TrackPrediction) -> dict[str, Any]:
+def _record(run: Scorer, prediction: TrackPrediction) -> dict[str, Any]:
     return {**dataclasses.asdict(prediction), "synthetic": run.synthetic}
 
 
-def _who(run: Run) -> dict[str, Any]:
+def _who(run: Scorer) -> dict[str, Any]:
     return {"run": str(run.folder), "modalities": list(run.config.modalities)}
 
 
-def _print_side_by_side(answers: Sequence[tuple[Run, TrackPrediction]]) -> None:
+def _print_side_by_side(answers: Sequence[tuple[Scorer, TrackPrediction]]) -> None:
     rows = []
     covered = any(p.coverage is not None for _, p in answers)
     for run, p in answers:

@@ -1,4 +1,4 @@
-"""`deephits verify`: whether a corpus or a run is whole."""
+"""`deephits verify`: whether a corpus, a run or a bundle is whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deephits_keras.cli.common import PATH, json_option, print_json
 
 
 @click.command()
-@click.argument("folder", type=PATH, metavar="CORPUS|RUN")
+@click.argument("folder", type=PATH, metavar="CORPUS|RUN|BUNDLE")
 @click.option(
     "--check-content",
     is_flag=True,
@@ -19,13 +19,13 @@ from deephits_keras.cli.common import PATH, json_option, print_json
 )
 @json_option
 def verify(folder: Path, check_content: bool, as_json: bool) -> None:
-    """Check every checksum of a corpus (tracks table, features) or of a run.
+    """Check every checksum of a corpus (tracks table, features), a run or a bundle.
 
     Of a corpus, also whether features are of the inputs that it has now: recordings and other
     files count by size and modification time.
 
     Says what is damaged, missing or unfinished, and what to do. Exits with 0 if all is whole,
-    with 1 if not, with 2 if the folder is neither a corpus nor a run.
+    with 1 if not, with 2 if the folder is none of them.
 
     \b
     Example:

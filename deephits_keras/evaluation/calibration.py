@@ -14,17 +14,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
-from sklearn.model_selection import KFold
 
 from deephits_keras.errors import UserError
-from deephits_keras.evaluation.metrics import Metrics, expected_calibration_error
 from deephits_keras.tasks import POPULARITY_MAX, Prediction, Task
 from deephits_keras.types import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from deephits_keras.evaluation.metrics import Metrics
 
 FOLDS = 5
 """Of the validation tracks: each judges a temperature that was fitted on the others."""
@@ -211,6 +210,10 @@ def fit_temperature(outputs: FloatArray, true_tiers: IntArray) -> float:
         outputs: `(n, tiers)` logits.
         true_tiers: `(n,)` tier indices.
     """
+    # Here, for whoever predicts with a calibration needs neither SciPy nor scikit-learn.
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
     logits = np.asarray(outputs, np.float64)
     rows = np.arange(len(logits))
 
@@ -226,6 +229,11 @@ def fit_temperature(outputs: FloatArray, true_tiers: IntArray) -> float:
 
 def _cross_fitted_errors(outputs: FloatArray, true_tiers: IntArray) -> tuple[float, float]:
     """Expected calibration error without temperature, and with the other folds' temperatures."""
+    from scipy.special import softmax
+    from sklearn.model_selection import KFold
+
+    from deephits_keras.evaluation.metrics import expected_calibration_error
+
     scaled = np.asarray(outputs, np.float64).copy()
     for rest, fold in KFold(FOLDS, shuffle=True, random_state=0).split(scaled):
         scaled[fold] /= fit_temperature(outputs[rest], true_tiers[rest])

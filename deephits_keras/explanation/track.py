@@ -21,6 +21,7 @@ from deephits_keras.model.anatomy import Anatomy, score_of
 from deephits_keras.model.ensemble import member_branches
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
 from deephits_keras.report.style import styled
+from deephits_keras.runs.run import Run
 from deephits_keras.tracks import Track
 from deephits_keras.types import Tensor
 
@@ -118,11 +119,13 @@ class TrackExplainer:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        self.predictor = predictor
+        if not isinstance(predictor.run, Run):
+            raise UserError("An exported model can't be explained: explain the run it came from")
+        self.predictor, self.run = predictor, predictor.run
 
     @cached_property
     def _anatomy(self) -> Anatomy:
-        return Anatomy(self.predictor.model, list(self.predictor.encoders))
+        return Anatomy(self.run.model, list(self.predictor.encoders))
 
     def explain(self, track: Track) -> Explanation:
         """Attribute the predicted tier's score, or the popularity of a regression.
@@ -144,7 +147,7 @@ class TrackExplainer:
         if not any(explainable.point for explainable in explainables.values()):
             raise UserError(f"track {track.id} has no input that a score can be followed back to")
         attribution = self._attribute(track, explainables, prediction.tier)
-        run = self.predictor.run
+        run = self.run
         regression = run.task.kind == "regression"
         return Explanation(
             prediction=prediction,
@@ -184,7 +187,7 @@ class TrackExplainer:
                 embeddings[modality] = ops.broadcast_to(embedding, (rows, embedding.shape[-1]))
                 present[modality] = ops.ones((rows, 1))
             outputs = self._anatomy.outputs(embeddings, present)
-            return score_of(self.predictor.run.task, outputs, tier)
+            return score_of(self.run.task, outputs, tier)
 
         return integrated_gradients(
             score,

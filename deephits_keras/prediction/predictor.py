@@ -22,7 +22,7 @@ from deephits_keras.encoders.inputs import Input, as_declared, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.features.outcomes import Outcome, blamed, outcomes
 from deephits_keras.prediction.measured import FieldOrigin, MeasuredTrack, measure_fields
-from deephits_keras.runs.run import Run
+from deephits_keras.prediction.scorer import Scorer
 from deephits_keras.tasks import Prediction
 from deephits_keras.tracks import Track
 
@@ -101,10 +101,15 @@ class _Account:
             self.warnings.append(f"{modality} can't say what it lacks: {error.reason}")
 
 
-def _batch(
+def model_inputs(
     encoder: AnyEncoder, features: Sequence[Features | None]
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """A modality's inputs of the model: zeros and no presence where a track lacks it."""
+    """A modality's inputs of the model: zeros and no presence where a track lacks it.
+
+    Args:
+        encoder: The modality's encoder.
+        features: Each track's features, or None.
+    """
     modality = encoder.modality
     present = np.array([[each is not None] for each in features], dtype=np.float32)
     inputs = {input_name(modality, PRESENT): present}
@@ -116,10 +121,10 @@ def _batch(
 
 
 class Predictor:
-    """A run, ready to score tracks.
+    """A run or a bundle, ready to score tracks.
 
     Args:
-        run: A finished run.
+        run: A finished run, or a bundle that was exported from one.
         descriptors: An encoder that measures the fields that a track lacks
             (`deephits_keras.prediction.measured.descriptor_source`).
 
@@ -133,10 +138,10 @@ class Predictor:
         41.3
     """
 
-    def __init__(self, run: Run, descriptors: AnyEncoder | None = None) -> None:
+    def __init__(self, run: Scorer, descriptors: AnyEncoder | None = None) -> None:
         self.run = run
         self.descriptors = descriptors
-        self.model = run.model
+        self.score = run.scorer
         self.calibration = run.calibration
         self.encoders = run.encoders
 
@@ -191,8 +196,10 @@ class Predictor:
                         f"{modality} is measured otherwise here than for the tracks that the model "
                         "was trained on: with other settings, files or versions of a library"
                     )
-            inputs |= _batch(encoder, [account.features.get(modality) for account in accounts])
-        outputs = np.asarray(self.model.predict_on_batch(inputs))
+            inputs |= model_inputs(
+                encoder, [account.features.get(modality) for account in accounts]
+            )
+        outputs = self.score(inputs)
         return [
             (self._describe(account, output), account.features)
             for account, output in zip(accounts, outputs, strict=True)

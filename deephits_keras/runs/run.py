@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from deephits_keras.encoders.registry import AnyEncoder, registry
 from deephits_keras.errors import UserError
@@ -127,6 +129,12 @@ class Run:
         from deephits_keras.model.builder import with_temperature
 
         return with_temperature(self.uncalibrated_model(), self.calibration.divisor)
+
+    @property
+    def scorer(self) -> Callable[[Mapping[str, Any]], Any]:
+        """The model as a function of arrays `(batch, *shape)` by input name."""
+        model = self.model
+        return lambda inputs: np.asarray(model.predict_on_batch(dict(inputs)))
 
     def uncalibrated_model(self) -> keras.Model:
         """The checkpoint, or the average of an ensemble's members', as training left them.

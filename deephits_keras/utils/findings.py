@@ -32,13 +32,13 @@ class Verification:
 
     Attributes:
         folder: The folder.
-        kind: `corpus` or `run`.
+        kind: `corpus`, `run` or `bundle`.
         checked: Files whose content was read and compared.
         findings: Everything that is wrong; empty if it is whole.
     """
 
     folder: Path
-    kind: Literal["corpus", "run"]
+    kind: Literal["corpus", "run", "bundle"]
     checked: int
     findings: tuple[Finding, ...]
 

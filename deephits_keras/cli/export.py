@@ -1,0 +1,53 @@
+"""`deephits export`: a run as a bundle that needs no Keras."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deephits_keras.cli.common import PATH, EncoderCommand, import_keras
+
+
+@click.command(cls=EncoderCommand)
+@click.argument("run", type=PATH)
+@click.argument("out", type=PATH)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["onnx"]),
+    default="onnx",
+    show_default=True,
+    help="Format of the graph.",
+)
+@click.option(
+    "--weights-licence",
+    default="not stated",
+    show_default=True,
+    metavar="TEXT",
+    help="The licence that you give the model's weights, for its card.",
+)
+def export(
+    run: Path, out: Path, kind: str, weights_licence: str, settings: dict[str, dict[str, Any]]
+) -> None:
+    """Export a run as a bundle: the model with all that is needed to use it elsewhere.
+
+    The folder OUT holds the graph, bundle.json (inputs, encoders with their settings,
+    calibration), two example tracks with their answers, a model card and checksums. `deephits
+    predict OUT` and `deephits verify OUT` run it on onnxruntime, without Keras or TensorFlow.
+
+    \b
+    Example:
+      deephits export run bundle
+      deephits verify bundle
+      deephits predict bundle song.mp3 --lyrics song.txt
+    """
+    import_keras()
+    from deephits_keras.export.exporter import export_run
+    from deephits_keras.runs.run import Run
+
+    bundle = export_run(Run(run, settings), out, kind=kind, weights_licence=weights_licence)
+    size = (out / bundle.manifest.graph).stat().st_size
+    click.echo(f"{bundle.manifest.graph}: {size / 1e6:.1f} MB, equal to the run on two tracks")
+    click.echo(f"Bundle: {out}")

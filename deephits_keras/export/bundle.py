@@ -1,0 +1,291 @@
+"""A bundle: a model that has left its run, with what surrounds it. Read without Keras.
+
+bundle.json      what the model is and needs: `Manifest`; docs/export.md describes each field
+model.onnx       the graph, of float32 and int32 inputs with a dynamic batch
+examples.npz     two example tracks' inputs with the outputs that the model gave for them
+README.md        the model card
+checksums.json   SHA-256 of all of these
+
+A bundle may come from a stranger: every file is compared with its checksum, and the graph is looked
+through (`inspection`) before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from deephits_keras.encoders.registry import AnyEncoder, registry
+from deephits_keras.errors import UserError
+from deephits_keras.evaluation.calibration import Calibration
+from deephits_keras.export.inspection import check_graph
+from deephits_keras.export.tensors import TensorInfo, tensors
+from deephits_keras.prediction.scorer import Score
+from deephits_keras.runs.config import EncoderRecord, RunConfig
+from deephits_keras.tasks import Task, get_task
+from deephits_keras.utils.files import read_json, sha256
+
+WHAT = "a deephits bundle"
+MANIFEST, CHECKSUMS, EXAMPLES, CARD = "bundle.json", "checksums.json", "examples.npz", "README.md"
+GRAPHS = {"onnx": "model.onnx"}
+"""The graph's file by format."""
+
+FORMAT = 1
+LARGEST_GRAPH = 2**31
+"""Bytes: what one ONNX file can hold."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `bundle.json` holds.
+
+    Attributes:
+        format: Version of this layout.
+        kind: Format of the graph: `onnx`.
+        graph: Its file.
+        inputs: Its inputs.
+        output: Name, shape and meaning of what it gives.
+        run: The run's `config.json`: task, encoders with version and settings, training, split,
+            versions, and of the corpus whether it is synthetic.
+        calibration: The run's `calibration.json`; the temperature is in the graph already.
+        licences: Of the code and of the weights, in words.
+    """
+
+    format: int
+    kind: str
+    graph: str
+    inputs: tuple[TensorInfo, ...]
+    output: dict[str, Any]
+    run: RunConfig
+    calibration: Calibration
+    licences: dict[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        calibration: Calibration,
+        encoders: Mapping[str, AnyEncoder],
+        *,
+        kind: str,
+        weights_licence: str,
+    ) -> Self:
+        """The manifest of a run's model.
+
+        Args:
+            config: The run's configuration.
+            calibration: Its calibration.
+            encoders: Its encoders.
+            kind: Format of the graph.
+            weights_licence: The licence that whoever exports gives the weights.
+        """
+        task = get_task(config.task)
+        return cls(
+            format=FORMAT,
+            kind=kind,
+            graph=GRAPHS[kind],
+            inputs=tuple(tensors(encoders)),
+            output={
+                "name": "outputs",
+                "shape": [task.outputs],
+                "meaning": "popularity / 100"
+                if task.kind == "regression"
+                else "logits of the tiers, over the temperature",
+                "tiers": list(task.tiers.labels),
+            },
+            # Neither paths nor commands of whoever trained it leave home.
+            run=dataclasses.replace(config, command="", corpus={**config.corpus, "folder": ""}),
+            calibration=calibration,
+            licences={"code": "Apache-2.0 (deephits-keras)", "weights": weights_licence},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "format": self.format,
+            "kind": self.kind,
+            "graph": self.graph,
+            "inputs": [
+                {
+                    "name": tensor.name,
+                    "shape": list(tensor.shape),
+                    "dtype": tensor.dtype,
+                    "description": tensor.description,
+                }
+                for tensor in self.inputs
+            ],
+            "output": self.output,
+            "run": self.run.to_json(),
+            "calibration": self.calibration.to_json(),
+            "licences": self.licences,
+        }
+
+    @classmethod
+    def from_json(cls, values: Any) -> Self:
+        """What `to_json` gave.
+
+        Raises:
+            UserError: if something is missing, of the wrong type or of another version.
+        """
+        try:
+            if values["format"] != FORMAT or values["kind"] not in GRAPHS:
+                raise ValueError("another version of deephits-keras wrote it")
+            if values["graph"] != GRAPHS[values["kind"]]:
+                raise ValueError(f"the graph must be {GRAPHS[values['kind']]}")
+            inputs = [TensorInfo(**{**v, "shape": tuple(v["shape"])}) for v in values["inputs"]]
+            return cls(
+                format=FORMAT,
+                kind=values["kind"],
+                graph=values["graph"],
+                inputs=tuple(inputs),
+                output=dict(values["output"]),
+                run=RunConfig.from_json(values["run"]),
+                calibration=Calibration.from_json(values["calibration"]),
+                licences=dict(values["licences"]),
+            )
+        except UserError as error:
+            raise UserError(f"{MANIFEST} is damaged: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{MANIFEST} is damaged: {error}") from error
+
+
+class Bundle:
+    """A bundle, open for scoring; it serves a `Predictor` as a run does.
+
+    Args:
+        folder: The folder.
+        settings: Encoders' settings to use in the place of the bundle's, by encoder or modality.
+
+    Raises:
+        UserError: if the folder isn't a bundle, a file differs from its checksum, or an encoder
+            isn't installed in the version that the model was trained with.
+
+    Example:
+        >>> bundle = Bundle(Path("bundle"))  # doctest: +SKIP
+        >>> Predictor(bundle).predict([Track("song", audio=Path("song.mp3"))])[0].popularity
+        ... # doctest: +SKIP
+        41.3
+    """
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        self.folder = folder
+        check_files(folder)
+        self.manifest = Manifest.from_json(read_json(folder / MANIFEST, WHAT))
+        self.config = self.manifest.run
+        self.settings = settings or {}
+
+    @property
+    def calibration(self) -> Calibration:
+        """The sets of the model; its temperature is in the graph already."""
+        return self.manifest.calibration
+
+    @property
+    def task(self) -> Task:
+        """What the model predicts."""
+        return get_task(self.config.task)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether it was trained on a corpus made up by `deephits sample`."""
+        return bool(self.config.corpus["synthetic"])
+
+    @cached_property
+    def encoders(self) -> dict[str, AnyEncoder]:
+        """The encoders, whose outer halves turn a track into the graph's inputs."""
+        return load_encoders(self.config.modalities, self.settings)
+
+    @cached_property
+    def session(self) -> Any:
+        """The graph in onnxruntime, once it was looked through.
+
+        Raises:
+            UserError: if onnxruntime isn't installed, or the graph isn't what the manifest says.
+        """
+        try:
+            import onnxruntime
+        except ImportError:
+            raise UserError(
+                "A bundle is run by onnxruntime: pip install 'deephits-keras[runtime]'"
+            ) from None
+        path = self.folder / self.manifest.graph
+        check_graph(path, self.manifest.inputs, self.task.outputs)
+        wanted = tensors(self.encoders)
+        if {(t.name, t.shape, t.dtype) for t in wanted} != {
+            (t.name, t.shape, t.dtype) for t in self.manifest.inputs
+        }:
+            raise UserError(f"{path} has other inputs than its encoders give")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            return onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise UserError(f"{path} can't be loaded: {error}") from error
+
+    @property
+    def scorer(self) -> Score:
+        """The graph as a function of arrays `(batch, *shape)` by input name."""
+        session = self.session
+        return lambda inputs: np.asarray(session.run(["outputs"], dict(inputs))[0])
+
+
+def load_encoders(
+    records: Mapping[str, EncoderRecord], settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, AnyEncoder]:
+    """The encoders of a model that was trained elsewhere, by modality.
+
+    Raises:
+        UserError: if one isn't installed in the version that was used, or serves another modality.
+    """
+    encoders = {
+        modality: record.load(
+            {**settings.get(modality, {}), **settings.get(record.encoder, {})}, registry()
+        )
+        for modality, record in records.items()
+    }
+    for modality, encoder in encoders.items():
+        if encoder.modality != modality:
+            raise UserError(f"{encoder.name} does not serve the modality {modality!r}")
+    return encoders
+
+
+def check_files(folder: Path) -> int:
+    """Compare every file of a bundle with its checksum.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        UserError: if one is missing, differs, is a link, or isn't one that a bundle has.
+    """
+    recorded = read_json(folder / CHECKSUMS, WHAT)
+    wanted = {MANIFEST, EXAMPLES, CARD}
+    names = set(recorded) if isinstance(recorded, dict) else set()
+    if not (wanted < names and len(names - wanted) == 1 and names - wanted <= {*GRAPHS.values()}):
+        raise UserError(
+            f"{folder / CHECKSUMS} must name {', '.join(sorted(wanted))} and a graph. "
+            f"Received: {', '.join(sorted(map(repr, names)))}"
+        )
+    for name in sorted(names):
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise UserError(f"{path} is missing, or is no file of the bundle's own")
+        if path.stat().st_size > LARGEST_GRAPH:
+            raise UserError(f"{path} is too large to be a bundle's")
+        if sha256(path) != recorded[name]:
+            raise UserError(f"{path} isn't what it was when the bundle was made: copy it again")
+    return len(names)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder claims to be a bundle."""
+    return (folder / MANIFEST).is_file()

@@ -1,0 +1,100 @@
+"""`export_run`: a finished run as a bundle."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from deephits_keras.errors import UserError
+from deephits_keras.export.bundle import (
+    CARD,
+    CHECKSUMS,
+    EXAMPLES,
+    GRAPHS,
+    MANIFEST,
+    Bundle,
+    Manifest,
+)
+from deephits_keras.export.examples import example_inputs, wrong_answers
+from deephits_keras.report.comparison import metric_tables
+from deephits_keras.runs.run import Run
+from deephits_keras.utils.files import PARTIAL, sha256, write_json, write_text
+
+
+def export_run(
+    run: Run, out: Path, *, kind: str = "onnx", weights_licence: str = "not stated"
+) -> Bundle:
+    """Write a finished run as a bundle, and compare the bundle's answers with the run's.
+
+    Args:
+        run: The run; Keras must run on TensorFlow.
+        out: The bundle's folder, which must not exist or be empty.
+        kind: The graph's format: `onnx`.
+        weights_licence: The licence that you give the weights, in words.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        UserError: if the run isn't finished, the folder is taken, or the model can't be expressed
+            in the format or answers otherwise there.
+
+    Example:
+        >>> export_run(Run(Path("run")), Path("bundle"))  # doctest: +SKIP
+    """
+    if kind not in GRAPHS:
+        raise UserError(f"There is no format {kind!r}. Formats: {', '.join(GRAPHS)}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} already holds something: choose another folder")
+    from deephits_keras.export.onnx_graph import write_onnx
+
+    model = run.model
+    manifest = Manifest.of(
+        run.config, run.calibration, run.encoders, kind=kind, weights_licence=weights_licence
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=out.parent))
+    try:
+        write_onnx(model, folder / manifest.graph)
+        inputs = example_inputs(run.encoders)
+        answers: dict[str, Any] = {**inputs, "outputs": run.scorer(inputs)}
+        np.savez_compressed(folder / EXAMPLES, **answers)
+        write_json(folder / MANIFEST, manifest.to_json())
+        write_text(folder / CARD, model_card(run, manifest))
+        names = (MANIFEST, manifest.graph, EXAMPLES, CARD)
+        write_json(folder / CHECKSUMS, {name: sha256(folder / name) for name in names})
+        if problem := wrong_answers(Bundle(folder, run.settings)):
+            raise UserError(f"The exported model isn't the run's: {problem}")
+        folder.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Bundle(out, run.settings)
+
+
+def model_card(run: Run, manifest: Manifest) -> str:
+    """The model card, as Markdown (Mitchell et al. 2019, "Model Cards for Model Reporting")."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("card.md.jinja").render(
+        config=manifest.run,
+        calibration=manifest.calibration,
+        manifest=manifest,
+        task=run.task,
+        main_part=run.reported_part,
+        tables=metric_tables(run),
+        missing=run.metrics.get("missing", {}),
+        parameters=run.architecture.total,
+    )

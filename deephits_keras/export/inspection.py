@@ -1,0 +1,122 @@
+"""A look through an ONNX graph before anything loads it: what a bundle's graph may hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from deephits_keras.errors import UserError
+from deephits_keras.export.tensors import TensorInfo
+
+DOMAINS = ("", "ai.onnx")
+"""Where ONNX's own operators live."""
+
+LARGEST_TENSOR = 2**28
+"""Values of a tensor for one track, weights included: more can't be meant."""
+
+DTYPES = {1: "float32", 6: "int32"}
+"""ONNX's numbers of the types that inputs and outputs have."""
+
+
+def check_graph(path: Path, inputs: Sequence[TensorInfo], outputs: int) -> None:
+    """Refuse a graph that isn't a plain function of the inputs stated.
+
+    Args:
+        path: The ONNX file.
+        inputs: What it must take, a batch axis before each shape.
+        outputs: How many numbers per track it must give, as `outputs`.
+
+    Raises:
+        UserError: for another domain's operators, functions, weights in other files, other inputs
+            or outputs, or a tensor too large to be meant; or if `onnx` isn't installed.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise UserError(
+            "A bundle's graph is checked by onnx: pip install 'deephits-keras[runtime]'"
+        ) from None
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:
+        raise UserError(f"{path} is no ONNX graph: {type(error).__name__}") from error
+    for problem in _problems(model, inputs, outputs):
+        raise UserError(f"{path} is refused: {problem}")
+
+
+def is_standard(node: Any) -> bool:
+    """Whether a node's operator is one of ONNX's own."""
+    import onnx
+
+    return node.domain in DOMAINS and onnx.defs.has(node.op_type)
+
+
+def _problems(model: Any, inputs: Sequence[TensorInfo], outputs: int) -> Iterator[str]:
+    """Everything wrong, the cheapest to find first."""
+    if model.functions:
+        yield "it defines functions of its own"
+    for graph in _graphs(model.graph):
+        for node in graph.node:
+            if not is_standard(node):
+                yield f"it has the operator {node.op_type} of {node.domain!r}, not of ONNX"
+        if graph.sparse_initializer:
+            yield "it has sparse weights"
+        for weights in _tensors(graph):
+            if weights.external_data or weights.data_location:
+                yield f"its weights {weights.name!r} lie in another file"
+            if math.prod(weights.dims) > LARGEST_TENSOR:
+                yield f"its weights {weights.name!r} of shape {tuple(weights.dims)} can't be meant"
+    wanted = [(tensor.name, tensor.dtype, tensor.shape) for tensor in inputs]
+    found = [_described(value) for value in model.graph.input]
+    if sorted(found) != sorted(wanted):
+        yield f"it takes {found}, and bundle.json says {wanted}"
+    given = [_described(value) for value in model.graph.output]
+    if given != [("outputs", "float32", (outputs,))]:
+        yield f"it gives {given}, not {outputs} outputs"
+    yield from _too_large(model)
+
+
+def _described(value: Any) -> tuple[str, str, tuple[int, ...]]:
+    tensor = value.type.tensor_type
+    sizes = [dimension.dim_value for dimension in tensor.shape.dim]
+    return value.name, DTYPES.get(tensor.elem_type, str(tensor.elem_type)), tuple(sizes[1:])
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph and those within its loops and branches."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in ([attribute.g] if attribute.HasField("g") else []) + [*attribute.graphs]:
+                yield from _graphs(inner)
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def _too_large(model: Any) -> Iterator[str]:
+    """Tensors that would be too large for a batch of one track."""
+    import onnx
+
+    one = type(model)()
+    one.CopyFrom(model)
+    for value in [*one.graph.input, *one.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    try:
+        inferred = onnx.shape_inference.infer_shapes(one, data_prop=True, strict_mode=True)
+    except Exception as error:
+        yield f"its shapes don't fit together: {str(error).splitlines()[0][:200]}"
+        return
+    for graph in _graphs(inferred.graph):
+        for value in graph.value_info:
+            sizes = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+            if math.prod(max(size, 1) for size in sizes) > LARGEST_TENSOR:
+                yield f"its tensor {value.name!r} of shape {tuple(sizes)} can't be meant"

@@ -1,0 +1,30 @@
+"""Whether a bundle is whole, and answers as it did when it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deephits_keras.errors import UserError
+from deephits_keras.export.bundle import CHECKSUMS, Bundle, check_files
+from deephits_keras.export.examples import wrong_answers
+from deephits_keras.utils.findings import Finding, Verification
+
+
+def verify_bundle(folder: Path) -> Verification:
+    """Check a bundle: each file's checksum, the graph, and the example tracks' answers.
+
+    Args:
+        folder: The bundle.
+    """
+    remedy = "copy the bundle again from where it is whole, or export the run again"
+    checked = 0
+    try:
+        checked = check_files(folder)
+        problem = wrong_answers(Bundle(folder))
+        if not problem:
+            return Verification(folder, "bundle", checked, ())
+        where = folder
+    except UserError as error:
+        problem, where = str(error), folder / ("" if checked else CHECKSUMS)
+    finding = Finding(str(where), "damaged", problem, remedy)
+    return Verification(folder, "bundle", checked, (finding,))

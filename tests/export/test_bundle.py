@@ -1,0 +1,196 @@
+"""`deephits export`, and its bundle: what predict and verify make of it without Keras."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deephits_keras.corpus import Corpus, import_table, make_split
+from deephits_keras.errors import UserError
+from deephits_keras.export.bundle import CHECKSUMS, MANIFEST, Bundle
+from deephits_keras.export.exporter import export_run
+from deephits_keras.features.extraction import corpus_encoders, extract_features
+from deephits_keras.prediction.predictor import Predictor
+from deephits_keras.runs.run import Run
+from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tracks import Track
+from deephits_keras.training.trainer import new_run, train
+from deephits_keras.utils.files import sha256
+
+Deephits = Callable[..., Any]
+SONG = ("--set", "tempo=120", "--set", "artist_popularity=70")
+
+WITHOUT_KERAS = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("keras", "keras_hub", "tensorflow", "tf2onnx", "torch", "jax"):
+            raise ImportError(f"{name} isn't installed here")
+sys.meta_path.insert(0, Absent())
+from deephits_keras.cli import main
+main(sys.argv[1:])
+"""
+"""The command where neither Keras nor any backend is to be had."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"track_id": [f"t{n}" for n in range(60)]})
+    table["popularity"] = table["artist_popularity"] = rng.uniform(0, 100, 60).round()
+    table["tempo"] = rng.normal(120, 9, 60)
+    table.to_csv(folder / "tracks.csv", index=False)
+    import_table(folder / "tracks.csv", folder / "corpus")
+    corpus = Corpus.open(folder / "corpus")
+    encoders = corpus_encoders(corpus, "meta")
+    for encoder in encoders.values():
+        extract_features(corpus, encoder, jobs=1)
+    training = TrainingConfig(epochs=2, batch_size=16, max_learning_rate=0.01, coverage=0.9)
+    split = make_split("random", corpus, validation=0.4)
+    made = new_run(
+        folder / "run", corpus, encoders, split, task="tiers-3", training=training, command="secret"
+    )
+    train(made, corpus)
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path) -> Path:
+    return export_run(Run(run), run.parent / "bundle", weights_licence="CC BY 4.0").folder
+
+
+@pytest.fixture
+def bundle(exported: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(exported, tmp_path / "bundle"))
+
+
+def test_a_bundle_predicts_as_its_run_without_keras(run: Path, exported: Path) -> None:
+    words = ["predict", str(exported), *SONG, "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_KERAS, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    track = Track("track", fields={"tempo": 120.0, "artist_popularity": 70.0})
+    (ours,) = Predictor(Run(run)).predict([track])
+    said = json.loads(done.stdout)
+    assert said["scores"] == pytest.approx(ours.scores, abs=1e-5)
+    assert said["popularity"] == pytest.approx(ours.popularity, abs=1e-3)
+    assert tuple(said["tier_set"]) == ours.tier_set
+    assert said["coverage"] == 0.9
+    assert said["missing_parts"]["meta"] == list(ours.missing_parts["meta"])
+
+
+def test_a_bundle_tells_what_it_is_and_keeps_its_trainers_secrets(exported: Path) -> None:
+    manifest = json.loads((exported / MANIFEST).read_text())
+    inputs = {tensor["name"]: tensor["shape"] for tensor in manifest["inputs"]}
+    assert inputs == {"meta_fields": [14], "meta_present": [1]}
+    assert manifest["output"]["tiers"] == ["0-25", "25-65", "65-100"]
+    assert manifest["licences"]["weights"] == "CC BY 4.0"
+    card = (exported / "README.md").read_text()
+    for said in ("## Metrics", "| Macro-F1 |", "## Licences", "CC BY 4.0", "36 train"):
+        assert said in card
+    for path in exported.iterdir():
+        assert b"secret" not in path.read_bytes()
+        assert str(exported.parent).encode() not in path.read_bytes()
+
+
+def test_a_whole_bundle_is_verified_and_a_damaged_one_is_refused(
+    bundle: Path, deephits: Deephits
+) -> None:
+    outcome = deephits("verify", bundle)
+    assert outcome.code == 0, outcome.out + outcome.err
+    assert "a bundle, whole; 4 files checked" in outcome.out
+    with (bundle / "model.onnx").open("ab") as file:
+        file.write(b"more")
+    assert deephits("verify", bundle).code == 1
+    refused = deephits("predict", bundle, *SONG)
+    assert refused.code == 2
+    assert "model.onnx isn't what it was" in refused.err
+
+
+def sign(bundle: Path) -> None:
+    """Make the checksums right again, as a stranger could."""
+    names = json.loads((bundle / CHECKSUMS).read_text())
+    (bundle / CHECKSUMS).write_text(json.dumps({n: sha256(bundle / n) for n in names}))
+
+
+def test_answers_that_are_not_the_examples_are_found(bundle: Path, deephits: Deephits) -> None:
+    with np.load(bundle / "examples.npz") as archive:
+        arrays = dict(archive)
+    arrays["outputs"] = arrays["outputs"] * np.float32(1.01)
+    np.savez_compressed(bundle / "examples.npz", **arrays)
+    sign(bundle)
+    outcome = deephits("verify", bundle)
+    assert outcome.code == 1
+    assert "its example tracks' " in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda m: m.update(graph="../../model.onnx"), "the graph must be model.onnx"),
+        (lambda m: m.update(format=2), "another version"),
+        (lambda m: m["inputs"][0].update(shape=[2**20, 2**20]), "can't be meant"),
+        (lambda m: m["inputs"][0].update(shape=[15]), "it takes"),
+        (lambda m: m["inputs"][0].update(surprise=1), "damaged"),
+        (lambda m: m["run"].update(task="tiers-5"), "it gives"),
+        (lambda m: m["calibration"].update(threshold="0.5"), "damaged"),
+        (lambda m: m.pop("licences"), "damaged"),
+    ],
+)
+def test_a_manifest_that_lies_is_refused(
+    change: Callable[[Any], Any], said: str, bundle: Path
+) -> None:
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    change(manifest)
+    (bundle / MANIFEST).write_text(json.dumps(manifest))
+    sign(bundle)
+    with pytest.raises(UserError, match=said):
+        Predictor(Bundle(bundle))
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "other.onnx"])
+def test_files_that_no_bundle_has_are_refused(name: str, bundle: Path) -> None:
+    checksums = json.loads((bundle / CHECKSUMS).read_text())
+    checksums[name] = checksums.pop("model.onnx")
+    (bundle / CHECKSUMS).write_text(json.dumps(checksums))
+    with pytest.raises(UserError, match="and a graph"):
+        Bundle(bundle)
+
+
+def test_a_link_out_of_the_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
+    (bundle / "model.onnx").rename(tmp_path / "elsewhere.onnx")
+    (bundle / "model.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    with pytest.raises(UserError, match="no file of the bundle's own"):
+        Bundle(bundle)
+
+
+def test_a_taken_folder_and_an_unfinished_run_are_refused(
+    run: Path, exported: Path, tmp_path: Path, deephits: Deephits
+) -> None:
+    taken = deephits("export", run, exported)
+    assert taken.code == 2
+    assert "already holds something" in taken.err
+    unfinished = Path(shutil.copytree(run, tmp_path / "run"))
+    (unfinished / "model.keras").unlink()
+    outcome = deephits("export", unfinished, tmp_path / "out")
+    assert outcome.code == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_exported_model_is_not_explained(exported: Path) -> None:
+    from deephits_keras.explanation.track import TrackExplainer
+
+    with pytest.raises(UserError, match="explain the run"):
+        TrackExplainer(Predictor(Bundle(exported)))
