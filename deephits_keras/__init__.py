@@ -20,16 +20,31 @@ from deephits_keras.utils.lazy import load_on_use
 from deephits_keras.version import __version__
 
 if TYPE_CHECKING:
+    from deephits_keras.corpus.importing import import_table
+    from deephits_keras.corpus.spotgentrack import import_spotgentrack
+    from deephits_keras.corpus.table import Corpus
     from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
     from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures, Part
     from deephits_keras.encoders.features import ExtractionError, FeatureSpec
     from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input
     from deephits_keras.errors import DeepHitsError, UserError
     from deephits_keras.model.builder import build_model
+    from deephits_keras.runs.run import Run
+    from deephits_keras.runs.training_config import TrainingConfig
     from deephits_keras.tasks import get_task
     from deephits_keras.tracks import Track
+    from deephits_keras.training.workflow import evaluate, train
+    from deephits_keras.verification import verify
 
 _HOMES = {
+    "import_spotgentrack": "deephits_keras.corpus.spotgentrack",
+    "import_table": "deephits_keras.corpus.importing",
+    "Corpus": "deephits_keras.corpus.table",
+    "verify": "deephits_keras.verification",
+    "train": "deephits_keras.training.workflow",
+    "evaluate": "deephits_keras.training.workflow",
+    "TrainingConfig": "deephits_keras.runs.training_config",
+    "Run": "deephits_keras.runs.run",
     "AUDIO": "deephits_keras.encoders.inputs",
     "DeepHitsError": "deephits_keras.errors",
     "EncoderConfig": "deephits_keras.encoders.contract",
@@ -51,6 +66,7 @@ _HOMES = {
 __all__ = [
     "AUDIO",
     "LYRICS",
+    "Corpus",
     "DeepHitsError",
     "EncoderConfig",
     "Explainable",
@@ -60,12 +76,19 @@ __all__ = [
     "Input",
     "ModalityEncoder",
     "Part",
+    "Run",
     "Track",
+    "TrainingConfig",
     "UserError",
     "__version__",
     "build_model",
+    "evaluate",
     "get_task",
+    "import_spotgentrack",
+    "import_table",
     "setting",
+    "train",
+    "verify",
 ]
 
 

@@ -16,7 +16,6 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
-from deephits_keras.errors import UserError
 
 
 @click.command(cls=EncoderCommand)
@@ -42,43 +41,12 @@ def evaluate(
       deephits evaluate run --part validation
       deephits evaluate run --corpus another-corpus --json
     """
-    if corpus and part:
-        raise UserError("--part is a part of the run's own corpus: leave out --corpus")
+    from deephits_keras.training.workflow import evaluate as evaluate_run
+    from deephits_keras.training.workflow import rows_to_score
 
+    opened, tracks, _ = rows_to_score(run, corpus=corpus, part=part, settings=settings)
     import_keras()
-    from deephits_keras.corpus import Corpus, Split
-    from deephits_keras.features.extraction import extract_features
-    from deephits_keras.features.store import FeatureStore
-    from deephits_keras.runs.run import Run
-
-    opened = Run(run, settings)
-    tracks = Corpus.open(corpus or Path(opened.config.corpus["folder"]))
-    if corpus:
-        parts: dict[str, Any] = {"all": range(len(tracks))}
-        for encoder in opened.encoders.values():
-            extract_features(tracks, encoder, jobs=jobs)
-    else:
-        if tracks.fingerprint != opened.config.corpus["fingerprint"]:
-            raise UserError(
-                f"{tracks.folder} was imported again with other tracks since {run} was made: "
-                f"its split no longer applies. Score all of it with --corpus {tracks.folder}"
-            )
-        parts = dict(Split.from_parquet(run / "split.parquet", len(tracks)).parts)
-        if part and part not in parts:
-            raise UserError(f"The run's split has no part {part!r}. Parts: {', '.join(parts)}")
-        parts = {name: rows for name, rows in parts.items() if name == (part or name)}
-        if part is None:
-            del parts["train"]
-
-    from deephits_keras.training.scoring import score_rows
-
-    stores = {m: FeatureStore.open(tracks, e) for m, e in opened.encoders.items()}
-    metrics = {
-        name: score_rows(opened.model, opened.task, stores, tracks, rows).metrics(
-            opened.calibration
-        )
-        for name, rows in parts.items()
-    }
+    metrics = evaluate_run(opened, corpus=corpus and tracks, part=part, jobs=jobs)
     if as_json:
         print_json({"run": str(run), "corpus": str(tracks.folder), "parts": metrics})
         return

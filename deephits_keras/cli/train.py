@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 import sys
 from collections.abc import Callable
@@ -26,7 +25,8 @@ from deephits_keras.cli.common import (
     seed_option,
 )
 from deephits_keras.errors import UserError
-from deephits_keras.recipes import DEFAULT, choose
+from deephits_keras.recipes import DEFAULT
+from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.training_config import (
     ANNEALS,
     CALIBRATIONS,
@@ -154,63 +154,45 @@ def train(
       deephits train corpus run --recipe paper --epochs 10
       deephits train corpus run --resume
     """
-    from deephits_keras.corpus import Corpus, make_split
-    from deephits_keras.features.engines import engine as on_engine
-    from deephits_keras.features.extraction import corpus_encoders, extract_features
-    from deephits_keras.report.run_report import write_report
+    from deephits_keras.corpus import Corpus
     from deephits_keras.runs.run import Run
-    from deephits_keras.tasks import get_task
+    from deephits_keras.training.workflow import finish, plan_training, resumable
 
+    asked = {name: value for name, value in training.items() if value is not None}
+    meeting = get_fusion_settings(fusion, fusion_weights, head, dropout)
     opened = Corpus.open(corpus)
-    chosen = choose(
-        recipe,
-        modalities=modalities,
-        settings=settings,
-        fusion=get_fusion_settings(fusion, fusion_weights, head, dropout),
-        training={name: value for name, value in training.items() if value is not None},
-        task=task,
-    )
-    wanted = get_task(chosen.task)
-    config = dataclasses.replace(chosen.training, seed=seed)
+    if resume:
+        _refuse_changes(click.get_current_context(), settings)
+        current = resumable(run)
+        config = current.config.training
+    else:
+        plan = plan_training(
+            opened,
+            run,
+            recipe=recipe,
+            modalities=modalities,
+            settings=settings,
+            fusion=meeting,
+            training=asked,
+            task=task,
+            seed=seed,
+            split={
+                "kind": split,
+                "validation": validation,
+                "test": test,
+                "fold": fold,
+                "folds": folds,
+            },
+            command=shlex.join(["deephits", *sys.argv[1:]]),
+        )
+        config = plan.choices.training
 
     distribution = _start_distribution(config, cache) if distribute else import_keras()
-    from deephits_keras.training.trainer import new_run
-    from deephits_keras.training.trainer import train as train_run
-
     if distribution and not distribution.worker.leads:
         distribution.wait()
         current = Run(run)
-    elif resume:
-        _refuse_changes(click.get_current_context(), settings)
-        current = Run(run)
-        if current.finished and (run / "report.html").exists():
-            raise UserError(f"{run} is finished: there is nothing to resume")
-    else:
-        encoders = corpus_encoders(opened, chosen.modalities, chosen.settings)
-        with on_engine(engine, scheduler):
-            for encoder in encoders.values():
-                extract_features(opened, encoder, jobs=jobs)
-        rows = make_split(
-            split,
-            opened,
-            seed=seed,
-            validation=validation,
-            test=test,
-            fold=fold,
-            folds=folds,
-            tiers=wanted.tiers,
-        )
-        current = new_run(
-            run,
-            opened,
-            encoders,
-            rows,
-            task=wanted,
-            fusion=chosen.fusion,
-            training=config,
-            recipe=chosen.record,
-            command=shlex.join(["deephits", *sys.argv[1:]]),
-        )
+    elif not resume:
+        current = plan.begin(jobs=jobs, engine=engine, scheduler=scheduler)
 
     if distribution and distribution.worker.leads:
         distribution.wait()
@@ -227,21 +209,17 @@ def train(
             err=as_json,
         )
 
-    if not current.finished:
-        train_run(current, opened, report=show, cache=cache, distribution=distribution)
+    done = finish(current, opened, report=show, cache=cache, distribution=distribution)
     if distribution and not distribution.worker.leads:
         click.echo(f"Done: worker 0 writes {run}", err=as_json)
         return
-    write_report(run)
-    from deephits_keras.utils.files import read_json
-
-    metrics = read_json(run / "metrics.json", "a finished run")
+    metrics = done.metrics
     if as_json:
         print_json({"run": str(run), **metrics})
         return
     epochs = metrics.get("members") or {"": metrics["selected_epoch"]}
     kept = ", ".join(map(str, epochs.values()))
-    click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / 'report.html'}")
+    click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / REPORT}")
 
 
 def _start_distribution(config: TrainingConfig, cache: str) -> Distribution:

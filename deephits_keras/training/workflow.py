@@ -1,0 +1,275 @@
+"""`train` and `evaluate`: from a corpus to a run, and a run's metrics again.
+
+What can be checked without Keras is checked before it is imported: a mistake is told at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deephits_keras.corpus.splits import Split, make_split
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import UserError
+from deephits_keras.features.engines import engine as on_engine
+from deephits_keras.features.extraction import corpus_encoders, extract_features
+from deephits_keras.recipes import DEFAULT, choose
+from deephits_keras.recipes.choices import Choices
+from deephits_keras.runs.files import REPORT
+from deephits_keras.runs.run import Run
+from deephits_keras.tasks import Task, get_task
+
+if TYPE_CHECKING:
+    from deephits_keras.training.distribution import Distribution
+
+Report = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A training that has been checked as far as that goes without Keras.
+
+    Attributes:
+        corpus: What it is on.
+        folder: The run that it makes.
+        encoders: By modality.
+        split: Which rows are trained on and which are held out.
+        task: What is predicted.
+        choices: The recipe and what was asked for beside it, the seed included.
+        command: The command line, for the record.
+    """
+
+    corpus: Corpus
+    folder: Path
+    encoders: Mapping[str, AnyEncoder]
+    split: Split
+    task: Task
+    choices: Choices
+    command: str = ""
+
+    def begin(self, *, jobs: int = -1, engine: str = "local", scheduler: str | None = None) -> Run:
+        """Extract what isn't extracted yet and make the run's folder; see `train`."""
+        from deephits_keras.training.trainer import new_run
+
+        with on_engine(engine, scheduler):
+            for encoder in self.encoders.values():
+                extract_features(self.corpus, encoder, jobs=jobs)
+        return new_run(
+            self.folder,
+            self.corpus,
+            self.encoders,
+            self.split,
+            task=self.task,
+            fusion=self.choices.fusion,
+            training=self.choices.training,
+            recipe=self.choices.record,
+            command=self.command,
+        )
+
+
+def plan_training(
+    corpus: str | Path | Corpus,
+    run: str | Path,
+    *,
+    recipe: str = DEFAULT,
+    modalities: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    fusion: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    task: str | None = None,
+    seed: int = 0,
+    split: Mapping[str, Any] | None = None,
+    command: str = "",
+) -> TrainingPlan:
+    """Check a training without importing Keras; see `train` for the arguments and errors."""
+    chosen = choose(
+        recipe,
+        modalities=modalities,
+        settings=settings,
+        fusion=fusion,
+        training=training,
+        task=task,
+    )
+    chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, seed=seed))
+    wanted, folder = get_task(chosen.task), Path(run)
+    opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
+    encoders = corpus_encoders(opened, chosen.modalities, chosen.settings)
+    asked = {"kind": "random", **(split or {})}
+    kind = asked.pop("kind")
+    rows = make_split(kind, opened, seed=seed, tiers=wanted.tiers, **asked)
+    return TrainingPlan(opened, folder, encoders, rows, wanted, chosen, command)
+
+
+def train(
+    corpus: str | Path | Corpus,
+    run: str | Path,
+    *,
+    recipe: str = DEFAULT,
+    modalities: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    fusion: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    task: str | None = None,
+    seed: int = 0,
+    split: Mapping[str, Any] | None = None,
+    cache: str = "none",
+    jobs: int = -1,
+    engine: str = "local",
+    scheduler: str | None = None,
+    report: Report | None = None,
+) -> Run:
+    """Train a model on a corpus, as `deephits train` does, and leave the same folder.
+
+    Features that aren't extracted yet are extracted first.
+
+    Args:
+        corpus: The corpus, or its folder.
+        run: The folder to make.
+        recipe: Whose system to train; what else is given wins over it.
+        modalities: `"mel,lyrics=my_encoder,meta"`; the recipe's by default.
+        settings: Settings of encoders, by modality or encoder.
+        fusion: `name` and settings of the fusion.
+        training: Fields of `TrainingConfig`, for example `{"epochs": 5}`.
+        task: `regression`, `tiers-3`, `tiers-5` or `tiers-10`.
+        seed: Seed of the split and of the training.
+        split: `kind` and further arguments of `corpus.make_split`; the paper's random one of 80
+            and 20 percent by default.
+        cache: Where features are held while training: `none`, `memory` or `device`.
+        jobs: Worker processes of the extraction; -1 for one per core.
+        engine: What extracts: `local`, `dask` or `ray`.
+        scheduler: Address of the cluster's scheduler.
+        report: Called with each epoch's metrics.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UserError: if something that was asked for can't be used, or the folder isn't free.
+        DeepHitsError: if the loss is no longer a finite number, or memory runs out.
+
+    Example:
+        >>> import deephits_keras as dh
+        >>> run = dh.train("corpus", "run", training={"epochs": 5})  # doctest: +SKIP
+        >>> run.metrics["parts"]["validation"]["tiers-10"]["macro_f1"]  # doctest: +SKIP
+        0.31
+    """
+    plan = plan_training(
+        corpus,
+        run,
+        recipe=recipe,
+        modalities=modalities,
+        settings=settings,
+        fusion=fusion,
+        training=training,
+        task=task,
+        seed=seed,
+        split=split,
+    )
+    begun = plan.begin(jobs=jobs, engine=engine, scheduler=scheduler)
+    return finish(begun, plan.corpus, report=report, cache=cache)
+
+
+def finish(
+    run: Run,
+    corpus: Corpus,
+    *,
+    report: Report | None = None,
+    cache: str = "none",
+    distribution: Distribution | None = None,
+) -> Run:
+    """Train a begun run to its end and write its page; see `trainer.train`.
+
+    Returns:
+        The finished run; to a worker that doesn't lead, the run as it is.
+    """
+    from deephits_keras.report.run_report import write_report
+    from deephits_keras.training import trainer
+
+    if not run.finished:
+        trainer.train(run, corpus, report=report, cache=cache, distribution=distribution)
+    if distribution and not distribution.worker.leads:
+        return run
+    write_report(run.folder)
+    return Run(run.folder, run.settings)
+
+
+def resumable(folder: str | Path) -> Run:
+    """An unfinished run.
+
+    Raises:
+        UserError: if there is none, or nothing is left to do.
+    """
+    run = Run(folder)
+    if run.finished and (run.folder / REPORT).exists():
+        raise UserError(f"{folder} is finished: there is nothing to resume")
+    return run
+
+
+def evaluate(
+    run: str | Path | Run,
+    *,
+    corpus: str | Path | Corpus | None = None,
+    part: str | None = None,
+    jobs: int = -1,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Compute a run's metrics again (paper, Section 2.2.3), as `deephits evaluate` does.
+
+    Args:
+        run: A finished run, or its folder.
+        corpus: Another corpus: all of its tracks are scored.
+        part: A part of the run's split; by default each that was held out.
+        jobs: Worker processes of the extraction, for another corpus.
+        settings: Settings of encoders to use in the place of the run's, if `run` is a folder.
+
+    Returns:
+        By part (`all` of another corpus), what `evaluation.metrics.evaluate` gives.
+
+    Raises:
+        UserError: if the run isn't finished, its corpus has changed, or it has no such part.
+
+    Example:
+        >>> import deephits_keras as dh
+        >>> dh.evaluate("run")["validation"]["tiers-10"]["accuracy"]  # doctest: +SKIP
+        0.42
+    """
+    opened, tracks, parts = rows_to_score(run, corpus=corpus, part=part, settings=settings)
+    from deephits_keras.features.store import FeatureStore
+    from deephits_keras.training.scoring import score_rows
+
+    if corpus is not None:
+        for encoder in opened.encoders.values():
+            extract_features(tracks, encoder, jobs=jobs)
+    stores = {m: FeatureStore.open(tracks, e) for m, e in opened.encoders.items()}
+    return {
+        name: score_rows(opened.model, opened.task, stores, tracks, rows).metrics(
+            opened.calibration
+        )
+        for name, rows in parts.items()
+    }
+
+
+def rows_to_score(
+    run: str | Path | Run,
+    *,
+    corpus: str | Path | Corpus | None = None,
+    part: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[Run, Corpus, dict[str, Any]]:
+    """The run, the corpus and the rows by part that `evaluate` scores, without Keras."""
+    opened = run if isinstance(run, Run) else Run(run, settings)
+    if corpus is not None:
+        if part:
+            raise UserError("--part is a part of the run's own corpus: leave out --corpus")
+        tracks = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
+        return opened, tracks, {"all": range(len(tracks))}
+    tracks = opened.require()
+    parts = dict(opened.split.parts)
+    if part and part not in parts:
+        raise UserError(f"The run's split has no part {part!r}. Parts: {', '.join(parts)}")
+    wanted = {part} if part else set(parts) - {"train"}
+    return opened, tracks, {name: rows for name, rows in parts.items() if name in wanted}
