@@ -157,7 +157,7 @@ def show(name: str, as_json: bool) -> None:
     click.echo(click.wrap_text(f"reads {read}", width=80, subsequent_indent="  "))
     click.echo(f"{registration.target}, {registration.origin}\n")
     if loaded.published_weights:
-        print_wrapped(f"Published weights: {loaded.published_weights}\n")
+        print_wrapped(f"Published weights: {loaded.published_weights}")
     click.echo(f"{inspect.cleandoc(loaded.__doc__ or loaded.summary)}\n")
     click.echo("Settings (* marks those that change the extracted features):")
     for setting in settings:
