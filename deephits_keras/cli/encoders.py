@@ -138,6 +138,7 @@ def show(name: str, as_json: bool) -> None:
                 "version": loaded.version,
                 "summary": loaded.summary,
                 "inputs": _inputs(loaded),
+                "published_weights": loaded.published_weights,
                 "target": registration.target,
                 "distribution": registration.distribution,
                 "distribution_version": registration.distribution_version,
@@ -155,6 +156,8 @@ def show(name: str, as_json: bool) -> None:
     read = read or "whatever a track has (it declares no inputs)"
     click.echo(click.wrap_text(f"reads {read}", width=80, subsequent_indent="  "))
     click.echo(f"{registration.target}, {registration.origin}\n")
+    if loaded.published_weights:
+        click.echo(f"Published weights: {loaded.published_weights}\n")
     click.echo(f"{inspect.cleandoc(loaded.__doc__ or loaded.summary)}\n")
     click.echo("Settings (* marks those that change the extracted features):")
     for setting in settings:

@@ -85,8 +85,11 @@ def training_option(
 @training_option("l2", "Coupled L2 on every trainable parameter.")
 @training_option("patience", "Epochs without a better checkpoint to stop after; 0 for never.")
 @training_option("modality_dropout", "Probability of hiding each modality of a training track.")
-@training_option("loss", "What training minimises; focal and cost are for tiers.", LOSSES)
+@training_option(
+    "loss", "What training minimises; focal, cost: of tiers; rank: regression.", LOSSES
+)
 @training_option("focal_gamma", "How fast the focal loss fades for tracks that are right.")
+@training_option("rank_weight", "What the order of pairs counts beside the squared error.")
 @training_option("class_weights", "Weight tracks by the rarity of their tier.", CLASS_WEIGHTS)
 @training_option("select", "What the kept checkpoint is the best in.", SELECTORS)
 @training_option("precision", "Numbers to compute in.", PRECISIONS)

@@ -146,7 +146,7 @@ def _network(
     if (folder / CONFIG).exists():
         run = Run(folder, {m: e.get_config() for m, e in encoders.items()})
     else:
-        chosen = choose(trial.recipe, training=trial.training, task=trial.task)
+        chosen = choose(trial.recipe, training=_fitting(trial), task=trial.task)
         run = new_run(
             folder,
             corpus,
@@ -176,3 +176,14 @@ def _network(
         # Of the epochs that this process trained: an interrupted trial took longer.
         "seconds": sum(seconds),
     }
+
+
+def _fitting(trial: Trial) -> dict[str, Any]:
+    """What was asked for; and the plain loss where the recipe's is of another kind of task."""
+    from deephits_keras.recipes import get_recipe
+    from deephits_keras.tasks import get_task
+
+    loss = get_recipe(trial.recipe).training.get("loss", "paper")
+    of_regressions = loss == "rank"
+    fits = loss == "paper" or of_regressions == (get_task(trial.task).kind == "regression")
+    return dict(trial.training) if fits else {**trial.training, "loss": "paper"}

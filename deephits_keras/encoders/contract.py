@@ -94,6 +94,8 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         learns_popularity: True if `adapt` needs the popularity of the training tracks: each batch
             then holds `popularity` as well, `(batch,)` float32, 0-100. Whoever uses it must see to
             it that no training track's own popularity reaches its own embedding.
+        published_weights: Trained weights from outside that a setting can name: what they are,
+            under which licence, where they are from. They are never part of a distribution.
         contract_version: The `CONTRACT_VERSION` that the encoder was written for.
         expected_failed_checks: Checks of `testing` that it can't pass, with the reason of each.
         Config: The configuration's class.
@@ -142,6 +144,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     default: ClassVar[bool] = False
     parallel: ClassVar[bool] = True
     learns_popularity: ClassVar[bool] = False
+    published_weights: ClassVar[str] = ""
     contract_version: ClassVar[int] = CONTRACT_VERSION
     expected_failed_checks: ClassVar[Mapping[str, str]] = {}
     Config: ClassVar[type[EncoderConfig]]
@@ -323,6 +326,11 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """
         del features
         return {}
+
+    @property
+    def weights_used(self) -> str:
+        """The `published_weights` that this configuration uses, for the run; empty for none."""
+        return ""
 
     @property
     def embedding_size(self) -> int | None:

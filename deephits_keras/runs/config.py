@@ -34,6 +34,7 @@ class EncoderRecord:
         fingerprint: The name of its feature store.
         learned_missing: Whether the model has a learned embedding for its absence.
         source: The URL that the distribution was installed from, or empty for a registry's.
+        weights: Trained weights from outside that it used, with their licence; empty for none.
     """
 
     encoder: str
@@ -44,6 +45,7 @@ class EncoderRecord:
     fingerprint: str
     learned_missing: bool
     source: str = ""
+    weights: str = ""
 
     @classmethod
     def from_encoder(cls, encoder: AnyEncoder, *, learned_missing: bool) -> Self:
@@ -59,6 +61,7 @@ class EncoderRecord:
             fingerprint=encoder.fingerprint(),
             learned_missing=learned_missing,
             source=origin.source if origin else "",
+            weights=encoder.weights_used,
         )
 
     def load(self, settings: Mapping[str, Any], known: Registry) -> AnyEncoder:

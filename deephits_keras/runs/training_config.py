@@ -16,7 +16,7 @@ OPTIMIZERS = ("adam", "adamw", "adadelta", "adagrad", "sgd")
 SCHEDULES = ("onecycle", "constant", "plateau")
 ANNEALS = ("linear", "cos")
 SELECTORS = ("macro_f1", "accuracy", "loss")
-LOSSES = ("paper", "focal", "cost")
+LOSSES = ("paper", "focal", "cost", "rank")
 CALIBRATIONS = ("auto", "none")
 LARGEST_ENSEMBLE = 100
 
@@ -48,8 +48,9 @@ class TrainingConfig:
         modality_dropout: Probability with which each modality of each training track is hidden.
         learned_missing: `auto` for a learned embedding where the training split lacks inputs or
             modality dropout hides some; `always`; `never` (zeros).
-        loss: `paper` (cross-entropy, or the squared error of a regression), `focal` or `cost`
-            (`training.losses`).
+        loss: `paper` (cross-entropy, or the squared error of a regression), `focal` or `cost` of
+            tiers, or `rank` of a regression (`training.losses`).
+        rank_weight: What the order of pairs counts beside the squared error, with `rank`.
         focal_gamma: How fast the focal loss fades for tracks that are right already.
         class_weights: `none` (the paper) or `balanced` (scikit-learn's formula).
         select: What the kept checkpoint is the best in, on the validation split.
@@ -82,6 +83,7 @@ class TrainingConfig:
     learned_missing: str = "auto"
     loss: str = "paper"
     focal_gamma: float = 2.0
+    rank_weight: float = 1.0
     class_weights: str = "none"
     select: str = "macro_f1"
     precision: str = "float32"
@@ -108,6 +110,7 @@ class TrainingConfig:
             ("modality_dropout", 0, 0.95),
             ("l2", 0, 1),
             ("focal_gamma", 0, 10),
+            ("rank_weight", 0, 1000),
             ("plateau_factor", 0.01, 1),
             ("patience", 0, 10**6),
         ):

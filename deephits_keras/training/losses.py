@@ -104,6 +104,37 @@ class PerMember(keras.losses.Loss):  # type: ignore[misc]
         return cls(**{**config, "loss": loss})
 
 
+@keras.saving.register_keras_serializable("deephits")
+class RankLoss(keras.losses.Loss):  # type: ignore[misc]
+    """Squared error plus the order of the batch's pairs of tracks (after Yu et al. 2017).
+
+    Of each pair whose targets differ: softplus of minus the scores' difference, taken in the
+    targets' order (RankNet, Burges et al. 2005), which fades as the order gets right. Yu et al.
+    draw their pairs by a rule that isn't public; here all pairs of a batch count.
+
+    Args:
+        weight: Of the pairs' part.
+    """
+
+    def __init__(self, weight: float = 1.0, name: str = "rank", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.weight = weight
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """The loss of each track, `(batch,)`: its own error, and the mean of its pairs."""
+        scores = ops.reshape(y_pred, (-1,))
+        truth = ops.reshape(ops.cast(y_true, scores.dtype), (-1,))
+        order = ops.sign(truth[:, None] - truth[None, :])
+        counts = ops.abs(order)
+        wrong = ops.softplus(-order * (scores[:, None] - scores[None, :])) * counts
+        pairs = ops.sum(wrong, axis=1) / ops.maximum(ops.sum(counts, axis=1), 1.0)
+        return ops.square(scores - truth) + self.weight * pairs
+
+    def get_config(self) -> dict[str, Any]:
+        """The loss's arguments."""
+        return {**super().get_config(), "weight": self.weight}
+
+
 def loss_of(task: Task) -> keras.losses.Loss:
     """The paper's loss: cross-entropy on logits, or mean squared error (Section 2.2.2)."""
     if task.kind == "classification":
@@ -115,10 +146,16 @@ def training_loss(task: Task, training: TrainingConfig) -> keras.losses.Loss:
     """The loss that the settings say.
 
     Raises:
-        UserError: if it is one of tiers, and the task a regression.
+        UserError: if it is one of tiers and the task a regression, or the other way round.
     """
     if training.loss == "paper":
         return loss_of(task)
+    if training.loss == "rank":
+        if task.kind == "classification":
+            raise UserError("--loss rank is for a regression: tiers have no order of scores")
+        return RankLoss(training.rank_weight)
     if task.kind != "classification":
-        raise UserError(f"--loss {training.loss} is for tiers: a regression has only the paper's")
+        raise UserError(
+            f"--loss {training.loss} is for tiers: a regression has the paper's and rank"
+        )
     return FocalLoss(training.focal_gamma) if training.loss == "focal" else CostLoss()

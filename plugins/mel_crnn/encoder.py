@@ -30,7 +30,9 @@ class MelCRNNConfig(LogMelConfig):
 class MelCRNN(LogMelEncoder[MelCRNNConfig]):
     """The log-mel spectrogram of `LogMelEncoder` through convolutions, then GRUs over time.
 
-    After Choi et al. (2017), *Convolutional recurrent neural networks for music classification*.
+    In the manner of Choi et al. (2017), *Convolutional recurrent neural networks for music
+    classification*, and not their network: that is `choi_crnn`, with other channels, another
+    spectrogram and batch normalisation of the input, and its published weights fit there alone.
     Where a CNN averages over time, the recurrent layers sum up its course. At the default 128
     bands x 1292 frames the convolutions leave 13 steps in time for the GRUs, below 192 frames only
     one: a sequence of one has no course. 99,162 trainable parameters at the defaults.
@@ -43,7 +45,7 @@ class MelCRNN(LogMelEncoder[MelCRNNConfig]):
     name = "mel_crnn"
     modality = "mel"
     version = "2"
-    summary = "log-mel spectrogram of 30 s of audio -> CNN -> GRU over time -> 64-D (Choi 2017)"
+    summary = "log-mel spectrogram of 30 s of audio -> CNN -> GRU -> 64-D, in Choi's manner"
     Config = MelCRNNConfig
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from deephits_plugins.choi_crnn import ChoiCRNN
+from deephits_plugins.hit_cnn import HitCNN, HitCNNConfig
 from deephits_plugins.low_level import LowLevel
 from deephits_plugins.mel_fcn import MelFCN
 from deephits_plugins.scaled_fields import ScaledFields
@@ -18,6 +20,8 @@ SMALL: list[AnyEncoder] = [
     Stylometry(),
     ScaledFields(),
     MelFCN(LogMelConfig(frames=64)),
+    HitCNN(HitCNNConfig(pooling="attention")),
+    ChoiCRNN(),
 ]
 
 

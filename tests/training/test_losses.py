@@ -11,7 +11,7 @@ import pytest
 from deephits_keras.errors import UserError
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tasks import get_task
-from deephits_keras.training.losses import CostLoss, FocalLoss, training_loss
+from deephits_keras.training.losses import CostLoss, FocalLoss, RankLoss, training_loss
 
 LOGITS = np.random.default_rng(0).normal(size=(8, 5)).astype("float32")
 TIERS = np.arange(8) % 5
@@ -59,7 +59,32 @@ def test_a_loss_round_trips(loss: Any) -> None:
     assert value(again) == value(loss)
 
 
-def test_a_regression_has_only_the_papers_loss() -> None:
+def test_rank_adds_the_order_of_every_pair() -> None:
+    truth = np.array([0.1, 0.5, 0.5, 0.9], np.float32)
+    scores = np.array([0.3, 0.2, 0.8, 0.4], np.float32)
+    pairs = [
+        np.mean(
+            [
+                np.log1p(np.exp(-np.sign(y - other) * (s - rival)))
+                for other, rival in zip(truth, scores, strict=True)
+                if other != y
+            ]
+        )
+        for y, s in zip(truth, scores, strict=True)
+    ]
+    wanted = np.mean((scores - truth) ** 2) + 0.7 * np.mean(pairs)
+    for given in (truth, truth[:, None]):
+        found = keras.ops.convert_to_numpy(RankLoss(0.7)(given, scores[:, None]))
+        assert float(found) == pytest.approx(float(wanted), rel=FLOAT32)
+    alike = keras.ops.convert_to_numpy(RankLoss(0.7)(truth[:1], truth[:1, None]))
+    assert float(alike) == 0
+    with pytest.raises(UserError, match="rank is for a regression"):
+        training_loss(get_task("tiers-3"), TrainingConfig(loss="rank"))
+    saved = keras.saving.serialize_keras_object(RankLoss(0.7))
+    assert keras.saving.deserialize_keras_object(saved, safe_mode=True).weight == 0.7
+
+
+def test_a_regression_has_no_loss_of_tiers() -> None:
     with pytest.raises(UserError, match="--loss focal is for tiers"):
         training_loss(get_task("regression"), TrainingConfig(loss="focal"))
 

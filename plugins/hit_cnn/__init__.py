@@ -1,0 +1,5 @@
+"""The hit-song network of Yang et al. (2017), untrained or with the weights that were published."""
+
+from .encoder import HitCNN, HitCNNConfig
+
+__all__ = ["HitCNN", "HitCNNConfig"]

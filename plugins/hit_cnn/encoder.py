@@ -1,0 +1,116 @@
+"""`HitCNN`: a mel spectrogram through a convolution over all bands, then along time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deephits_keras.encoders.contract import AUDIO, EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.tracks import Track
+
+RATE, N_FFT, HOP, BANDS, FRAMES = 22050, 4096, 2048, 128, 323
+EMBEDDING = 256
+
+
+@dataclass(frozen=True)
+class HitCNNConfig(EncoderConfig):
+    """Settings of `HitCNN`."""
+
+    weights: str | None = setting(
+        None, "folder of HSP_CNN's checkpoint; none to begin untrained", path=True
+    )
+    frozen: bool = setting(True, "keep published weights as they are")
+    inception: bool = setting(False, "three kernels over the bands in the place of one")
+    pooling: str = setting("mean", "how time is summed up", choices=("mean", "attention"))
+
+    def __post_init__(self) -> None:
+        if self.inception and self.weights:
+            raise ValueError("the published weights are of the network without inception")
+
+
+class HitCNN(ModalityEncoder[HitCNNConfig]):
+    """Thirty seconds as mel powers, through the CNN of Yang et al. (ICASSP 2017) and Yu et al.
+
+    As their code has it (OckhamsRazor/HSP_CNN): 128 bands x 323 frames of power, not in dB;
+    convolutions 128 x 4 and 1 x 4 with pooling between, two of 1 x 1, and the mean over 78 places
+    in time: 256 numbers. The published checkpoint was trained on the retention of listeners of
+    KKBOX; `weights` names the folder with its `model.ckpt.index` and `.data` files.
+
+    Example:
+        >>> HitCNN().feature_specs[0].shape
+        (128, 323)
+    """
+
+    name = "hit_cnn"
+    modality = "mel"
+    version = "1"
+    summary = "mel powers of 30 s of audio -> CNN along time -> 256-D (Yang 2017)"
+    inputs = (AUDIO,)
+    published_weights = "HSP_CNN, Apache-2.0, github.com/OckhamsRazor/HSP_CNN (ret30.mdl)"
+    Config = HitCNNConfig
+
+    def __init__(self, config: HitCNNConfig | None = None) -> None:
+        super().__init__(config)
+        self._learning = False
+
+    @property
+    def feature_specs(self) -> tuple[FeatureSpec, ...]:
+        """One feature, `mel`: `(128, 323)` float32, power."""
+        return (FeatureSpec("mel", (BANDS, FRAMES), "float32", "mel power spectrogram"),)
+
+    @property
+    def embedding_size(self) -> int:
+        """See the base class."""
+        return EMBEDDING
+
+    @property
+    def weights_used(self) -> str:
+        """See the base class."""
+        return self.published_weights if self.config.weights else ""
+
+    def extract(self, track: Track) -> Features | None:
+        """Decode and transform the middle 30 s; see the base class."""
+        if track.audio is None:
+            return None
+        import librosa
+        import numpy as np
+
+        from deephits_keras.audio.decoding import load_audio
+        from deephits_keras.audio.errors import AudioError
+
+        try:
+            waveform = load_audio(track.audio, RATE)
+        except AudioError as error:
+            raise ExtractionError(track.id, str(error)) from error
+        start = max(0, (len(waveform) - 30 * RATE) // 2)
+        clip = waveform[start : start + 30 * RATE]
+        mel = librosa.feature.melspectrogram(
+            y=np.pad(clip, (0, max(0, N_FFT - len(clip)))),
+            sr=RATE,
+            n_fft=N_FFT,
+            hop_length=HOP,
+            n_mels=BANDS,
+        )[:, :FRAMES]
+        return {"mel": np.pad(mel, ((0, 0), (0, FRAMES - mel.shape[1]))).astype(np.float32)}
+
+    def adapt(self, batches: Iterable[Features]) -> None:
+        """Note that this model begins here: one that is loaded has weights of its own."""
+        del batches
+        self._learning = True
+
+    def build(self, inputs: Mapping[str, Any]) -> Any:
+        """`(batch, 128, 323)` to `(batch, 256)`."""
+        from .network import branch, load_branch
+
+        config = self.config
+        embedding, made = branch(
+            inputs["mel"],
+            inception=config.inception,
+            pooling=config.pooling,
+            trainable=not (config.weights and config.frozen),
+        )
+        if config.weights and self._learning:
+            load_branch(made, config.weights)
+        return embedding
