@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,7 @@ def compare(
         ),
         jobs=jobs,
     )
+    _tell_if_all_failed(out, outcome.failed)
     found = Leaderboard.of(out, synthetic=opened.synthetic, tracks=len(opened))
     page = found.write()
     if as_json:
@@ -165,6 +167,12 @@ def compare(
     if outcome.failed:
         first, reason = next(iter(outcome.failed.items()))
         raise DeepHitsError(f"{len(outcome.failed)} trials failed. The first: {first}: {reason}")
+
+
+def _tell_if_all_failed(out: Path, failed: Mapping[str, str]) -> None:
+    if failed and not any(out.glob("runs/*/*/*/*/result.json")):
+        first, reason = next(iter(failed.items()))
+        raise DeepHitsError(f"Every trial failed. The first: {first}: {reason}")
 
 
 def _words(text: str) -> list[str]:

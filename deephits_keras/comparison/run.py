@@ -153,7 +153,8 @@ def trials_of(plan: Plan, entrants: Sequence[Entrant]) -> list[Trial]:
     return [
         Trial(
             corpus=plan.corpus.folder.resolve(),
-            out=plan.out,
+            # Workers may be older than this process's current folder, and keep their own.
+            out=plan.out.resolve(),
             protocol=protocol,
             task=task,
             recipe=entrant.recipe.name,

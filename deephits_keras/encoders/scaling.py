@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from deephits_keras.types import Array
-
 if TYPE_CHECKING:
-    from deephits_keras.types import Tensor
+    from deephits_keras.types import Array, Tensor
 
 
 class Scale:
@@ -21,6 +17,7 @@ class Scale:
         span: What to divide by, above 0.
 
     Example:
+        >>> import numpy as np
         >>> Scale.between_bounds([np.array([[1.0, np.nan], [3.0, 5.0]])], 2).span
         [2.0, 1.0]
     """
@@ -36,6 +33,8 @@ class Scale:
     @classmethod
     def between_bounds(cls, batches: Iterable[Array], columns: int) -> Scale:
         """From the least to the greatest number of each column, to 0 and 1; NaN are left out."""
+        import numpy as np
+
         low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
         for batch in batches:
             known = np.isfinite(batch)

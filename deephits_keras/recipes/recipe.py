@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from deephits_keras.errors import UserError
 from deephits_keras.runs.training_config import TrainingConfig
-from deephits_keras.tasks import get_task
 
 FIDELITIES = ("exact", "adapted", "reconstructed")
 """How near a recipe is to what was published: all of it from public sources; the same parts on
@@ -77,6 +76,9 @@ class Recipe:
                 "training"
             )
         if self.task:
+            # Recipes are listed by `--help`, which imports no NumPy.
+            from deephits_keras.tasks import get_task
+
             get_task(self.task)
         try:
             TrainingConfig.from_json(self.training)
