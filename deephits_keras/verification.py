@@ -14,7 +14,7 @@ from deephits_keras.runs.verification import verify_run
 from deephits_keras.utils.findings import Verification
 
 
-def verify(folder: Path, *, check_content: bool = False) -> Verification:
+def verify(folder: str | Path, *, check_content: bool = False) -> Verification:
     """Read every file of a corpus, a run or a bundle that has a checksum, and compare.
 
     A bundle is also asked for its example tracks' answers.
@@ -31,6 +31,7 @@ def verify(folder: Path, *, check_content: bool = False) -> Verification:
     Raises:
         UserError: if it is none of them.
     """
+    folder = Path(folder)
     if any((folder / name).is_file() for name in (INFO, TRACKS)):
         return verify_corpus(folder, check_content=check_content)
     if is_bundle(folder):

@@ -79,6 +79,8 @@ class WeightedScores(layers.Layer):  # type: ignore[misc]
         self, classification: bool, weights: list[float] | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        if weights is not None and not all(0 < weight < float("inf") for weight in weights):
+            raise ValueError(f"weights must be finite and above 0. Received: weights={weights}")
         self.classification = classification
         self.given_weights = weights
 
