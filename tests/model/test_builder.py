@@ -192,7 +192,7 @@ def test_build_takes_encoder_settings_and_prints_json(deephits: Callable[..., An
     [
         (["--modalities", "melody"], "No encoder serves the modality 'melody'"),
         (["--modalities", "mel", "--out", "model.h5"], "must end in .keras"),
-        (["--modalities", "mel", "--mel-colour", "red"], "No such option '--mel-colour'"),
+        (["--modalities", "mel", "--mel-colour", "red"], "--mel-colour"),
         (["--modalities", "mel", "--task", "tiers-4"], "no task named 'tiers-4'"),
     ],
 )
