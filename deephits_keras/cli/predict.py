@@ -102,9 +102,6 @@ def predict(
     song = [] if table else [one_track(audio, lyrics, inputs, fields)]
 
     from deephits_keras.export.bundle import is_bundle
-
-    if not all(map(is_bundle, (run, *also))):
-        import_keras()
     from deephits_keras.export.opening import open_model
     from deephits_keras.prediction.asked import require_read
     from deephits_keras.prediction.measured import descriptor_source
@@ -120,6 +117,8 @@ def predict(
         encoders = [*(e for r in opened for e in r.encoders.values()), *sources]
         for name in require_read(track, encoders):
             click.echo(f"{name} isn't read by any encoder of this run", err=True)
+    if not all(map(is_bundle, (run, *also))):
+        import_keras()
     predictors = [Predictor(r, source) for r in opened]
     if table:
         _predict_table(predictors[0], table, starts, out, as_json=as_json)

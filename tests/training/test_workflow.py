@@ -35,6 +35,7 @@ def test_mistakes_are_told_before_keras_is_imported(corpus: Corpus, tmp_path: Pa
         ["train", str(corpus.folder), "run", "--validation", "2"],
         ["train", str(corpus.folder), "run", "--resume"],
         ["evaluate", "no-such-run"],
+        ["predict", "no-such-run", "--set", "tempo=100"],
     ]
     code = (
         "import sys\n"
