@@ -56,6 +56,8 @@ MODELS: dict[str, dict[str, Any]] = {
     },
     "compressed": {"modalities": "artist,meta", "fusion": "compressed", "task": "tiers-3"},
     "members": {"modalities": "meta=tabular", "fusion": "members", "task": "regression"},
+    "hit_cnn": {"modalities": "mel=hit_cnn", "fusion": "early", "task": "tiers-3"},
+    "choi_crnn": {"modalities": "mel=choi_crnn", "fusion": "early", "task": "tiers-3"},
     "vectors": {"modalities": "lyrics,essentia", "fusion": "late", "task": "regression"},
 }
 """Every fusion, head and encoder that ships, each at least once."""
