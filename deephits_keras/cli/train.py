@@ -69,13 +69,19 @@ def training_option(
     "--split",
     default="random",
     show_default=True,
-    type=click.Choice(["random", "stratified", "artist", "date", "kfold"]),
+    type=click.Choice(["random", "stratified", "artist", "date", "kfold", "rolling", "group"]),
     help="How tracks are held out; random is the paper's.",
 )
 @click.option("--validation", default=0.2, show_default=True, help="Share of validation tracks.")
 @click.option("--test", default=0.0, show_default=True, help="Share of test tracks.")
 @click.option("--fold", type=int, help="Which fold is held out, from 0, with --split kfold.")
 @click.option("--folds", default=5, show_default=True, help="Number of folds.")
+@click.option("--origin", type=int, help="First year that is tested, with --split rolling.")
+@click.option(
+    "--horizon", default=5, show_default=True, help="Years that are tested, with --split rolling."
+)
+@click.option("--by", metavar="COLUMN", help="Whose value is left out, with --split group.")
+@click.option("--held-out", metavar="VALUE", help="The value that is left out, with --split group.")
 @training_option("epochs", "Passes over the training tracks.")
 @training_option("batch_size", "Tracks a step.")
 @training_option("optimizer", "What steps.", OPTIMIZERS)
@@ -131,6 +137,10 @@ def train(
     test: float,
     fold: int | None,
     folds: int,
+    origin: int | None,
+    horizon: int,
+    by: str | None,
+    held_out: str | None,
     dropout: float | None,
     cache: str,
     distribute: bool,
@@ -182,10 +192,16 @@ def train(
                 "test": test,
                 "fold": fold,
                 "folds": folds,
+                "origin": origin,
+                "horizon": horizon,
+                "by": by,
+                "held_out": held_out,
             },
             command=shlex.join(["deephits", *sys.argv[1:]]),
         )
         config = plan.choices.training
+        for note in plan.notes:
+            click.echo(f"note: {note}", err=True)
 
     distribution = _start_distribution(config, cache) if distribute else import_keras()
     if distribution and not distribution.worker.leads:

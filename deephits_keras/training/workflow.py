@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.corpus.splits import Split, make_split
+from deephits_keras.corpus.splits import Split, make_split, not_placed_apart
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
@@ -50,6 +50,23 @@ class TrainingPlan:
     task: Task
     choices: Choices
     command: str = ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a split by artist can't promise, in words."""
+        if self.split.kind != "artist":
+            return []
+        found = not_placed_apart(self.corpus, self.split)
+        held_out = sum(len(rows) for part, rows in self.split.parts.items() if part != "train")
+        told = {
+            "without_artist": "name no artist",
+            "perhaps_shared": "may share an artist with training: part of a name is the same",
+        }
+        return [
+            f"{count:,} of {held_out:,} held-out tracks {told[what]}"
+            for what, count in found.items()
+            if count
+        ]
 
     def begin(self, *, jobs: int = -1, engine: str = "local", scheduler: str | None = None) -> Run:
         """Extract what isn't extracted yet and make the run's folder; see `train`."""

@@ -1,0 +1,68 @@
+"""A training is planned without Keras: its split and what can't be promised of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from deephits_keras.corpus import Corpus, import_table
+from deephits_keras.training.workflow import plan_training
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    songs = pd.DataFrame(
+        {
+            "track_id": [f"t{n}" for n in range(60)],
+            "popularity": [n % 100 for n in range(60)],
+            "release_year": [1980 + n % 30 for n in range(60)],
+            "tempo": [90 + n for n in range(60)],
+            "language": ["en", "es", "de"] * 20,
+            "artist": [f"Artist {n}" for n in range(58)] + ["X & Y", "Y & Z"],
+        }
+    )
+    songs.to_csv(tmp_path / "songs.csv", index=False)
+    return import_table(tmp_path / "songs.csv", tmp_path / "corpus").corpus
+
+
+def planned(corpus: Corpus, tmp_path: Path, **split: Any) -> Any:
+    return plan_training(corpus, tmp_path / "run", modalities="meta", task="tiers-3", split=split)
+
+
+def test_rolling_and_group_splits_are_planned(corpus: Corpus, tmp_path: Path) -> None:
+    rolling = planned(corpus, tmp_path, kind="rolling", origin=2000, horizon=5).split
+    assert len(rolling.parts["test"]) == 10
+    group = planned(corpus, tmp_path, kind="group", by="language", held_out="es").split
+    assert len(group.parts["test"]) == 20
+
+
+def test_what_a_split_by_artist_cannot_promise_is_noted(corpus: Corpus, tmp_path: Path) -> None:
+    seen = {
+        note
+        for seed in range(8)
+        for note in plan_training(
+            corpus,
+            tmp_path / "run",
+            modalities="meta",
+            task="tiers-3",
+            seed=seed,
+            split={"kind": "artist", "validation": 0.3},
+        ).notes
+    }
+    # Nobody knows whether "X & Y" and "Y & Z" share an artist: none of them stands alone.
+    assert any("may share an artist with training" in note for note in seen)
+    assert planned(corpus, tmp_path, kind="random").notes == []
+
+
+def test_the_command_tells_what_a_split_lacks_before_keras(
+    corpus: Corpus, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    words = ("train", corpus.folder, tmp_path / "run", "--modalities", "meta", "--split")
+    assert "needs --origin" in deephits(*words, "rolling").err
+    told = deephits(*words, "group", "--by", "language", "--held-out", "fr")
+    assert told.code == 2
+    assert "Most frequent: en (20), es (20), de (20)" in told.err
