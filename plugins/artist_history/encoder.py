@@ -92,6 +92,11 @@ class ArtistHistory(ModalityEncoder[ArtistHistoryConfig]):
             FeatureSpec("released", (2,), "int32", "first and last possible day of release"),
         )
 
+    @property
+    def embedding_size(self) -> int:
+        """See the base class."""
+        return self.config.units
+
     def extract(self, track: Track) -> Features | None:
         """Read artists and date; see the base class."""
         import numpy as np

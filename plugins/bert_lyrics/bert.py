@@ -190,7 +190,20 @@ def _load_folder(folder: Path, content: str) -> FrozenBert:
         backbone = keras_hub.models.BertBackbone.from_preset(str(folder), dtype="float32")
         return FrozenBert(backbone, *_folder_tokenizer(folder))
     except Exception as error:
-        raise UserError(f"{folder} can't be loaded as a BERT checkpoint: {error}") from error
+        hint = "" if _reads_any_checkpoint() else OLD_KERAS_HUB.format(keras_hub.__version__)
+        raise UserError(f"{folder} can't be loaded as a BERT checkpoint: {error}{hint}") from error
+
+
+OLD_KERAS_HUB = (
+    ". KerasHub {} reads only checkpoints whose tensors are called `bert. ...`: "
+    "pip install 'keras-hub>=0.32'"
+)
+
+
+def _reads_any_checkpoint() -> bool:
+    """Whether KerasHub is as new as the first that was seen to read tensors without a prefix."""
+    major, minor = (int(part) for part in keras_hub.__version__.split(".")[:2])
+    return (major, minor) >= (0, 32)
 
 
 def _require_pooler(folder: Path) -> None:
