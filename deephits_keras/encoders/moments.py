@@ -9,6 +9,9 @@ import numpy as np
 
 from deephits_keras.types import Array
 
+NEVER = 1e30
+"""Deviation of a column that no training track tells anything of."""
+
 _ROWS = 2**18
 """Rows at a time: a batch of spectrograms in float64, several times over, would be gigabytes."""
 
@@ -74,5 +77,10 @@ class Moments:
 
     @property
     def deviation(self) -> Array:
-        """`(columns,)` square roots of the variances."""
-        return np.sqrt(self.variance)
+        """`(columns,)` square roots of the variances; `NEVER` for a column that doesn't vary.
+
+        Nothing can be learned of such a column, or of one without a value: over so large a number
+        whatever it holds later is at its mean, where divided by 1 it would go in unscaled.
+        """
+        varies = self._squares > 0
+        return np.where(varies, np.sqrt(self.variance), NEVER)

@@ -69,10 +69,11 @@ def test_unknown_values_do_not_move_the_mean() -> None:
     np.testing.assert_allclose(values[:, 0], [-1, 1, 0], atol=1e-6)
 
 
-def test_a_column_that_never_varies_does_not_divide_by_zero() -> None:
-    encoder = Numeric.from_config({"columns": ["tempo"]})
-    encoder.adapt([{"fields": np.full((4, 1), 120.0)}])
-    assert vector(encoder, np.array([[120.0], [121.0]], np.float32)).tolist() == [[0.0], [1.0]]
+def test_a_column_that_training_never_saw_or_that_never_varies_counts_for_nothing() -> None:
+    encoder = Numeric.from_config({"columns": ["tempo", "artist_popularity", "energy"]})
+    encoder.adapt([{"fields": np.array([[90, NAN, 0.5], [120, NAN, 0.5]])}])
+    asked = np.array([[105, NAN, 0.5], [105, 63, 0.5], [105, 63, 80]], np.float32)
+    np.testing.assert_allclose(vector(encoder, asked), 0, atol=1e-20)
 
 
 def test_columns_are_read_by_name_and_the_unknown_ones_listed() -> None:
