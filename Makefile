@@ -38,7 +38,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
 
 test-tfio: $(TFIO)/installed
-	$(TFIO)/bin/python -m pytest -m tfio
+	$(TFIO)/bin/python -m pytest -m tfio tests/audio/test_decoders.py
 
 test-backends: test-jax test-torch
 
