@@ -114,9 +114,8 @@ def test_predict_tells_the_set_and_its_coverage(
 ) -> None:
     told = answer(deephits, "predict", run)
     text = deephits("predict", run, *SONG).out
-    pd.DataFrame({"tempo": [120, None], "artist_popularity": [70, None]}).to_csv(
-        tmp_path / "songs.csv", index=False
-    )
+    songs = {"title": ["A", "B"], "tempo": [120, None], "artist_popularity": [70, None]}
+    pd.DataFrame(songs).to_csv(tmp_path / "songs.csv", index=False)
     table = deephits("predict", run, "--table", tmp_path / "songs.csv", "--out", tmp_path / "o.csv")
     assert table.code == 0, table.err
     first, nothing = pd.read_csv(tmp_path / "o.csv").to_dict("records")
