@@ -164,7 +164,7 @@ def test_planted_the_history_is_learned() -> None:
     encoder.adapt([trained])
     inputs = {s.name: keras.Input(s.shape, dtype="int32") for s in encoder.feature_specs}
     keras.utils.set_random_seed(0)
-    outputs = keras.layers.Dense(1)(encoder.build(inputs))
+    outputs = keras.layers.Dense(1, name="answer")(encoder.build(inputs))
     model = keras.Model(inputs, outputs)
     model.compile(keras.optimizers.Adam(0.003), loss="mse")
     queried = {name: batch[name] for name in inputs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import comb
 from pathlib import Path
 
@@ -72,6 +73,9 @@ def test_equal_predictions_have_no_interval() -> None:
     assert bootstrap_difference(truth, truth, truth) == (0, 0)
 
 
+A_RUN = Path(__file__).parents[1] / "golden" / "run_of_0_1_0" / "run"
+
+
 def run_folder(folder: Path, task: str, tier: list[int], popularity: list[float]) -> Row:
     """What a run leaves of its held-out tracks, as far as comparisons read it."""
     folder.mkdir()
@@ -87,6 +91,8 @@ def run_folder(folder: Path, task: str, tier: list[int], popularity: list[float]
             "tier": tier,
         }
     ).to_parquet(folder / "predictions.parquet")
+    config = json.loads((A_RUN / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "task": task}))
     return Row("holdout", task, "all features", 0, "test", 1, 1, {}, {}, folder)
 
 
