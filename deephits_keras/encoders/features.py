@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from deephits_keras.errors import DeepHitsError
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from deephits_keras.tracks import Track
 
 
 PRESENT = "present"
@@ -85,6 +88,22 @@ def places_of(field: Field) -> tuple[FieldPlace, ...]:
     if isinstance(field[0], str):
         return (field,)
     return tuple(field)
+
+
+def finite_number(track: Track, field: str) -> float:
+    """A field of a track as a number, NaN if it is unknown.
+
+    Raises:
+        ExtractionError: if it holds something that isn't a finite number.
+    """
+    try:
+        value = track.number(field)
+    except (TypeError, ValueError):
+        given = track.fields[field]
+        raise ExtractionError(track.id, f"{field} is not a number: {given!r}") from None
+    if math.isinf(value):
+        raise ExtractionError(track.id, f"{field} is not a finite number: {value}")
+    return value
 
 
 def input_name(modality: str, feature: str) -> str:

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec, Field
+from deephits_keras.encoders.features import (
+    Features,
+    FeatureSpec,
+    Field,
+    finite_number,
+)
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.tracks import Track
 
@@ -104,20 +109,10 @@ class Numeric(ModalityEncoder[NumericConfig]):
         """Read the columns; see the base class."""
         import numpy as np
 
-        values = [self._value(track, column) for column in self.config.columns]
+        values = [finite_number(track, column) for column in self.config.columns]
         if all(math.isnan(value) for value in values):
             return None
         return {"fields": np.array(values, dtype=np.float32)}
-
-    def _value(self, track: Track, column: str) -> float:
-        try:
-            value = track.number(column)
-        except (TypeError, ValueError):
-            given = track.fields[column]
-            raise ExtractionError(track.id, f"{column} is not a number: {given!r}") from None
-        if math.isinf(value):
-            raise ExtractionError(track.id, f"{column} is not a finite number: {value}")
-        return value
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
         """The columns that the track has no value of."""

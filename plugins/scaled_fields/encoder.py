@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deephits_keras.encoders.contract import EncoderConfig, Input, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.features import Features, FeatureSpec, finite_number
 from deephits_keras.encoders.scaling import Scale
 from deephits_keras.tracks import Track
 
@@ -88,20 +88,10 @@ class ScaledFields(ModalityEncoder[ScaledFieldsConfig]):
         """Read the columns; see the base class."""
         import numpy as np
 
-        values = [self._value(track, column) for column in self.config.columns]
+        values = [finite_number(track, column) for column in self.config.columns]
         if all(math.isnan(value) for value in values):
             return None
         return {"fields": np.array(values, dtype=np.float32)}
-
-    def _value(self, track: Track, column: str) -> float:
-        try:
-            value = track.number(column)
-        except (TypeError, ValueError):
-            given = track.fields[column]
-            raise ExtractionError(track.id, f"{column} is not a number: {given!r}") from None
-        if math.isinf(value):
-            raise ExtractionError(track.id, f"{column} is not a finite number: {value}")
-        return value
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
         """The columns that the track has no value of."""

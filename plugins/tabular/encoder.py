@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.features import Features, FeatureSpec, finite_number
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.tracks import Track
 
@@ -107,7 +107,7 @@ class Tabular(ModalityEncoder[TabularConfig]):
         """Read the columns; see the base class."""
         import numpy as np
 
-        numbers = np.array([_number(track, c) for c in self.config.columns], np.float32)
+        numbers = np.array([finite_number(track, c) for c in self.config.columns], np.float32)
         words = np.array([word_of(track.fields.get(c)) for c in self.config.categories], np.int32)
         if np.isnan(numbers).all() and not words.any():
             return None
@@ -160,17 +160,6 @@ class Tabular(ModalityEncoder[TabularConfig]):
         numbers = {column: ("numbers", k) for k, column in enumerate(self.config.columns)}
         words = {column: ("words", k) for k, column in enumerate(self.config.categories)}
         return {**numbers, **words}
-
-
-def _number(track: Track, column: str) -> float:
-    try:
-        value = track.number(column)
-    except (TypeError, ValueError):
-        given = track.fields[column]
-        raise ExtractionError(track.id, f"{column} is not a number: {given!r}") from None
-    if math.isinf(value):
-        raise ExtractionError(track.id, f"{column} is not a finite number: {value}")
-    return value
 
 
 def word_of(value: Any) -> int:
