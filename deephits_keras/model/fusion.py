@@ -147,6 +147,7 @@ class MembersFusion(Fusion):
 
     name: ClassVar[str] = "members"
     per_member: ClassVar[bool] = True
+    heads: ClassVar[tuple[str, ...]] = ("softmax",)
     dropout: float = 0.2
     units: tuple[int, ...] = (128, 128)
     members: int = 16
@@ -160,8 +161,11 @@ class MembersFusion(Fusion):
     ) -> Tensor:
         """Concatenate, layers of every member with ReLU and dropout, their outputs, their mean."""
         del presence
-        if self.head != "softmax":
-            raise UserError(f"The fusion members has no head but softmax. Received: {self.head!r}")
+        if self.head not in self.heads:
+            raise UserError(
+                f"The fusion members has no head but {', '.join(self.heads)}. "
+                f"Received: {self.head!r}"
+            )
         if not 1 <= self.members <= 256 or not self.units:
             raise UserError(
                 "The fusion members needs 1 to 256 members and a layer or more. "

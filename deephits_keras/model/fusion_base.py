@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from keras import layers
 
 from deephits_keras.encoders.layers import dense
+from deephits_keras.model.heads import HEADS
 from deephits_keras.types import Tensor
 
 
@@ -23,11 +24,13 @@ class Fusion(abc.ABC):
         per_member: Whether the outputs in training are those of every member of a batch ensemble.
         dropout: Share of the embeddings' units dropped in training.
         units: Sizes of the fully connected layers before the output.
-        head: The last layer, of `heads.HEADS`.
+        heads: Names of the last layers that it can have, of `heads.HEADS`.
+        head: The last layer, one of `heads`.
     """
 
     name: ClassVar[str]
     per_member: ClassVar[bool] = False
+    heads: ClassVar[tuple[str, ...]] = tuple(HEADS)
     dropout: float = 0.5
     units: tuple[int, ...] = (64,)
     head: str = "softmax"
