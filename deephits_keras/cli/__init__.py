@@ -1,4 +1,4 @@
-"""The command `deephits`: one small click module a verb, imported when the verb is used."""
+"""The command `deephits`: one small click module per verb, imported when the verb is used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ COMMANDS_GROUP = "deephits_keras.commands"
 
 
 class LazyGroup(click.Group):
-    """A group that imports a verb's module when the verb is asked for."""
+    """A group that imports the module of a verb when the verb is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs, in the order in which a new user meets them."""
@@ -47,13 +47,13 @@ class LazyGroup(click.Group):
         """List the verbs, then those that were added: by their entry points, not imported."""
         super().format_commands(ctx, formatter)
         if added := _added_verbs():
-            with formatter.section("Added commands"):
+            with formatter.section("Commands of plug-ins"):
                 formatter.write_dl(
                     [(name, f"from {_origins(found)}") for name, found in added.items()]
                 )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the verb's module and give its command."""
+        """Import the module of the verb and return its command."""
         del ctx
         if cmd_name not in VERBS:
             return _load_added(cmd_name)
@@ -98,10 +98,10 @@ def _origins(entries: Sequence[importlib.metadata.EntryPoint]) -> str:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="deephits")
 def cli() -> None:
-    """Predict how popular a song will be, from its audio, lyrics and metadata.
+    """Predict the popularity of songs from audio, lyrics and metadata.
 
     \b
-    A first run, on a synthetic corpus made on the spot:
+    A first run, on a synthetic dataset:
       deephits sample demo/raw --tracks 200
       deephits import spotgentrack demo/raw demo/corpus
       deephits extract demo/corpus
@@ -119,7 +119,10 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         sys.exit(cli.main(args, prog_name="deephits", standalone_mode=False) or 0)
     except click.Abort:
-        click.echo("Stopped. What was complete is kept; run the same command to go on.", err=True)
+        click.echo(
+            "Interrupted. Complete results are kept; run the same command again to continue.",
+            err=True,
+        )
         sys.exit(1)
     except click.ClickException as error:
         error.show()

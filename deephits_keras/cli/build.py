@@ -32,12 +32,14 @@ Row = tuple[str, str, str, str, str]
     "--modalities",
     required=True,
     metavar="M[=ENCODER],...",
-    help="For example mel,lyrics,meta or mel=my_encoder,meta.",
+    help="Modalities, each with an encoder if not its default: mel=my_encoder,meta.",
 )
 @fusion_options
-@click.option("--out", type=PATH, help="Save the model here (.keras).")
-@click.option("--plot", type=PATH, help="Draw the model here (.png, .svg or .pdf).")
-@click.option("--layers", is_flag=True, help="Print every layer, not only the parts.")
+@click.option("--out", type=PATH, help="Save the model to this file (.keras).")
+@click.option(
+    "--plot", type=PATH, help="Save a drawing of the model to this file (.png, .svg or .pdf)."
+)
+@click.option("--layers", is_flag=True, help="Print every layer, not only the branches.")
 @json_option
 def build(
     modalities: str,
@@ -51,7 +53,7 @@ def build(
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
-    """Assemble a model from modalities and show it branch by branch.
+    """Build an untrained model and show its branches, shapes and parameters.
 
     \b
     Example:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deephits_keras.tracks import Track
 
 TASK = "tiers-10"
-"""What is predicted where nothing else is asked for."""
+"""The default task."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -29,16 +29,14 @@ PATH = click.Path(path_type=Path)
 
 def json_option(command: Command) -> Command:
     """Add `--json`, passed as `as_json`."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print JSON for a program to read."
-    )(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
+        command
+    )
 
 
 def seed_option(command: Command) -> Command:
     """Add `--seed`."""
-    return click.option(
-        "--seed", default=0, show_default=True, help="Seed of everything drawn at random."
-    )(command)
+    return click.option("--seed", default=0, show_default=True, help="Random seed.")(command)
 
 
 def jobs_option(command: Command) -> Command:
@@ -47,7 +45,7 @@ def jobs_option(command: Command) -> Command:
         "--jobs",
         default=-1,
         show_default=True,
-        help="Worker processes for extraction; -1 for one a core.",
+        help="Number of worker processes that extract features; -1: one per core.",
     )(command)
 
 
@@ -55,14 +53,16 @@ def engine_options(command: Command) -> Command:
     """Add `--engine` and `--scheduler`, for `deephits_keras.features.engines.engine`."""
     for option in (
         click.option(
-            "--scheduler", metavar="ADDRESS", help="The cluster's, for example tcp://host:8786."
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Address of the cluster's scheduler, for example tcp://host:8786.",
         ),
         click.option(
             "--engine",
             type=click.Choice(["local", "dask", "ray"]),
             default="local",
             show_default=True,
-            help="What computes features: this machine's cores, or a cluster that sees CORPUS.",
+            help="Compute features on this machine (local), or on a cluster that can read CORPUS.",
         ),
     ):
         command = option(command)
@@ -74,7 +74,7 @@ def modalities_option(command: Command) -> Command:
     return click.option(
         "--modalities",
         metavar="M[=ENCODER],...",
-        help="Modalities, each with an encoder of its own if wanted: mel,lyrics=my_encoder,meta.",
+        help="Modalities, each with an encoder if not its default: mel,lyrics=my_encoder,meta.",
     )(command)
 
 
@@ -82,16 +82,20 @@ def song_options(command: Command) -> Command:
     """Add a song: the argument `audio`, `--lyrics`, `--input` and `--set`, passed as `fields`."""
     for option in (
         click.option(
-            "--set", "fields", multiple=True, metavar="FIELD=VALUE", help="A field of the corpus."
+            "--set",
+            "fields",
+            multiple=True,
+            metavar="FIELD=VALUE",
+            help="Value of a metadata field, for example artist_popularity=63; may be repeated.",
         ),
         click.option(
             "--input",
             "inputs",
             multiple=True,
             metavar="NAME=FILE",
-            help="Another file that an encoder reads, by the input's name: cover=front.jpg.",
+            help="File for another input of an encoder: cover=front.jpg; may be repeated.",
         ),
-        click.option("--lyrics", type=PATH, help="A text file, UTF-8."),
+        click.option("--lyrics", type=PATH, help="Text file with the lyrics, UTF-8."),
         click.argument("audio", type=PATH, required=False),
     ):
         command = option(command)
@@ -120,22 +124,22 @@ def fusion_options(command: Command) -> Command:
         click.option(
             "--task",
             show_default=TASK,
-            help="What to predict: regression, tiers-3, tiers-5 or tiers-10.",
+            help="Target: popularity (regression) or a tier of it (tiers-3, tiers-5, tiers-10).",
         ),
         click.option(
             "--head",
             show_default="softmax",
-            help="The last layer: softmax, or corn or cumulative, which know the tiers' order.",
+            help="Output layer for tiers: softmax, or the ordinal heads corn and cumulative.",
         ),
         click.option(
             "--fusion-weights",
             metavar="M=W,...",
-            help="Fixed weights for late fusion; learned if not given.",
+            help="Fixed weights of the modalities in late fusion; learned if not given.",
         ),
         click.option(
             "--fusion",
             show_default="early",
-            help="How modalities meet: early, late or gated.",
+            help="How the modalities' embeddings are combined: early, late or gated.",
         ),
     ):
         command = option(command)
@@ -178,7 +182,7 @@ def _number(text: str) -> float:
 
 
 class EncoderCommand(click.Command):
-    """A verb that also takes `--ENCODER-SETTING VALUE`, for any installed encoder, anywhere.
+    """A verb that also accepts `--ENCODER-SETTING VALUE` for any installed encoder.
 
     `--mel-frames 128 --numeric-columns tempo,energy`: an encoder's or a modality's name, then one
     of its settings, `-` and `_` alike; `deephits encoders show NAME` lists them. The verb gets
@@ -197,17 +201,18 @@ class EncoderCommand(click.Command):
         return rest
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Tell of the encoders' settings after the options."""
+        """Describe the encoders' settings after the options."""
         super().format_epilog(ctx, formatter)
         with formatter.section("Encoder settings"):
             formatter.write_text(
-                "--ENCODER-SETTING VALUE sets any setting of an encoder, for example "
-                "--mel-frames 128. `deephits encoders show NAME` lists them."
+                "--ENCODER-SETTING VALUE changes a setting of an encoder or of a modality's "
+                "encoder, for example --mel-frames 128. `deephits encoders show NAME` lists "
+                "the settings."
             )
 
 
 def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
-    """Remove encoders' settings from `args` and give them by encoder or modality."""
+    """Remove encoders' settings from `args` and return them by encoder or modality."""
     from deephits_keras.encoders.registry import registry
 
     options: dict[str, tuple[str, str]] = {}
@@ -236,20 +241,20 @@ def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[assignment,return-value]
-    """Import Keras and its backend without their start-up notes, which bury a verb's answer.
+    """Import Keras and its backend without their start-up messages on standard error.
 
-    TensorFlow writes some of them to the standard error of the process before any setting of
-    verbosity counts. An import that fails still raises.
+    TensorFlow writes some of them before any setting of verbosity has an effect. An import that
+    fails still raises.
 
     Args:
-        first: What has to be done before anything is computed.
+        first: Function to call before anything is computed.
 
     Returns:
         What `first` returns.
     """
     cpu.tune()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # It takes several small models in one process for a sign of bad code.
+    # It warns of several small models in one process, which are intended here.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     kept = os.dup(2)
@@ -272,7 +277,7 @@ def print_json(value: Any) -> None:
 
 
 def print_wrapped(text: str, *, indent: int = 0) -> None:
-    """Print a paragraph as wide as the terminal; words stay whole, so that they can be copied."""
+    """Print a paragraph at the terminal's width without breaking words, so they can be copied."""
     import shutil
     import textwrap
 
@@ -293,7 +298,7 @@ def print_wrapped(text: str, *, indent: int = 0) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1
 ) -> None:
-    """Print a table: the first `text_columns` columns to the left, the others to the right."""
+    """Print a table; the first `text_columns` columns are left-aligned, the rest right-aligned."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

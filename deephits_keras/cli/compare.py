@@ -32,14 +32,14 @@ PROTOCOLS = ("random", "artist", "date")
     default="all",
     show_default=True,
     metavar="R,...",
-    help="Recipes, or all; majority and boosting are always there.",
+    help="Recipes to train, or all; the baselines majority and boosting are always included.",
 )
 @click.option(
     "--seeds",
     default=5,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Number of seeds, from 0; each draws a split and initialises a model.",
+    help="Number of random seeds (0, 1, ...); each gives a split and an initial model.",
 )
 @click.option(
     "--protocol",
@@ -47,7 +47,7 @@ PROTOCOLS = ("random", "artist", "date")
     default="artist",
     show_default=True,
     metavar="P,...",
-    help=f"How tracks are held out: {', '.join(PROTOCOLS)}.",
+    help=f"How test tracks are chosen: {', '.join(PROTOCOLS)}.",
 )
 @click.option(
     "--task",
@@ -55,25 +55,29 @@ PROTOCOLS = ("random", "artist", "date")
     default="tiers-3",
     show_default=True,
     metavar="T,...",
-    help="tiers-3, tiers-5, tiers-10, regression, or hit-65 with any threshold.",
+    help="Targets: tiers-3, tiers-5, tiers-10, regression or hit-N (popularity N or more).",
 )
 @click.option(
     "--controls",
     default=1,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Seeds that are trained on shuffled popularity, too, to find leaks.",
+    help="Number of seeds that are also trained on shuffled popularity, to detect leaks.",
 )
 @click.option(
-    "--epochs", type=click.IntRange(min=1), help="Fewer epochs than the recipes', to try."
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Number of epochs for every recipe, for a quick try.  [default: set by the recipe]",
 )
 @click.option(
     "--post-release",
     default="",
     metavar="COLUMN,...",
-    help="Columns that are only known after the release: a recipe that reads one is left out.",
+    help="Columns known only after a song's release; recipes that read one are skipped.",
 )
-@click.option("--jobs", default=-1, show_default=True, help="Worker processes; -1 for one a core.")
+@click.option(
+    "--jobs", default=-1, show_default=True, help="Number of worker processes; -1: one per core."
+)
 @json_option
 def compare(
     corpus: Path,
@@ -91,9 +95,9 @@ def compare(
 ) -> None:
     """Train every recipe on the same splits of CORPUS, and write the leaderboard to OUT.
 
-    A recipe whose inputs the corpus lacks is left out with the reason, or does without them where
-    it is still itself. Stopped at any point, the same command goes on where it was; with more
-    seeds, protocols, tasks or recipes it adds these.
+    A recipe whose required inputs the corpus lacks is skipped, and the reason is shown; optional
+    inputs are left out. Run the same command again to continue after an interruption, or with
+    more seeds, protocols, tasks or recipes to add them.
 
     \b
     Example:
@@ -157,12 +161,12 @@ def compare(
                 ),
             )
         for name, reason in outcome.left_out.items():
-            click.echo(f"{name} is left out: {reason}")
-        click.echo(f"The leaderboard: {page}")
+            click.echo(f"{name} is skipped: {reason}")
+        click.echo(f"Leaderboard: {page}")
     if found.leaks:
         raise DeepHitsError(
-            f"ANSWERS LEAK: trained on shuffled popularity, {', '.join(found.leaks)} still predict "
-            "it"
+            f"TARGET LEAKAGE: {', '.join(found.leaks)} still predict it "
+            "when trained on shuffled popularity"
         )
     if outcome.failed:
         first, reason = next(iter(outcome.failed.items()))

@@ -25,7 +25,7 @@ from deephits_keras.errors import UserError
 
 @click.group()
 def encoders() -> None:
-    """List, describe, check and begin encoders.
+    """List, show, check and create encoders.
 
     \b
     Example:
@@ -39,9 +39,9 @@ def encoders() -> None:
 @encoders.command("list")
 @json_option
 def list_encoders(as_json: bool) -> None:
-    """List every encoder with its modality, embedding size, origin, licence and state.
+    """List every installed encoder with its modality, embedding size, package and licence.
 
-    An encoder that can't be used is listed with the reason; the others work all the same.
+    An encoder that can't be used is listed with the reason.
 
     \b
     Example:
@@ -63,7 +63,7 @@ UNKNOWN = "(modality unknown)"
 
 
 def _print_listed(row: dict[str, Any]) -> None:
-    """One encoder in lines that fit any terminal; names stay whole, to be copied."""
+    """Print one encoder in lines that fit any terminal, without breaking names."""
     click.echo(f"  {row['encoder']}" + (" (default)" if row["default"] else ""))
     origin = f"{row['distribution']} {row['distribution_version']}"
     if row["state"] == "ok":
@@ -112,7 +112,7 @@ def _inputs(encoder_class: type[AnyEncoder]) -> list[dict[str, str]] | None:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show one encoder: what it does, where it comes from, and its settings.
+    """Show one encoder: what it does, its inputs, its package and its settings.
 
     \b
     Example:
@@ -153,7 +153,7 @@ def show(name: str, as_json: bool) -> None:
         f"{kind}: " + ", ".join(each["name"] for each in inputs or () if each["kind"] == kind)
         for kind in kinds
     )
-    read = read or "whatever a track has (it declares no inputs)"
+    read = read or "all inputs of a track (it declares none)"
     click.echo(click.wrap_text(f"reads {read}", width=80, subsequent_indent="  "))
     click.echo(f"{registration.target}, {registration.origin}\n")
     if loaded.published_weights:
@@ -165,7 +165,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 def _print_setting(encoder: str, setting: dict[str, Any]) -> None:
-    """One setting: its option and default in a line that stays whole, then what it is."""
+    """Print one setting: its option and default on one unbroken line, then its description."""
     mark = "*" if setting["changes_features"] else ""
     option = f"--{encoder}-{setting['setting']}".replace("_", "-")
     click.echo(f"\n  {option}{mark}  [default: {_shown(setting['default'])}]")
@@ -179,8 +179,8 @@ def _print_setting(encoder: str, setting: dict[str, Any]) -> None:
 def check(name: str, as_json: bool, settings: dict[str, dict[str, Any]]) -> None:
     """Check that an installed encoder keeps the contract; exit with 1 if it doesn't.
 
-    It is tried on its own example tracks, and where it needs trained weights from outside, on the
-    small untrained ones that `deephits sample` would make, unless its settings say otherwise.
+    The checks use the encoder's example tracks. If it needs pretrained weights and its settings
+    name none, they use small untrained weights.
 
     \b
     Example:
@@ -208,7 +208,7 @@ def check(name: str, as_json: bool, settings: dict[str, dict[str, Any]]) -> None
         print_json({"encoder": name, "checks": [dataclasses.asdict(r) for r in results]})
     else:
         print_table(
-            f"{name}: {len(results) - len(failed)} of {len(results)} checks without a fault",
+            f"{name}: {len(results) - len(failed)} of {len(results)} checks without a failure",
             ("check", "result", "seconds"),
             ((r.check, r.status, f"{r.seconds:.1f}") for r in results),
             text_columns=2,
@@ -222,10 +222,10 @@ def check(name: str, as_json: bool, settings: dict[str, dict[str, Any]]) -> None
 
 @encoders.command()
 @click.argument("name")
-@click.option("--modality", help="The kind of input that it serves.  [default: NAME]")
-@click.option("--out", type=PATH, help="The folder to make.  [default: deephits-NAME]")
+@click.option("--modality", help="Modality of the encoder.  [default: NAME]")
+@click.option("--out", type=PATH, help="Folder to create.  [default: deephits-NAME]")
 def new(name: str, modality: str | None, out: Path | None) -> None:
-    """Begin an encoder: a small, complete distribution that works as written.
+    """Create an encoder from a template: a small Python package that works as written.
 
     \b
     Example:

@@ -20,8 +20,11 @@ from deephits_keras.cli.common import (
 
 @click.command(cls=EncoderCommand)
 @click.argument("run", type=PATH)
-@click.option("--corpus", type=PATH, help="Another corpus: all of its tracks are scored.")
-@click.option("--part", help="A part of the run's split: train, validation or test.")
+@click.option("--corpus", type=PATH, help="Evaluate on all tracks of this corpus instead.")
+@click.option(
+    "--part",
+    help="Part of the run's split: train, validation or test.  [default: the held-out parts]",
+)
 @jobs_option
 @json_option
 def evaluate(
@@ -32,9 +35,10 @@ def evaluate(
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
-    """Compute a run's metrics again (paper, Section 2.2.3).
+    """Compute the metrics of a run (paper, Section 2.2.3).
 
-    Without --corpus, on the held-out parts of the run's own corpus; they equal metrics.json.
+    Without --corpus, the held-out parts of the run's own corpus are used, and the metrics equal
+    those in RUN/metrics.json.
 
     \b
     Example:

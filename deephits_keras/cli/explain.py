@@ -33,13 +33,21 @@ PARTS_PRINTED = 5
 @click.command(cls=EncoderCommand)
 @click.argument("run", type=PATH)
 @song_options
-@click.option("--track", "track_id", metavar="ID", help="A track of the run's corpus.")
-@click.option("--part", help="Without a song: a part of the split.  [default: test or validation]")
+@click.option("--track", "track_id", metavar="ID", help="Explain this track of the run's corpus.")
 @click.option(
-    "--repeats", type=click.IntRange(2), default=10, show_default=True, help="Without a song."
+    "--part", help="Without a song: part of the split to use.  [default: test, or else validation]"
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(2),
+    default=10,
+    show_default=True,
+    help="Without a song: number of permutations of each input.",
 )
 @seed_option
-@click.option("--out", type=PATH, help="Folder for the page and the JSON.  [default: RUN/explain]")
+@click.option(
+    "--out", type=PATH, help="Folder for the HTML page and the JSON.  [default: RUN/explain]"
+)
 @json_option
 def explain(
     run: Path,
@@ -55,10 +63,11 @@ def explain(
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
-    """Explain a song's score, or, without a song, what the run uses of its input.
+    """Explain the prediction for a song, or which inputs matter most to a run.
 
-    A song: integrated gradients, which add up to the score of the predicted tier. The run:
-    permutation importance of modalities and fields on its held-out tracks.
+    With a song: integrated gradients, contributions of the inputs that add up to the score of the
+    predicted tier. Without a song: permutation importance of modalities and fields on held-out
+    tracks.
 
     \b
     Example:
@@ -70,7 +79,7 @@ def explain(
     if song and track_id:
         raise UserError("Give either a song or --track, not both")
     if part and (song or track_id):
-        raise UserError("--part is for the whole run: leave it out, or the song")
+        raise UserError("--part can't be used with a song or --track: remove one of them")
 
     import_keras()
     from deephits_keras.prediction.asked import require_read
@@ -85,7 +94,7 @@ def explain(
         else:
             track = one_track(audio, lyrics, inputs, fields)
             for unread in require_read(track, opened.encoders.values()):
-                click.echo(f"{unread} isn't read by any encoder of this run", err=True)
+                click.echo(f"{unread} is ignored: no encoder of this run reads it", err=True)
         result, page, name = _explain_track(opened, track)
     else:
         result, page = _importances(opened, part, repeats, seed)
@@ -152,7 +161,7 @@ def _print_explanation(explanation: Explanation) -> None:
     click.echo(f"{explanation.baseline_words}: {attribution.baseline_score:.4f}")
     for modality in filter(lambda m: m.unattributed, explanation.modalities):
         names = ", ".join(modality.unattributed)
-        click.echo(f"not attributed: {names} of {modality.modality} (whole numbers stay)")
+        click.echo(f"not attributed: {names} of {modality.modality} (whole numbers are held fixed)")
     for warning in prediction.warnings:
         click.echo(f"warning      {warning}")
     rows = []
@@ -162,7 +171,7 @@ def _print_explanation(explanation: Explanation) -> None:
         for p in filter(lambda p: p.contribution, largest):
             name = f"{p.name} = {p.value}" if p.value else p.name
             rows.append(("", name, f"{p.contribution:+.4f}"))
-    title = f"Contributions, complete to {attribution.error:.2%}"
+    title = f"Contributions (completeness error {attribution.error:.2%})"
     print_table(title, ("modality", "largest parts", "contribution"), rows, text_columns=2)
 
 
@@ -174,7 +183,7 @@ def _print_importances(importances: Importances) -> None:
         print_table(
             f"{group}: {importances.part}, {importances.tracks} tracks, "
             f"{importances.repeats} repeats",
-            ("exchanged", *(f"{metric} worse by" for metric in metrics)),
+            ("permuted", *(f"{metric} worse by" for metric in metrics)),
             (
                 (i.name, *(f"{v.mean():+.4f} ± {v.std():.4f}" for v in i.worsening.values()))
                 for i in sorted(of, key=lambda i: -float(i.worsening[metrics[0]].mean()))

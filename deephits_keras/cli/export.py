@@ -19,23 +19,23 @@ from deephits_keras.cli.common import PATH, EncoderCommand, import_keras
     type=click.Choice(["onnx"]),
     default="onnx",
     show_default=True,
-    help="Format of the graph.",
+    help="File format of the model.",
 )
 @click.option(
     "--weights-licence",
     default="not stated",
     show_default=True,
     metavar="TEXT",
-    help="The licence that you give the model's weights, for its card.",
+    help="Licence of the model's weights, for the model card.",
 )
 def export(
     run: Path, out: Path, kind: str, weights_licence: str, settings: dict[str, dict[str, Any]]
 ) -> None:
-    """Export a run as a bundle: the model with all that is needed to use it elsewhere.
+    """Export a run as a bundle: a folder that predicts without Keras or TensorFlow.
 
-    The folder OUT holds the graph, bundle.json (inputs, encoders with their settings,
-    calibration), two example tracks with their answers, a model card and checksums. `deephits
-    predict OUT` and `deephits verify OUT` run it on onnxruntime, without Keras or TensorFlow.
+    The folder OUT contains the model as an ONNX graph, bundle.json (inputs, encoders with their
+    settings, calibration), two example tracks with their predictions, a model card and checksums.
+    `deephits predict OUT` and `deephits verify OUT` run the graph with onnxruntime.
 
     \b
     Example:

@@ -37,12 +37,12 @@ COLUMNS = ("modality", "encoder", "fingerprint", "present", "missing", "failed",
 @click.option(
     "--retry-failed",
     is_flag=True,
-    help="Also try the failed tracks again, after the cause was outside their input.",
+    help="Also extract the tracks that failed before, for example after a network error.",
 )
 @click.option(
     "--check-content",
     is_flag=True,
-    help="Read every recording and other input file to find out which changed, not only its time.",
+    help="Compare the content of input files with the features, not only size and time.",
 )
 @json_option
 def extract(
@@ -56,12 +56,12 @@ def extract(
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
-    """Extract the features of every track of CORPUS, for every installed modality or the named.
+    """Extract the features of every track of CORPUS, for all or the given modalities.
 
-    Stopped at any moment, it keeps what is complete; run again, it checks what is there and
-    computes only what is missing, damaged or extracted from other input: features depend on the
-    inputs that their encoder reads, files by their size and modification time. Tracks that can't
-    be used are counted, and named with the reason in a rejected.csv.
+    Only missing, damaged or outdated features are computed, so run the same command again to
+    continue after an interruption. Features are outdated if an input of their encoder changed; a
+    file counts as changed if its size or modification time did. Tracks that fail are counted, and
+    listed with the reason in rejected.csv.
 
     \b
     Example:
@@ -76,7 +76,7 @@ def extract(
     opened = Corpus.open(corpus)
     encoders = corpus_encoders(opened, modalities, settings)
     if not all(encoder.parallel for encoder in encoders.values()):
-        # Such an encoder is a network that runs in this process.
+        # An encoder that isn't parallel runs a network in this process.
         import_keras()
     summaries = []
     unusable: list[DeepHitsError] = []
@@ -109,7 +109,7 @@ def extract(
             if not s.present:
                 click.echo(f"No track of this corpus has the modality {s.modality}.")
                 for name in _not_imported(opened, encoders[s.modality]):
-                    click.echo(f"It reads the file {name}: import with --input-dir {name}=FOLDER")
+                    click.echo(f"It reads {name} files: import with --input-dir {name}=FOLDER")
             if s.failed:
                 click.echo(f"{s.modality}: {s.failed} failed, see {s.rejected}")
     if unusable:
@@ -117,5 +117,5 @@ def extract(
 
 
 def _not_imported(corpus: Corpus, encoder: AnyEncoder) -> list[str]:
-    """Inputs of files that an encoder reads and the corpus has none of."""
+    """Names of the file inputs of an encoder that the corpus lacks."""
     return [name for name in names_of(inputs_of(encoder) or (), "file") if name not in corpus.files]

@@ -13,7 +13,7 @@ from deephits_keras.errors import UserError
 
 @click.group()
 def importers() -> None:
-    """List, describe, check and begin importers of datasets.
+    """List, show, check and create importers of datasets.
 
     \b
     Example:
@@ -27,7 +27,7 @@ def importers() -> None:
 @importers.command("list")
 @json_option
 def list_importers(as_json: bool) -> None:
-    """List every importer; one that can't be used is listed with the reason.
+    """List every installed importer; if one can't be used, the reason is shown.
 
     \b
     Example:
@@ -37,9 +37,7 @@ def list_importers(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table(
-        "Importers", ("importer", "what it reads"), ((r["importer"], r["summary"]) for r in rows)
-    )
+    print_table("Importers", ("importer", "dataset"), ((r["importer"], r["summary"]) for r in rows))
 
 
 def _described(registration: Registration) -> dict[str, str]:
@@ -56,7 +54,7 @@ def _described(registration: Registration) -> dict[str, str]:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show one importer: the files that it reads, and whom to cite.
+    """Show one importer: the files that it reads and the publication to cite.
 
     \b
     Example:
@@ -69,7 +67,7 @@ def show(name: str, as_json: bool) -> None:
         return
     click.echo(f"{importer.name}: {importer.summary}\n\n{importer.layout}.")
     if importer.later:
-        click.echo(f"Known only after a release: {', '.join(importer.later)}")
+        click.echo(f"Known only after a song's release: {', '.join(importer.later)}")
     click.echo(f"\nCite: {importer.citation}")
 
 
@@ -102,9 +100,9 @@ def check(name: str, as_json: bool) -> None:
 
 @importers.command()
 @click.argument("name")
-@click.option("--out", type=PATH, help="Folder to write to.  [default: deephits-NAME]")
+@click.option("--out", type=PATH, help="Folder to create.  [default: deephits-NAME]")
 def new(name: str, out: Path | None) -> None:
-    """Begin an importer: a small distribution that installs and passes the checks.
+    """Create an importer from a template: a small Python package that passes the checks.
 
     \b
     Example:

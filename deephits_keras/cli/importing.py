@@ -24,8 +24,8 @@ def files_options(command: Command) -> Command:
             "inputs",
             multiple=True,
             metavar="NAME=FOLDER",
-            help="Folder of files named after the track ids, at any depth, or in a column NAME: "
-            "audio=RECORDINGS, or what else an encoder reads, such as cover=PICTURES.",
+            help="Folder of the files of input NAME, such as audio=RECORDINGS or cover=PICTURES. "
+            "Files are found by track id, in subfolders too, or by the paths in a column NAME.",
         ),
     ):
         command = option(command)
@@ -65,9 +65,9 @@ class ImporterGroup(click.Group):
 
 @click.group(name="import", cls=ImporterGroup)
 def import_group() -> None:
-    """Make a corpus from tables, recordings and lyrics.
+    """Make a corpus, the folder that other commands read, from tables, recordings and lyrics.
 
-    Rows that can't be used are written to rejected.csv in the corpus, with the reason.
+    Rows that can't be used are listed with the reason in rejected.csv in the corpus.
 
     \b
     Example:
@@ -85,12 +85,14 @@ def import_group() -> None:
     type=click.Choice(["first", "max", "mean"]),
     default="first",
     show_default=True,
-    help="Whose popularity counts where a track has several artists.",
+    help="Popularity of a track's artists: of the first artist, or their maximum or mean.",
 )
 @click.option(
-    "--lyrics-placeholder", multiple=True, help="A further text that stands for missing lyrics."
+    "--lyrics-placeholder",
+    multiple=True,
+    help="Text that means missing lyrics, in addition to the known ones; may be repeated.",
 )
-@click.option("--no-filters", is_flag=True, help="Leave out the paper's three filters.")
+@click.option("--no-filters", is_flag=True, help="Don't apply the paper's three filters.")
 @json_option
 def spotgentrack(
     folder: Path,
@@ -102,7 +104,7 @@ def spotgentrack(
     no_filters: bool,
     as_json: bool,
 ) -> None:
-    """Import the SpotGenTrack folder as its authors ship it, and print Table 4.
+    """Import the SpotGenTrack dataset from its published folder, and print the paper's Table 4.
 
     \b
     Example:
@@ -129,30 +131,36 @@ def spotgentrack(
     "columns",
     multiple=True,
     metavar="NAME=COLUMN",
-    help="Which column holds a standard one, for example popularity=track_popularity.",
+    help="Read the standard column NAME from COLUMN: popularity=track_popularity; may be repeated.",
 )
 @files_options
-@click.option("--encoding", help="A text's encoding; UTF-8, UTF-16 and Latin-1 are recognised.")
 @click.option(
-    "--popularity-scale", type=float, help="Factor for popularity: 100 for one from 0 to 1."
+    "--encoding", help="Encoding of a text file.  [default: detected: UTF-8, UTF-16 or Latin-1]"
+)
+@click.option(
+    "--popularity-scale", type=float, help="Multiply popularity by this: 100 if it is from 0 to 1."
 )
 @click.option(
     "--duplicates",
     type=click.Choice(["first", "max", "mean"]),
     default="first",
     show_default=True,
-    help="Whose popularity counts where several rows have one id.",
+    help="Popularity of rows with the same track id: the first, or their maximum or mean.",
 )
 @click.option(
     "--artist-separator",
     multiple=True,
     metavar="TEXT",
-    help="A text that always separates artists, for example ';'; may be repeated.",
+    help="Text that separates artists' names, for example ';'; may be repeated.",
 )
 @click.option(
-    "--raw-lyrics", is_flag=True, help="Keep lyrics as they are, page furniture included."
+    "--raw-lyrics",
+    is_flag=True,
+    help="Don't clean lyrics: keep text of the web page, such as 'See ... Live'.",
 )
-@click.option("--keep-sections", is_flag=True, help="Keep headings in lyrics, such as [Chorus].")
+@click.option(
+    "--keep-sections", is_flag=True, help="Keep section headings in lyrics, such as [Chorus]."
+)
 @click.option("--filters", is_flag=True, help="Apply the paper's three filters.")
 @json_option
 def table(
@@ -170,11 +178,11 @@ def table(
     filters: bool,
     as_json: bool,
 ) -> None:
-    """Import any table that has a popularity from 0 to 100.
+    """Import a table of songs with a column of popularity from 0 to 100.
 
-    CSV, JSON lines, Parquet, Feather and Excel are told apart by their content. Columns keep their
-    names and become fields of the tracks. Without a track id, one is made from title and artist,
-    so that repeated tracks are found.
+    The format (CSV, JSON lines, Parquet, Feather or Excel) is detected from the content. Columns
+    keep their names and become metadata fields. If there is no track id, one is made from title
+    and artist, so that duplicates are found.
 
     \b
     Example:
@@ -201,7 +209,7 @@ def table(
 def dataset_command(name: str) -> click.Command:
     """The command that imports a dataset by its importer."""
 
-    @click.command(name, short_help=f"Import a dataset of the layout of {name}.")
+    @click.command(name, short_help=f"Import the dataset {name}.")
     @click.argument("source", type=PATH)
     @click.argument("out", type=PATH)
     @files_options
@@ -224,8 +232,8 @@ def dataset_command(name: str) -> click.Command:
         _show(summary, as_json=as_json)
 
     dataset.help = (
-        f"Import SOURCE, a dataset of the layout of {name}.\n\n"
-        f"`deephits importers show {name}` tells the files that it needs and whom to cite."
+        f"Import the dataset {name} from the file or folder SOURCE.\n\n"
+        f"`deephits importers show {name}` lists the files that it reads and what to cite."
     )
     return dataset
 

@@ -33,26 +33,30 @@ if TYPE_CHECKING:
 @click.option(
     "--descriptors",
     metavar="ENCODER",
-    help="Measure the fields that aren't given with this encoder or modality.",
+    help="Encoder or modality that measures, from the recording, the fields that aren't given.",
 )
 @click.option(
     "--also",
     type=PATH,
     multiple=True,
     metavar="RUN",
-    help="Ask this run too, and show the answers side by side; may be repeated.",
+    help="Also predict with this run and show both predictions; may be repeated.",
 )
-@click.option("--table", type=PATH, help="A CSV or Parquet file: one prediction a row.")
+@click.option("--table", type=PATH, help="CSV or Parquet file of songs: one prediction per row.")
 @click.option(
     "--input-dir",
     "folders",
     multiple=True,
     metavar="NAME=FOLDER",
-    help="With --table: where the paths in the column NAME start, such as audio=RECORDINGS.  "
+    help="With --table: folder of the files in the column NAME, for example audio=RECORDINGS.  "
     "[default: the table's folder]",
 )
 @click.option("--audio-dir", type=PATH, hidden=True)
-@click.option("--out", type=PATH, help="With --table: write a CSV here instead of printing it.")
+@click.option(
+    "--out",
+    type=PATH,
+    help="With --table: write the predictions to this CSV file instead of printing them.",
+)
 @json_option
 def predict(
     run: Path,
@@ -69,12 +73,12 @@ def predict(
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
-    """Predict how popular a song will be, from whatever is known of it.
+    """Predict the popularity of a song, or of every song in a table.
 
-    Any input may be left out: the answer says what was missing. With --table, the columns
-    track_id, audio and lyrics are inputs, as are those that an encoder of the run reads as files
-    or texts, and every other column is a field. With --descriptors, fields that aren't given are
-    measured, from the recording for example.
+    Any input may be left out; the output lists what was missing. With --table, the columns
+    track_id, audio and lyrics are inputs, as are columns of other files or texts that an encoder
+    of the run reads; every other column is a metadata field. With --descriptors, fields that
+    aren't given are measured, for example from the recording.
 
     \b
     Example:
@@ -86,7 +90,7 @@ def predict(
       deephits predict run --table songs.csv --out predictions.csv
     """
     if table and also:
-        raise UserError("--also asks about one song, not about a --table")
+        raise UserError("--also can't be used with --table")
     if table and (audio or lyrics or inputs or fields):
         raise UserError("Give either one song or --table, not both")
     if not (table or audio or lyrics or inputs or fields):
@@ -96,7 +100,7 @@ def predict(
     starts = {"audio": audio_dir} if audio_dir is not None else {}
     starts |= {name: Path(path) for name, path in pairs(folders, "--input-dir")}
     if starts and not table:
-        raise UserError("--input-dir says where the paths in a --table start")
+        raise UserError("--input-dir can only be used with --table")
     if table is not None and not table.is_file():
         raise UserError(f"There is no file {table}")
     song = [] if table else [one_track(audio, lyrics, inputs, fields)]
@@ -116,7 +120,7 @@ def predict(
     for track in song:
         encoders = [*(e for r in opened for e in r.encoders.values()), *sources]
         for name in require_read(track, encoders):
-            click.echo(f"{name} isn't read by any encoder of this run", err=True)
+            click.echo(f"{name} is ignored: no encoder of this run reads it", err=True)
     if not all(map(is_bundle, (run, *also))):
         import_keras()
     predictors = [Predictor(r, source) for r in opened]
@@ -149,7 +153,7 @@ def _encoder_names(run: Scorer) -> set[str]:
 def _run_settings(
     run: Scorer, known: set[str], settings: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """The settings without those of encoders that only measure fields or are of other runs."""
+    """The settings, without those for the encoders of other runs or of --descriptors."""
     left_out = known - _encoder_names(run)
     return {name: values for name, values in settings.items() if name not in left_out}
 

@@ -9,7 +9,7 @@ from deephits_keras.cli.common import json_option, print_json, print_table
 
 @click.group()
 def recipes() -> None:
-    """List and show recipes: published systems that `train --recipe` and `compare` make.
+    """List and show recipes: published systems for `train --recipe` and `compare`.
 
     \b
     Example:
@@ -21,7 +21,7 @@ def recipes() -> None:
 @recipes.command("list")
 @json_option
 def list_recipes(as_json: bool) -> None:
-    """List every recipe with how near it is to what was published.
+    """List every recipe with its fidelity: how close it is to the published system.
 
     \b
     Example:
@@ -35,7 +35,7 @@ def list_recipes(as_json: bool) -> None:
         return
     print_table(
         "Recipes",
-        ("recipe", "fidelity", "modalities", "from", "what it is"),
+        ("recipe", "fidelity", "modalities", "from", "summary"),
         ((r.name, r.fidelity, _modalities(r.modalities), r.distribution, r.summary) for r in found),
         text_columns=5,
     )
@@ -49,7 +49,7 @@ def _modalities(modalities: object) -> str:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show one recipe: whose it is, what is known of it, and all that it sets.
+    """Show one recipe: its source, its known differences and all its settings.
 
     \b
     Example:
@@ -77,4 +77,4 @@ def show(name: str, as_json: bool) -> None:
         )
         for key, value in values.items()
     ]
-    print_table("It sets", ("part", "setting", "value"), rows, text_columns=3)
+    print_table("Settings", ("part", "setting", "value"), rows, text_columns=3)

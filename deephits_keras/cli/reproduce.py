@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import shlex
 import sys
@@ -35,8 +36,11 @@ SHARED = {"modalities", "fusion", "fusion_weights", "head", "dropout", "jobs"}
 
 def training_options(command: Command) -> Command:
     """Add the options of `train` that say how a model is made, but for its task and seed."""
-    wanted = SHARED | {f.name for f in dataclasses.fields(TrainingConfig)} - {"seed"}
-    for option in reversed([p for p in train.params if p.name in wanted]):
+    training = {f.name for f in dataclasses.fields(TrainingConfig)} - {"seed"}
+    for option in reversed([p for p in train.params if p.name in SHARED | training]):
+        if isinstance(option, click.Option) and option.name in training | {"dropout"}:
+            option = copy.copy(option)
+            option.show_default = "as in the paper"
         command.__dict__.setdefault("__click_params__", []).append(option)
     return command
 
@@ -60,14 +64,14 @@ def training_options(command: Command) -> Command:
     default=("paper",),
     show_default=True,
     type=click.Choice([*PROTOCOLS, "all"]),
-    help="How deep models are measured; may be repeated.",
+    help="How test tracks are chosen for the deep models; may be repeated.",
 )
 @click.option(
     "--seeds",
     default=5,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Number of seeds, from 0; each draws a split and initialises a model.",
+    help="Number of random seeds (0, 1, ...); each gives a split and an initial model.",
 )
 @click.option(
     "--family",
@@ -76,7 +80,7 @@ def training_options(command: Command) -> Command:
     default=("logistic",),
     show_default=True,
     type=click.Choice([*FAMILIES, "all"]),
-    help="Classifiers of the shallow baselines; may be repeated.",
+    help="Classifier of the shallow baselines; may be repeated.",
 )
 @training_options
 @json_option
@@ -97,11 +101,12 @@ def reproduce(
     settings: dict[str, dict[str, Any]],
     **training: Any,
 ) -> None:
-    """Compute the paper's tables and figures on CORPUS, beside the published ones, in OUT.
+    """Compute the paper's tables and figures on CORPUS and compare them with the published ones.
 
-    Tables of the dataset cost seconds; 6, A4, A8 and A9 train shallow baselines; 5, 7 and A2 train
-    a deep model for each variant, protocol and seed. The page OUT/reproduction.html shows all that
-    is in OUT. Stopped at any point, the same command goes on where it was.
+    Tables 2, 4, A1, A3, A5, A6 and A7 describe the dataset and take seconds; 6, A4, A8 and A9
+    train shallow baselines; 5, 7, A2 and beyond train one deep model per variant, protocol and
+    seed. The page OUT/reproduction.html shows all results in OUT. Run the same command again to
+    continue after an interruption.
 
     \b
     Example:
@@ -146,7 +151,7 @@ def reproduce(
         for table in found.tables:
             if table.number in wanted or (deep and not table.numbered):
                 _show(table)
-        click.echo(f"Every table and figure: {page}")
+        click.echo(f"All tables and figures: {page}")
     if failed:
         first, reason = next(iter(failed.items()))
         raise DeepHitsError(f"{len(failed)} runs failed. The first: {first}: {reason}")
@@ -157,7 +162,7 @@ def _expanded(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]
 
 
 def _chosen(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The tables named, by comma or one by one, in any case.
+    """The tables named, separated by commas or given one by one; case is ignored.
 
     Raises:
         UserError: if there is no such table.
@@ -176,8 +181,8 @@ def _show(table: Any) -> None:
     shown = table.shown()
     before = ["", *(name for name, _, _ in shown)]
     lines = [
-        ("" if name == last else name, source, *figures)
-        for last, (name, source, figures) in zip(before, shown, strict=False)
+        ("" if name == last else name, source, *values)
+        for last, (name, source, values) in zip(before, shown, strict=False)
     ]
     print_table(
         table.caption, ("", "source", *(c.name for c in table.columns)), lines, text_columns=2

@@ -12,22 +12,26 @@ from deephits_keras.cli.common import PATH, json_option, print_json, print_table
 
 @click.command()
 @click.argument("out", type=PATH)
-@click.option("--tracks", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option(
+    "--tracks", type=click.IntRange(min=1), default=200, show_default=True, help="Number of tracks."
+)
 @click.option(
     "--causes",
     type=click.Choice(["all", "audio", "lyrics", "meta"]),
     default="all",
     show_default=True,
-    help="What the popularity depends on.",
+    help="Modalities that the popularity depends on.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 30),
     default=30,
     show_default=True,
-    help="Longest preview; shorter ones are made faster.",
+    help="Longest recording in seconds; shorter ones are made faster.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: one for each core]")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]"
+)
 @seed_option
 @json_option
 def sample(
@@ -39,13 +43,13 @@ def sample(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Make a synthetic corpus with known causes in OUT.
+    """Write a synthetic dataset with known causes of popularity to the folder OUT.
 
-    It has the format of the SpotGenTrack dataset, with MP3s synthesised and encoded on the spot,
-    lyrics in five languages and some of everything missing. OUT/truth.csv says what each track's
-    popularity is made of, OUT/README.txt what is what. Everything in it is synthetic.
+    It has the format of the SpotGenTrack dataset: synthesised MP3 files, lyrics in five languages
+    and tables, with some values of each kind missing. OUT/truth.csv lists the causes of each
+    track's popularity, OUT/README.txt describes the files.
 
-    Start the same command again to go on after an interruption.
+    Run the same command again to continue after an interruption.
 
     \b
     Example:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from deephits_keras.training.distribution import Distribution
 
 DEFAULTS = TrainingConfig()
-RECIPES = "the recipe's"
+RECIPES = "set by the recipe"
 
 
 def training_option(
@@ -61,7 +61,7 @@ def training_option(
     "--recipe",
     default=DEFAULT,
     show_default=True,
-    help="Whose system to train; `deephits recipes list` names them. Other options win over it.",
+    help="System to train, by name (see `deephits recipes list`). Options given here override it.",
 )
 @modalities_option
 @fusion_options
@@ -70,58 +70,87 @@ def training_option(
     default="random",
     show_default=True,
     type=click.Choice(["random", "stratified", "artist", "date", "kfold", "rolling", "group"]),
-    help="How tracks are held out; random is the paper's.",
+    help="How tracks are divided into training, validation and test; the paper uses random.",
 )
-@click.option("--validation", default=0.2, show_default=True, help="Share of validation tracks.")
-@click.option("--test", default=0.0, show_default=True, help="Share of test tracks.")
-@click.option("--fold", type=int, help="Which fold is held out, from 0, with --split kfold.")
-@click.option("--folds", default=5, show_default=True, help="Number of folds.")
-@click.option("--origin", type=int, help="First year that is tested, with --split rolling.")
 @click.option(
-    "--horizon", default=5, show_default=True, help="Years that are tested, with --split rolling."
+    "--validation", default=0.2, show_default=True, help="Fraction of tracks for validation."
 )
-@click.option("--by", metavar="COLUMN", help="Whose value is left out, with --split group.")
-@click.option("--held-out", metavar="VALUE", help="The value that is left out, with --split group.")
-@training_option("epochs", "Passes over the training tracks.")
-@training_option("batch_size", "Tracks a step.")
-@training_option("optimizer", "What steps.", OPTIMIZERS)
-@training_option("schedule", "How the learning rate goes.", SCHEDULES)
-@training_option("max_learning_rate", "Peak of the OneCycle schedule, or the rate without one.")
-@training_option("anneal", "How the learning rate rises and falls.", ANNEALS)
-@training_option("l2", "Coupled L2 on every trainable parameter.")
-@training_option("patience", "Epochs without a better checkpoint to stop after; 0 for never.")
-@training_option("modality_dropout", "Probability of hiding each modality of a training track.")
+@click.option("--test", default=0.0, show_default=True, help="Fraction of tracks for the test.")
+@click.option(
+    "--fold", type=int, help="With --split kfold: index of the fold that is held out, from 0."
+)
+@click.option("--folds", default=5, show_default=True, help="With --split kfold: number of folds.")
+@click.option("--origin", type=int, help="With --split rolling: first test year.")
+@click.option(
+    "--horizon", default=5, show_default=True, help="With --split rolling: number of test years."
+)
+@click.option("--by", metavar="COLUMN", help="With --split group: column that defines the groups.")
+@click.option(
+    "--held-out",
+    metavar="VALUE",
+    help="With --split group: value of --by whose tracks are held out.",
+)
+@training_option("epochs", "Number of passes over the training tracks.")
+@training_option("batch_size", "Tracks per step.")
+@training_option("optimizer", "Optimizer; adam follows PyTorch, with coupled L2.", OPTIMIZERS)
+@training_option("schedule", "Learning rate schedule.", SCHEDULES)
 @training_option(
-    "loss", "What training minimises; focal, cost: of tiers; rank: regression.", LOSSES
+    "max_learning_rate", "Peak learning rate of onecycle; initial learning rate of other schedules."
 )
-@training_option("focal_gamma", "How fast the focal loss fades for tracks that are right.")
-@training_option("rank_weight", "What the order of pairs counts beside the squared error.")
-@training_option("class_weights", "Weight tracks by the rarity of their tier.", CLASS_WEIGHTS)
-@training_option("select", "What the kept checkpoint is the best in.", SELECTORS)
-@training_option("precision", "Numbers to compute in.", PRECISIONS)
-@training_option("calibrate", "Temperature of the class scores; auto if it helps.", CALIBRATIONS)
-@training_option("ensemble", "Models to train and average: seeds --seed, --seed + 1, ...")
-@training_option("coverage", "Share of songs that tier sets are to cover; 0 for no sets.")
-@click.option("--dropout", type=float, show_default=RECIPES, help="Dropout after the fusion.")
+@training_option("anneal", "Shape of the rise and fall of onecycle.", ANNEALS)
+@training_option(
+    "l2", "Factor of coupled L2 regularisation (adam), or decoupled weight decay (adamw)."
+)
+@training_option("patience", "Stop after this many epochs without a better checkpoint; 0: never.")
+@training_option(
+    "modality_dropout", "Probability with which each modality of a training track is hidden."
+)
+@training_option(
+    "loss", "Training loss; focal and cost are for tiers, rank for regression.", LOSSES
+)
+@training_option("focal_gamma", "Focusing parameter of the focal loss; 0 gives cross-entropy.")
+@training_option(
+    "rank_weight",
+    "With --loss rank: weight of the pairwise ranking term added to the squared error.",
+)
+@training_option(
+    "class_weights",
+    "balanced: weight tracks by the inverse frequency of their tier.",
+    CLASS_WEIGHTS,
+)
+@training_option("select", "Validation metric that selects the checkpoint.", SELECTORS)
+@training_option("precision", "Floating-point precision.", PRECISIONS)
+@training_option(
+    "calibrate",
+    "auto: scale class scores by a fitted temperature if that lowers the calibration error.",
+    CALIBRATIONS,
+)
+@training_option(
+    "ensemble", "Number of models to train and average, with seeds --seed, --seed + 1, ..."
+)
+@training_option(
+    "coverage", "Probability that a predicted tier set or interval contains the truth; 0: no sets."
+)
+@click.option("--dropout", type=float, show_default=RECIPES, help="Dropout rate after the fusion.")
 @click.option(
-    "--xla/--no-xla", default=None, show_default=RECIPES, help="Compile the step with XLA."
+    "--xla/--no-xla", default=None, show_default=RECIPES, help="Compile the training step with XLA."
 )
 @click.option(
     "--cache",
     default="none",
     show_default=True,
     type=click.Choice(["none", "memory", "device"]),
-    help="Where features are meanwhile: in the store, in memory, or on the device.",
+    help="Where features are kept during training: none (read from disk), memory or device.",
 )
 @click.option(
     "--distribute",
     is_flag=True,
-    help="Train on every GPU of this machine and, if TF_CONFIG is set, with the other workers.",
+    help="Train on all GPUs of this machine; if TF_CONFIG is set, on all its workers.",
 )
 @jobs_option
 @engine_options
 @seed_option
-@click.option("--resume", is_flag=True, help="Go on with the unfinished run in RUN.")
+@click.option("--resume", is_flag=True, help="Continue the unfinished run in RUN.")
 @json_option
 def train(
     corpus: Path,
@@ -153,10 +182,11 @@ def train(
     settings: dict[str, dict[str, Any]],
     **training: Any,
 ) -> None:
-    """Train a model on CORPUS and leave everything about it in the folder RUN.
+    """Train a model on CORPUS and write the model, its metrics and a report to the folder RUN.
 
-    Features that aren't extracted yet are extracted first. What isn't asked for is the recipe's,
-    and the run keeps both. A run that was stopped goes on with --resume, to the same result.
+    Features that aren't extracted yet are extracted first. The recipe sets every option that is
+    not given here; RUN/config.json records both. --resume continues an interrupted run and gives
+    the same result as an uninterrupted one.
 
     \b
     Example:
@@ -244,7 +274,9 @@ def _start_distribution(config: TrainingConfig, cache: str) -> Distribution:
     check_distributable(config, cache)
     worker = Worker.from_environment()
     if worker.count > 1:
-        click.echo(f"worker {worker.index} of {worker.count}: waiting for the others", err=True)
+        click.echo(
+            f"worker {worker.index} of {worker.count}: waiting for the other workers", err=True
+        )
 
     def start() -> Distribution:
         from deephits_keras.training.distribution import Distribution
@@ -255,7 +287,7 @@ def _start_distribution(config: TrainingConfig, cache: str) -> Distribution:
 
 
 def _refuse_changes(context: click.Context, settings: dict[str, dict[str, Any]]) -> None:
-    """With --resume the run's own settings count: say so instead of ignoring others."""
+    """Refuse options that --resume would ignore: a resumed run keeps its own settings."""
     free = {"corpus", "run", "resume", "cache", "distribute", "jobs", "as_json"}
     changed = [
         name
@@ -265,4 +297,4 @@ def _refuse_changes(context: click.Context, settings: dict[str, dict[str, Any]])
     ]
     if changed or settings:
         names = ", ".join([*(f"--{c.replace('_', '-')}" for c in changed), *settings])
-        raise UserError(f"--resume goes on with the run's own settings: leave out {names}")
+        raise UserError(f"--resume uses the settings of the run; remove {names}")

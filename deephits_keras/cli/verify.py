@@ -15,17 +15,17 @@ from deephits_keras.cli.common import PATH, json_option, print_json
 @click.option(
     "--check-content",
     is_flag=True,
-    help="Also read every recording and other input file, and compare it with its features.",
+    help="Also compare the content of every input file with the features extracted from it.",
 )
 @json_option
 def verify(folder: Path, check_content: bool, as_json: bool) -> None:
-    """Check every checksum of a corpus (tracks table, features), a run or a bundle.
+    """Check that a corpus, a run or a bundle is complete and undamaged.
 
-    Of a corpus, also whether features are of the inputs that it has now: recordings and other
-    files count by size and modification time.
+    Every checksum is compared. In a corpus, features are also checked against their inputs:
+    files by size and modification time.
 
-    Says what is damaged, missing or unfinished, and what to do. Exits with 0 if all is whole,
-    with 1 if not, with 2 if the folder is none of them.
+    Prints what is damaged, missing or unfinished, and how to repair it. The exit code is 0 if
+    everything is whole, 1 if not, and 2 if the folder is not a corpus, run or bundle.
 
     \b
     Example:

@@ -27,7 +27,7 @@ from deephits_keras.tasks import get_task
 from deephits_keras.utils.files import read_json, replacing, write_json, write_text
 
 LEAK_LEVEL = 0.001
-"""A control that predicts this improbably well says that answers leak."""
+"""A control below this p-value counts as target leakage."""
 
 TIER_METRICS = ("macro_f1", "accuracy", "roc_auc", "spearman")
 SCALE_METRICS = ("r2", "mae", "spearman", "kendall")
@@ -62,7 +62,7 @@ class Line:
 
     @property
     def leaks(self) -> bool:
-        """Whether its control says that answers leak."""
+        """Whether its control shows target leakage."""
         return self.control is not None and self.control < LEAK_LEVEL
 
 
@@ -132,7 +132,7 @@ class Leaderboard:
 
     @property
     def leaks(self) -> list[str]:
-        """Recipes whose controls say that answers leak."""
+        """Recipes whose controls show target leakage."""
         return sorted({line.recipe for b in self.boards for line in b.lines if line.leaks})
 
     @property
@@ -142,8 +142,8 @@ class Leaderboard:
             return []
         names = ", ".join(self.leaks)
         return [
-            "ANSWERS LEAK. Trained on shuffled popularity, these predict it all the same: "
-            f"{names}. Nothing on this page can be trusted before the reason is found."
+            "TARGET LEAKAGE. Trained on shuffled popularity, these recipes still predict it: "
+            f"{names}. Trust nothing on this page before the cause is found."
         ]
 
     def to_json(self) -> dict[str, Any]:

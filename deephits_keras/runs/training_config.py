@@ -27,43 +27,47 @@ class TrainingConfig:
 
     Attributes:
         epochs: Passes over the training split.
-        batch_size: Tracks a step.
+        batch_size: Tracks per step.
         optimizer: `adam` (PyTorch's, with coupled L2), or one of Keras' own: `adamw` (with
             decoupled decay), `adadelta`, `adagrad`, `sgd`.
-        schedule: `onecycle`; `constant`; or `plateau`: after each epoch whose validation loss is
-            no better than the best before it, the rate is times `plateau_factor`.
-        plateau_factor: See `schedule`.
-        max_learning_rate: OneCycle's peak, or the rate to begin with.
-        warmup: Share of all steps in which the learning rate rises.
+        schedule: Learning rate schedule: `onecycle`, `constant` or `plateau` (multiply the rate
+            by `plateau_factor` after each epoch whose validation loss isn't the lowest so far).
+        plateau_factor: See `schedule`; from 0.01 to 1.
+        max_learning_rate: Peak learning rate of `onecycle`, or initial rate of other schedules.
+        warmup: Fraction of all steps in which the learning rate rises.
         div_factor: The learning rate starts at the peak divided by this. The paper states a rate
             of 0.01 as well as a peak of 0.1; PyTorch's scheduler overrides the former with
             peak / 25, its default, which is taken here (10 would give the 0.01).
-        final_div_factor: It ends at the start divided by this.
-        anneal: `linear` (the paper's words) or `cos` (PyTorch's default).
+        final_div_factor: The learning rate ends at its initial value divided by this.
+        anneal: Shape of the rise and fall: `linear` (as the paper states) or `cos` (PyTorch's
+            default).
         cycle_momentum: Whether beta 1 goes from 0.95 to 0.85 and back as the rate rises and
-            falls (PyTorch's default); otherwise it is 0.9 (the paper's words).
-        l2: Coupled L2 on every trainable parameter; AdamW's decoupled decay; not used by the
-            other optimizers.
-        patience: Stop after this many epochs without a better checkpoint; 0 for never.
-        modality_dropout: Probability with which each modality of each training track is hidden.
-        learned_missing: `auto` for a learned embedding where the training split lacks inputs or
-            modality dropout hides some; `always`; `never` (zeros).
-        loss: `paper` (cross-entropy, or the squared error of a regression), `focal` or `cost` of
-            tiers, or `rank` of a regression (`training.losses`).
-        rank_weight: What the order of pairs counts beside the squared error, with `rank`.
-        focal_gamma: How fast the focal loss fades for tracks that are right already.
-        class_weights: `none` (the paper) or `balanced` (scikit-learn's formula).
-        select: What the kept checkpoint is the best in, on the validation split.
-        precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
-        xla: Compile the step with XLA.
-        seed: Seed of initialisation, order, dropout and modality dropout.
+            falls (PyTorch's default); otherwise it stays at 0.9 (as the paper states).
+        l2: Factor of the L2 term that `adam` adds to the gradient of every trainable parameter,
+            or decoupled weight decay of `adamw`; ignored by the other optimizers.
+        patience: Stop after this many epochs without a better checkpoint; 0: never.
+        modality_dropout: Probability with which each modality of each training track is hidden;
+            from 0 to 0.95.
+        learned_missing: Embedding of a missing modality: `auto` (learned if the training split
+            lacks inputs or `modality_dropout` hides some), `always` learned, or `never` (zeros).
+        loss: `paper` (cross-entropy for tiers, squared error for regression), `focal` or `cost`
+            (tiers), or `rank` (regression); see `training.losses`.
+        rank_weight: With `loss="rank"`: weight of the pairwise ranking term that is added to the
+            squared error.
+        focal_gamma: Focusing parameter of the focal loss; 0 gives cross-entropy.
+        class_weights: `none` (as in the paper) or `balanced` (scikit-learn's formula).
+        select: Metric of the validation split that selects the checkpoint: `macro_f1`,
+            `accuracy` or `loss`.
+        precision: Floating-point precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
+        xla: Whether to compile the training step with XLA.
+        seed: Random seed of initialisation, order of tracks, dropout and modality dropout.
         calibrate: `auto` to divide the logits by a temperature fitted on the validation split,
-            where that lowers the expected calibration error (`evaluation.calibration`), or `none`:
-            on real tracks held out, `auto` wasn't better (docs/beyond.md).
-        coverage: Share of tracks whose truth the predicted sets of tiers, or intervals of
-            popularity, are to hold; 0 for no sets.
-        ensemble: Models to train, alike but for their seeds: `seed` and the following ones. What
-            they say is averaged.
+            if that lowers the expected calibration error (`evaluation.calibration`), or `none`:
+            on held-out real tracks `auto` was no better (docs/beyond.md).
+        coverage: Probability that a predicted set of tiers, or interval of popularity, contains
+            the true value; 0: no sets are predicted.
+        ensemble: Number of models to train, with the seeds `seed`, `seed + 1`, ...; their
+            predictions are averaged.
     """
 
     epochs: int = 25

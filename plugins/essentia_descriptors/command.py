@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from .encoder import EssentiaDescriptors
     from .fit import Fit
 
-FIGURES = ("tracks", "r2", "mae", "default_r2", "default_mae", "outcome")
+METRICS = ("tracks", "r2", "mae", "default_r2", "default_mae", "outcome")
 
 
 @click.group()
 def essentia() -> None:
-    """Descriptors that Essentia measures, on Spotify's scales.
+    """Measure Spotify's audio descriptors with Essentia.
 
     \b
     Example:
@@ -38,7 +38,7 @@ def essentia() -> None:
 
 @essentia.command(cls=EncoderCommand)
 @click.argument("corpus", type=PATH)
-@click.option("--out", type=PATH, help="Folder of the results; CORPUS/essentia if not given.")
+@click.option("--out", type=PATH, help="Folder of the results.  [default: CORPUS/essentia]")
 @jobs_option
 @json_option
 def fit(
@@ -48,12 +48,12 @@ def fit(
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
-    """Learn from CORPUS how Essentia's measurements map to Spotify's descriptors.
+    """Fit a mapping from Essentia's measurements to Spotify's audio descriptors.
 
-    Uses the tracks that have a recording and the descriptors' columns, judges what it learnt on
-    tracks that it held out, and writes calibration.json (plain numbers) and report.html with a
-    scatter plot for each descriptor. With --essentia-models, what Essentia's own models say of the
-    tracks is learnt from as well.
+    Trains on the tracks of CORPUS that have a recording and Spotify's descriptors (columns such as
+    energy), evaluates on held-out tracks, and writes calibration.json and report.html with one
+    scatter plot per descriptor. With --essentia-models, predictions of Essentia's pretrained
+    models are inputs as well.
 
     \b
     Example:
@@ -78,7 +78,7 @@ def fit(
     page = fit_page(learnt, str(corpus), synthetic=opened.synthetic, folds=FOLDS)
     learnt.mapping.save(folder / "calibration.json")
     write_text(folder / "report.html", page)
-    rows = {d.name: {f: getattr(d, f) for f in FIGURES} for d in learnt.descriptors}
+    rows = {d.name: {f: getattr(d, f) for f in METRICS} for d in learnt.descriptors}
     if as_json:
         print_json(
             {
@@ -94,17 +94,17 @@ def fit(
         return
     _print(learnt, rows)
     if opened.synthetic:
-        click.echo("The corpus is synthetic: the figures say nothing of real music.")
+        click.echo("The corpus is synthetic: these metrics say nothing about real music.")
     click.echo(f"Calibration: {folder / 'calibration.json'}\nReport: {folder / 'report.html'}")
 
 
 def fit_corpus(corpus: Corpus, encoder: EssentiaDescriptors, jobs: int = -1) -> Fit:
-    """Extract what isn't extracted yet, and learn the mapping.
+    """Extract the measurements that are missing, and fit the mapping.
 
     Args:
-        corpus: Recordings and Spotify's values of them.
-        encoder: What measures the recordings; a calibration that it has is not used.
-        jobs: Worker processes; -1 for one a core.
+        corpus: Tracks with recordings and Spotify's descriptors.
+        encoder: Measures the recordings; its calibration, if it has one, is not used.
+        jobs: Number of worker processes; -1: one per core.
 
     Raises:
         UserError: if the corpus has no recordings or no descriptors to learn from.
@@ -120,9 +120,7 @@ def fit_corpus(corpus: Corpus, encoder: EssentiaDescriptors, jobs: int = -1) -> 
 
     columns = [name for name in RANGES if name in corpus.columns]
     if not columns:
-        raise UserError(
-            f"{corpus.folder} has none of the columns to learn from: {', '.join(RANGES)}"
-        )
+        raise UserError(f"{corpus.folder} has none of the descriptors to fit: {', '.join(RANGES)}")
     extract_features(corpus, encoder, jobs=jobs)
     store = FeatureStore.open(corpus, encoder)
     rows = np.flatnonzero(store.present)
@@ -139,17 +137,17 @@ def fit_corpus(corpus: Corpus, encoder: EssentiaDescriptors, jobs: int = -1) -> 
 
 def _print(learnt: Fit, rows: dict[str, dict[str, Any]]) -> None:
     print_table(
-        f"Held-out figures of {learnt.tracks} tracks",
+        f"Metrics on held-out tracks ({learnt.tracks} tracks in all)",
         ("descriptor", "outcome", "tracks", "R2", "MAE", "R2, default", "MAE, default"),
         [
-            (name, row["outcome"], row["tracks"], *(_shown(row[f]) for f in FIGURES[1:-1]))
+            (name, row["outcome"], row["tracks"], *(_shown(row[f]) for f in METRICS[1:-1]))
             for name, row in rows.items()
         ]
         + [(name, reason, *[""] * 5) for name, reason in learnt.skipped.items()],
         text_columns=2,
     )
     for name, share in learnt.agreement.items():
-        click.echo(f"{name}: as measured the same as Spotify's on {share:.1%} of the tracks")
+        click.echo(f"{name}: the measured value equals Spotify's on {share:.1%} of the tracks")
 
 
 def _shown(value: float | None) -> str:

@@ -122,7 +122,7 @@ def test_a_leak_turns_the_page_red(
     options = ("--recipes", "interiano2018", "--seeds", "1", "--jobs", "1")
     honest = deephits("compare", corpus, out, *options)
     assert honest.code == 0, honest.err
-    assert "ANSWERS LEAK" not in (out / "leaderboard.html").read_text()
+    assert "TARGET LEAKAGE" not in (out / "leaderboard.html").read_text()
     # The oldest mistake there is: the songs that are asked for were trained on.
     path = out / "splits" / "artist" / "seed-0.parquet"
     split = Split.from_parquet(path)
@@ -136,8 +136,8 @@ def test_a_leak_turns_the_page_red(
     shutil.rmtree(out / "runs")
     leaky = deephits("compare", corpus, out, *options)
     assert leaky.code == 1
-    assert "ANSWERS LEAK" in leaky.err
-    assert "ANSWERS LEAK" in (out / "leaderboard.html").read_text()
+    assert "TARGET LEAKAGE" in leaky.err
+    assert "TARGET LEAKAGE" in (out / "leaderboard.html").read_text()
 
 
 def _keep(lines: pd.DataFrame, path: Path) -> None:

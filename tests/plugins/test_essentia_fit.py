@@ -435,7 +435,8 @@ def test_descriptors_of_an_encoder_that_measures_none(
 
 def test_the_verb_is_listed_with_its_origin(deephits: Deephits) -> None:
     outcome = deephits("--help")
-    assert outcome.out.index("Added commands") < outcome.out.index("essentia  from deephits-keras")
+    listed = outcome.out.index("essentia  from deephits-keras")
+    assert outcome.out.index("Commands of plug-ins") < listed
     assert deephits("essentia", "fit", "--help").code == 0
     assert deephits("zither").code == 2
 
