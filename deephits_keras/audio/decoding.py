@@ -84,7 +84,7 @@ def load_audio(source: Path | bytes, sample_rate: int, *, decoder: str = "soundf
             longest = clock(MOST_SAMPLES / recording.rate)
             raise AudioError(
                 f"{name} is {clock(recording.samples / recording.rate)} long, more than the "
-                f"{longest} that can be looked at as a whole"
+                f"{longest} that can be analysed at once"
             )
         mixer = _Mixer(recording, sample_rate, name)
         waveform = mixer.waveform(0, recording.samples)
@@ -163,7 +163,7 @@ def load_channels(source: Path | bytes, sample_rate: int | None = None) -> tuple
             longest = clock(MOST_SAMPLES / recording.channels / recording.rate)
             raise AudioError(
                 f"{name} is {clock(recording.samples / recording.rate)} long, more than the "
-                f"{longest} that can be looked at as a whole"
+                f"{longest} that can be analysed at once"
             )
         rate = sample_rate or recording.rate
         mixer = _Mixer(recording, rate, name)
@@ -207,7 +207,7 @@ def _with_recording(source: Path | bytes, decoder: str, use: Callable[[Recording
     kind = kind_of(_head(source, name))
     if kind is not None and not kind.is_sound:
         advice = f": {kind.advice}" if kind.advice else ""
-        raise AudioError(f"{name} is {kind.words} and no recording{advice}")
+        raise AudioError(f"{name} is {kind.words} and not a recording{advice}")
     openers = DECODERS[decoder]
     if decoder == "soundfile":
         if kind is not None and not kind.by_libsndfile:
@@ -314,7 +314,7 @@ class _Mixer:
             raise AudioError(f"{self._name} holds samples that aren't finite numbers")
         if peak > LOUDEST:
             raise AudioError(
-                f"{self._name} is off scale: its samples reach {peak:,.0f} where full scale is 1"
+                f"{self._name} is out of range: its samples reach {peak:,.0f} where full scale is 1"
             )
         self._peak = max(self._peak, peak)
         return waveform
@@ -327,11 +327,11 @@ class _Mixer:
         """
         if self._mixed < CANCELLED * self._channels:
             raise AudioError(
-                f"{self._name} has channels that cancel each other out: mixed to mono next to "
+                f"{self._name} has channels that cancel each other out: mixed to mono, almost "
                 "nothing is left"
             )
         if self._peak < SILENCE:
-            raise AudioError(f"{self._name} is silent where it is looked at")
+            raise AudioError(f"{self._name} is silent in the part that is analysed")
 
     def _mix(self, channels: Samples, mono: Waveform) -> None:
         # Channel by channel: NumPy's mean over so short an axis takes longer than decoding.

@@ -59,11 +59,11 @@ def decode_with_av(source: Path | bytes, name: str) -> Decoded:
             ) as container,
         ):
             if not container.streams.audio:
-                raise UndecodableError(f"{name} holds no stream of sound")
+                raise UndecodableError(f"{name} contains no audio stream")
             stream = container.streams.audio[0]
             parts = list(_parts(container, stream, name))
             if not parts:
-                raise UndecodableError(f"{name} can't be decoded: FFmpeg finds no sound in it")
+                raise UndecodableError(f"{name} can't be decoded: FFmpeg finds no audio in it")
             decoded, rate = np.concatenate(parts), int(stream.rate)
             seconds = 0.0
             if stream.duration and container.format.name.startswith(TELL_THEIR_LENGTH):
@@ -99,7 +99,8 @@ def _parts(container: Any, stream: Any, name: str) -> Iterator[Samples]:
                 if count > MOST_SAMPLES:
                     longest = clock(MOST_SAMPLES / part.shape[1] / stream.rate)
                     raise UndecodableError(
-                        f"{name} is longer than the {longest} that are decoded of such a recording"
+                        f"{name} is longer than the {longest} that are decoded if a file "
+                        "states no length"
                     )
                 yield part
 

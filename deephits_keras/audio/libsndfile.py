@@ -179,8 +179,8 @@ def _decoded_in_order(opened: soundfile.SoundFile, name: str) -> Decoded:
             if count > limit:
                 longest = clock(limit / opened.samplerate)
                 raise UndecodableError(
-                    f"{name} doesn't tell its length, and is longer than the {longest} that are "
-                    "decoded of such a recording"
+                    f"{name} doesn't state its length and is longer than the {longest} that are "
+                    "decoded in this case"
                 )
     except soundfile.SoundFileError as error:
         if not blocks:

@@ -86,7 +86,7 @@ class Plan:
                 )
             return
         if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
-            raise UserError(f"{self.out} already holds something: choose another folder")
+            raise UserError(f"{self.out} is not empty: choose another folder")
         write_json(path, wanted)
 
 

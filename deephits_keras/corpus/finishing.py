@@ -284,7 +284,7 @@ class _Rows:
         """What was noticed, in words."""
         notes = []
         if self.lyrics_left_out:
-            notes.append(f"{self.lyrics_left_out:,} texts are notices or placeholders, no lyrics")
+            notes.append(f"{self.lyrics_left_out:,} texts are notices or placeholders, not lyrics")
         if self.lyrics_cleaned:
             notes.append(
                 f"{self.lyrics_cleaned:,} lyrics were cleaned of page furniture, time stamps or "

@@ -120,7 +120,7 @@ class Registration:
         if missing:
             raise UserError(f"{where} lacks the class attributes {', '.join(missing)}")
         if loaded.name != self.name:
-            raise UserError(f"{where} calls itself {loaded.name!r}: make the two names equal")
+            raise UserError(f"{where} has the name {loaded.name!r}: make the two names equal")
         if loaded.contract_version != CONTRACT_VERSION:
             raise UserError(
                 f"{where} was written for version {loaded.contract_version} of the importers' "
@@ -212,7 +212,7 @@ def one_of(source: Path, names: Sequence[str], importer: str) -> Path:
         if (source / name).is_file():
             return source / name
     raise UserError(
-        f"{source} is not the layout of {importer}: it holds none of {', '.join(names)}"
+        f"{source} doesn't have the layout of {importer}: it holds none of {', '.join(names)}"
     )
 
 
@@ -224,7 +224,9 @@ def all_of(source: Path, names: Sequence[str], importer: str) -> list[Path]:
     """
     absent = [name for name in names if not (source / name).is_file()]
     if absent:
-        raise UserError(f"{source} is not the layout of {importer}: it lacks {', '.join(absent)}")
+        raise UserError(
+            f"{source} doesn't have the layout of {importer}: it lacks {', '.join(absent)}"
+        )
     return [source / name for name in names]
 
 

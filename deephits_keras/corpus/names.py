@@ -120,7 +120,7 @@ def match_columns(
     for standard in required:
         if standard not in taken:
             raise UserError(
-                f"{source} has no column {standard}. Say which holds it: "
+                f"{source} has no column {standard}. Name the column that contains it: "
                 f"--column {standard}=NAME. {there}"
             )
     renamed = {column: standard for standard, column in taken.items()}

@@ -126,7 +126,7 @@ def make_split(
         raise UserError(f"There is no split named {kind!r}. Splits: {', '.join(KINDS)}")
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise UserError(
-            "--validation and --test are shares that leave something to train on. "
+            "--validation and --test must leave tracks for training. "
             f"Received: {validation} and {test}"
         )
     rows: IntArray = np.arange(len(corpus))
@@ -138,7 +138,7 @@ def make_split(
     parts: dict[str, IntArray] = {}
     if kind in ("rolling", "group"):
         if test:
-            raise UserError(f"--split {kind} says itself what is tested: leave out --test")
+            raise UserError(f"--split {kind} defines its own test tracks: remove --test")
         if kind == "rolling":
             rows, parts["test"] = _around_origin(corpus, origin, horizon)
         else:
@@ -246,8 +246,8 @@ def _around_origin(corpus: Corpus, origin: int | None, horizon: int) -> tuple[In
     """Rows before an origin in time, and rows of the years from it on."""
     if origin is None or horizon < 1:
         raise UserError(
-            "--split rolling needs --origin, the first year that is tested, and a horizon of a "
-            f"year or more. Received: {origin} and {horizon}"
+            "--split rolling needs --origin, the first test year, and a --horizon of one "
+            f"or more. Received: {origin} and {horizon}"
         )
     years = release_years(corpus)
     before = np.flatnonzero(years < origin)

@@ -144,7 +144,7 @@ def _open(folder: Path, file: SourceFile) -> SourceTable:
     if absent:
         raise UserError(
             f"{folder / file.name} has no column {', '.join(absent)}. "
-            f"Of those that count it has: {', '.join(map(str, table.columns))}"
+            f"The columns that it has: {', '.join(map(str, table.columns))}"
         )
     return table
 

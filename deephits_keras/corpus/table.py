@@ -339,4 +339,4 @@ def check_target(folder: Path) -> None:
     # An import that was interrupted leaves some of these without INFO, which is written last.
     own = {TRACKS, REJECTED, FILTERED}
     if any(p.name not in own and not p.name.startswith(PARTIAL) for p in folder.iterdir()):
-        raise UserError(f"{folder} already holds something that isn't a corpus: choose another")
+        raise UserError(f"{folder} is not empty and not a corpus: choose another")

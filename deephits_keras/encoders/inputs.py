@@ -53,9 +53,9 @@ class Input:
                 f"Received: {self.name!r}"
             )
         if self.name in NEVER_READ:
-            raise ValueError(f"{self.name} is no input: an encoder mustn't see it")
+            raise ValueError(f"{self.name} can't be an input: it is the target")
         if not all(ending.startswith(".") for ending in self.endings):
-            raise ValueError(f"Endings begin with a point. Received: {self.endings}")
+            raise ValueError(f"File endings begin with a dot. Received: {self.endings}")
 
 
 AUDIO = Input(
@@ -92,7 +92,7 @@ def inputs_of(encoder: Declares) -> tuple[Input, ...] | None:
     """What an encoder declares that it reads; None if it declares nothing and may read anything.
 
     Raises:
-        UserError: if that isn't a tuple of inputs, each of its own name.
+        UserError: if that isn't a tuple of inputs, each with a unique name.
     """
     declared = encoder.inputs
     if declared is None:

@@ -65,7 +65,7 @@ class Registration:
         if missing:
             raise UserError(f"{where} lacks the class attributes {', '.join(missing)}")
         if loaded.name != self.name:
-            raise UserError(f"{where} calls itself {loaded.name!r}: make the two names equal")
+            raise UserError(f"{where} has the name {loaded.name!r}: make the two names equal")
         if loaded.contract_version not in SUPPORTED_VERSIONS:
             newer = loaded.contract_version > CONTRACT_VERSION
             raise UserError(
@@ -255,10 +255,10 @@ def resolve_modalities(
             values = {**settings.get(modality, {}), **settings.get(encoder_class.name, {})}
             encoder = encoder_class.from_config(values)
         if encoder.modality in encoders:
-            raise UserError(f"The modality {encoder.modality!r} is named twice")
+            raise UserError(f"The modality {encoder.modality!r} is given twice")
         encoders[encoder.modality] = encoder
     if not encoders:
-        raise UserError("No modality was named")
+        raise UserError("No modality was given")
     return encoders
 
 

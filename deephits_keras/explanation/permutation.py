@@ -113,7 +113,7 @@ def importances(
     if part not in parts:
         raise UserError(f"The run's split has no part {part!r}. Parts: {', '.join(parts)}")
     if len(parts[part]) < 2:
-        raise UserError(f"The split's part {part!r} has fewer than two tracks to exchange between")
+        raise UserError(f"The split's part {part!r} has fewer than two tracks to permute")
     held_out = _HeldOut(run, corpus, parts[part])
     return Importances(
         part=part,

@@ -145,7 +145,10 @@ class TrackExplainer:
             modality: self._explainable(modality, track, own) for modality, own in features.items()
         }
         if not any(explainable.point for explainable in explainables.values()):
-            raise UserError(f"track {track.id} has no input that a score can be followed back to")
+            raise UserError(
+                f"track {track.id} has no input with a gradient that the score could be "
+                "attributed to"
+            )
         attribution = self._attribute(track, explainables, prediction.tier)
         run = self.run
         regression = run.task.kind == "regression"

@@ -278,11 +278,11 @@ def check_files(folder: Path) -> int:
     for name in sorted(names):
         path = folder / name
         if path.is_symlink() or not path.is_file():
-            raise UserError(f"{path} is missing, or is no file of the bundle's own")
+            raise UserError(f"{path} is missing, or is a link")
         if path.stat().st_size > LARGEST_GRAPH:
-            raise UserError(f"{path} is too large to be a bundle's")
+            raise UserError(f"{path} is larger than any file of a bundle")
         if sha256(path) != recorded[name]:
-            raise UserError(f"{path} isn't what it was when the bundle was made: copy it again")
+            raise UserError(f"{path} has changed since the bundle was made: copy it again")
     return len(names)
 
 

@@ -50,7 +50,7 @@ def export_run(
     if kind not in GRAPHS:
         raise UserError(f"There is no format {kind!r}. Formats: {', '.join(GRAPHS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} already holds something: choose another folder")
+        raise UserError(f"{out} is not empty: choose another folder")
     from deephits_keras.export.onnx_graph import write_onnx
 
     model = run.model

@@ -14,7 +14,7 @@ DOMAINS = ("", "ai.onnx")
 """Where ONNX's own operators live."""
 
 LARGEST_TENSOR = 2**28
-"""Values of a tensor for one track, weights included: more can't be meant."""
+"""Most values of a tensor per track, and of a weight."""
 
 DTYPES = {1: "float32", 6: "int32"}
 """ONNX's numbers of the types that inputs and outputs have."""
@@ -41,7 +41,7 @@ def check_graph(path: Path, inputs: Sequence[TensorInfo], outputs: int) -> None:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:
-        raise UserError(f"{path} is no ONNX graph: {type(error).__name__}") from error
+        raise UserError(f"{path} is not an ONNX graph: {type(error).__name__}") from error
     for problem in _problems(model, inputs, outputs):
         raise UserError(f"{path} is refused: {problem}")
 
@@ -67,7 +67,7 @@ def _problems(model: Any, inputs: Sequence[TensorInfo], outputs: int) -> Iterato
             if weights.external_data or weights.data_location:
                 yield f"its weights {weights.name!r} lie in another file"
             if math.prod(weights.dims) > LARGEST_TENSOR:
-                yield f"its weights {weights.name!r} of shape {tuple(weights.dims)} can't be meant"
+                yield f"its weights {weights.name!r} of shape {tuple(weights.dims)} are too large"
     wanted = [(tensor.name, tensor.dtype, tensor.shape) for tensor in inputs]
     found = [_described(value) for value in model.graph.input]
     if sorted(found) != sorted(wanted):
@@ -119,4 +119,4 @@ def _too_large(model: Any) -> Iterator[str]:
         for value in graph.value_info:
             sizes = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
             if math.prod(max(size, 1) for size in sizes) > LARGEST_TENSOR:
-                yield f"its tensor {value.name!r} of shape {tuple(sizes)} can't be meant"
+                yield f"its tensor {value.name!r} of shape {tuple(sizes)} is too large"

@@ -34,9 +34,9 @@ class TensorInfo:
             raise ValueError(f"input {self.name!r} must be of float32 or int32")
         sizes = self.shape
         if not all(type(size) is int and size > 0 for size in sizes):
-            raise ValueError(f"input {self.name!r}: a shape must be of positive whole numbers")
+            raise ValueError(f"input {self.name!r}: the sizes of a shape must be positive integers")
         if math.prod(sizes) > LARGEST_INPUT:
-            raise ValueError(f"input {self.name!r}: a track of shape {sizes} can't be meant")
+            raise ValueError(f"input {self.name!r}: shape {sizes} is too large")
 
 
 def tensors(encoders: Mapping[str, AnyEncoder]) -> list[TensorInfo]:

@@ -81,7 +81,7 @@ def _dask(scheduler: str | None) -> Iterator[None]:
                 yield
         except (distributed.KilledWorker, distributed.client.FutureCancelledError) as error:
             raise DeepHitsError(
-                f"Dask gave a task up: {error} What is complete is kept: run the same command "
+                f"Dask gave up on a task: {error} Complete results are kept: run the same command "
                 "again, with workers that have more memory"
             ) from error
 
@@ -120,7 +120,8 @@ def _ray(address: str | None) -> Iterator[None]:
             yield
     except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
         raise DeepHitsError(
-            f"Ray gave a task up: {error} What is complete is kept: run the same command again, "
+            f"Ray gave up on a task: {error} Complete results are kept: run the same command "
+            "again, "
             "with workers that have more memory"
         ) from error
     finally:

@@ -105,7 +105,9 @@ def corpus_encoders(
             encoder.fingerprint()
         except UserError as error:
             others = ",".join(m for m in encoders if m != modality)
-            raise UserError(f"{error}\nOr leave {modality} out: --modalities {others}") from error
+            raise UserError(
+                f"{error}\nOr train without {modality}: --modalities {others}"
+            ) from error
     return encoders
 
 
@@ -141,7 +143,7 @@ def extract_features(
     """
     began = time.monotonic()
     if jobs == 0:
-        raise UserError("The number of jobs must be positive, or -1 for one a core. Received: 0")
+        raise UserError("The number of jobs must be positive, or -1 for one per core. Received: 0")
     if not len(corpus):
         raise UserError(f"{corpus.folder} has no tracks")
     check_specs(encoder)
@@ -197,7 +199,7 @@ def check_specs(encoder: AnyEncoder) -> None:
     names = [spec.name for spec in encoder.feature_specs]
     if not names or len(set(names)) < len(names):
         raise UserError(
-            f"The encoder {encoder.name!r} must have features, each of its own name. "
+            f"The encoder {encoder.name!r} must have features, each with a unique name. "
             f"Received: {names}"
         )
     for spec in encoder.feature_specs:
@@ -304,11 +306,11 @@ def _extract_shards(
     except BrokenProcessPool as error:
         raise DeepHitsError(
             f"A worker process was killed while {encoder.name} extracted, most often for lack of "
-            "memory. What is complete is kept: run the same command again, with fewer --jobs"
+            "memory. Complete results are kept: run the same command again, with fewer --jobs"
         ) from error
     except MemoryError as error:
         raise DeepHitsError(
-            f"{encoder.name} ran out of memory at {error}. What is complete is kept: run the same "
+            f"{encoder.name} ran out of memory at {error}. Complete results are kept: run the same "
             "command again, with fewer --jobs"
         ) from error
 

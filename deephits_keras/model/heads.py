@@ -28,7 +28,7 @@ class _OrdinalHead(layers.Layer):  # type: ignore[misc]
     def __init__(self, tiers: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if tiers < 2:
-            raise ValueError(f"An order needs two tiers at least. Received: tiers={tiers}")
+            raise ValueError(f"An ordinal head needs at least two tiers. Received: tiers={tiers}")
         self.tiers = tiers
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -126,5 +126,5 @@ def output_layer(head: str, outputs: int, classification: bool, name: str) -> la
     if ordinal is None:
         return dense(outputs, dtype="float32", name=name)
     if not classification:
-        raise UserError(f"The head {head!r} is for tiers: a regression has their order already")
+        raise UserError(f"The head {head!r} is for tiers, not for regression")
     return ordinal(outputs, dtype="float32", name=name)

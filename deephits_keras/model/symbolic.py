@@ -45,17 +45,17 @@ def symbolic_model(
     task: Task,
     learned_missing: Sequence[str] = (),
 ) -> keras.Model:
-    """What `build_model` would make, without values: it takes no memory, whatever its size.
+    """The model that `build_model` makes, without values, so that its size takes no memory.
 
     Raises:
-        UserError: if it can't be built, or is too large to be meant.
+        UserError: if it can't be built or is too large.
     """
     for encoder in encoders:
         for spec in encoder.feature_specs:
             if math.prod(spec.shape) > LARGEST_FEATURE:
                 raise UserError(
                     f"The settings of {encoder.name} ask for features of shape {spec.shape}: "
-                    "a track of that size can't be meant"
+                    f"more than {LARGEST_FEATURE:,} values per track are too large"
                 )
     try:
         model: keras.Model = symbolically(
@@ -69,5 +69,5 @@ def symbolic_model(
         ) from error
     size = sum(math.prod(v.shape) for v in model.variables)
     if size > LARGEST_MODEL:
-        raise UserError(f"A model of {size:,} parameters can't be meant: look at its settings")
+        raise UserError(f"The model is too large: {size:,} parameters. Check its settings")
     return model

@@ -142,7 +142,7 @@ class Places:
         present = self.present[rows] if where is None else self.present[rows] & where
         places = np.where(present, self._places[rows], self.count - 1).astype(np.int32)
         if (places < 0).any():
-            raise IndexError(f"Row {rows[places < 0][0]} is not among those that are held")
+            raise IndexError(f"Row {rows[places < 0][0]} is not in the cache")
         return places, present
 
     def read(self, store: FeatureStore) -> Features:

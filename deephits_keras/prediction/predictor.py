@@ -193,7 +193,8 @@ class Predictor:
                 account.add(encoder, outcome)
                 if modality in account.features and modality in self._made_otherwise:
                     account.warnings.append(
-                        f"{modality} is measured otherwise here than for the tracks that the model "
+                        f"{modality} is measured differently here than for the tracks that "
+                        "the model "
                         "was trained on: with other settings, files or versions of a library"
                     )
             inputs |= model_inputs(

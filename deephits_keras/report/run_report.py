@@ -43,7 +43,7 @@ def write_report(folder: Path) -> Path:
         raise
     except Exception as error:
         raise UserError(
-            f"{folder} holds figures that no report can be made of: "
+            f"{folder} holds metrics that no report can be made from: "
             f"{type(error).__name__}: {error}. `deephits verify {folder}` says what is damaged"
         ) from error
     for member in run.config.members:

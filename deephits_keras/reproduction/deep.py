@@ -104,7 +104,7 @@ class Setup:
         wanted = self.to_json()
         if not path.exists():
             if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
-                raise UserError(f"{self.out} already holds something: choose another folder")
+                raise UserError(f"{self.out} is not empty: choose another folder")
             write_json(path, wanted)
             return
         found = read_json(path, "a reproduction")

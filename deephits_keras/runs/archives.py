@@ -46,7 +46,7 @@ def check_archive(path: Path, expected: keras.Model) -> None:
             config = json.loads(archive.read("config.json"))
             weights = archive.read("model.weights.h5")
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
-        raise UserError(f"{path} is damaged, or no Keras archive: {error}") from error
+        raise UserError(f"{path} is damaged, or not a Keras archive: {error}") from error
     if not isinstance(config, dict):
         raise UserError(f"{path} is damaged: its config.json describes no model")
     _check_classes(path, config, expected)
@@ -85,7 +85,7 @@ def _check_classes(path: Path, config: dict[str, Any], expected: keras.Model) ->
     foreign |= {name for name in _classes(compiled) if not name.startswith(FOR_TRAINING)}
     if foreign:
         names = ", ".join(sorted(foreign))
-        raise UserError(f"{path} holds what the run's model is not made of: {names}")
+        raise UserError(f"{path} contains layers or weights that the run's model lacks: {names}")
 
 
 def _classes(value: Any) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _check_weights(path: Path, weights: bytes) -> None:
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"{path} is damaged: its weights can't be read: {error}") from error
     if claimed > len(weights):
-        raise UserError(f"{path} claims {claimed} bytes of weights and holds {len(weights)}")
+        raise UserError(f"{path} declares {claimed} bytes of weights and contains {len(weights)}")
 
 
 def _stored_bytes(group: Any) -> Iterator[int]:

@@ -96,7 +96,9 @@ class Run:
             name for m, r in self.config.modalities.items() for name in (m, r.encoder)
         }
         if unknown:
-            raise UserError(f"This run has no {', '.join(sorted(unknown))} to set anything of")
+            raise UserError(
+                f"This run has no {', '.join(sorted(unknown))} whose settings could be changed"
+            )
         encoders = {
             modality: record.load(
                 {**self.settings.get(modality, {}), **self.settings.get(record.encoder, {})},
@@ -124,7 +126,7 @@ class Run:
         ready = self.folder / (CHECKSUMS if self.config.members else MODEL)
         if not ready.exists():
             raise UserError(
-                f"{self.folder} holds no finished model: go on with `deephits train --resume`"
+                f"{self.folder} holds no finished model: continue with `deephits train --resume`"
             )
         from deephits_keras.model.builder import with_temperature
 

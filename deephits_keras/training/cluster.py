@@ -75,4 +75,4 @@ def check_distributable(training: TrainingConfig, cache: str) -> None:
         (training.schedule == "plateau", "--schedule plateau"),
     ):
         if unfit:
-            raise UserError(f"--distribute doesn't go with {option}")
+            raise UserError(f"--distribute can't be used with {option}")

@@ -92,8 +92,9 @@ class Distribution:
             yield
         except LOST as error:
             raise DeepHitsError(
-                f"Worker {self.worker.index} of {self.worker.count} (from 0) stopped because "
-                "another one did: see what that one said. Finished epochs are kept: start every "
+                f"Worker {self.worker.index} of {self.worker.count} (counted from 0) stopped "
+                "because "
+                "another one did: see its message. Finished epochs are kept: start every "
                 "worker again, with --resume if the run was begun"
             ) from error
 

@@ -152,10 +152,8 @@ def training_loss(task: Task, training: TrainingConfig) -> keras.losses.Loss:
         return loss_of(task)
     if training.loss == "rank":
         if task.kind == "classification":
-            raise UserError("--loss rank is for a regression: tiers have no order of scores")
+            raise UserError("--loss rank is for regression, not for tiers")
         return RankLoss(training.rank_weight)
     if task.kind != "classification":
-        raise UserError(
-            f"--loss {training.loss} is for tiers: a regression has the paper's and rank"
-        )
+        raise UserError(f"--loss {training.loss} is for tiers; for regression use paper or rank")
     return FocalLoss(training.focal_gamma) if training.loss == "focal" else CostLoss()

@@ -25,7 +25,7 @@ def explained(batch_size: int) -> Iterator[None]:
             raise
         raise DeepHitsError(
             f"The memory of the device ran out in a step of {batch_size} tracks: train a new run "
-            "with a smaller --batch-size, or go on with --resume where more memory is free. "
+            "with a smaller --batch-size, or continue with --resume where more memory is free. "
             "Finished epochs are kept"
         ) from error
 

@@ -78,7 +78,7 @@ def new_run(
     """
     if folder.exists() and not _is_free(folder):
         raise UserError(
-            f"{folder} already holds something. Choose another folder, or go on with an "
+            f"{folder} is not empty. Choose another folder, or continue an "
             "unfinished run there with --resume"
         )
     for part in ("train", "validation"):

@@ -58,7 +58,7 @@ def _no_room(path: Path, error: OSError) -> DeepHitsError | None:
     if error.errno not in NO_ROOM:
         return None
     return DeepHitsError(
-        f"Can't write to {path.parent}: {error.strerror or error}. What is complete is kept: free "
+        f"Can't write to {path.parent}: {error.strerror or error}. Complete results are kept: free "
         "some space and run the same command to go on"
     )
 

@@ -46,4 +46,4 @@ def refuse_filled(folder: Path) -> None:
         UserError: if it does, or isn't a folder.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} already holds something: choose another folder with --out")
+        raise UserError(f"{folder} is not empty: choose another folder with --out")

@@ -56,7 +56,7 @@ class AcousticBrainz(Importer):
         paths = list(walked(source, ".json"))
         if not paths or not (source / POPULARITY).is_file():
             raise UserError(
-                f"{source} is not the layout of {self.name}: it needs documents (*.json) and "
+                f"{source} doesn't have the layout of {self.name}: it needs documents (*.json) and "
                 f"{POPULARITY} with the columns musicbrainz_recordingid and popularity"
             )
         table = open_table(source / POPULARITY)

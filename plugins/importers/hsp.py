@@ -57,13 +57,13 @@ class HitSongPrediction(Importer):
         found = next((pair for pair in pairs if all(path.is_file() for path in pair)), None)
         if found is None:
             files = " or ".join(" and ".join(names) for names in NAMES)
-            raise UserError(f"{source} is not the layout of hsp: it lacks {files}")
+            raise UserError(f"{source} doesn't have the layout of hsp: it lacks {files}")
         tables = [open_table(path) for path in found]
         for path, table in zip(found, tables, strict=True):
             absent = [c for c in ("msd_id", "artist", "title") if c not in table.columns]
             if absent:
                 raise UserError(
-                    f"{path} is not the layout of hsp: it has no column {', '.join(absent)}. "
+                    f"{path} doesn't have the layout of hsp: it has no column {', '.join(absent)}. "
                     f"It has: {', '.join(table.columns)}"
                 )
 

@@ -107,12 +107,14 @@ class MillionSongs(Importer):
             absent = {"track_id", "popularity"} - set(columns.values())
             if absent:
                 raise UserError(
-                    f"{table} is not the layout of msd: it has no song.id or hotttnesss"
+                    f"{table} doesn't have the layout of msd: it has no song.id or hotttnesss"
                 )
             return source_of(opened, columns, _scaled)
         paths = [source] if source.is_file() else list(walked(source, ".h5"))
         if not paths:
-            raise UserError(f"{source} is not the layout of msd: it holds no .h5 and no music.csv")
+            raise UserError(
+                f"{source} doesn't have the layout of msd: it holds no .h5 and no music.csv"
+            )
         texts = ("song_id", "title", "artist_id", "artist_name", "album_name", "track_id")
         names = [name for fields in GROUPS.values() for name in fields.values()]
         kinds = {name: pa.string() if name in texts else pa.float64() for name in names}

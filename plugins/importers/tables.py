@@ -43,7 +43,7 @@ class OneTable(Importer):
         absent = [column for column in self.columns if column not in table.columns]
         if absent:
             raise UserError(
-                f"{source} is not the layout of {self.name}: it has no column "
+                f"{source} doesn't have the layout of {self.name}: it has no column "
                 f"{', '.join(absent)}. It has: {', '.join(table.columns)}"
             )
 

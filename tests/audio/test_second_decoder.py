@@ -110,11 +110,11 @@ def test_what_ends_early_is_remarked(format: str) -> None:
 
 
 REASONS = [
-    (b"<!DOCTYPE html><html><body>Not found</body></html>", "is an HTML page and no recording"),
-    (b'  {"error": {"status": 401}}', "is JSON and no recording"),
+    (b"<!DOCTYPE html><html><body>Not found</body></html>", "is an HTML page and not a recording"),
+    (b'  {"error": {"status": 401}}', "is JSON and not a recording"),
     (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
     (b"/annex/objects/SHA256E-s1--0.mp3\n", "git annex get"),
-    (b"#EXTM3U\nhttp://example.org/a.mp3", "is a playlist and no recording"),
+    (b"#EXTM3U\nhttp://example.org/a.mp3", "is a playlist and not a recording"),
     (b"MThd\0\0\0\6\0\1\0\1", "holds notes and no sound"),
     (b"\x89PNG\r\n\x1a\n", "is a PNG picture"),
     (bytes(4000), "can't be decoded"),
@@ -153,7 +153,7 @@ def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
     ("samples", "reason"),
     [
         (np.zeros((44100, 2)), "is silent"),
-        (music(44100, 1.0) * 32768, "is off scale: its samples reach"),
+        (music(44100, 1.0) * 32768, "is out of range: its samples reach"),
         (music(44100, 1.0) @ np.array([[1, -1], [0, 0]]), "cancel each other out"),
         (np.full((44100, 2), np.nan), "aren't finite"),
         (music(44100, 0.02), "holds no sound"),

@@ -149,7 +149,7 @@ def test_new_overwrites_nothing(tmp_path: Path, deephits: Deephits) -> None:
     (tmp_path / "README.md").write_text("mine")
     outcome = deephits("encoders", "new", "song", "--out", tmp_path)
     assert outcome.code == 2
-    assert "already holds something" in outcome.err
+    assert "is not empty" in outcome.err
     assert (tmp_path / "README.md").read_text() == "mine"
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -123,7 +123,7 @@ def test_the_folds_hold_out_every_track_once(corpus: Corpus) -> None:
     [
         ("by mood", {}, "random, stratified, artist, date, kfold"),
         ("random", {"validation": 0.0}, "--validation and --test"),
-        ("random", {"validation": 0.6, "test": 0.4}, "leave something to train on"),
+        ("random", {"validation": 0.6, "test": 0.4}, "must leave tracks for training"),
         ("kfold", {}, "--fold from 0 to 4"),
         ("kfold", {"fold": 5}, "--fold from 0 to 4"),
         ("kfold", {"fold": 0, "folds": 1}, "--folds must be from 2"),
@@ -212,7 +212,7 @@ def test_rolling_trains_on_what_was_known_at_the_origin(origin: int, corpus: Cor
         ({"origin": 1700}, "0 tracks before 1700"),
         ({"origin": 2500}, "choose another --origin"),
         ({"origin": 2000, "horizon": 0}, "a year or more"),
-        ({"origin": 2000, "test": 0.2}, "leave out --test"),
+        ({"origin": 2000, "test": 0.2}, "remove --test"),
     ],
 )
 def test_an_origin_that_cannot_be(options: dict[str, Any], told: str, corpus: Corpus) -> None:

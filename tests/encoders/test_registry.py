@@ -104,7 +104,7 @@ def test_an_encoder_for_another_contract_is_refused(site: Path, contract: int, b
 def test_a_name_that_differs_from_the_entry_point_is_refused(site: Path) -> None:
     body = MODULE.format(name="other", modality="rhythm", contract=1)
     distribution(site, "acme-tempo", "tempo_dense", body=body)
-    with pytest.raises(UserError, match="calls itself 'other'"):
+    with pytest.raises(UserError, match="has the name 'other'"):
         Registry.installed().load("tempo_dense")
 
 
@@ -114,7 +114,7 @@ def test_a_name_that_differs_from_the_entry_point_is_refused(site: Path) -> None
         ("melody", "No encoder serves the modality 'melody'. Modalities: .*lyrics.*mel"),
         ("mel=nobody", "no encoder named 'nobody'. Installed encoders: .*mel_cnn"),
         ("meta=mel_cnn", "serves the modality 'mel', not 'meta'"),
-        ("mel,mel", "'mel' is named twice"),
+        ("mel,mel", "'mel' is given twice"),
     ],
 )
 def test_a_wrong_name_says_which_are_right(spec: str, message: str) -> None:

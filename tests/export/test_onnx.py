@@ -180,7 +180,7 @@ def test_a_plain_graph_passes(tmp_path: Path) -> None:
                     "large", onnx.TensorProto.INT64, [2], [2**20, LARGEST_TENSOR]
                 ),
             ),
-            "'y' of shape .* can't be meant",
+            "'y' of shape .* is too large",
         ),
     ],
 )
@@ -223,10 +223,10 @@ def test_a_graph_of_other_inputs_or_outputs_is_refused(
 def test_what_is_no_graph_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"\xff" * 99)
-    with pytest.raises(UserError, match="no ONNX graph"):
+    with pytest.raises(UserError, match="not an ONNX graph"):
         check_graph(path, INPUTS, 3)
 
 
 def test_an_input_too_large_to_be_meant_is_refused() -> None:
-    with pytest.raises(ValueError, match="can't be meant"):
+    with pytest.raises(ValueError, match="too large"):
         TensorInfo("x", (2**20, 2**20), "float32", "")

@@ -114,7 +114,7 @@ def test_a_task_that_kills_every_worker_is_given_up(
     for _ in range(5):  # Dask gives up after the fourth
         start_worker(start, scheduler)
     wait_for_workers(scheduler, 5)
-    with pytest.raises(DeepHitsError, match="Dask gave a task up"), engine("dask", scheduler):
+    with pytest.raises(DeepHitsError, match="Dask gave up on a task"), engine("dask", scheduler):
         extract_features(corpus, Toy(), jobs=-1, shard_size=4)
 
 

@@ -156,10 +156,10 @@ def test_inputs_are_a_tuple_of_different_ones(declared: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("popularity",), "no input"),
+        (("popularity",), "can't be an input"),
         (("cover", "picture"), "kind is one of"),
         (("Front Cover", "file"), "lower-case identifier"),
-        (("cover", "file", ("jpg",)), "begin with a point"),
+        (("cover", "file", ("jpg",)), "begin with a dot"),
     ],
 )
 def test_an_input_that_can_not_be_is_refused(arguments: Any, message: str) -> None:

@@ -124,7 +124,7 @@ def test_a_worker_killed_in_the_middle_changes_no_byte(cluster: str, tmp_path: P
 def test_a_task_that_kills_every_worker_is_given_up(cluster: str, tmp_path: Path) -> None:
     corpus = make_corpus(tmp_path / "corpus", 12, {1: "killed"})
     _, told = extract(corpus, cluster).communicate(timeout=100)
-    assert "DeepHitsError: Ray gave a task up" in told
+    assert "DeepHitsError: Ray gave up on a task" in told
     assert "run the same command again" in told
 
 

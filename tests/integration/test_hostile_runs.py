@@ -143,7 +143,7 @@ def test_settings_of_huge_layers_are_refused_before_they_take_memory(
         config["modalities"]["meta"]["config"]["units"] = 10**10
 
     change_config(run, change)
-    refused(deephits, run, "parameters can't be meant")
+    refused(deephits, run, "The model is too large")
 
 
 def test_features_of_a_huge_shape_are_refused(run: Path, deephits: Deephits) -> None:
@@ -155,7 +155,7 @@ def test_features_of_a_huge_shape_are_refused(run: Path, deephits: Deephits) -> 
         }
 
     change_config(run, change)
-    refused(deephits, run, "can't be meant")
+    refused(deephits, run, "are too large")
 
 
 def test_a_run_makes_nothing_download(run: Path, deephits: Deephits) -> None:
@@ -193,7 +193,7 @@ def test_a_pickle_is_never_read(run: Path, tmp_path: Path, deephits: Deephits) -
     trap = tmp_path / "acted"
     whole = read(run)
     (run / "model.keras").write_bytes(pickle.dumps(Acts(trap)))
-    refused(deephits, run, "no Keras archive")
+    refused(deephits, run, "not a Keras archive")
     array = io.BytesIO()
     np.savez(array, **{"layers/dense/vars/0": np.array([Acts(trap)], dtype=object)})
     members = {n: c for n, c in whole.items() if not n.endswith(".h5")}

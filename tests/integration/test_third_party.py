@@ -97,4 +97,4 @@ def test_a_begun_encoder_installs_and_passes_its_own_tests(
     run("pip", "uninstall", "-y", "deephits-bird-song")
     again = fresh.run("deephits", "encoders", "new", "bird_song", cwd=tmp_path)
     assert again.returncode == 2
-    assert "deephits-bird-song already holds something" in again.stderr
+    assert "deephits-bird-song is not empty" in again.stderr

@@ -122,7 +122,7 @@ def test_an_unknown_head_lists_the_known_ones() -> None:
 
 
 def test_a_regression_takes_no_order() -> None:
-    with pytest.raises(UserError, match="'corn' is for tiers: a regression"):
+    with pytest.raises(UserError, match="'corn' is for tiers, not for regression"):
         build_model("meta", fusion={"name": "late", "head": "corn"}, task="regression")
 
 

@@ -321,11 +321,11 @@ def test_a_model_of_the_essentia_modality_says_that_it_is_uncalibrated(
     outcome = deephits("predict", run, song)
     assert outcome.code == 0, outcome.err
     assert "remark       essentia: uncalibrated" in outcome.out
-    assert "measured otherwise" not in outcome.out + outcome.err
+    assert "measured differently" not in outcome.out + outcome.err
 
     another_essentia(tmp_path, monkeypatch)
     answer = json.loads(deephits("predict", run, song, "--json").out)
-    assert "essentia is measured otherwise here" in answer["warnings"][0]
+    assert "essentia is measured differently here" in answer["warnings"][0]
 
 
 def another_essentia(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(
     (tmp_path / "novel.txt").write_text("Call me Ishmael.")
     done = deephits("reproduce", corpus.folder, tmp_path, "--table", "2", *options)
     assert done.code == 2
-    assert "already holds something" in done.err
+    assert "is not empty" in done.err
 
 
 def test_an_unknown_table_lists_the_known_ones(

@@ -97,7 +97,7 @@ def test_two_workers_train_as_one_even_if_one_is_killed(
     second.send_signal(signal.SIGKILL)
     _, told = first.communicate(timeout=300)
     assert first.returncode == 1
-    assert "deephits: Worker 0 of 2 (from 0) stopped because another one did" in told
+    assert "deephits: Worker 0 of 2 (counted from 0) stopped because another one did" in told
     assert "Traceback" not in told
 
     resumed = start(corpus.folder, together, "--resume", "--distribute")
@@ -165,5 +165,5 @@ def test_what_does_not_go_together_is_refused(
     run = tmp_path / "run"
     refused = deephits("train", corpus.folder, run, *OPTIONS, *words, "--distribute")
     assert refused.code == 2
-    assert f"--distribute doesn't go with {' '.join(words)}" in refused.err
+    assert f"--distribute can't be used with {' '.join(words)}" in refused.err
     assert not run.exists()

@@ -78,7 +78,7 @@ def test_rank_adds_the_order_of_every_pair() -> None:
         assert float(found) == pytest.approx(float(wanted), rel=FLOAT32)
     alike = keras.ops.convert_to_numpy(RankLoss(0.7)(truth[:1], truth[:1, None]))
     assert float(alike) == 0
-    with pytest.raises(UserError, match="rank is for a regression"):
+    with pytest.raises(UserError, match="rank is for regression"):
         training_loss(get_task("tiers-3"), TrainingConfig(loss="rank"))
     saved = keras.saving.serialize_keras_object(RankLoss(0.7))
     assert keras.saving.deserialize_keras_object(saved, safe_mode=True).weight == 0.7

@@ -149,7 +149,7 @@ def test_a_run_knows_its_corpus(corpus: Corpus, tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_left_alone(corpus: Corpus, tmp_path: Path) -> None:
     (tmp_path / "novel.txt").write_text("It was a dark and stormy night.")
-    with pytest.raises(UserError, match="already holds something"):
+    with pytest.raises(UserError, match="is not empty"):
         make_run(corpus, tmp_path)
 
 
@@ -196,7 +196,7 @@ def test_resume_on_the_command_line(
     assert deephits("predict", run, "--set", "tempo=100").code == 2
     refused = deephits("train", corpus.folder, run, "--resume", "--epochs", "9")
     assert refused.code == 2
-    assert "leave out --epochs" in refused.err
+    assert "remove --epochs" in refused.err
     resumed = deephits("train", corpus.folder, run, "--resume")
     assert resumed.code == 0, resumed.err
     assert "epoch   2 of 4" in resumed.out
