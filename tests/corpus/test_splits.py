@@ -211,7 +211,7 @@ def test_rolling_trains_on_what_was_known_at_the_origin(origin: int, corpus: Cor
         ({}, "needs --origin"),
         ({"origin": 1700}, "0 tracks before 1700"),
         ({"origin": 2500}, "choose another --origin"),
-        ({"origin": 2000, "horizon": 0}, "a year or more"),
+        ({"origin": 2000, "horizon": 0}, "one or more"),
         ({"origin": 2000, "test": 0.2}, "remove --test"),
     ],
 )
