@@ -1,4 +1,4 @@
-"""Decoding and log-mel spectrograms: a toolbox for encoders of sound."""
+"""Decoding and log-mel spectrograms: a toolbox for audio encoders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["AudioError", "load_audio", "load_windows"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what decodes when it is asked for: settings are read without NumPy."""
+    """Import the decoders on first use, so that settings can be read without NumPy."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from deephits_keras.audio import decoding

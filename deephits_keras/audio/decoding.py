@@ -1,4 +1,4 @@
-"""Decoding: from an audio file to mono waveforms, of the parts that are wanted."""
+"""Decode audio files, or only the needed parts of them, to mono waveforms."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ T = TypeVar("T")
 
 LONGEST_SECONDS = 6 * 3600
 LOWEST_RATE, HIGHEST_RATE = 2_000, 768_000
-"""More (hours, Hz) is a damaged header, or no song."""
+"""A larger duration (hours) or sample rate (Hz) means a damaged header, or not a song."""
 
 SHORTEST_SECONDS = 0.05
-"""Less sound than this is no recording: what decodes of a damaged file's remains, mostly."""
+"""Shorter audio is rejected: it is mostly what could be decoded of a damaged file."""
 
 LOUDEST = 10.0
-"""Times full scale: a peak above it is no loud recording, but samples on another scale."""
+"""Multiple of full scale: a larger peak means samples on another scale, not loudness."""
 
 CANCELLED = 1e-4
-"""Share of the channels' power below which their mean is what they don't have in common."""
+"""Fraction of the channels' power below which their mean counts as cancelled out."""
 
 SPARSE = 64
-"""Every such sample is looked at for that."""
+"""Stride of the samples that are checked for cancellation."""
 
 SILENCE = 1e-5
 """Of full scale: below the smallest step of 16 bits."""
 
 RESAMPLER_MARGIN = 256
-"""Samples at the lower rate on each side of a stretch that its resampled samples depend on.
+"""Context on each side of a segment, in samples at the lower rate, needed to resample it.
 
-Measured: with 128 already they are the whole's within 2e-7 of full scale.
+Measured: with 128 the result is within 2e-7 of full scale of the whole recording's.
 """
 
 GET_AV = "pip install 'deephits-keras[av]'"
@@ -59,22 +59,22 @@ GET_AV = "pip install 'deephits-keras[av]'"
 def load_audio(source: Path | bytes, sample_rate: int, *, decoder: str = "soundfile") -> Waveform:
     """Decode a recording, mix it to mono and resample it.
 
-    Equal to `librosa.load(source, sr=sample_rate)`, whose parts it is made of: libsndfile, the
-    mean of the channels, soxr's HQ resampler.
+    Equal to `librosa.load(source, sr=sample_rate)` and made of the same parts: libsndfile, the
+    mean of the channels and soxr's HQ resampler.
 
     Args:
-        source: A file, or the bytes of one: MP3, Ogg Vorbis, Opus, FLAC, WAV and what else the
-            decoder reads; with the extra `av` M4A, AAC, WebM, WMA, too. A file that ends early
-            gives what there is of it.
-        sample_rate: Of the waveform, in Hz.
+        source: A file, or its bytes: MP3, Ogg Vorbis, Opus, FLAC, WAV and other formats of the
+            decoder; M4A, AAC, WebM and WMA with the extra `av`. A truncated file is decoded as
+            far as it goes.
+        sample_rate: Sample rate of the waveform, in Hz.
         decoder: A name in `DECODERS`: `soundfile`, or `tensorflow-io` (needs the extra `tfio`).
 
     Returns:
         `(samples,)` float32, full scale at 1.
 
     Raises:
-        AudioError: if it can't be decoded, is empty, silent, off scale, or longer than
-            `LONGEST_SECONDS`, holds values that aren't numbers, or has channels that cancel
+        AudioError: if it can't be decoded, is empty, silent, out of range or longer than
+            `LONGEST_SECONDS`, contains values that aren't finite, or has channels that cancel
             each other out.
         UserError: for an unknown decoder, or one that isn't installed.
     """
@@ -104,24 +104,24 @@ def load_windows(
     crop: str = "center",
     decoder: str = "soundfile",
 ) -> list[Waveform]:
-    """Decode windows of a recording, and no more of it than they need.
+    """Decode windows of a recording, and only the parts of it that they need.
 
-    Each is equal to the same part of `load_audio`'s waveform within 1e-6 of full scale.
+    Each window equals the same part of `load_audio`'s waveform within 1e-6 of full scale.
 
     Args:
         source: As in `load_audio`.
-        sample_rate: Of the waveforms, in Hz.
-        samples: Length of a window, at that rate.
-        count: How many windows, spread over the recording: see `window_starts`.
-        crop: `center` or `start`, likewise.
+        sample_rate: Sample rate of the waveforms, in Hz.
+        samples: Window length, in samples at that rate.
+        count: Number of windows, spread over the recording; see `window_starts`.
+        crop: `center` or `start`; see `window_starts`.
         decoder: As in `load_audio`.
 
     Returns:
-        `count` waveforms `(samples,)` float32, full scale at 1; shorter ones, each the whole, of a
-        recording that is shorter.
+        `count` waveforms `(samples,)` float32, full scale at 1. If the recording is shorter than a
+        window, each is the whole recording.
 
     Raises:
-        AudioError: as in `load_audio`; silent are only recordings whose windows all are.
+        AudioError: as in `load_audio`; a recording is silent if all its windows are.
         UserError: for an unknown decoder, or one that isn't installed.
 
     Example:
@@ -144,15 +144,15 @@ def load_windows(
 
 
 def load_channels(source: Path | bytes, sample_rate: int | None = None) -> tuple[Samples, int]:
-    """Decode a recording as a whole and resample it, its channels as they are.
+    """Decode and resample a whole recording without mixing its channels.
 
     Args:
         source: As in `load_audio`.
-        sample_rate: In Hz; the recording's own if not given.
+        sample_rate: Sample rate in Hz; the recording's own by default.
 
     Returns:
-        `(samples, channels)` float32, full scale at 1, of more than two channels the mean alone;
-        and the sample rate.
+        `(samples, channels)` float32, full scale at 1, and the sample rate in Hz. More than two
+        channels are mixed to one.
 
     Raises:
         AudioError: as in `load_audio`.
@@ -180,14 +180,14 @@ def load_channels(source: Path | bytes, sample_rate: int | None = None) -> tuple
 
 
 def remarks_on(source: Path | bytes, *, decoder: str = "soundfile") -> tuple[str, ...]:
-    """What should be known of a recording that can be decoded, a sentence each.
+    """Remarks on a recording that can be decoded, one sentence each.
 
-    That it ends before its header says, is damaged inside, or that the decoder of second choice
-    reads it. Nothing is decoded to find out, if it needn't be.
+    They say that it ends earlier than its header states, that it is damaged, or that the fallback
+    decoder reads it. Audio is only decoded if that is needed to find out.
 
     Args:
         source: As in `load_audio`.
-        decoder: Likewise.
+        decoder: As in `load_audio`.
 
     Raises:
         AudioError: if it can't be decoded.
@@ -200,7 +200,7 @@ def remarks_on(source: Path | bytes, *, decoder: str = "soundfile") -> tuple[str
 
 
 def _with_recording(source: Path | bytes, decoder: str, use: Callable[[Recording], T]) -> T:
-    """What is made of a recording, by the first decoder that can read it."""
+    """Apply a function to a recording, opened by the first decoder that can read it."""
     if decoder not in DECODERS:
         raise UserError(f"There is no decoder named {decoder!r}. Decoders: {', '.join(DECODERS)}")
     name = _name(source)
@@ -233,7 +233,7 @@ def _name(source: Path | bytes) -> str:
 
 
 def _head(source: Path | bytes, name: str) -> bytes:
-    """The first bytes.
+    """The first bytes of a file.
 
     Raises:
         AudioError: if there are none, or they can't be read.
@@ -266,29 +266,29 @@ def _check(recording: Recording, name: str) -> None:
 def _stretch(
     recording: Recording, start: int, stop: int, sample_rate: int, mixer: _Mixer
 ) -> Waveform:
-    """A stretch of the resampled mono waveform, from as much of the recording as it needs."""
+    """A segment of the resampled mono waveform, from the part of the recording that it needs."""
     rate = recording.rate
     divisor = math.gcd(rate, sample_rate)
     up, down = sample_rate // divisor, rate // divisor
     margin = -(-RESAMPLER_MARGIN * max(rate, sample_rate) // sample_rate) if up != down else 0
-    # Where samples of both rates coincide: resampled from there, every sample is where it was.
+    # Samples of both rates coincide here, so resampling from here shifts no sample.
     periods = max(0, start * down // up - margin) // down
     first, last = periods * down, min(recording.samples, -(-stop * down // up) + margin)
     return mixer.waveform(first, last)[start - periods * up : stop - periods * up]
 
 
 def _resampled_length(samples: int, rate: int, sample_rate: int) -> int:
-    """How many samples soxr makes of a recording."""
+    """Number of samples of a recording after resampling by soxr."""
     return int(samples * sample_rate / rate + 0.5)
 
 
 class _Mixer:
-    """Mixes stretches of a recording to mono and resamples them, and looks at what comes out.
+    """Mixes segments of a recording to mono, resamples them and checks the result.
 
     Args:
         recording: The recording.
-        sample_rate: Of what comes out, in Hz.
-        name: For messages.
+        sample_rate: Sample rate of the result, in Hz.
+        name: Name of the recording in messages.
     """
 
     def __init__(self, recording: Recording, sample_rate: int, name: str) -> None:
@@ -296,19 +296,19 @@ class _Mixer:
         self._peak = self._mixed = self._channels = 0.0
 
     def waveform(self, start: int, stop: int) -> Waveform:
-        """A stretch, from and up to samples of the recording's own rate.
+        """The segment from `start` to `stop`, in samples at the recording's own rate.
 
         Raises:
-            AudioError: if it holds what is no sample.
+            AudioError: if it contains values that aren't valid samples.
         """
         mixed, place = np.empty(stop - start, np.float32), 0
         for block in self._recording.blocks(start, stop):
             self._mix(block, mixed[place : place + len(block)])
             place += len(block)
         waveform = _resampled(mixed, self._recording.rate, self._sample_rate)
-        # The sum becomes the mean where there are fewer samples, mostly.
+        # Divide the sum where there are fewer samples: after downsampling, mostly.
         waveform /= np.float32(self._recording.channels)
-        # Looked at after mixing and resampling, which keep it and leave less to look through.
+        # Check after mixing and resampling: they keep invalid values, and fewer samples are left.
         peak = max(-float(waveform.min()), float(waveform.max())) if len(waveform) else 0.0
         if not math.isfinite(peak):
             raise AudioError(f"{self._name} holds samples that aren't finite numbers")
@@ -320,7 +320,7 @@ class _Mixer:
         return waveform
 
     def require_sound(self) -> None:
-        """Refuse a recording of which nothing is left.
+        """Refuse a recording that is silent after mixing.
 
         Raises:
             AudioError: if it is silent, or its channels cancel each other out.
@@ -367,7 +367,7 @@ DECODERS: dict[str, tuple[Opener, ...]] = {
     "soundfile": (open_with_soundfile, libav.decode_with_av, decoded_by_soundfile),
     "tensorflow-io": (_decode_with_tensorflow_io,),
 }
-"""What opens a recording, by a decoder's name: the next where one can't read it.
+"""Functions that open a recording, by a decoder's name; each is tried if the one before fails.
 
-libsndfile; then FFmpeg, if PyAV is installed; at last what libsndfile decodes before it gives up.
+First libsndfile, then FFmpeg if PyAV is installed, then as much as libsndfile can decode.
 """

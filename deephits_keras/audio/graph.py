@@ -1,7 +1,7 @@
 """Decoding inside a TensorFlow graph, by tensorflow-io's kernels: the decoder `tensorflow-io`.
 
-Every function takes and gives tensors, so that a `tf.data` pipeline or a served function can begin
-with the encoded bytes of a recording. Needs the extra `tfio`: tensorflow-io 0.37.1 is its last
+Every function takes and returns tensors, so that a `tf.data` pipeline or a served function can
+begin with the encoded bytes of a recording. Needs the extra `tfio`: tensorflow-io 0.37.1 is its last
 release, and its kernels load beside TensorFlow 2.16 and 2.17 only.
 
 tensorflow-io's decoders don't say the sample rate, which is read from the headers here: ISO
@@ -35,7 +35,7 @@ def decode_channels(content: bytes, name: str) -> tuple[np.ndarray[Any, Any], in
 
     Args:
         content: MP3, Ogg Vorbis, FLAC or WAV.
-        name: For messages.
+        name: Name of the recording in messages.
 
     Returns:
         `(samples, channels)` float32, and the sample rate in Hz.
@@ -61,11 +61,11 @@ def decode_waveform(content: Tensor, sample_rate: int) -> Tensor:
 
     The resampler is the ideal low-pass filter, by FFT, and not soxr: below nine tenths of half the
     lower rate the waveform is `load_audio`'s within 0.01 of full scale. (tensorflow-io's own
-    resampler isn't used: what it gives is out of phase with its input.)
+    resampler isn't used: its output is out of phase with its input.)
 
     Args:
         content: Scalar string tensor: the bytes of an MP3, Ogg Vorbis, FLAC or WAV file.
-        sample_rate: Of the waveform, in Hz.
+        sample_rate: Sample rate of the waveform, in Hz.
 
     Returns:
         `(samples,)` float32.
@@ -87,7 +87,7 @@ def decode_waveform(content: Tensor, sample_rate: int) -> Tensor:
 
 
 def decode_audio(content: Tensor) -> tuple[Tensor, Tensor]:
-    """Decode a recording by what its first bytes say it is.
+    """Decode a recording; its format is detected from its first bytes.
 
     Args:
         content: Scalar string tensor.

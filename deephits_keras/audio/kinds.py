@@ -1,11 +1,11 @@
-"""What a file is by its first bytes: the plain reason where it can't be decoded."""
+"""Detect a file's type from its first bytes, to say why it can't be decoded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 HEAD = 512
-"""Bytes that are looked at."""
+"""Number of bytes that are read."""
 
 
 @dataclass(frozen=True)
@@ -13,10 +13,10 @@ class Kind:
     """A kind of file.
 
     Attributes:
-        words: What it is, with an article.
-        is_sound: Whether there is sound in it to decode.
-        advice: What to do with what is none.
-        by_libsndfile: Whether libsndfile reads it.
+        words: Its name with an article, for messages.
+        is_sound: Whether files of this kind contain audio.
+        advice: What to do if they don't, for messages.
+        by_libsndfile: Whether libsndfile can read it.
     """
 
     words: str
@@ -75,7 +75,7 @@ MAGIC: tuple[tuple[int, bytes, Kind], ...] = (
         Kind("a pointer of git-annex", False, "fetch the file itself: git annex get"),
     ),
 )
-"""Offset and bytes that tell a kind; the first that fits counts."""
+"""Offset and bytes that identify a kind; the first match is used."""
 
 TEXTS: tuple[tuple[bytes, Kind], ...] = (
     (b"<!doctype html", Kind("an HTML page", False, "what was asked for wasn't there, mostly")),
@@ -85,7 +85,7 @@ TEXTS: tuple[tuple[bytes, Kind], ...] = (
     (b"#extm3u", Kind("a playlist", False, "name the recording itself")),
     (b"[playlist]", Kind("a playlist", False, "name the recording itself")),
 )
-"""The same for text, after blanks and in lower case."""
+"""The same for text, after leading whitespace and in lower case."""
 
 
 def kind_of(head: bytes) -> Kind | None:

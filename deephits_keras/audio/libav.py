@@ -1,4 +1,4 @@
-"""The decoder of second choice: FFmpeg's libraries, through PyAV (the extra `av`)."""
+"""The fallback decoder: FFmpeg's libraries, through PyAV (the extra `av`)."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,eac3,flac,flv,loas,m4a,matroska,mov,mp3,mpc,mpc8,mpeg,"
     "mpegts,ogg,tta,w64,wav,webm,wv"
 )
-"""Containers that may be opened: no playlists and lists of parts, which name other files."""
+"""Containers that may be opened; no playlists, which refer to other files."""
 
 TELL_THEIR_LENGTH = ("mov", "asf", "caf", "flac", "aiff")
-"""Of others FFmpeg guesses it from the bit rate, or takes it from the last packet."""
+"""Containers with a reliable duration; for others FFmpeg estimates it."""
 
 SAME = 0.02
-"""Share of a length by which a container may be wrong about it."""
+"""Tolerance of a container's duration, as a fraction of it."""
 
 REMARK = "is decoded by PyAV, as libsndfile doesn't read it"
 
 
 def is_installed() -> bool:
-    """Whether there is a PyAV; it isn't imported."""
+    """Whether PyAV is installed; it isn't imported."""
     return importlib.util.find_spec("av") is not None
 
 
 def decode_with_av(source: Path | bytes, name: str) -> Decoded:
-    """Decode a recording as a whole: the first stream of sound, what is damaged left out.
+    """Decode the first audio stream of a whole recording, without damaged packets.
 
     Args:
-        source: A file, or the bytes of one.
-        name: For messages.
+        source: A file, or its bytes.
+        name: Name of the recording in messages.
 
     Raises:
-        UndecodableError: if FFmpeg can't read it, or there is no sound in it.
+        UndecodableError: if FFmpeg can't read it, or it contains no audio.
     """
     import av
 
@@ -78,7 +78,7 @@ def decode_with_av(source: Path | bytes, name: str) -> Decoded:
 
 
 def _parts(container: Any, stream: Any, name: str) -> Iterator[Samples]:
-    """`(samples, channels)` float32 of one frame after the other."""
+    """Arrays `(samples, channels)` float32, one per frame."""
     import av
 
     resampler, count = None, 0
@@ -86,7 +86,7 @@ def _parts(container: Any, stream: Any, name: str) -> Iterator[Samples]:
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
-            # A damaged packet; the next ones may be whole.
+            # A damaged packet; the next ones may be intact.
             continue
         for frame in frames:
             if resampler is None:

@@ -25,30 +25,30 @@ from deephits_keras.audio.recording import (
 )
 
 MAPPED_FROM = 2**26
-"""Bytes from which an MP3 is mapped instead of read: slower, but memory stays what it is."""
+"""File size in bytes from which an MP3 is memory-mapped: slower, but needs less memory."""
 
 RUN_UP_SECONDS, OPUS_RUN_UP_SECONDS = 0.25, 2.0
-"""Decoded before the wanted stretch: what a codec takes to forget that it began there.
+"""Seconds decoded before a segment, so that the codec's state has settled.
 
 Measured: Opus at low rates, which predicts from what it has decoded, is within 1e-6 after a second.
 """
 
 SMALL_BLOCK = 4096
-"""Samples read at once of what may be damaged: the block in which it is gets lost."""
+"""Block length in samples for possibly damaged files; a damaged block is lost."""
 
 PAGE_AND_MORE = 2**17
-"""Bytes at an Ogg's end in which its last page begins: a page has 65,307 at most."""
+"""Bytes at the end of an Ogg file that contain the last page (at most 65,307 bytes)."""
 
 
 def open_with_soundfile(source: Path | bytes, name: str) -> Recording:
-    """Open a recording with libsndfile, an MP3 by its own frames' headers.
+    """Open a recording with libsndfile; an MP3 is indexed by its frame headers.
 
     Args:
-        source: A file, or the bytes of one.
-        name: For messages.
+        source: A file, or its bytes.
+        name: Name of the recording in messages.
 
     Raises:
-        UndecodableError: if it is no recording that libsndfile reads.
+        UndecodableError: if libsndfile can't read it.
     """
     head = source[:HEAD] if isinstance(source, bytes) else _head(source)
     kind = kind_of(head)
@@ -74,18 +74,18 @@ def open_with_soundfile(source: Path | bytes, name: str) -> Recording:
             undo.pop_all()
             size = len(source) if isinstance(source, bytes) else source.stat().st_size
             return SeekableRecording(opened, name, _remarks(kind, head, tail, size))
-    # In a file of its own: after a seek that failed, libsndfile doesn't find back.
+    # Opened again: after a failed seek, libsndfile can't recover its position.
     return decoded_by_soundfile(source, name)
 
 
 class Mp3Recording(Recording):
-    """An MP3, of which frames are cut out and decoded as a file of their own.
+    """An MP3 whose segments are decoded by cutting out their frames as a file.
 
     Args:
         content: The whole file.
         index: Its frames.
-        name: For messages.
-        closing: What to close at the end.
+        name: Name of the recording in messages.
+        closing: Resource to close at the end.
     """
 
     def __init__(
@@ -114,11 +114,11 @@ class Mp3Recording(Recording):
 
 
 class SeekableRecording(Recording):
-    """A recording whose length is true, and in which libsndfile finds every sample.
+    """A recording with a reliable length, in which libsndfile can seek to every sample.
 
     Args:
         opened: The file.
-        name: For messages.
+        name: Name of the recording in messages.
         remarks: As in `Recording`.
     """
 
@@ -145,21 +145,21 @@ class SeekableRecording(Recording):
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that isn't asked after every read where it stands: that is a seek, which may fail."""
+    """A file that isn't asked for its position after every read: that seek may fail."""
 
     def seekable(self) -> bool:
         return False
 
 
 def decoded_by_soundfile(source: Path | bytes, name: str) -> Decoded:
-    """All that libsndfile decodes of a recording, from its beginning to where it stops.
+    """All that libsndfile can decode of a recording, from its beginning.
 
     Args:
-        source: A file, or the bytes of one.
-        name: For messages.
+        source: A file, or its bytes.
+        name: Name of the recording in messages.
 
     Raises:
-        UndecodableError: if that is nothing.
+        UndecodableError: if nothing can be decoded.
     """
     try:
         with _Sequential(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
@@ -191,7 +191,7 @@ def _decoded_in_order(opened: soundfile.SoundFile, name: str) -> Decoded:
 
 
 def _length_is_true(opened: soundfile.SoundFile) -> bool:
-    """Whether the last sample is where the header says."""
+    """Whether the last sample can be read where the header says it is."""
     if not 0 < opened.frames < 2**48:
         return False
     try:
@@ -202,7 +202,7 @@ def _length_is_true(opened: soundfile.SoundFile) -> bool:
 
 
 def _is_chained(head: bytes, tail: bytes) -> bool:
-    """Whether an Ogg's last page belongs to none of the streams that it begins with."""
+    """Whether the last page of an Ogg file belongs to another stream than the first."""
     place, first = 0, set()
     while head[place : place + 4] == b"OggS" and len(head) > place + 27 and head[place + 5] & 2:
         first.add(head[place + 14 : place + 18])
@@ -213,10 +213,10 @@ def _is_chained(head: bytes, tail: bytes) -> bool:
 
 
 def _remarks(kind: Kind | None, head: bytes, tail: bytes, size: int) -> tuple[str, ...]:
-    """Where libsndfile takes what is there for all that was meant to be."""
+    """Remarks on a WAV file that libsndfile reads as complete although it is truncated."""
     if kind is RIFF:
         promised = int.from_bytes(head[4:8], "little") + 8
-        # A program that writes into a pipe doesn't know the size, and says zero or the greatest.
+        # A program that writes to a pipe doesn't know the size, and states zero or the maximum.
         if size < promised < 2**32 - 2**16:
             return (f"ends early: {size:,} of its {promised:,} bytes are there",)
     if kind is OGG:
@@ -227,7 +227,7 @@ def _remarks(kind: Kind | None, head: bytes, tail: bytes, size: int) -> tuple[st
 
 
 def _blocks(opened: soundfile.SoundFile, before: int, wanted: int, name: str) -> Iterator[Samples]:
-    """What comes next in a file, without what comes before the wanted samples."""
+    """The next samples of a file, without those before the segment."""
     buffer = np.empty((BLOCK, opened.channels), np.float32)
     left = before + wanted
     while left:
@@ -250,7 +250,7 @@ def _undecodable(name: str) -> Iterator[None]:
 
 
 def _reason(error: soundfile.SoundFileError) -> str:
-    """What libsndfile says, without the file's name."""
+    """The error message of libsndfile, without the file's name."""
     return str(getattr(error, "error_string", error)).rstrip(".")
 
 
@@ -268,7 +268,7 @@ def _tail(source: Path | bytes) -> bytes:
 
 
 def _content(source: Path | bytes) -> tuple[Content, contextlib.ExitStack]:
-    """All of a file, and what to close when it isn't needed any more."""
+    """The content of a file, and the resource to close when it is no longer needed."""
     closing = contextlib.ExitStack()
     if isinstance(source, bytes):
         return source, closing

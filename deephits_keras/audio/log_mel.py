@@ -1,4 +1,4 @@
-"""`LogMelEncoder`: what encoders of log-mel spectrograms share outside the graph."""
+"""`LogMelEncoder`: the shared part of log-mel encoders outside the graph."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LogMelConfigT = TypeVar("LogMelConfigT", bound=LogMelConfig)
 
 
 class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
-    """A base class: extracts the spectrogram and learns its mean and variance.
+    """Base class that extracts the spectrogram and computes its mean and variance.
 
     A subclass states its name, its modality and its `build`, which puts the mean and the variance
     into a layer called `z_score`.
 
     Attributes:
-        mean: Of all values of the training split, dB; 0 until `adapt` was called.
-        variance: Likewise, dB squared; 1 until then.
+        mean: Mean of all values of the training split, in dB; 0 before `adapt`.
+        variance: Their variance, in dB squared; 1 before `adapt`.
     """
 
     inputs = (AUDIO,)
@@ -39,7 +39,7 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
-        """One feature, `log_mel`: `(mel_bands, frames)` float16, dB, or a number of those."""
+        """One feature, `log_mel`: `([windows,] mel_bands, frames)` float16, dB."""
         config = self.config
         shape: tuple[int, ...] = (config.mel_bands, config.frames)
         if config.windows > 1:
@@ -72,7 +72,7 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
         return {"log_mel": parts[0] if config.windows == 1 else np.stack(parts)}
 
     def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
-        """What should be known of the recording: that it ends early, for one."""
+        """Remarks on the recording, for example that it ends early."""
         del features
         from deephits_keras.audio.decoding import remarks_on
         from deephits_keras.audio.errors import AudioError
@@ -83,21 +83,21 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
             return ()
 
     def fingerprint_config(self) -> dict[str, Any]:
-        """One window has the store that it had before there could be several."""
+        """The name of one window's feature store is that of versions without several windows."""
         values = super().fingerprint_config()
         if values["windows"] == 1:
             del values["windows"]
         return values
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Take the mean and variance of all values of the training split."""
+        """Compute the mean and variance of all values of the training split."""
         from deephits_keras.encoders.moments import Moments
 
         moments = Moments.from_batches(batch["log_mel"] for batch in batches)
         self.mean, self.variance = float(moments.mean[0]), float(moments.variance[0])
 
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:
-        """The spectrogram as a whole against an even one at the training tracks' mean level."""
+        """The whole spectrogram, with a constant one at the training mean as its baseline."""
         from deephits_keras.encoders.explainable import ExplainableFeatures
 
         del track
@@ -106,10 +106,10 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
 
 
 def against_mean_level(features: Features, branch: keras.Model) -> tuple[Features, Features, str]:
-    """A spectrogram in float32, an even one at the training tracks' mean level, and its name.
+    """A spectrogram in float32, a constant one at the training mean, and that baseline's name.
 
     Args:
-        features: What a `LogMelEncoder` extracted.
+        features: Features that a `LogMelEncoder` extracted.
         branch: The encoder's branch, whose layer `z_score` knows the mean.
     """
     import numpy as np

@@ -1,12 +1,12 @@
-"""Where an MP3's frames lie, so that any stretch of it can be decoded by itself.
+"""Index the frames of an MP3, so that any segment of it can be decoded by itself.
 
-Headers lie: without a Xing or Info frame the length is estimated from the first frames' bit rate,
-with one it is what was meant to be written. The frames are counted here instead: a loop over their
-headers, 3 ms for four minutes. A stretch of frames with an Info frame of our own in front is a
-whole MP3, which libsndfile decodes to the last sample.
+Lengths in headers are unreliable: without a Xing or Info frame the length is estimated from the
+bit rate of the first frames; with one, the file may still be truncated. Here the frames are
+counted: a loop over their headers, 3 ms for four minutes of audio. A segment of frames with a new
+Info frame in front is a whole MP3, which libsndfile decodes to the last sample.
 
 ISO 11172-3, 2.4 and ISO 13818-3, 2.4 (headers); the LAME tag's specification, rev. 1 (delay and
-padding); libmpg123's `frame.c` (what a decoder takes off at either end).
+padding); libmpg123's `frame.c` (what a decoder removes at either end).
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ BIT_RATES = {
 """kbit/s of Layer III from index 1 on, of MPEG 1 and of the other two."""
 
 OVERLAP = 2
-"""Frames before one that its sound depends on: halves overlap, and the filters have a memory."""
+"""Preceding frames that a frame's audio depends on: they overlap, and filters have state."""
 
 RESERVOIR = 511
-"""Bytes at most that a frame's data may begin before the frame itself (the bit reservoir)."""
+"""Most bytes by which a frame's data may begin before the frame (the bit reservoir)."""
 
 DECODER_DELAY = 529
-"""Samples that every decoder is late by; libmpg123 takes them off where a tag tells the length."""
+"""Delay of every decoder in samples; libmpg123 removes it if a tag states the length."""
 
 CHAIN = 3
-"""Frames in a row that make a stream: bytes that look like one header are found anywhere."""
+"""Consecutive frames that identify a stream; a single header may occur by chance."""
 
 FARTHEST_START = 2**22
-"""Bytes after the tags in which the first frame is looked for."""
+"""Bytes after the tags that are searched for the first frame."""
 
 TAG_FRAMES, TAG_BYTES, TAG_TOC, TAG_QUALITY = 1, 2, 4, 8
 """Flags of a Xing or Info frame: which fields follow."""
@@ -54,12 +54,12 @@ class Mp3:
 
     Attributes:
         header: The first frame's four bytes.
-        offsets: Where each frame with sound begins.
-        sizes: Bytes of each.
-        begins: Samples of the stream that no decoder gives: the encoder's delay and the decoder's.
-        ends: The stream's last sample that belongs to the recording, exclusive.
-        promised: The last sample by the tag in front, or None without one.
-        skipped: Bytes between the frames that belong to none.
+        offsets: Byte offset of each frame with audio.
+        sizes: Size of each in bytes.
+        begins: Samples at the start that decoders remove: the encoder's and decoder's delay.
+        ends: Last sample of the stream that belongs to the recording, exclusive.
+        promised: Last sample according to the tag, or None without a tag.
+        skipped: Number of bytes between frames that belong to none.
     """
 
     header: bytes
@@ -72,39 +72,39 @@ class Mp3:
 
     @property
     def rate(self) -> int:
-        """Hz."""
+        """Sample rate in Hz."""
         return RATES[_version(self.header)][self.header[2] >> 2 & 3]
 
     @property
     def channels(self) -> int:
-        """One or two."""
+        """Number of channels: 1 or 2."""
         return 1 if _is_mono(self.header) else 2
 
     @property
     def frame_samples(self) -> int:
-        """Samples of a frame: 1152 in MPEG 1, 576 in the others."""
+        """Samples per frame: 1152 in MPEG 1, 576 in MPEG 2 and 2.5."""
         return 1152 if _version(self.header) == MPEG_1 else 576
 
     @property
     def samples(self) -> int:
-        """Samples of each channel."""
+        """Number of samples per channel."""
         return max(0, self.ends - self.begins)
 
     def stretch(self, content: Content, start: int, stop: int) -> tuple[bytes, int]:
-        """A whole MP3 that holds some samples of the recording.
+        """A whole MP3 that contains a segment of the recording.
 
         Args:
-            content: What was indexed.
+            content: The indexed file.
             start: First sample.
             stop: Last sample, exclusive.
 
         Returns:
-            The MP3, and how many of its decoded samples come before `start`.
+            The MP3, and the number of its decoded samples before `start`.
         """
         size = self.frame_samples
         first = self._run_up((start + self.begins) // size - OVERLAP)
         last = min(len(self.offsets), -(-(stop + self.begins) // size) + 1)
-        # What a decoder takes off the beginning is taken off a frame of silence.
+        # The samples that a decoder removes at the start come from a frame of silence.
         lead = [self._frame()] if first == 0 else []
         frames = lead + [frame for run in self._runs(content, first, last) for frame in run]
         # One frame more than there is: the end isn't cut by the delay.
@@ -113,7 +113,7 @@ class Mp3:
         return b"".join((info, *frames)), before
 
     def _runs(self, content: Content, first: int, last: int) -> Iterator[list[bytes]]:
-        """Frames, in lists of those that follow each other without a gap."""
+        """Frames, in lists of consecutive ones without a gap."""
         run: list[bytes] = []
         starts, end = first == 0, -1
         places = zip(self.offsets[first:last], self.sizes[first:last], strict=True)
@@ -127,7 +127,7 @@ class Mp3:
             yield run if starts else _silenced(run)
 
     def _run_up(self, frame: int) -> int:
-        """The frame to begin at for one to be decoded right."""
+        """The frame to begin with so that another one is decoded correctly."""
         missing, own = RESERVOIR, 6 + _side_information(self.header)
         while frame > 0 and missing > 0:
             frame -= 1
@@ -135,9 +135,9 @@ class Mp3:
         return max(0, frame)
 
     def _frame(self, tag: bytes = b"") -> bytes:
-        """A frame of silence, or one that holds a tag, which is no sound."""
+        """A frame of silence, or one that contains a tag."""
         head = bytearray(self.header)
-        # Without checksum and padding, at 128 or 64 kbit/s: at any rate the tag has room.
+        # Without checksum and padding, at 128 or 64 kbit/s: large enough for the tag.
         head[1] |= 1
         head[2] = (0x90 if _version(head) == MPEG_1 else 0x80) | head[2] & 0x0C
         size = _frame_sizes(head[1] & 0xFE, head[2] & 0x0C)[head[1] << 8 | head[2]]
@@ -151,7 +151,7 @@ def index_mp3(content: Content) -> Mp3 | None:
         content: The whole file.
 
     Returns:
-        The frames, or None if this is no MPEG audio of Layer III, or of a free bit rate.
+        The frames, or None if this isn't MPEG Layer III audio, or has a free bit rate.
     """
     tags = _after_tags(content)
     start = _next_chain(content, tags, None, min(len(content), tags + FARTHEST_START))
@@ -170,7 +170,7 @@ def index_mp3(content: Content) -> Mp3 | None:
     if tag is not None and tag[0]:
         count, delay, padding = tag
         begins, promised = delay + DECODER_DELAY, count * size - padding + DECODER_DELAY
-        # More frames than the tag counts: several recordings in one, of which it is the first's.
+        # More frames than the tag counts: several recordings, and the tag is the first one's.
         if skipped:
             ends -= max(0, padding - DECODER_DELAY)
         elif len(offsets) <= count + 1:
@@ -179,11 +179,11 @@ def index_mp3(content: Content) -> Mp3 | None:
 
 
 def _silenced(frames: list[bytes]) -> list[bytes]:
-    """Frames cut out of a stream, those made silent whose data begin before the cut.
+    """Cut frames out of a stream and silence those whose data begin before the cut.
 
-    libmpg123 would decode what there is of them, and complain to the standard error. Their bytes
-    stay, as later frames' data may begin there, and so does how far back they go, if only to the
-    cut: libmpg123 hands on to the next frame just what a frame asked for.
+    Otherwise libmpg123 would decode them in part and print warnings to standard error. Their
+    bytes are kept, as later frames' data may begin there, and so are their back references up to
+    the cut: libmpg123 passes on only the bytes that a frame refers to.
     """
     there, result, mpeg_1 = 0, [], _version(frames[0]) == MPEG_1
     for number, frame in enumerate(frames):
@@ -203,7 +203,7 @@ def _silenced(frames: list[bytes]) -> list[bytes]:
 def _walk(
     content: Content, place: int, sizes: Mapping[int, int]
 ) -> tuple[array[int], array[int], int]:
-    """Offsets and sizes of all frames from one on, and bytes between them that are in none."""
+    """Offsets and sizes of all frames from one on, and the number of bytes between them."""
     offsets: list[int] = []
     lengths: list[int] = []
     skipped, end, add, add_length = 0, len(content), offsets.append, lengths.append
@@ -225,7 +225,7 @@ def _walk(
 def _next_chain(
     content: Content, place: int, sizes: Mapping[int, int] | None, limit: int
 ) -> int | None:
-    """Where the next few frames in a row begin: of a kind, or of any kind but one and the same."""
+    """Offset of the next consecutive frames of one kind: of the given kind, or of any."""
     while (place := content.find(b"\xff", place, limit)) >= 0 and place + 4 <= len(content):
         head = content[place : place + 4]
         kind = _frame_sizes(head[1] & 0xFE, head[2] & 0x0C) if sizes is None else sizes
@@ -238,7 +238,7 @@ def _next_chain(
 def _is_chain(content: Content, place: int, sizes: Mapping[int, int]) -> bool:
     for number in range(CHAIN):
         head = content[place : place + 3]
-        # A stream may end after fewer frames, with a tag of its title behind it or without.
+        # A stream may end after fewer frames, with or without a tag of its title at the end.
         if number and (len(head) < 3 or head == b"TAG"):
             return True
         size = sizes.get(head[1] << 8 | head[2]) if len(head) == 3 and head[0] == 0xFF else None
@@ -250,14 +250,14 @@ def _is_chain(content: Content, place: int, sizes: Mapping[int, int]) -> bool:
 
 @lru_cache(maxsize=64)
 def _frame_sizes(kind: int, rate_bits: int) -> Mapping[int, int]:
-    """Bytes of a frame by the second and third byte of its header, for those of one kind.
+    """Frame size in bytes by the second and third byte of the header, for frames of one kind.
 
     Args:
         kind: The second byte without its last bit: all streams of version and layer.
         rate_bits: The third byte's two bits of the sample rate.
     """
     version, rate_index = kind >> 3 & 3, rate_bits >> 2
-    # Eleven bits of synchronisation, a version that there is, and Layer III.
+    # Eleven bits of synchronisation, a valid version, and Layer III.
     if kind & 0xE6 != 0xE2 or version not in RATES or rate_index == 3:
         return {}
     rate = RATES[version][rate_index]
@@ -274,7 +274,7 @@ def _frame_sizes(kind: int, rate_bits: int) -> Mapping[int, int]:
 
 
 def _tag(frame: bytes) -> tuple[int, int, int] | None:
-    """Frames, delay and padding by a Xing or Info frame, zeros for what it lacks; else None."""
+    """Frames, delay and padding of a Xing or Info frame (0 if absent), or None without one."""
     place = 4 + _side_information(frame)
     if frame[place : place + 4] not in (b"Xing", b"Info"):
         return None
@@ -290,7 +290,7 @@ def _tag(frame: bytes) -> tuple[int, int, int] | None:
 
 
 def _after_tags(content: Content) -> int:
-    """Where the ID3v2 tags in front end."""
+    """Offset of the end of the ID3v2 tags at the start."""
     place = 0
     while content[place : place + 3] == b"ID3" and place + 10 <= len(content):
         a, b, c, d = content[place + 6 : place + 10]
@@ -308,7 +308,7 @@ def _is_mono(header: bytes | bytearray) -> bool:
 
 
 def _side_information(header: bytes | bytearray) -> int:
-    """Bytes between the header and the sound's own, where a tag begins, too."""
+    """Bytes between the header and the audio data; a tag begins there, too."""
     if _version(header) == MPEG_1:
         return 17 if _is_mono(header) else 32
     return 9 if _is_mono(header) else 17

@@ -1,4 +1,4 @@
-"""`Recording`: an open recording of which any stretch can be decoded by itself."""
+"""`Recording`: an open recording of which any segment can be decoded by itself."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Samples = np.ndarray[Any, np.dtype[np.float32]]
 """`(samples, channels)`, full scale at 1."""
 
 BLOCK = 2**15
-"""Samples of each channel decoded at once: they stay in the cache until they are mixed."""
+"""Samples per channel decoded at once: few enough to stay in the CPU cache."""
 
 MOST_SAMPLES = 2**29
-"""Of all channels: 2 GiB. More isn't decoded at once."""
+"""Most samples of all channels together that are decoded at once (2 GiB)."""
 
 
 class UndecodableError(AudioError):
@@ -29,9 +29,9 @@ class Recording(abc.ABC):
 
     Attributes:
         rate: Sample rate in Hz.
-        channels: How many there are.
-        samples: How many there are of each channel, as far as they can be decoded.
-        remarks: What should be known of it, in words that follow its name: `ends early: ...`.
+        channels: Number of channels.
+        samples: Number of samples per channel that can be decoded.
+        remarks: Remarks on it, phrased to follow its name: `ends early: ...`.
     """
 
     rate: int
@@ -41,21 +41,21 @@ class Recording(abc.ABC):
 
     @abc.abstractmethod
     def blocks(self, start: int, stop: int) -> Iterator[Samples]:
-        """Decode a stretch, equal to the same stretch of the whole.
+        """Decode a segment, equal to the same segment of the whole recording.
 
         Args:
             start: First sample, from 0.
             stop: Last sample, exclusive, up to `samples`.
 
         Yields:
-            `(samples, channels)` float32, one after the other; each is good until the next.
+            `(samples, channels)` float32 blocks in order; each is valid until the next.
 
         Raises:
-            UndecodableError: if there is less than that, or it is damaged.
+            UndecodableError: if it is shorter than that, or damaged.
         """
 
     def close(self) -> None:  # noqa: B027 - not every recording has something to close
-        """Close what is open."""
+        """Close the file."""
 
     def __enter__(self) -> Self:
         return self
@@ -65,11 +65,11 @@ class Recording(abc.ABC):
 
 
 class Decoded(Recording):
-    """A recording that is decoded already.
+    """A recording that is already decoded.
 
     Args:
-        decoded: All of it.
-        rate: Hz.
+        decoded: The samples, `(samples, channels)` float32.
+        rate: Sample rate in Hz.
         remarks: As in `Recording`.
     """
 
@@ -84,7 +84,7 @@ class Decoded(Recording):
 
 
 def clock(seconds: float) -> str:
-    """A length in words: `3:05`, or `1:02:03` from an hour on; tenths below ten seconds."""
+    """A duration as text: `3:05`, `1:02:03` from an hour on, with tenths below ten seconds."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -14,7 +14,7 @@ LARGEST = {
     "frames": 2**17,
     "windows": 2**8,
 }
-"""No setting beyond these makes sense, and some would need more memory than there is."""
+"""Upper bounds of the settings: larger values would exhaust memory."""
 
 
 @dataclass(frozen=True)
@@ -25,26 +25,34 @@ class LogMelConfig(EncoderConfig):
         ValueError: for a size that isn't positive.
     """
 
-    sample_rate: int = setting(22050, "Hz", changes_features=True)
-    n_fft: int = setting(1024, "samples a window", changes_features=True)
-    hop_length: int = setting(512, "samples from frame to frame", changes_features=True)
-    mel_bands: int = setting(128, "mel bands from 0 Hz to half the rate", changes_features=True)
-    frames: int = setting(1292, "frames of the clip: 1292 are 30 s", changes_features=True)
+    sample_rate: int = setting(22050, "sample rate in Hz", changes_features=True)
+    n_fft: int = setting(1024, "window length in samples", changes_features=True)
+    hop_length: int = setting(512, "hop length in samples", changes_features=True)
+    mel_bands: int = setting(
+        128, "number of mel bands, from 0 Hz to half the sample rate", changes_features=True
+    )
+    frames: int = setting(
+        1292, "number of frames; 1292 are 30 s at the other defaults", changes_features=True
+    )
     crop: str = setting(
         "center",
-        "which part of a longer recording, or of each window's share of it",
+        "part of a longer recording that is used: its center or its start",
         changes_features=True,
         choices=("center", "start"),
     )
     windows: int = setting(
-        1, "windows of that length, spread over the recording", changes_features=True
+        1,
+        "number of windows of that length, spread evenly over the recording",
+        changes_features=True,
     )
     pooling: str = setting(
-        "average", "what makes one embedding of several windows'", choices=("average", "attention")
+        "average",
+        "how the embeddings of several windows are pooled",
+        choices=("average", "attention"),
     )
     decoder: str = setting(
         "soundfile",
-        "what decodes the recording",
+        "decoder of recordings",
         changes_features=True,
         choices=("soundfile", "tensorflow-io"),
     )

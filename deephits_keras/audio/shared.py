@@ -1,4 +1,4 @@
-"""Inside the graph: one branch for all windows of a recording."""
+"""Inside the graph: apply one branch to all windows of a recording."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RowsToWindows(layers.Layer):  # type: ignore[misc]
     """`(batch x windows, units)` to `(batch, windows, units)`.
 
     Args:
-        windows: How many rows are a recording's.
+        windows: Number of windows per recording.
     """
 
     def __init__(self, windows: int, **kwargs: Any) -> None:
@@ -39,11 +39,11 @@ class RowsToWindows(layers.Layer):  # type: ignore[misc]
         self.windows = windows
 
     def call(self, rows: Tensor) -> Tensor:
-        """Put each recording's rows together."""
+        """Group the rows by recording."""
         return ops.reshape(rows, (-1, self.windows, rows.shape[-1]))
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """A recording a row."""
+        """Output shape: one row per recording."""
         return (None, self.windows, shape[-1])
 
     def get_config(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class RowsToWindows(layers.Layer):  # type: ignore[misc]
 def over_windows(
     log_mel: Tensor, branch: Callable[[Tensor], Tensor], pooling: str = "average"
 ) -> Tensor:
-    """Apply a branch to each window of a recording, and pool what it gives.
+    """Apply a branch to each window of a recording, and pool the embeddings.
 
     Args:
         log_mel: `(batch, windows, mel_bands, frames)`, or without the second axis for one window,
@@ -62,7 +62,7 @@ def over_windows(
         branch: From `(rows, mel_bands, frames)` to `(rows, units)`; its weights are the same for
             all windows.
         pooling: `average`, or `attention`: a weighted average, whose weights a network of one
-            hidden layer gives each window by what is in it (Ilse, Tomczak and Welling 2018,
+            hidden layer computes from each window (Ilse, Tomczak and Welling 2018,
             *Attention-based deep multiple instance learning*, equation 8).
 
     Returns:

@@ -22,7 +22,7 @@ DYNAMIC_RANGE = 80.0
 
 
 def samples_of(config: LogMelConfig) -> int:
-    """The most samples that a clip uses."""
+    """Number of samples that a clip of `config.frames` frames uses."""
     # Centred frames: 1 + samples // hop. The last samples of the last hop count as well, so that
     # thirty seconds at 22,050 Hz are not cut at all.
     return config.frames * config.hop_length - 1
@@ -31,7 +31,7 @@ def samples_of(config: LogMelConfig) -> int:
 def clip(waveform: Array, config: LogMelConfig) -> Array:
     """Cut or pad a waveform so that its centred frames are exactly `config.frames`.
 
-    A longer one is cut (`config.crop`), a shorter one padded with silence at its end.
+    A longer waveform is cut (`config.crop`), a shorter one padded with silence at its end.
     """
     wanted = samples_of(config)
     if len(waveform) > wanted:
@@ -46,9 +46,9 @@ def log_mel(waveform: Array, config: LogMelConfig) -> Array:
 
     Equal to `librosa.power_to_db(librosa.feature.melspectrogram(...))`: periodic Hann window,
     frames centred on a zero-padded signal, Slaney's mel scale and normalisation, 80 dB of
-    dynamic range. Computed in blocks that stay in the cache. The filters are sparse: most of a
-    dense product would be zeros, and a BLAS would share it out to threads, which take longer to
-    meet than it does and get in the way of the other worker processes.
+    dynamic range. Computed in blocks that fit in the CPU cache. The filters are sparse: most of
+    a dense product would be zeros, and a BLAS would run it on several threads, which slow down the
+    other worker processes.
     """
     window, filters = _window(config.n_fft), _filters(config)
     padded = np.pad(waveform, config.n_fft // 2)

@@ -1,23 +1,23 @@
-"""Where in a recording the windows lie that an encoder looks at."""
+"""Positions in a recording of the windows that an encoder analyses."""
 
 from __future__ import annotations
 
 CROPS = ("center", "start")
-"""Which part of a recording's N-th a window is."""
+"""Position of a window within its part of the recording."""
 
 
 def window_starts(samples: int, wanted: int, count: int = 1, crop: str = "center") -> list[int]:
-    """First samples of windows that are spread over a recording.
+    """Start samples of windows that are spread evenly over a recording.
 
-    The recording is divided into as many equal parts as there are windows, and each gives its
-    middle or its beginning. Where a part is shorter than a window, windows overlap; where the whole
-    recording is, all of them begin with it.
+    The recording is divided into `count` equal parts, and each window is the middle or the
+    beginning of its part. If a part is shorter than a window, windows overlap; if the whole
+    recording is shorter, all windows start at 0.
 
     Args:
-        samples: Length of the recording.
-        wanted: Length of a window.
-        count: How many windows.
-        crop: `center` or `start`: see `CROPS`.
+        samples: Length of the recording, in samples.
+        wanted: Length of a window, in samples.
+        count: Number of windows.
+        crop: `center` or `start`; see `CROPS`.
 
     Example:
         >>> window_starts(1000, 100), window_starts(1000, 100, 2), window_starts(80, 100, 2)
