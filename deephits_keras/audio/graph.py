@@ -1,8 +1,8 @@
 """Decoding inside a TensorFlow graph, by tensorflow-io's kernels: the decoder `tensorflow-io`.
 
 Every function takes and returns tensors, so that a `tf.data` pipeline or a served function can
-begin with the encoded bytes of a recording. Needs the extra `tfio`: tensorflow-io 0.37.1 is its last
-release, and its kernels load beside TensorFlow 2.16 and 2.17 only.
+begin with the encoded bytes of a recording. Needs the extra `tfio`: tensorflow-io 0.37.1 is the
+last release, and its kernels load beside TensorFlow 2.16 and 2.17 only.
 
 tensorflow-io's decoders don't say the sample rate, which is read from the headers here: ISO
 11172-3, 2.4.1.3 (MP3); RFC 9639, 8.2 (FLAC); Vorbis I, 4.2.2; RIFF WAVE.

@@ -1,7 +1,7 @@
 """The contract between the core and a modality: `ModalityEncoder`.
 
-Everything that knows what a spectrogram, a lyric or a metadata field is lives behind this class;
-storage, pipeline, fusion, training and serving speak only of named arrays and embeddings.
+All code that is specific to one modality, such as spectrograms or lyrics, implements this class;
+storage, pipeline, fusion, training and serving only handle named arrays and embeddings.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ __all__ = [
 ]
 
 CONTRACT_VERSION = 2
-"""Version of the contract in this module; an encoder states the one that it was written for."""
+"""Version of this contract; every encoder states the version that it was written for."""
 
 SUPPORTED_VERSIONS = (1, 2)
-"""Versions whose encoders load: one of version 1 declares no inputs and may read all of a track."""
+"""Versions that can be loaded; version 1 declares no inputs and may read the whole track."""
 
 
 ConfigT = TypeVar("ConfigT", bound=EncoderConfig)
@@ -63,14 +63,14 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     An encoder has two halves and one configuration. *Outside the graph* `extract` turns a track
     into arrays of fixed shape, which the core stores, checksums, resumes and reads back. *Inside
     the graph* `build` turns a batch of those arrays into an embedding with Keras layers, which
-    the core fuses with those of the other modalities. The core asks nothing else of an encoder.
+    the core fuses with those of the other modalities. The core needs nothing else of an encoder.
 
     To write one:
 
     1. Subclass `EncoderConfig` as a frozen dataclass of `setting`s.
     2. Subclass this class; set the class attributes `name`, `modality`, `version` and `Config`;
-       say in `inputs` what it reads of a track; write `feature_specs`, `extract` and `build`;
-       write `adapt` if the branch normalises.
+       declare in `inputs` what it reads of a track; write `feature_specs`, `extract` and
+       `build`; write `adapt` if the branch normalises its input.
     3. Name the class in your distribution's metadata, in the entry-point group
        `deephits_keras.encoders`: `my_encoder = my_package:MyEncoder`.
 
@@ -83,22 +83,22 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
     Attributes:
         name: The encoder's name, equal to its entry point's. Lower-case identifier.
-        modality: The kind of input it serves. Lower-case identifier, used in input names.
-        version: Raise it when `extract` gives other arrays for the same input.
+        modality: Its modality (kind of input). Lower-case identifier, used in input names.
+        version: Must change whenever `extract` returns other arrays for the same input.
         summary: One line for `deephits encoders list`.
-        default: True for the encoder to take when `--modalities` names only the modality, and
-            for a modality that takes part when no modalities are named. At most one encoder of a
-            modality may say so; a modality's only encoder needn't.
-        parallel: False if `extract_many` already uses every core (as a neural network does): the
-            core then gives it one process instead of one for each core.
-        learns_popularity: True if `adapt` needs the popularity of the training tracks: each batch
-            then holds `popularity` as well, `(batch,)` float32, 0-100. Whoever uses it must see to
-            it that no training track's own popularity reaches its own embedding.
-        published_weights: Trained weights from outside that a setting can name: what they are,
-            under which licence, where they are from. They are never part of a distribution.
+        default: True for the default encoder of its modality: it is used if `--modalities` names
+            only the modality or isn't given. At most one encoder per modality; not needed if it
+            is the modality's only encoder.
+        parallel: False if `extract_many` already uses every core, as a neural network does. The
+            core then runs it in one process instead of one per core.
+        learns_popularity: True if `adapt` needs the popularity of the training tracks. Each batch
+            then has the key `popularity` as well: `(batch,)` float32, 0-100. The encoder must
+            ensure that no training track's popularity reaches the track's own embedding.
+        published_weights: Pretrained weights that a setting can name: name, licence and source.
+            They are never part of a distribution.
         contract_version: The `CONTRACT_VERSION` that the encoder was written for.
-        expected_failed_checks: Checks of `testing` that it can't pass, with the reason of each.
-        Config: The configuration's class.
+        expected_failed_checks: Checks of `testing` that it can't pass: reason by name of the check.
+        Config: Class of its configuration.
 
     Example:
         A whole encoder of a modality of its own, chroma, from the audio file:
@@ -118,7 +118,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         ...
         ...     @property
         ...     def feature_specs(self):
-        ...         return (FeatureSpec("chroma", (12,), "float32", "mean energy a pitch class"),)
+        ...         return (FeatureSpec("chroma", (12,), "float32", "mean energy per pitch class"),)
         ...
         ...     def extract(self, track):
         ...         if track.audio is None:
@@ -159,42 +159,42 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     def inputs(self) -> tuple[Input, ...] | None:
         """What `extract` reads of a track, for example `(AUDIO, Input("tempo"))`.
 
-        Overridden by a property, or by a class attribute where no setting decides. Features
-        depend on these inputs alone: when another column of the corpus changes, nothing is
-        extracted again, and `extract` and all other methods get a track that holds no more than
-        them. `import` finds the files, `predict` takes all by their names and refuses a field
-        that no encoder reads.
+        Overridden by a class attribute, or by a property if it depends on settings. Features
+        depend on these inputs alone: if another column of the corpus changes, nothing is
+        extracted again, and every method gets a track that contains only these inputs. `import`
+        finds the files; `predict` accepts all inputs by name and refuses a field that no encoder
+        reads.
 
-        The default, None, is that of encoders of contract version 1: whatever changes in a track
-        has it extracted again.
+        The default, None, is for encoders of contract version 1: any change of a track causes it
+        to be extracted again.
         """
         return None
 
     @property
     @abc.abstractmethod
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
-        """What `extract` gives for a track. Cheap: no files are opened but small ones."""
+        """Name, shape and dtype of the arrays that `extract` returns. Must be cheap to compute."""
 
     @abc.abstractmethod
     def extract(self, track: Track) -> Features | None:
-        """Turn one track into arrays.
+        """Compute the features of one track.
 
-        Pure: the same track and configuration give the same bytes, and in another process the
-        same up to the rounding of sums.
+        Pure function: the same track and configuration give the same bytes; in another process,
+        the same values up to rounding.
 
         Returns:
-            An array for each feature spec, of exactly its shape and dtype and finite unless the
-            branch handles NaN; or None if the track doesn't have this input (that is data, not
-            an error).
+            One array per feature spec, with exactly its shape and dtype, and finite unless the
+            branch handles NaN; or None if the track lacks this input (a missing modality, not an
+            error).
 
         Raises:
             ExtractionError: if the input is there but can't be used.
         """
 
     def extract_many(self, tracks: Sequence[Track]) -> Iterator[Features | ExtractionError | None]:
-        """Yield what `extract` gives for each track in order, an error as a value.
+        """Yield the result of `extract` for each track in order; errors are yielded, not raised.
 
-        Override it only if several tracks at once are cheaper than one by one.
+        Override it only if processing several tracks together is faster.
         """
         for track in tracks:
             try:
@@ -209,64 +209,63 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """Build the branch: Keras tensors in, an embedding out.
 
         Use `keras.layers` and `keras.ops` only, so that the branch runs on every backend. Called
-        once for each model; `adapt` was called before it if there was training data.
+        once per model, after `adapt` if the model is to be trained.
 
         Args:
-            inputs: A float32 (integer features: int32) `KerasTensor` of shape
-                `(batch, *spec.shape)` for each feature spec, by name. For a track that lacks
-                the modality they are zeros, and the core replaces the embedding afterwards.
+            inputs: One `KerasTensor` of shape `(batch, *spec.shape)` per feature spec, by name;
+                float32, or int32 for integer features. For a track that lacks the modality they
+                are zeros, and the core replaces the embedding afterwards.
 
         Returns:
-            A `KerasTensor` of shape `(batch, embedding size)`. Each row depends on its own row
-            of the inputs only, at inference.
+            The embedding, a `KerasTensor` of shape `(batch, embedding size)`. At inference, each
+            row depends only on its own row of the inputs.
         """
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Learn normalisation statistics from the training split, before `build`.
+        """Compute normalisation statistics of the training split; called before `build`.
 
-        Keep them on the instance and let `build` put them into a layer, which saves them with
+        Keep them on the instance and pass them to a layer in `build`, so that they are saved with
         the model. The default does nothing.
 
         Args:
             batches: The features of the training tracks that have this modality, with a leading
-                batch axis. One pass only; never the whole corpus in memory.
+                batch axis. They can be iterated over once, and never fit in memory together.
         """
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
         """Names of the parts of the input that are missing from a track that has the modality.
 
-        For a prediction's account of what it didn't know. The default: nothing.
+        `predict` lists them as missing. The default: none.
 
         Args:
             track: The track.
-            features: What `extract` gave for it.
+            features: The result of `extract` for it.
         """
         del track, features
         return ()
 
     def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
-        """What the reader of a prediction should know of these features, in words.
+        """Remarks on these features that `predict` shows, one sentence each.
 
-        For example that they are on another scale than what the model is meant for. The default:
-        nothing.
+        For example that they are on another scale than the training data. The default: none.
 
         Args:
             track: The track.
-            features: What `extract` gave for it.
+            features: The result of `extract` for it.
         """
         del track, features
         return ()
 
     def describe(self, track: Track, features: Features) -> dict[str, float]:
-        """Fields of the track that its features tell, by name and in the units of a corpus.
+        """Fields of the track that its features measure, by name and in the units of a corpus.
 
         `deephits predict --descriptors ENCODER` fills a track's unknown fields with them, so that
-        a model trained on a table scores a bare recording. A value that isn't known is left out.
-        The default tells none.
+        a model trained on a table can score a recording alone. Unknown values are left out. The
+        default: none.
 
         Args:
             track: The track.
-            features: What `extract` gave for it.
+            features: The result of `extract` for it.
         """
         del track, features
         return {}
@@ -274,14 +273,14 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     # === Explaining ===
 
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:
-        """What of a track's input a score is attributed to, and how the answer is named and drawn.
+        """How a score is attributed to this track's input: baseline, parts and picture.
 
-        The default: each float feature as a whole, against zeros.
+        The default: each float feature as a whole, with zeros as the baseline.
 
         Args:
             track: The track.
-            features: What `extract` gave for it.
-            branch: The trained branch that `build` made, from features by name.
+            features: The result of `extract` for it.
+            branch: The trained branch that `build` made; it maps features by name to the embedding.
         """
         from deephits_keras.encoders.explainable import ExplainableFeatures
 
@@ -289,54 +288,54 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         return ExplainableFeatures.from_zeros(self.feature_specs, features, branch)
 
     def fields(self) -> Mapping[str, Field]:
-        """Named numbers among the features: a feature's name and a place on its first axis.
+        """Named numbers in the features: for each, the feature's name and its index on axis 0.
 
-        Permutation importance exchanges each between tracks on its own. Several numbers that mean
-        nothing one by one are named as one by all their places, with None in the place of a number
-        for a whole feature: `{"artists": (("vectors", None), ("known", None))}` is a set with its
-        mask. The default: none.
+        Permutation importance permutes each of them between tracks separately. Numbers that only
+        have a meaning together get one name and a tuple of places; the index None stands for the
+        whole feature: `{"artists": (("vectors", None), ("known", None))}` is a set with its mask.
+        The default: none.
         """
         return {}
 
-    # === For comparisons ===
+    # === Ablations and baselines ===
 
     def ablations(self) -> Mapping[str, Mapping[str, Any]]:
-        """Parts of the input that an ablation study leaves out one by one (Section 3.3.2).
+        """Parts of the input that an ablation study removes one at a time (Section 3.3.2).
 
-        The study leaves out the whole modality as well. The default: no parts.
+        The study removes the whole modality as well. The default: no parts.
 
         Returns:
-            For each part, by a name like `metadata` (lower-case identifier), the settings to
-            change so that the encoder does without it. All else stays as it is.
+            For each part, by a name such as `metadata` (lower-case identifier), the settings to
+            change so that the encoder doesn't use it; all other settings are kept.
         """
         return {}
 
     def tabular(self, features: Features) -> Mapping[str, np.ndarray[Any, Any]]:
-        """A batch of features as named columns, for the shallow baselines (Table 6).
+        """Convert a batch of features to named columns, for the shallow baselines (Table 6).
 
-        The default, no columns: the modality takes no part in them.
+        The default, no columns, excludes the modality from them.
 
         Args:
-            features: An array `(batch, *spec.shape)` for each feature spec; the batch may be empty.
+            features: One array `(batch, *spec.shape)` per feature spec; the batch may be empty.
 
         Returns:
-            `(batch,)` float numbers for each column, NaN where unknown, not scaled. Column names
-            depend on the configuration only. A column that holds a field of the corpus has its
-            name, and one of several made of one field is called `field=value`.
+            One float array `(batch,)` per column, NaN where unknown, not scaled. Column names
+            depend on the configuration only. A column with a field of the corpus has the field's
+            name; an indicator of one of its values is named `field=value`.
         """
         del features
         return {}
 
     @property
     def weights_used(self) -> str:
-        """The `published_weights` that this configuration uses, for the run; empty for none."""
+        """The `published_weights` that this configuration uses, or an empty string."""
         return ""
 
     @property
     def embedding_size(self) -> int | None:
-        """Size of the embedding that `build` gives with this configuration, for lists.
+        """Size of the embedding that `build` returns with this configuration, for lists.
 
-        None, the default, where it isn't known without building.
+        None, the default, if it is only known after `build`.
         """
         return None
 
@@ -348,7 +347,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """An encoder from `get_config`'s result.
+        """Create an encoder from the result of `get_config`.
 
         Raises:
             UserError: if the configuration isn't one of this encoder's.
@@ -357,17 +356,17 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:
-        """An encoder from the configuration in a run or a corpus, which may be a stranger's.
+        """Create an encoder from the configuration in a run or a corpus, which may be untrusted.
 
-        Override it to refuse what only the user may ask for, such as a download. The default
+        Override it to refuse what only the user may request, such as a download. The default
         refuses nothing.
 
         Args:
-            stored: The configuration that was read.
-            settings: The user's own, which count where both say something.
+            stored: The stored configuration.
+            settings: The user's settings, which override the stored ones.
 
         Raises:
-            UserError: if it isn't one of this encoder's, is refused, or names a path that is gone.
+            UserError: if it isn't one of this encoder's, is refused, or names a missing path.
         """
         encoder = cls.from_config({**stored, **settings})
         if gone := encoder.gone_paths():
@@ -375,7 +374,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         return encoder
 
     def gone_paths(self) -> tuple[str, ...]:
-        """What to say of each setting that is a path to what isn't there; empty if all are."""
+        """One message per setting that is a path to a missing file or folder."""
         return tuple(
             f"The setting {name} of the encoder {self.name} names {value}, which isn't there. Say "
             f"where it is now: --{f'{self.name}-{name}'.replace('_', '-')} PATH"
@@ -385,10 +384,10 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         )
 
     def path_content(self, name: str) -> str | None:
-        """What stands in the fingerprint for the path in the setting `name`: its content's hash.
+        """The value in the fingerprint for the path in the setting `name`: a hash of its content.
 
-        The default: of the file, or of all files in the folder. Override it where only some of
-        them count, or where a name may stand for a path.
+        The default hashes the file, or all files in the folder. Override it if only some of them
+        matter, or if the setting may be a name instead of a path.
 
         Raises:
             UserError: if there is no such file or folder.
@@ -401,10 +400,10 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         return f"sha256:{hash_of_path(Path(value).expanduser())}"
 
     def fingerprint_config(self) -> dict[str, Any]:
-        """What the extracted arrays depend on, as JSON types.
+        """All settings that the extracted arrays depend on, as JSON types.
 
-        The default: the settings declared with `changes_features=True`, a path's content in the
-        place of the path (`path_content`): the fingerprint must be the same on every machine.
+        The default: the settings declared with `changes_features=True`, with a hash of the content
+        (`path_content`) instead of a path, so that the fingerprint is equal on every machine.
         """
         wanted = {
             f.name for f in dataclasses.fields(self.config) if f.metadata.get("changes_features")
@@ -415,7 +414,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         }
 
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that name this encoder's feature store."""
+        """Twelve hexadecimal digits that identify this encoder's feature store."""
         identity = [self.name, self.version, self.fingerprint_config()]
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -424,9 +423,9 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
     @classmethod
     def example_tracks(cls, folder: Path) -> Sequence[Track]:
-        """A few different tracks that have this modality, for the checks of `testing`.
+        """A few different tracks with this modality, for the checks of `testing`.
 
-        Override it if the encoder needs what the default tracks lack: a field of its own, a
+        Override it if the encoder needs something that the default tracks lack, for example a
         longer recording. The default: short synthesised recordings with lyrics and fields.
 
         Args:
@@ -438,10 +437,10 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
     @classmethod
     def bad_tracks(cls, folder: Path) -> Sequence[Track]:
-        """Tracks whose input is there and that `extract` must refuse with an `ExtractionError`.
+        """Tracks with invalid input, for which `extract` must raise an `ExtractionError`.
 
-        For the checks of `testing`, beside the damaged files that every encoder is tried with.
-        The default: none.
+        For the checks of `testing`, in addition to the damaged files that they always use. The
+        default: none.
 
         Args:
             folder: An empty folder to write files into.
@@ -451,19 +450,18 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
 
     @classmethod
     def prepare_sample(cls, folder: Path, tracks: Sequence[Track]) -> dict[str, Any]:
-        """Make what this encoder can't run without in a synthetic corpus, and say how to use it.
+        """Create the files that this encoder needs to run on a synthetic corpus.
 
-        Called by `deephits sample`. An encoder that needs trained weights from outside writes a
-        small untrained stand-in into `folder`. The default needs nothing.
+        Called by `deephits sample`. An encoder that needs pretrained weights writes small
+        untrained ones into `folder`. The default does nothing.
 
         Args:
-            folder: An empty folder of the encoder's own inside the sample.
-            tracks: The sample's tracks, with their recordings, lyrics and fields, unless they lack
-                them.
+            folder: An empty folder for this encoder inside the sample.
+            tracks: The tracks of the sample, with their recordings, lyrics and fields.
 
         Returns:
-            Settings to use with the sample, as JSON types or `Path`s inside `folder`; the sample
-            keeps a `Path` relative to itself, so that it can be moved.
+            Settings to use with the sample, as JSON types or `Path`s inside `folder`; paths are
+            stored relative to the sample, so that it can be moved.
         """
         del folder, tracks
         return {}

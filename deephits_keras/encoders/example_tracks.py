@@ -38,7 +38,7 @@ DESCRIPTORS: dict[str, tuple[float, float, float]] = {
     "tempo": (92.0, 126.0, 140.0),
     "valence": (0.38, 0.81, 0.57),
 }
-"""Spotify's descriptors in Spotify's units, by field, one value a track."""
+"""Spotify's descriptors in Spotify's units, by field: one value per track."""
 
 CHORDS = ((261.63, 329.63, 392.0), (220.0, 261.63, 329.63), (349.23, 440.0, 523.25))
 """Frequencies in Hz: C major, A minor, F major."""
@@ -47,10 +47,10 @@ CHORDS = ((261.63, 329.63, 392.0), (220.0, 261.63, 329.63), (349.23, 440.0, 523.
 def sample_tracks(folder: Path) -> tuple[Track, ...]:
     """Three different tracks, each with a WAV of four seconds, lyrics and Spotify's fields.
 
-    The same for every call but for the folder.
+    Every call returns the same tracks, except for the folder.
 
     Args:
-        folder: Where to write the recordings.
+        folder: Folder for the recordings.
     """
     tracks = []
     for number, lyrics in enumerate(LYRICS):
@@ -63,7 +63,7 @@ def sample_tracks(folder: Path) -> tuple[Track, ...]:
 
 
 def _write_arpeggio(path: Path, chord: tuple[float, ...], *, beats_a_second: float) -> None:
-    """Notes of a chord one after another, each with a few harmonics that die away."""
+    """The notes of a chord in sequence, each with a few decaying harmonics."""
     import soundfile
 
     times = np.arange(int(SECONDS * SAMPLE_RATE)) / SAMPLE_RATE

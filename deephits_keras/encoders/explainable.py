@@ -1,4 +1,4 @@
-"""What an encoder tells of its input, so that a score can be attributed to named parts of it."""
+"""How an encoder describes its input, so that a score can be attributed to named parts."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Part:
 
     Attributes:
         name: For example a field, a word, or a region of time and frequency.
-        contribution: What it added to the score.
-        value: What the track has there, in words; empty if that can't be said briefly.
-        empty: Whether the track has nothing there: a field that is unknown, or the padding behind
-            a short clip. Pages say so, and list it after all others.
+        contribution: Its contribution to the score.
+        value: Its value in this track, as text; empty if there is no short text for it.
+        empty: Whether the track has no input there: an unknown field, or the padding after a
+            short clip. Pages mark it and list it last.
     """
 
     name: str
@@ -38,21 +38,21 @@ class Part:
 class Explainable:
     """One track's input of one modality, at a point from which the embedding is differentiable.
 
-    Integrated gradients need arrays that can move along a straight line from a baseline, an input
-    that says nothing, to the track's own. Where the features can't (indicators, a network outside
-    of the graph), an encoder gives another point, by a subclass of this class.
+    Integrated gradients need arrays that can be interpolated between a baseline, a neutral input,
+    and the track's own. If the features can't be (indicators, a network outside the graph), an
+    encoder returns a subclass of this class with another point.
 
     Args:
         point: Float arrays by name, without a batch axis.
         baseline: The same shapes.
-        reference: What the baseline is, in words.
+        reference: Description of the baseline, for the page.
 
     Attributes:
-        point: As given.
-        baseline: As given.
-        reference: As given.
-        unattributed: Names of the parts of the input that stay as they are, such as whole
-            numbers, so that nothing of the score is attributed to them; none by default.
+        point: See the argument.
+        baseline: See the argument.
+        reference: See the argument.
+        unattributed: Names of the parts of the input that are held fixed, such as integer
+            features, so that no part of the score is attributed to them; none by default.
     """
 
     unattributed: tuple[str, ...] = ()
@@ -63,10 +63,10 @@ class Explainable:
         self.reference = reference
 
     def embed(self, values: Mapping[str, Tensor]) -> Tensor:
-        """The way from the point to the branch's output, made of `keras.ops` and Keras layers.
+        """Compute the branch's output from the point, with `keras.ops` and Keras layers only.
 
         Args:
-            values: A float32 tensor `(batch, *shape)` for each array of `point`.
+            values: One float32 tensor `(batch, *shape)` per array of `point`.
 
         Returns:
             `(batch, embedding size)`; `(1, embedding size)` if `point` has no array.
@@ -74,7 +74,7 @@ class Explainable:
         raise NotImplementedError
 
     def parts(self, attribution: Features) -> Sequence[Part]:
-        """Sum an attribution into named parts; together they are all of it.
+        """Sum an attribution by named part; the parts add up to the whole attribution.
 
         Args:
             attribution: Contributions to the score, in the shapes of `point`.
@@ -82,7 +82,7 @@ class Explainable:
         return [Part(name, float(values.sum())) for name, values in attribution.items()]
 
     def draw(self, attribution: Features) -> Figure | Markup | None:
-        """A picture of an attribution, a piece of HTML, or None for the core's bar chart.
+        """Draw an attribution: a figure, a piece of HTML, or None for the core's bar chart.
 
         A figure is drawn in the style of the package's own, whose colours are
         `deephits_keras.report.style.BLUE` for what raises a score and `VERMILLION` for what
@@ -93,13 +93,13 @@ class Explainable:
 
 
 class ExplainableFeatures(Explainable):
-    """Features as the branch gets them: float ones move, whole numbers stay as they are.
+    """Features as the branch gets them: float features are interpolated, integers held fixed.
 
     Args:
         features: One track's features.
         branch: The branch, from features by name.
         baseline: The baseline of each float feature; zeros by default.
-        reference: What it is.
+        reference: Description of the baseline, for the page.
     """
 
     def __init__(
@@ -119,12 +119,12 @@ class ExplainableFeatures(Explainable):
     def from_zeros(
         cls, specs: Sequence[FeatureSpec], features: Features, branch: keras.Model
     ) -> Self:
-        """With zeros as the baseline."""
+        """Use zeros as the baseline."""
         zeros = {spec.name: np.zeros(spec.shape, np.float32) for spec in specs}
         return cls(features, branch, zeros, "zeros")
 
     def embed(self, values: Mapping[str, Tensor]) -> Tensor:
-        """Through the branch."""
+        """Apply the branch."""
         from keras import ops
 
         rows = max([1, *(ops.shape(value)[0] for value in values.values())])

@@ -1,4 +1,4 @@
-"""What an encoder extracts from a track: named arrays of fixed shape, or an error."""
+"""The result of feature extraction: named arrays of fixed shape, or an error."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ PRESENT = "present"
 """Reserved feature name: the presence mask that the core adds to each modality's inputs."""
 
 POPULARITY = "popularity"
-"""Reserved feature name: what `adapt` gets of the training tracks if an encoder asks for it."""
+"""Reserved feature name: popularity of the training tracks, passed to `adapt` on request."""
 
 Features = dict[str, "np.ndarray"]
 """One track's features by name, each with the shape and dtype of its `FeatureSpec`."""
 
 
 class ExtractionError(DeepHitsError):
-    """A track's input is there but can't be used.
+    """A track has the input, but it can't be used.
 
     Args:
-        track_id: Which track.
-        reason: What is wrong with it, and in which file or field.
+        track_id: Id of the track.
+        reason: What is wrong, and in which file or field.
     """
 
     def __init__(self, track_id: str, reason: str) -> None:
@@ -48,8 +48,8 @@ class FeatureSpec:
     Attributes:
         name: Lower-case identifier, unique within the encoder; `present` is reserved.
         shape: Shape for one track, without the batch axis. Every dimension is fixed.
-        dtype: NumPy dtype name used in storage; float16 halves the store of large features.
-        description: What it holds, with units.
+        dtype: NumPy dtype name used in storage; float16 halves the size of large features.
+        description: Its content, with units.
     """
 
     name: str
@@ -72,10 +72,10 @@ class FeatureSpec:
 
 
 FieldPlace = tuple[str, int | None]
-"""A feature's name and a place on its first axis, or None for all of the feature."""
+"""A feature's name and an index on its first axis, or None for the whole feature."""
 
 Field = FieldPlace | tuple[FieldPlace, ...]
-"""Where a named number is, or the several that stand for one thing, such as a set and its mask."""
+"""Place of a named number, or places of numbers that belong together (a set and its mask)."""
 
 
 def places_of(field: Field) -> tuple[FieldPlace, ...]:
@@ -94,7 +94,7 @@ def finite_number(track: Track, field: str) -> float:
     """A field of a track as a number, NaN if it is unknown.
 
     Raises:
-        ExtractionError: if it holds something that isn't a finite number.
+        ExtractionError: if its value isn't a finite number.
     """
     try:
         value = track.number(field)

@@ -1,4 +1,4 @@
-"""What an encoder reads of a track: its declared inputs, and a track of these alone."""
+"""The inputs that an encoder declares, and tracks reduced to these."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from deephits_keras.tracks import Track
 Kind = Literal["file", "text", "field"]
 
 NEVER_READ = ("track_id", "popularity")
-"""Columns of a corpus that are no input: the name of a track, and what is to be predicted."""
+"""Columns of a corpus that can't be inputs: the id of a track and the target."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One thing that an encoder reads of a track.
+    """One input that an encoder reads of a track.
 
-    A column of the tracks table has the input's name. What an encoder declares is all that it
-    gets to see, all that its features depend on, and all that `predict` takes for it.
+    The input's name is that of a column of the tracks table. An encoder sees only the inputs that
+    it declares, and its features depend on them alone.
 
     Attributes:
-        name: Equal for encoders that read the same thing. Of files and texts a lower-case
-            identifier, so that `--input NAME=PATH` can name it; of fields any column's name.
+        name: Name of the column; encoders that read the same input use the same name. For files
+            and texts it is a lower-case identifier, as in `--input NAME=PATH`.
         kind: `file` (in `Track.files`), `text` (in `Track.texts`) or `field` (in `Track.fields`).
-        endings: Of files: the endings, such as `.jpg`, of files that import finds by track id in
-            the folder that `--input-dir NAME=FOLDER` names; any file by default.
+        endings: For files: name endings, such as `.jpg`, of the files that `import` finds by track
+            id in the folder of `--input-dir NAME=FOLDER`; any by default.
 
     Example:
         >>> Input("cover", "file", (".jpg", ".png")).kind
@@ -70,14 +70,14 @@ AUDIO = Input(
         for ending in endings.split()
     ),
 )
-"""The recording, in what a decoder may read: libsndfile, or PyAV (the extra `av`)."""
+"""The recording, in any format of libsndfile or PyAV (the extra `av`)."""
 
 LYRICS = Input("lyrics", "text")
 """The lyrics."""
 
 
 class Declares(Protocol):
-    """What declares inputs: a `ModalityEncoder`."""
+    """An object that declares inputs: a `ModalityEncoder`."""
 
     @property
     def name(self) -> str:
@@ -89,7 +89,7 @@ class Declares(Protocol):
 
 
 def inputs_of(encoder: Declares) -> tuple[Input, ...] | None:
-    """What an encoder declares that it reads; None if it declares nothing and may read anything.
+    """The inputs that an encoder declares; None if it declares none and may read everything.
 
     Raises:
         UserError: if that isn't a tuple of inputs, each with a unique name.
@@ -113,9 +113,9 @@ def names_of(inputs: Collection[Input], kind: Kind) -> list[str]:
 
 
 def as_declared(track: Track, inputs: Sequence[Input] | None) -> Track:
-    """A track of declared inputs alone; of all that it has if `inputs` is None.
+    """A copy of a track with the declared inputs only; with all inputs if `inputs` is None.
 
-    A text may come from a column that no one knew to be an input when the corpus was made.
+    A text may come from a column that was not known as an input when the corpus was made.
     """
     if inputs is None:
         return track

@@ -9,7 +9,7 @@ from keras import layers
 
 
 def dense(units: int, **options: Any) -> layers.Dense:
-    """A fully connected layer whose kernel starts as PyTorch's `nn.Linear` does.
+    """A dense layer whose kernel is initialised as that of PyTorch's `nn.Linear`.
 
     That is a uniform distribution of variance 1 / (3 fan_in).
     """

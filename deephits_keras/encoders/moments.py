@@ -10,20 +10,20 @@ import numpy as np
 from deephits_keras.types import Array
 
 NEVER = 1e30
-"""Deviation of a column that no training track tells anything of."""
+"""Deviation of a column that doesn't vary in the training split."""
 
 _ROWS = 2**18
-"""Rows at a time: a batch of spectrograms in float64, several times over, would be gigabytes."""
+"""Rows per step; a whole batch of spectrograms in float64 would take gigabytes."""
 
 
 class Moments:
-    """Mean and variance of each column of a stream of arrays, unknown (NaN) values left out.
+    """Mean and variance of each column of a stream of arrays; NaN values are ignored.
 
     Merged batch by batch in float64 (Chan, Golub and LeVeque 1979), so that the corpus never has
     to be in memory.
 
     Args:
-        columns: How many columns there are; one for the moments of all values together.
+        columns: Number of columns; 1 for the moments of all values together.
 
     Example:
         >>> moments = Moments(2)
@@ -39,14 +39,14 @@ class Moments:
 
     @classmethod
     def from_batches(cls, batches: Iterable[Array], columns: int = 1) -> Self:
-        """The moments of a stream of arrays."""
+        """Compute the moments of a stream of arrays."""
         moments = cls(columns)
         for batch in batches:
             moments.add(batch)
         return moments
 
     def add(self, values: Array) -> None:
-        """Take in an array whose last axis holds the columns; any shape if there is one."""
+        """Add an array whose last axis is the columns; any shape if there is one column."""
         rows = values.reshape(-1, len(self._count))
         for start in range(0, len(rows), _ROWS):
             self._merge(rows[start : start + _ROWS].astype(np.float64))
@@ -71,7 +71,7 @@ class Moments:
 
     @property
     def variance(self) -> Array:
-        """`(columns,)` population variances; 1 where there is none to scale by."""
+        """`(columns,)` population variances; 1 for a column that doesn't vary."""
         variance = self._squares / np.maximum(self._count, 1)
         return np.where(variance > 0, variance, 1.0)
 
@@ -79,8 +79,8 @@ class Moments:
     def deviation(self) -> Array:
         """`(columns,)` square roots of the variances; `NEVER` for a column that doesn't vary.
 
-        Nothing can be learned of such a column, or of one without a value: over so large a number
-        whatever it holds later is at its mean, where divided by 1 it would go in unscaled.
+        A model can't learn from such a column, or from one without values. Divided by `NEVER`, any
+        later value is scaled to 0; divided by 1, it would be used unscaled.
         """
         varies = self._squares > 0
         return np.where(varies, np.sqrt(self.variance), NEVER)

@@ -1,7 +1,7 @@
-"""Finds encoders by entry point, lazily, and resolves what `--modalities` names.
+"""Find encoders by entry point, lazily, and resolve the value of `--modalities`.
 
-Every distribution that declares an entry point in the group `deephits_keras.encoders` takes part;
-those that ship with this package have no privileges.
+Every distribution can declare entry points in the group `deephits_keras.encoders`; the encoders of
+this package are declared in the same way.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Registration:
 
         Raises:
             UserError: if it can't be imported, isn't an encoder, was written for another version
-                of the contract, or calls itself by another name than its entry point.
+                of the contract, or has another name than its entry point.
         """
         where = f"encoder {self.name!r} ({self.target}, {self.origin})"
         try:
@@ -77,7 +77,7 @@ class Registration:
 
     @property
     def licence(self) -> str:
-        """The distribution's licence as its metadata states it: an SPDX expression at best."""
+        """The licence in the distribution's metadata, as an SPDX expression if it states one."""
         stated = importlib.metadata.metadata(self.distribution)
         for field in ("License-Expression", "License"):
             if field in stated and (lines := stated[field].strip().splitlines()):
@@ -88,7 +88,7 @@ class Registration:
 
     @property
     def source(self) -> str:
-        """The URL that the distribution was installed from (PEP 610); empty for a registry's."""
+        """The URL that the distribution was installed from (PEP 610); empty for a package index."""
         recorded = importlib.metadata.distribution(self.distribution).read_text("direct_url.json")
         try:
             return str(json.loads(recorded)["url"]) if recorded else ""
@@ -102,7 +102,7 @@ class Registration:
 
 
 class Registry:
-    """The encoders that are installed, by name.
+    """The installed encoders, by name.
 
     Args:
         registrations: Every entry point found, duplicates included.
@@ -151,7 +151,7 @@ class Registry:
         return self.find(name).load()
 
     def load_working(self) -> dict[str, type[AnyEncoder]]:
-        """Every encoder that can be loaded, by name; the others are left out."""
+        """Every encoder that can be loaded, by name."""
         classes: dict[str, type[AnyEncoder]] = {}
         for name in self._by_name:
             try:
@@ -161,7 +161,7 @@ class Registry:
         return classes
 
     def for_modality(self, modality: str) -> type[AnyEncoder]:
-        """The encoder that `modality` alone stands for: its default, or the only one.
+        """The default encoder of `modality`, or its only one.
 
         Raises:
             UserError: if no installed encoder serves it, or several do and not exactly one is
@@ -189,15 +189,15 @@ class Registry:
 
 @lru_cache(maxsize=1)
 def registry() -> Registry:
-    """The installed registry, read once in this process."""
+    """The registry of the installed encoders, read once per process."""
     return Registry.installed()
 
 
 def installed_inputs(known: Registry | None = None) -> dict[str, Input]:
     """The files and texts that installed encoders declare at their default settings, by name.
 
-    Where several read the same, the endings of all count. Fields are left out: they are any
-    columns of a table.
+    If several encoders read the same input, their endings are combined. Fields are not included:
+    any column can be one.
 
     Args:
         known: The registry to look in; the installed one by default.
@@ -222,20 +222,20 @@ def resolve_modalities(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     known: Registry | None = None,
 ) -> dict[str, AnyEncoder]:
-    """Turn what `--modalities` names into configured encoders, in the order given.
+    """Create configured encoders from the value of `--modalities`, in the given order.
 
     Args:
         modalities: `"mel,lyrics,meta"`, `"mel=my_encoder,meta"`, or a sequence of such names and
             of encoder instances.
-        settings: Values for encoders' settings, by modality or by encoder name; an encoder's
-            name wins over its modality.
+        settings: Values of encoder settings, by modality or encoder name; those by encoder name
+            take precedence.
         known: The registry to look in; the installed one by default.
 
     Returns:
-        An encoder for each modality, by modality.
+        One encoder per modality, by modality.
 
     Raises:
-        UserError: for an unknown or doubled modality, an unknown encoder, or a bad setting.
+        UserError: for an unknown or repeated modality, an unknown encoder, or a bad setting.
     """
     known = known or registry()
     settings = settings or {}
@@ -265,7 +265,7 @@ def resolve_modalities(
 def prepared_sample(
     encoder_class: type[AnyEncoder], folder: Path, tracks: Sequence[Track]
 ) -> dict[str, Any]:
-    """What `prepare_sample` gives; a class of contract version 1 gets the tracks' lyrics alone."""
+    """Call `prepare_sample`; a class of contract version 1 gets only the tracks' lyrics."""
     prepare: Any = encoder_class.prepare_sample
     if "lyrics" in inspect.signature(prepare).parameters:
         texts = [track.lyrics for track in tracks if track.lyrics]

@@ -1,4 +1,4 @@
-"""Begins an encoder: writes a small distribution that installs and passes the checks."""
+"""Create an encoder from templates: a small distribution that passes the checks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES = {
     "encoder.py.jinja": "{package}/encoder.py",
     "test.py.jinja": "tests/test_{name}.py",
 }
-"""Templates in `deephits_keras.encoders.templates`, with what becomes of them."""
+"""Templates in `deephits_keras.encoders.templates`, and the files made from them."""
 
 
 def distribution_name(name: str) -> str:
@@ -29,20 +29,18 @@ def distribution_name(name: str) -> str:
 def write_distribution(folder: Path, name: str, modality: str) -> list[Path]:
     """Write a distribution with one encoder that works as written.
 
-    It measures how loud the parts of a recording are, until its author puts an idea in the place
-    of that.
+    As a placeholder, the encoder measures the loudness of the parts of a recording.
 
     Args:
-        folder: Where to; it must not exist or be empty.
-        name: The encoder's name.
-        modality: Its modality.
+        folder: Folder to create; if it exists, it must be empty.
+        name: Name of the encoder.
+        modality: Modality of the encoder.
 
     Returns:
         The files.
 
     Raises:
-        UserError: for a name that can't be an encoder's or is taken, or a folder that holds
-            something.
+        UserError: if the name is invalid or taken, or the folder isn't empty.
     """
     _refuse(folder, name, modality)
     package = f"deephits_{name}"

@@ -12,7 +12,7 @@ from deephits_keras.types import Tensor
 
 @keras.saving.register_keras_serializable("deephits")
 class Scaled(layers.Layer):  # type: ignore[misc]
-    """Subtract, divide, and put 0 in the place of unknown numbers (NaN).
+    """Subtract an offset, divide by a span, and replace unknown numbers (NaN) by 0.
 
     Args:
         offset: What to subtract from each number.

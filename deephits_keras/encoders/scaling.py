@@ -1,4 +1,4 @@
-"""Vectors of numbers on one scale, learned from the training part: for encoders' branches."""
+"""Scale vectors of numbers by statistics of the training split, for encoders' branches."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 class Scale:
-    """Where a vector's numbers lie: what to subtract from each, and what to divide by.
+    """Offset and span of each number of a vector.
 
     Args:
-        offset: What to subtract.
-        span: What to divide by, above 0.
+        offset: Numbers to subtract, one per column.
+        span: Numbers to divide by, one per column; above 0.
 
     Example:
         >>> import numpy as np
@@ -27,12 +27,12 @@ class Scale:
 
     @classmethod
     def unchanged(cls, columns: int) -> Scale:
-        """A scale that leaves numbers as they are."""
+        """A scale that changes nothing."""
         return cls([0.0] * columns, [1.0] * columns)
 
     @classmethod
     def between_bounds(cls, batches: Iterable[Array], columns: int) -> Scale:
-        """From the least to the greatest number of each column, to 0 and 1; NaN are left out."""
+        """A scale that maps the minimum of each column to 0 and its maximum to 1, ignoring NaN."""
         import numpy as np
 
         low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
@@ -47,7 +47,7 @@ class Scale:
 
     @classmethod
     def by_moments(cls, batches: Iterable[Array], columns: int) -> Scale:
-        """From mean and standard deviation of each column to 0 and 1."""
+        """A scale that maps the mean of each column to 0 and its standard deviation to 1."""
         from deephits_keras.encoders.moments import Moments
 
         moments = Moments.from_batches(batches, columns)
@@ -58,7 +58,7 @@ class Scale:
 
         Args:
             vector: `(batch, columns)`.
-            name: Of the layer.
+            name: Name of the layer.
         """
         from deephits_keras.encoders.scaled import Scaled
 

@@ -27,12 +27,12 @@ def setting(
     Args:
         default: The default value; a str, int, float, bool, None or a tuple of one of those.
         help: One line for `deephits encoders show`, with units.
-        changes_features: True if `extract` gives other arrays when this changes. Such settings
-            make up the fingerprint; the others can change without extracting again.
-        choices: The values allowed, if only a few are.
-        path: True for a `str` or `str | None` that names a file or a folder. An encoder makes it
-            absolute, so that a run can be used from another folder than the one it was trained
-            in; its content stands in the fingerprint; and it is told by name if it is gone.
+        changes_features: True if the result of `extract` depends on the setting. Such settings
+            are part of the fingerprint; others can change without a new extraction.
+        choices: The allowed values, if there are only a few.
+        path: True for a `str` or `str | None` that is the path of a file or folder. It is made
+            absolute, so that a run can be used from another working directory; a hash of its
+            content is part of the fingerprint; and a missing file or folder is reported.
     """
     metadata = {
         "help": help,
@@ -90,9 +90,9 @@ class EncoderConfig:
         return tuple(f.name for f in dataclasses.fields(cls) if f.metadata.get("path"))
 
     def with_absolute_paths(self) -> Self:
-        """The same settings, those that are paths and there made absolute.
+        """A copy of the settings in which existing paths are absolute.
 
-        What isn't there stays as it is: some encoders take a name for one.
+        A value that isn't an existing path is kept: some encoders accept a name.
         """
         given = {name: getattr(self, name) for name in self.paths()}
         found = {
@@ -104,7 +104,7 @@ class EncoderConfig:
         return dataclasses.replace(self, **changed) if changed else self
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON types; `from_json` gives an equal configuration back."""
+        """The settings as JSON types; `from_json` is the inverse."""
         return {
             f.name: list(v) if isinstance(v := getattr(self, f.name), tuple) else v
             for f in dataclasses.fields(self)

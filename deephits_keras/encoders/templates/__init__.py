@@ -1,1 +1,1 @@
-"""What `deephits encoders new` writes, as Jinja templates; see `encoders.scaffold`."""
+"""Jinja templates of the files that `deephits encoders new` writes; see `encoders.scaffold`."""
