@@ -20,6 +20,8 @@ from deephits_keras.utils.lazy import load_on_use
 from deephits_keras.version import __version__
 
 if TYPE_CHECKING:
+    from deephits_keras.comparison.workflow import compare
+    from deephits_keras.corpus.importers import import_dataset
     from deephits_keras.corpus.importing import import_table
     from deephits_keras.corpus.spotgentrack import import_spotgentrack
     from deephits_keras.corpus.table import Corpus
@@ -28,21 +30,35 @@ if TYPE_CHECKING:
     from deephits_keras.encoders.features import ExtractionError, FeatureSpec
     from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input
     from deephits_keras.errors import DeepHitsError, UserError
+    from deephits_keras.explanation.workflow import explain
+    from deephits_keras.export.exporter import export_run
+    from deephits_keras.features.workflow import extract
     from deephits_keras.model.builder import build_model
+    from deephits_keras.prediction.workflow import predict
+    from deephits_keras.reproduction.workflow import reproduce
     from deephits_keras.runs.run import Run
     from deephits_keras.runs.training_config import TrainingConfig
+    from deephits_keras.sample import make_sample
     from deephits_keras.tasks import get_task
     from deephits_keras.tracks import Track
     from deephits_keras.training.workflow import evaluate, train
     from deephits_keras.verification import verify
 
 _HOMES = {
+    "make_sample": "deephits_keras.sample",
+    "import_dataset": "deephits_keras.corpus.importers",
     "import_spotgentrack": "deephits_keras.corpus.spotgentrack",
     "import_table": "deephits_keras.corpus.importing",
     "Corpus": "deephits_keras.corpus.table",
     "verify": "deephits_keras.verification",
     "train": "deephits_keras.training.workflow",
     "evaluate": "deephits_keras.training.workflow",
+    "extract": "deephits_keras.features.workflow",
+    "predict": "deephits_keras.prediction.workflow",
+    "explain": "deephits_keras.explanation.workflow",
+    "export_run": "deephits_keras.export.exporter",
+    "reproduce": "deephits_keras.reproduction.workflow",
+    "compare": "deephits_keras.comparison.workflow",
     "TrainingConfig": "deephits_keras.runs.training_config",
     "Run": "deephits_keras.runs.run",
     "AUDIO": "deephits_keras.encoders.inputs",
@@ -82,10 +98,18 @@ __all__ = [
     "UserError",
     "__version__",
     "build_model",
+    "compare",
     "evaluate",
+    "explain",
+    "export_run",
+    "extract",
     "get_task",
+    "import_dataset",
     "import_spotgentrack",
     "import_table",
+    "make_sample",
+    "predict",
+    "reproduce",
     "setting",
     "train",
     "verify",

@@ -8,15 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from deephits_keras import cpu
 from deephits_keras.errors import UserError
-
-if TYPE_CHECKING:
-    from deephits_keras.tracks import Track
 
 TASK = "tiers-10"
 """The default task."""
@@ -100,22 +97,6 @@ def song_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
-
-
-def one_track(
-    audio: Path | None, lyrics: Path | None, inputs: Sequence[str], fields: Sequence[str]
-) -> Track:
-    """The song of `song_options`; see `deephits_keras.prediction.asked.asked_track`.
-
-    Raises:
-        UserError: if an option isn't `NAME=VALUE`, or what it names can't be used.
-    """
-    from deephits_keras.prediction.asked import asked_track
-
-    files = {name: Path(path) for name, path in pairs(inputs, "--input")}
-    return asked_track(
-        audio=audio, lyrics=lyrics, inputs=files, fields=dict(pairs(fields, "--set"))
-    )
 
 
 def fusion_options(command: Command) -> Command:

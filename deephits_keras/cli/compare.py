@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
-from deephits_keras.errors import DeepHitsError, UserError
 
 PROTOCOLS = ("random", "artist", "date")
 
@@ -104,47 +102,27 @@ def compare(
       deephits compare corpus out --recipes all --seeds 5 --protocol artist,date
       deephits compare corpus out --recipes paper,hitmusicnet --task tiers-3,regression
     """
-    from deephits_keras.corpus import Corpus
-    from deephits_keras.recipes import get_recipe
-    from deephits_keras.recipes.registry import recipe_names
-    from deephits_keras.tasks import get_task
+    from deephits_keras.comparison.workflow import finish, plan_comparison, require_all
 
-    opened = Corpus.open(corpus)
-    names = recipe_names() if wanted == "all" else _words(wanted)
-    for name in names:
-        get_recipe(name)
-    for task in _words(tasks):
-        get_task(task)
-    if unknown := set(_words(protocols)) - set(PROTOCOLS):
-        raise UserError(
-            f"There is no protocol named {unknown.pop()!r}. Protocols: {', '.join(PROTOCOLS)}"
-        )
-    import_keras()
-    from deephits_keras.comparison.leaderboard import Leaderboard, shown
-    from deephits_keras.comparison.run import Plan
-    from deephits_keras.comparison.run import compare as compare_all
-
-    outcome = compare_all(
-        Plan(
-            corpus=opened,
-            out=out,
-            recipes=names,
-            tasks=_words(tasks),
-            protocols=_words(protocols),
-            seeds=seeds,
-            controls=controls,
-            settings=settings,
-            training={"epochs": epochs} if epochs else {},
-            post_release=_words(post_release),
-            command=shlex.join(["deephits", *sys.argv[1:]]),
-        ),
-        jobs=jobs,
+    plan = plan_comparison(
+        corpus,
+        out,
+        recipes=_words(wanted),
+        seeds=seeds,
+        protocols=_words(protocols),
+        tasks=_words(tasks),
+        controls=controls,
+        epochs=epochs,
+        post_release=_words(post_release),
+        settings=settings,
+        command=shlex.join(["deephits", *sys.argv[1:]]),
     )
-    _tell_if_all_failed(out, outcome.failed)
-    found = Leaderboard.of(out, synthetic=opened.synthetic, tracks=len(opened))
-    page = found.write()
+    import_keras()
+    from deephits_keras.comparison.leaderboard import shown
+
+    found, outcome = finish(plan, jobs=jobs)
     if as_json:
-        print_json({"page": str(page), "failed": dict(outcome.failed), **found.to_json()})
+        print_json({"page": str(found.page), "failed": dict(outcome.failed), **found.to_json()})
     else:
         for board in found.boards:
             print_table(
@@ -162,21 +140,8 @@ def compare(
             )
         for name, reason in outcome.left_out.items():
             click.echo(f"{name} is skipped: {reason}")
-        click.echo(f"Leaderboard: {page}")
-    if found.leaks:
-        raise DeepHitsError(
-            f"TARGET LEAKAGE: {', '.join(found.leaks)} still predict it "
-            "when trained on shuffled popularity"
-        )
-    if outcome.failed:
-        first, reason = next(iter(outcome.failed.items()))
-        raise DeepHitsError(f"{len(outcome.failed)} trials failed. The first: {first}: {reason}")
-
-
-def _tell_if_all_failed(out: Path, failed: Mapping[str, str]) -> None:
-    if failed and not any(out.glob("runs/*/*/*/*/result.json")):
-        first, reason = next(iter(failed.items()))
-        raise DeepHitsError(f"Every trial failed. The first: {first}: {reason}")
+        click.echo(f"Leaderboard: {found.page}")
+    require_all(found, outcome)
 
 
 def _words(text: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +12,16 @@ from deephits_keras.cli.common import (
     EncoderCommand,
     import_keras,
     json_option,
-    one_track,
+    pairs,
     print_json,
     print_table,
     seed_option,
     song_options,
 )
-from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
     from deephits_keras.explanation.permutation import Importances
     from deephits_keras.explanation.track import Explanation
-    from deephits_keras.runs.run import Run
-    from deephits_keras.tracks import Track
 
 PARTS_PRINTED = 5
 
@@ -75,72 +71,30 @@ def explain(
       deephits explain run song.mp3 --lyrics song.txt --set artist_popularity=63
       deephits explain run --track 7qiZfU4dY1lWllzX7mPBI3
     """
-    song = audio or lyrics or inputs or fields
-    if song and track_id:
-        raise UserError("Give either a song or --track, not both")
-    if part and (song or track_id):
-        raise UserError("--part can't be used with a song or --track: remove one of them")
+    from deephits_keras.explanation.workflow import plan_explanation
 
+    plan = plan_explanation(
+        run,
+        audio,
+        lyrics=lyrics,
+        inputs={name: Path(path) for name, path in pairs(inputs, "--input")},
+        fields=dict(pairs(fields, "--set")),
+        track_id=track_id,
+        part=part,
+        repeats=repeats,
+        seed=seed,
+        out=out,
+        settings=settings,
+    )
+    for unread in plan.unread:
+        click.echo(f"{unread} is ignored: no encoder of this run reads it", err=True)
     import_keras()
-    from deephits_keras.prediction.asked import require_read
-    from deephits_keras.runs.run import Run
-    from deephits_keras.utils.files import write_json, write_text
-
-    opened = Run(run, settings)
-    result: Explanation | Importances
-    if song or track_id is not None:
-        if track_id:
-            track = _track_of(opened, track_id)
-        else:
-            track = one_track(audio, lyrics, inputs, fields)
-            for unread in require_read(track, opened.encoders.values()):
-                click.echo(f"{unread} is ignored: no encoder of this run reads it", err=True)
-        result, page, name = _explain_track(opened, track)
-    else:
-        result, page = _importances(opened, part, repeats, seed)
-        name = "importance"
-    target = (out or run / "explain") / name
-    write_json(target.with_name(f"{name}.json"), result.to_json())
-    write_text(target.with_name(f"{name}.html"), page)
-    if out is None and (run / "report.html").exists():
-        from deephits_keras.report.run_report import write_report
-
-        # The run's page links to its explanations.
-        write_report(run)
+    result = plan.carry_out()
     if as_json:
         print_json(result.to_json())
         return
     _print(result)
-    click.echo(f"Page: {target}.html")
-
-
-def _explain_track(run: Run, track: Track) -> tuple[Explanation, str, str]:
-    from deephits_keras.explanation.page import track_page
-    from deephits_keras.explanation.track import TrackExplainer
-    from deephits_keras.prediction.predictor import Predictor
-
-    explanation = TrackExplainer(Predictor(run)).explain(track)
-    name = "track-" + re.sub(r"[^\w-]+", "_", track.id)[:80]
-    return explanation, track_page(explanation), name
-
-
-def _importances(run: Run, part: str | None, repeats: int, seed: int) -> tuple[Importances, str]:
-    from deephits_keras.corpus import Corpus
-    from deephits_keras.explanation.page import importance_page
-    from deephits_keras.explanation.permutation import importances
-
-    corpus = Corpus.open(Path(run.config.corpus["folder"]))
-    found = importances(run, corpus, part=part, repeats=repeats, seed=seed)
-    return found, importance_page(found)
-
-
-def _track_of(run: Run, track_id: str) -> Track:
-    from deephits_keras.corpus import Corpus
-
-    corpus = Corpus.open(Path(run.config.corpus["folder"]))
-    if track_id not in corpus.track_ids:
-        raise UserError(f"{corpus.folder} has no track {track_id!r}")
-    return corpus.tracks([corpus.track_ids.index(track_id)])[0]
+    click.echo(f"Page: {plan.page}")
 
 
 def _print(result: Explanation | Importances) -> None:

@@ -20,7 +20,6 @@ from deephits_keras.cli.common import (
     print_table,
 )
 from deephits_keras.encoders.inputs import inputs_of, names_of
-from deephits_keras.errors import DeepHitsError, UserError
 
 if TYPE_CHECKING:
     from deephits_keras.corpus.table import Corpus
@@ -70,32 +69,24 @@ def extract(
       deephits extract corpus --engine dask --scheduler tcp://10.0.0.5:8786
     """
     from deephits_keras.corpus.table import Corpus
-    from deephits_keras.features.engines import engine as on_engine
-    from deephits_keras.features.extraction import corpus_encoders, extract_features
+    from deephits_keras.features.extraction import corpus_encoders
+    from deephits_keras.features.workflow import extract_with
 
     opened = Corpus.open(corpus)
     encoders = corpus_encoders(opened, modalities, settings)
     if not all(encoder.parallel for encoder in encoders.values()):
         # An encoder that isn't parallel runs a network in this process.
         import_keras()
-    summaries = []
-    unusable: list[DeepHitsError] = []
-    with on_engine(engine, scheduler):
-        for encoder in encoders.values():
-            try:
-                summaries.append(
-                    extract_features(
-                        opened,
-                        encoder,
-                        jobs=jobs,
-                        retry_failed=retry_failed,
-                        check_content=check_content,
-                    )
-                )
-            except UserError:
-                raise
-            except DeepHitsError as error:
-                unusable.append(error)
+    done = extract_with(
+        opened,
+        encoders,
+        jobs=jobs,
+        engine=engine,
+        scheduler=scheduler,
+        retry_failed=retry_failed,
+        check_content=check_content,
+    )
+    summaries = done.summaries.values()
     if as_json:
         print_json([{**dataclasses.asdict(s), "rejected": str(s.rejected)} for s in summaries])
     else:
@@ -112,8 +103,7 @@ def extract(
                     click.echo(f"It reads {name} files: import with --input-dir {name}=FOLDER")
             if s.failed:
                 click.echo(f"{s.modality}: {s.failed} failed, see {s.rejected}")
-    if unusable:
-        raise DeepHitsError("\n".join(map(str, unusable)))
+    done.require_usable()
 
 
 def _not_imported(corpus: Corpus, encoder: AnyEncoder) -> list[str]:

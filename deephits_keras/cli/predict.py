@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from deephits_keras.cli.common import (
     EncoderCommand,
     import_keras,
     json_option,
-    one_track,
     pairs,
     print_json,
     print_table,
@@ -23,8 +22,9 @@ from deephits_keras.cli.common import (
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
-    from deephits_keras.prediction.predictor import Predictor, TrackPrediction
-    from deephits_keras.prediction.scorer import Scorer
+    from deephits_keras.prediction.predictor import TrackPrediction
+    from deephits_keras.prediction.workflow import PredictionPlan
+    from deephits_keras.runs.scorer import Scorer
 
 
 @click.command(cls=EncoderCommand)
@@ -91,43 +91,29 @@ def predict(
     """
     if table and also:
         raise UserError("--also can't be used with --table")
-    if table and (audio or lyrics or inputs or fields):
-        raise UserError("Give either one song or --table, not both")
-    if not (table or audio or lyrics or inputs or fields):
-        raise UserError(
-            "Give a song: an audio file, --lyrics, --input, --set, or a --table of songs"
-        )
     starts = {"audio": audio_dir} if audio_dir is not None else {}
     starts |= {name: Path(path) for name, path in pairs(folders, "--input-dir")}
-    if starts and not table:
-        raise UserError("--input-dir can only be used with --table")
-    if table is not None and not table.is_file():
-        raise UserError(f"There is no file {table}")
-    song = [] if table else [one_track(audio, lyrics, inputs, fields)]
+    from deephits_keras.prediction.workflow import plan_prediction
 
-    from deephits_keras.export.bundle import is_bundle
-    from deephits_keras.export.opening import open_model
-    from deephits_keras.prediction.asked import require_read
-    from deephits_keras.prediction.measured import descriptor_source
-    from deephits_keras.prediction.predictor import Predictor
-
-    source = descriptor_source(descriptors, settings) if descriptors else None
-    sources = [source] if source else []
-    runs = [open_model(folder) for folder in (run, *also)]
-    known = {source.name, source.modality} if source else set()
-    known = known.union(*map(_encoder_names, runs))
-    opened = [open_model(r.folder, _run_settings(r, known, settings)) for r in runs]
-    for track in song:
-        encoders = [*(e for r in opened for e in r.encoders.values()), *sources]
-        for name in require_read(track, encoders):
-            click.echo(f"{name} is ignored: no encoder of this run reads it", err=True)
-    if not all(map(is_bundle, (run, *also))):
+    plan = plan_prediction(
+        (run, *also),
+        () if audio is None else audio,
+        lyrics=lyrics,
+        inputs={name: Path(path) for name, path in pairs(inputs, "--input")},
+        fields=dict(pairs(fields, "--set")),
+        table=table,
+        folders=starts,
+        descriptors=descriptors,
+        settings=settings,
+    )
+    for note in plan.notes:
+        click.echo(note, err=True)
+    if plan.needs_keras:
         import_keras()
-    predictors = [Predictor(r, source) for r in opened]
     if table:
-        _predict_table(predictors[0], table, starts, out, as_json=as_json)
+        _predict_table(plan, out, as_json=as_json)
         return
-    answers = [(p.run, p.predict(song)[0]) for p in predictors]
+    answers = [(m, of[0]) for m, of in zip(plan.models, plan.answers(), strict=True)]
     if as_json:
         records = [_record(*answer) for answer in answers]
         print_json(
@@ -144,18 +130,6 @@ def predict(
         click.echo(f"{which} was trained on a synthetic corpus: it knows no real music.")
     if all(prediction.popularity is None for _, prediction in answers):
         raise click.exceptions.Exit(1)
-
-
-def _encoder_names(run: Scorer) -> set[str]:
-    return {n for m, record in run.config.modalities.items() for n in (m, record.encoder)}
-
-
-def _run_settings(
-    run: Scorer, known: set[str], settings: dict[str, dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """The settings, without those for the encoders of other runs or of --descriptors."""
-    left_out = known - _encoder_names(run)
-    return {name: values for name, values in settings.items() if name not in left_out}
 
 
 def _record(run: Scorer, prediction: TrackPrediction) -> dict[str, Any]:
@@ -224,33 +198,21 @@ def _field_lines(prediction: TrackPrediction) -> Iterator[str]:
         yield f"field        {name} = {shown} ({origin.source})"
 
 
-def _predict_table(
-    predictor: Predictor,
-    table: Path,
-    folders: Mapping[str, Path],
-    out: Path | None,
-    *,
-    as_json: bool,
-) -> None:
+def _predict_table(plan: PredictionPlan, out: Path | None, *, as_json: bool) -> None:
     import json
     import sys
 
-    from deephits_keras.prediction.tables import TrackTable, score_table, write_csv
-    from deephits_keras.utils.files import replacing
+    from deephits_keras.prediction.workflow import open_csv
 
-    task = predictor.run.task
-    labels = task.tiers.labels if task.kind == "classification" else ()
-    reading = predictor.run.config.corpus.get("reading", {})
-    songs = TrackTable(table, folders, predictor.inputs, reading)
-    predictions = score_table(predictor, songs)
     if out is not None:
-        with replacing(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            count = write_csv(file, predictions, labels)
+        with open_csv(out) as file:
+            count = sum(1 for _ in plan.stream(file))
         click.echo(f"{count} predictions: {out}", err=as_json)
     elif as_json:
-        for prediction in predictions:
+        for prediction in plan.stream():
             click.echo(json.dumps(dataclasses.asdict(prediction), ensure_ascii=False))
     else:
-        write_csv(sys.stdout, predictions, labels)
-    for note in songs.notes:
+        for _ in plan.stream(sys.stdout):
+            pass
+    for note in plan.songs.notes:
         click.echo(f"note: {note}", err=True)

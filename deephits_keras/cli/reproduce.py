@@ -22,15 +22,10 @@ from deephits_keras.cli.common import (
     print_table,
 )
 from deephits_keras.cli.train import train
-from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.reproduction.choices import DEEP, FAMILIES, TABLES
+from deephits_keras.reproduction.protocols import PROTOCOLS
 from deephits_keras.runs.training_config import TrainingConfig
 
-DEEP, SHALLOW = ("5", "7", "A2", "beyond"), ("6", "A4", "A8", "A9")
-DATASET = ("2", "4", "A1", "A3", "A5", "A6", "A7")
-TABLES = (*DATASET, *DEEP, *SHALLOW)
-PROTOCOLS = ("paper", "holdout", "artist")
-FAMILIES = ("logistic", "mlp", "boosting")
-PAPER_FUSION = {"name": "early", "head": "softmax", "dropout": 0.5}
 SHARED = {"modalities", "fusion", "fusion_weights", "head", "dropout", "jobs"}
 
 
@@ -114,67 +109,34 @@ def reproduce(
       deephits reproduce corpus out --table 5 --seeds 5 --protocol paper --protocol holdout
       deephits reproduce corpus out --table all --protocol all --modalities mel,lyrics,meta
     """
-    wanted = _chosen(tables, TABLES)
-    from deephits_keras.corpus import Corpus
-    from deephits_keras.features.extraction import corpus_encoders
+    from deephits_keras.reproduction.workflow import plan_reproduction, require_all
 
-    opened = Corpus.open(corpus)
-    import_keras()
-    from deephits_keras.reproduction.deep import Setup
-    from deephits_keras.reproduction.page import Reproduction
-    from deephits_keras.reproduction.run import compute
-
-    setup = Setup(
-        corpus=opened,
-        out=out,
-        encoders=corpus_encoders(opened, modalities, settings),
-        training=TrainingConfig(**{k: v for k, v in training.items() if v is not None}),
-        fusion={**PAPER_FUSION, **get_fusion_settings(fusion, fusion_weights, head, dropout)},
+    plan = plan_reproduction(
+        corpus,
+        out,
+        tables=tables,
+        protocols=protocols,
+        seeds=seeds,
+        families=families,
+        modalities=modalities,
+        settings=settings,
+        fusion=get_fusion_settings(fusion, fusion_weights, head, dropout),
+        training={k: v for k, v in training.items() if v is not None},
         command=shlex.join(["deephits", *sys.argv[1:]]),
     )
-    failed = compute(
-        setup,
-        wanted,
-        protocols=_expanded(protocols, PROTOCOLS),
-        seeds=range(seeds),
-        families=_expanded(families, FAMILIES),
-        jobs=jobs,
-    )
-    found = Reproduction.from_setup(setup)
-    page = found.write()
+    import_keras()
+    found, failed = plan.carry_out(jobs=jobs)
     if as_json:
-        print_json({"page": str(page), "failed": failed, **found.to_json()})
+        print_json({"page": str(found.page), "failed": dict(failed), **found.to_json()})
     else:
-        if opened.synthetic:
+        if plan.corpus.synthetic:
             click.echo("This corpus is SYNTHETIC: made up by `deephits sample`.\n")
-        deep = not set(wanted).isdisjoint(DEEP)
+        deep = not set(plan.tables).isdisjoint(DEEP)
         for table in found.tables:
-            if table.number in wanted or (deep and not table.numbered):
+            if table.number in plan.tables or (deep and not table.numbered):
                 _show(table)
-        click.echo(f"All tables and figures: {page}")
-    if failed:
-        first, reason = next(iter(failed.items()))
-        raise DeepHitsError(f"{len(failed)} runs failed. The first: {first}: {reason}")
-
-
-def _expanded(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    return known if "all" in given else tuple(dict.fromkeys(given))
-
-
-def _chosen(given: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The tables named, separated by commas or given one by one; case is ignored.
-
-    Raises:
-        UserError: if there is no such table.
-    """
-    spelt = {name.casefold(): name for name in known}
-    names = [name.strip().casefold() for words in given for name in words.split(",")]
-    if "all" in names:
-        return known
-    if unknown := [name for name in names if name not in spelt]:
-        raise UserError(f"There is no table {unknown[0]!r} to compute. Tables: {', '.join(known)}")
-    same = {"A4": "6", "A5": "4"}
-    return tuple(dict.fromkeys(same.get(spelt[name], spelt[name]) for name in names))
+        click.echo(f"All tables and figures: {found.page}")
+    require_all(failed)
 
 
 def _show(table: Any) -> None:

@@ -146,6 +146,26 @@ class Leaderboard:
             f"{names}. Trust nothing on this page before the cause is found."
         ]
 
+    @property
+    def page(self) -> Path:
+        """The page that `write` writes."""
+        return self.out / "leaderboard.html"
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each recipe, task and protocol: means of its metrics, and its mean rank."""
+        return pd.DataFrame(
+            {
+                "task": board.task,
+                "protocol": board.protocol,
+                "recipe": line.recipe,
+                **{name: mean and mean[0] for name, mean in line.metrics.items()},
+                "rank": line.rank,
+                "seconds": line.seconds,
+            }
+            for board in self.boards
+            for line in board.lines
+        )
+
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON types."""
         return {
@@ -178,8 +198,8 @@ class Leaderboard:
             board=self,
             recipes={row["recipe"]: _told(row["recipe"]) for row in self.rows},
         )
-        write_text(self.out / "leaderboard.html", page)
-        return self.out / "leaderboard.html"
+        write_text(self.page, page)
+        return self.page
 
     def markdown(self) -> str:
         """The boards as Markdown tables."""

@@ -95,14 +95,14 @@ def finish_import(
     source: TrackSource,
     folder: Path,
     *,
-    audio: Path | None,
+    audio: str | Path | None,
     filters: Sequence[Filter],
     info: Mapping[str, Any],
     lyrics: LyricsCleaning | None = None,
     duplicates: str = "first",
     factors: Mapping[str, float] | None = None,
     notes: Sequence[str] = (),
-    inputs: Mapping[str, Path] | None = None,
+    inputs: Mapping[str, str | Path] | None = None,
 ) -> ImportSummary:
     """Match recordings and other files, validate, filter and write: the end of every importer.
 
@@ -127,7 +127,8 @@ def finish_import(
         known = ", ".join(DUPLICATES)
         raise UserError(f"duplicates must be one of {known}. Received: {duplicates!r}")
     lyrics = lyrics or LyricsCleaning()
-    given = {**({"audio": audio} if audio else {}), **(inputs or {})}
+    named = {**({"audio": audio} if audio else {}), **(inputs or {})}
+    given = {name: Path(place) for name, place in named.items()}
     readable = installed_inputs()
     files = _files(source, folder, given, readable)
     names = [each.name for each in files]

@@ -161,11 +161,11 @@ def find_importer(name: str) -> Importer:
 
 def import_dataset(
     importer: str | Importer,
-    source: Path,
-    folder: Path,
+    source: str | Path,
+    folder: str | Path,
     *,
-    audio: Path | None = None,
-    inputs: Mapping[str, Path] | None = None,
+    audio: str | Path | None = None,
+    inputs: Mapping[str, str | Path] | None = None,
     filters: Sequence[Filter] = (),
 ) -> ImportSummary:
     """Import a public dataset by the importer of its layout.
@@ -186,6 +186,7 @@ def import_dataset(
     from deephits_keras.corpus.table import check_target
 
     chosen = find_importer(importer) if isinstance(importer, str) else importer
+    source, folder = Path(source), Path(folder)
     check_target(folder)
     if not source.exists():
         raise UserError(f"There is no {source}")

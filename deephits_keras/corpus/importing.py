@@ -22,12 +22,12 @@ from deephits_keras.corpus.values import read_ids, read_numbers
 
 
 def import_table(
-    source: Path,
-    folder: Path,
+    source: str | Path,
+    folder: str | Path,
     *,
     columns: Mapping[str, str] | None = None,
-    audio: Path | None = None,
-    inputs: Mapping[str, Path] | None = None,
+    audio: str | Path | None = None,
+    inputs: Mapping[str, str | Path] | None = None,
     filters: Sequence[Filter] = (),
     encoding: str | None = None,
     lyrics: LyricsCleaning | None = None,
@@ -60,6 +60,7 @@ def import_table(
     Raises:
         UserError: if the file can't be read, lacks a column, or no row of it can be used.
     """
+    source, folder = Path(source), Path(folder)
     check_target(folder)
     reader = TableReader(open_table(source, encoding), source, columns or {})
     found = reader.found

@@ -65,11 +65,11 @@ ALBUMS = SourceFile("spotify_albums.csv", ("id", "release_date"), ())
 
 
 def import_spotgentrack(
-    source: Path,
-    folder: Path,
+    source: str | Path,
+    folder: str | Path,
     *,
-    audio: Path | None = None,
-    inputs: Mapping[str, Path] | None = None,
+    audio: str | Path | None = None,
+    inputs: Mapping[str, str | Path] | None = None,
     artist_rule: ArtistRule = "first",
     lyrics_placeholders: Sequence[str] = (),
     filters: Sequence[Filter] = PAPER_FILTERS,
@@ -90,6 +90,7 @@ def import_spotgentrack(
     Raises:
         UserError: if files or columns are missing, or no row can be used.
     """
+    source, folder = Path(source), Path(folder)
     check_target(folder)
     tables = source / "Data Sources" if (source / "Data Sources").is_dir() else source
     absent = [t.name for t in (TRACKS, ARTISTS, ALBUMS) if not (tables / t.name).is_file()]

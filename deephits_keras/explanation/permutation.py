@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from keras import ops
 from sklearn.base import BaseEstimator
 from sklearn.inspection import permutation_importance
@@ -75,6 +76,20 @@ class Importances:
     def main_metric(self) -> str:
         """The metric to show first."""
         return next(iter(self.metrics))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each modality and each field of one: by how much each metric gets worse.
+
+        The columns are `modality`, `field` (empty for the whole modality), and the mean over the
+        repeats of each metric.
+        """
+        named = [(i.name, "", i) for i in self.modalities]
+        named += [(m, i.name, i) for m, of in self.fields.items() for i in of]
+        rows = [
+            {"modality": m, "field": f, **{n: v.mean() for n, v in i.worsening.items()}}
+            for m, f, i in named
+        ]
+        return pd.DataFrame(rows)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON types."""

@@ -26,6 +26,7 @@ from deephits_keras.tracks import Track
 from deephits_keras.types import Tensor
 
 if TYPE_CHECKING:
+    import pandas as pd
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
@@ -80,6 +81,17 @@ class Explanation:
         if any(modality.unattributed for modality in self.modalities):
             return "with every attributed input at its baseline"
         return "with every input at its baseline"
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each part: `modality`, `part`, `value` (in words) and `contribution`."""
+        import pandas as pd
+
+        rows = [
+            (m.modality, part.name, part.value, part.contribution)
+            for m in self.modalities
+            for part in m.parts
+        ]
+        return pd.DataFrame(rows, columns=["modality", "part", "value", "contribution"])
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the pictures and the single values, as JSON types."""

@@ -26,8 +26,8 @@ from deephits_keras.errors import UserError
 from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.export.inspection import check_graph
 from deephits_keras.export.tensors import TensorInfo, tensors
-from deephits_keras.prediction.scorer import Score
 from deephits_keras.runs.config import EncoderRecord, RunConfig
+from deephits_keras.runs.scorer import Score
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.utils.files import read_json, sha256
 

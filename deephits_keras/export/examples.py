@@ -13,7 +13,7 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import EXAMPLES, Bundle
 from deephits_keras.features.outcomes import outcomes
-from deephits_keras.prediction.predictor import model_inputs
+from deephits_keras.runs.scorer import model_inputs
 from deephits_keras.tasks import Task
 
 TOLERANCE = 1e-5

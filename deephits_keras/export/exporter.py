@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,21 @@ from deephits_keras.utils.files import PARTIAL, sha256, write_json, write_text
 
 
 def export_run(
-    run: Run, out: Path, *, kind: str = "onnx", weights_licence: str = "not stated"
+    run: str | Path | Run,
+    out: str | Path,
+    *,
+    kind: str = "onnx",
+    weights_licence: str = "not stated",
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Write a finished run as a bundle, and compare the bundle's answers with the run's.
 
     Args:
-        run: The run; Keras must run on TensorFlow.
+        run: The run, or its folder; Keras must run on TensorFlow.
         out: The bundle's folder, which must not exist or be empty.
         kind: The graph's format: `onnx`.
         weights_licence: The licence that you give the weights, in words.
+        settings: Settings of encoders in the place of the run's, if `run` is a folder.
 
     Returns:
         The bundle.
@@ -45,8 +52,9 @@ def export_run(
             in the format or answers otherwise there.
 
     Example:
-        >>> export_run(Run(Path("run")), Path("bundle"))  # doctest: +SKIP
+        >>> export_run("run", "bundle")  # doctest: +SKIP
     """
+    run, out = run if isinstance(run, Run) else Run(run, settings), Path(out)
     if kind not in GRAPHS:
         raise UserError(f"There is no format {kind!r}. Formats: {', '.join(GRAPHS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

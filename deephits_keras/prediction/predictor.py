@@ -11,18 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.encoders.features import (
-    PRESENT,
-    ExtractionError,
-    Features,
-    input_dtype,
-    input_name,
-)
+from deephits_keras.encoders.features import ExtractionError, Features
 from deephits_keras.encoders.inputs import Input, as_declared, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.features.outcomes import Outcome, blamed, outcomes
 from deephits_keras.prediction.measured import FieldOrigin, MeasuredTrack, measure_fields
-from deephits_keras.prediction.scorer import Scorer
+from deephits_keras.runs.scorer import Scorer, model_inputs
 from deephits_keras.tasks import Prediction
 from deephits_keras.tracks import Track
 
@@ -99,25 +93,6 @@ class _Account:
                 self.remarks += [f"{modality}: {said}" for said in encoder.remarks(seen, outcome)]
         except ExtractionError as error:
             self.warnings.append(f"{modality} can't say what it lacks: {error.reason}")
-
-
-def model_inputs(
-    encoder: AnyEncoder, features: Sequence[Features | None]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """A modality's inputs of the model: zeros and no presence where a track lacks it.
-
-    Args:
-        encoder: The modality's encoder.
-        features: Each track's features, or None.
-    """
-    modality = encoder.modality
-    present = np.array([[each is not None] for each in features], dtype=np.float32)
-    inputs = {input_name(modality, PRESENT): present}
-    for spec in encoder.feature_specs:
-        empty = np.zeros(spec.shape, spec.dtype)
-        values = [empty if each is None else each[spec.name] for each in features]
-        inputs[input_name(modality, spec.name)] = np.stack(values).astype(input_dtype(spec))
-    return inputs
 
 
 class Predictor:

@@ -175,37 +175,52 @@ def score_table(predictor: Predictor, table: TrackTable) -> Iterator[TrackPredic
             yield dataclasses.replace(next(answers), title=names[0], artist=names[1])
 
 
-def write_csv(file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequence[str]) -> int:
-    """Write a line for each prediction and give their number.
+PLAIN = ("track_id", "title", "artist", "popularity", "tier", "tier_label")
+LAST = ("tier_set", "low", "high", "coverage", "missing", "warnings", "remarks", "measured")
+
+
+def table_columns(labels: Sequence[str]) -> list[str]:
+    """Columns of a table of predictions.
+
+    Args:
+        labels: The tiers' labels, a score column each; empty for a regression.
+    """
+    return [*PLAIN, *(f"score_{label}" for label in labels), *LAST]
+
+
+def table_row(prediction: TrackPrediction, labels: Sequence[str]) -> list[Any]:
+    """A prediction in the columns of `table_columns`."""
+    missing = [*prediction.missing]
+    for modality, parts in prediction.missing_parts.items():
+        missing += [f"{modality}.{part}" for part in parts]
+    return [
+        *(getattr(prediction, name) for name in PLAIN),
+        *(prediction.scores.get(label) for label in labels),
+        " ".join(prediction.tier_set),
+        *(prediction.interval or (None, None)),
+        prediction.coverage,
+        " ".join(missing),
+        "; ".join(prediction.warnings),
+        "; ".join(prediction.remarks),
+        " ".join(f"{n}={f.value:.6g}" for n, f in measured_fields(prediction).items()),
+    ]
+
+
+def write_csv(
+    file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequence[str]
+) -> Iterator[TrackPrediction]:
+    """Write a line for each prediction, and pass it on.
 
     Args:
         file: Open for text.
         predictions: What to write.
-        labels: The tiers' labels, a score column each; empty for a regression.
+        labels: See `table_columns`.
     """
-    plain = ("track_id", "title", "artist", "popularity", "tier", "tier_label")
     writer = csv.writer(file)
-    last = ("tier_set", "low", "high", "coverage", "missing", "warnings", "remarks", "measured")
-    writer.writerow([*plain, *(f"score_{label}" for label in labels), *last])
-    count = 0
-    for count, prediction in enumerate(predictions, start=1):  # noqa: B007
-        missing = [*prediction.missing]
-        for modality, parts in prediction.missing_parts.items():
-            missing += [f"{modality}.{part}" for part in parts]
-        writer.writerow(
-            [
-                *(getattr(prediction, name) for name in plain),
-                *(prediction.scores.get(label) for label in labels),
-                " ".join(prediction.tier_set),
-                *(prediction.interval or (None, None)),
-                prediction.coverage,
-                " ".join(missing),
-                "; ".join(prediction.warnings),
-                "; ".join(prediction.remarks),
-                " ".join(f"{n}={f.value:.6g}" for n, f in measured_fields(prediction).items()),
-            ]
-        )
-    return count
+    writer.writerow(table_columns(labels))
+    for prediction in predictions:
+        writer.writerow(table_row(prediction, labels))
+        yield prediction
 
 
 def measured_fields(prediction: TrackPrediction) -> dict[str, FieldOrigin]:

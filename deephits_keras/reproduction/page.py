@@ -86,6 +86,15 @@ class Reproduction:
         }
         return cls(setup, rows, shallow, comparisons, tables, pictures)
 
+    @property
+    def page(self) -> Path:
+        """The page that `write` writes."""
+        return self.setup.out / PAGE
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each value of each table, as in `tables.csv`."""
+        return pd.DataFrame([record for table in self.tables for record in table.records()])
+
     def to_json(self) -> dict[str, Any]:
         """All of it but the pictures, as JSON types."""
         corpus = self.setup.corpus
@@ -123,8 +132,8 @@ class Reproduction:
         _write_csv(out / "rows.csv", [_flat(row) for row in values["rows"]])
         _write_csv(out / "comparisons.csv", values["comparisons"])
         _write_csv(out / "shallow.csv", _shallow_lines(self.shallow))
-        write_text(out / PAGE, self.render(values))
-        return out / PAGE
+        write_text(self.page, self.render(values))
+        return self.page
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The page as HTML: no scripts, nothing loaded from elsewhere.

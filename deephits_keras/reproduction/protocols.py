@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from deephits_keras.corpus.splits import Split, make_split
-from deephits_keras.corpus.table import Corpus
+if TYPE_CHECKING:
+    from deephits_keras.corpus.splits import Split
+    from deephits_keras.corpus.table import Corpus
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Protocol:
         Raises:
             UserError: if the corpus is too small, or lacks what the split needs.
         """
+        from deephits_keras.corpus.splits import make_split
+
         return make_split(self.split, corpus, seed=seed, validation=self.validation, test=self.test)
 
 

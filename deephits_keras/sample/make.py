@@ -81,8 +81,8 @@ class SampleSummary:
 
 
 def make_sample(
-    folder: Path,
-    tracks: int,
+    folder: str | Path,
+    tracks: int = 200,
     seed: int = 0,
     *,
     causes: str = "all",
@@ -107,6 +107,7 @@ def make_sample(
         UserError: if an argument is out of range, or the folder holds something else or can't be
             written to.
     """
+    folder = Path(folder)
     if tracks < 1 or seed < 0 or not 1 <= seconds <= PREVIEW_SECONDS:
         raise UserError(
             "tracks must be at least 1, seed at least 0 and seconds from 1 to "

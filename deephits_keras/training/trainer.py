@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from deephits_keras.tasks import Task, get_task
 from deephits_keras.training import memory
 from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.ensemble import finish_ensemble, open_member
+from deephits_keras.training.listeners import Listeners
 from deephits_keras.training.losses import PerMember, training_loss
 from deephits_keras.training.optimizer import make_optimizer, plateau_rate
 from deephits_keras.training.results import score_parts, write_results
@@ -147,6 +148,7 @@ def train(
     *,
     report: Report | None = None,
     cache: str = "none",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     distribution: Distribution | None = None,
 ) -> None:
     """Train a run to its end, from the start or from where it stopped.
@@ -160,24 +162,28 @@ def train(
         report: Called with each epoch's metrics; for an ensemble's member with its name, too.
         cache: Where features are meanwhile: `none` (the store), `memory` or `device`. It changes
             how fast an epoch is and nothing else: another one may be chosen to go on with.
+        callbacks: Keras callbacks; each member of an ensemble is a training of its own to them.
         distribution: The devices and processes that train together; each of them calls this, and
             worker 0 alone writes the run folder.
 
     Raises:
         UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small,
-            or the settings don't suit the distribution.
+            or the settings don't suit the distribution, or callbacks are given with one.
         DeepHitsError: if the loss is no longer a finite number, or another worker is gone.
     """
     run.require(corpus)
     if distribution:
         check_distributable(run.config.training, cache)
+        if callbacks:
+            raise UserError("Callbacks are for a training by one process")
     if not run.config.members:
-        _train_one(run, corpus, report, cache, distribution)
+        _train_one(run, corpus, report, cache, callbacks, distribution)
         return
     for name in run.config.members:
         member = open_member(run, name)
         if not member.finished:
-            train(member, corpus, report=report and _named(report, name), cache=cache)
+            told = report and _named(report, name)
+            train(member, corpus, report=told, cache=cache, callbacks=callbacks)
     finish_ensemble(run, corpus)
 
 
@@ -190,6 +196,7 @@ def _train_one(
     corpus: Corpus,
     report: Report | None,
     cache: str,
+    callbacks: Sequence[keras.callbacks.Callback],
     distribution: Distribution | None,
 ) -> None:
     leads = distribution is None or distribution.worker.leads
@@ -210,7 +217,13 @@ def _train_one(
             # Or `fit` looks at a batch to build the metrics, and mixes up the first epoch's order.
             with memory.explained(training.batch_size):
                 fed.test_on_batch(*batches[0])
-        fit = distribution.replicate(model).fit if distribution else partial(_fit, fed)
+        listeners = Listeners(callbacks, fed, epochs=training.epochs)
+        fit = (
+            distribution.replicate(model).fit
+            if distribution
+            else partial(_fit, fed, listeners.hooks)
+        )
+        listeners.begin()
         for epoch in range(state.finished_epochs, training.epochs):
             if state.out_of_patience(training.patience):
                 break
@@ -218,6 +231,7 @@ def _train_one(
                 model.optimizer.learning_rate = plateau_rate(training, state.history)
             began = time.monotonic()
             _reseed(model, training.seed, epoch)
+            listeners.begin_epoch(epoch)
             with memory.explained(training.batch_size):
                 fitted = fit(batches.epoch(epoch))
             _check_finite(fitted["loss"][0], f"The loss of epoch {epoch + 1}")
@@ -230,6 +244,9 @@ def _train_one(
             state.finish_epoch(model, metrics, select=training.select)
             if report:
                 report(metrics)
+            if listeners.end_epoch(epoch, metrics):
+                break
+        listeners.end()
         if leads:
             _finish(run, corpus, held, state)
         if distribution:
@@ -245,11 +262,13 @@ def _check_finite(values: Any, what: str) -> None:
         )
 
 
-def _fit(model: keras.Model, batches: Batches) -> dict[str, list[float]]:
+def _fit(
+    model: keras.Model, hooks: Sequence[keras.callbacks.Callback], batches: Batches
+) -> dict[str, list[float]]:
     # TensorFlow draws from generators of its own, and would prepare every graph anew.
-    callbacks = [_Seeded(batches)] if keras.backend.backend() == "torch" else []
+    seeded = [_Seeded(batches)] if keras.backend.backend() == "torch" else []
     fitted: dict[str, list[float]] = model.fit(
-        dataset(batches), shuffle=False, verbose=0, callbacks=callbacks
+        dataset(batches), shuffle=False, verbose=0, callbacks=[*seeded, *hooks]
     ).history
     return fitted
 

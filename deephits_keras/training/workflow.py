@@ -6,7 +6,7 @@ What can be checked without Keras is checked before it is imported: a mistake is
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,12 @@ from deephits_keras.recipes import DEFAULT, choose
 from deephits_keras.recipes.choices import Choices
 from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
+from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tasks import Task, get_task
 
 if TYPE_CHECKING:
+    import keras
+
     from deephits_keras.training.distribution import Distribution
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -96,13 +99,19 @@ def plan_training(
     modalities: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     fusion: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | TrainingConfig | None = None,
     task: str | None = None,
     seed: int = 0,
     split: Mapping[str, Any] | None = None,
     command: str = "",
 ) -> TrainingPlan:
     """Check a training without importing Keras; see `train` for the arguments and errors."""
+    if isinstance(training, TrainingConfig):
+        training = training.to_json()
+    asked_seeds = {seed, (training or {}).get("seed", 0)} - {0}
+    if len(asked_seeds) > 1:
+        raise UserError(f"Two seeds are asked for: {min(asked_seeds)} and {max(asked_seeds)}")
+    seed = next(iter(asked_seeds), 0)
     chosen = choose(
         recipe,
         modalities=modalities,
@@ -129,10 +138,11 @@ def train(
     modalities: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     fusion: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | TrainingConfig | None = None,
     task: str | None = None,
     seed: int = 0,
     split: Mapping[str, Any] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     cache: str = "none",
     jobs: int = -1,
     engine: str = "local",
@@ -150,11 +160,15 @@ def train(
         modalities: `"mel,lyrics=my_encoder,meta"`; the recipe's by default.
         settings: Settings of encoders, by modality or encoder.
         fusion: `name` and settings of the fusion.
-        training: Fields of `TrainingConfig`, for example `{"epochs": 5}`.
+        training: Fields of `TrainingConfig`, for example `{"epochs": 5}`; all others are the
+            recipe's. Or a `TrainingConfig`, of which all fields count.
         task: `regression`, `tiers-3`, `tiers-5` or `tiers-10`.
         seed: Seed of the split and of the training.
         split: `kind` and further arguments of `corpus.make_split`; the paper's random one of 80
             and 20 percent by default.
+        callbacks: Keras callbacks. At the end of an epoch they see its metrics: `loss`,
+            `val_loss`, `val_macro_f1`, `val_accuracy`, `seconds`. One that sets
+            `model.stop_training` ends the training after the epoch.
         cache: Where features are held while training: `none`, `memory` or `device`.
         jobs: Worker processes of the extraction; -1 for one per core.
         engine: What extracts: `local`, `dask` or `ray`.
@@ -187,7 +201,7 @@ def train(
         split=split,
     )
     begun = plan.begin(jobs=jobs, engine=engine, scheduler=scheduler)
-    return finish(begun, plan.corpus, report=report, cache=cache)
+    return finish(begun, plan.corpus, report=report, cache=cache, callbacks=callbacks)
 
 
 def finish(
@@ -196,6 +210,7 @@ def finish(
     *,
     report: Report | None = None,
     cache: str = "none",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     distribution: Distribution | None = None,
 ) -> Run:
     """Train a begun run to its end and write its page; see `trainer.train`.
@@ -207,7 +222,14 @@ def finish(
     from deephits_keras.training import trainer
 
     if not run.finished:
-        trainer.train(run, corpus, report=report, cache=cache, distribution=distribution)
+        trainer.train(
+            run,
+            corpus,
+            report=report,
+            cache=cache,
+            callbacks=callbacks,
+            distribution=distribution,
+        )
     if distribution and not distribution.worker.leads:
         return run
     write_report(run.folder)

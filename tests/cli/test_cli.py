@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from deephits_keras.cli import VERBS
-from deephits_keras.cli.common import one_track
 from deephits_keras.errors import UserError
+from deephits_keras.prediction.asked import asked_track
 
 Deephits = Callable[..., Any]
 
@@ -184,10 +184,10 @@ def test_lyrics_may_come_through_a_pipe() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:
         pipe.write("oh oh\n")
-    assert one_track(None, Path(f"/dev/fd/{reading}"), [], []).lyrics == "oh oh"
+    assert asked_track(lyrics=Path(f"/dev/fd/{reading}")).lyrics == "oh oh"
     os.close(reading)
 
 
 def test_a_folder_is_no_lyrics(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no file"):
-        one_track(None, tmp_path, [], [])
+        asked_track(lyrics=tmp_path)

@@ -5,25 +5,66 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import keras
+import pandas as pd
 import pytest
 
 import deephits_keras as dh
 from deephits_keras.corpus import Corpus
 
 
-def test_train_and_evaluate_are_functions(corpus: Corpus, tmp_path: Path) -> None:
+class Recorder(keras.callbacks.Callback):
+    """Notes what it is told; stops after two epochs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+        self.logs: dict[str, float] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.told.append("begin")
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.told.append(f"epoch {epoch}")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.told.append(f"batch {batch}")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.logs = dict(logs)
+        self.model.stop_training = epoch == 1
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.told.append("end")
+
+
+def test_keras_callbacks_see_a_training_as_one_fit(corpus: Corpus, tmp_path: Path) -> None:
+    recorder = Recorder()
     run = dh.train(
-        corpus.folder, tmp_path / "run", modalities="meta", task="tiers-3", training={"epochs": 2}
+        corpus.folder,
+        tmp_path / "run",
+        modalities="meta",
+        task="tiers-3",
+        training=dh.TrainingConfig(epochs=4, batch_size=48, seed=3),
+        callbacks=[recorder, keras.callbacks.CSVLogger(tmp_path / "log.csv")],
     )
+    batches = ["batch 0", "batch 1"]
+    assert recorder.told == ["begin", "epoch 0", *batches, "epoch 1", *batches, "end"]
+    assert recorder.logs["val_macro_f1"] == pytest.approx(run.history["validation_macro_f1"][1])
+    assert len(pd.read_csv(tmp_path / "log.csv")) == len(run.history) == 2
     assert run.finished
     assert (run.folder / "report.html").exists()
-    assert len(run.history) == 2
+    assert run.config.training.seed == run.config.split["seed"] == 3
     assert set(run.predictions["part"]) == {"validation"}
     assert len(run.split.parts["validation"]) == len(run.predictions)
     assert run.require(corpus) is corpus
-    found = dh.evaluate(run)["validation"]["tiers-3"]
-    assert found == pytest.approx(run.metrics["parts"]["validation"]["tiers-3"], rel=1e-5)
+
+
+def test_two_seeds_are_refused(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(dh.UserError, match="Two seeds are asked for: 1 and 3"):
+        dh.train(corpus, tmp_path / "run", training=dh.TrainingConfig(seed=3), seed=1)
 
 
 def test_mistakes_are_told_before_keras_is_imported(corpus: Corpus, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from deephits_keras.encoders.features import PRESENT, Features, input_dtype, input_name
 
 if TYPE_CHECKING:
     from deephits_keras.encoders.registry import AnyEncoder
@@ -52,3 +54,22 @@ class Scorer(Protocol):
         Raises:
             UserError: if it can't be.
         """
+
+
+def model_inputs(
+    encoder: AnyEncoder, features: Sequence[Features | None]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """A modality's inputs of the model: zeros and no presence where a track lacks it.
+
+    Args:
+        encoder: The modality's encoder.
+        features: Each track's features, or None.
+    """
+    modality = encoder.modality
+    present = np.array([[each is not None] for each in features], dtype=np.float32)
+    inputs = {input_name(modality, PRESENT): present}
+    for spec in encoder.feature_specs:
+        empty = np.zeros(spec.shape, spec.dtype)
+        values = [empty if each is None else each[spec.name] for each in features]
+        inputs[input_name(modality, spec.name)] = np.stack(values).astype(input_dtype(spec))
+    return inputs

@@ -1,0 +1,161 @@
+"""`compare`: recipes side by side on a corpus, as a function.
+
+What can be checked without Keras is checked before it is imported: a mistake is told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deephits_keras.comparison.run import PROTOCOLS, Outcome, Plan
+from deephits_keras.comparison.run import compare as carry_out
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.recipes import get_recipe
+from deephits_keras.recipes.registry import recipe_names
+from deephits_keras.tasks import get_task
+
+if TYPE_CHECKING:
+    from deephits_keras.comparison.leaderboard import Leaderboard
+
+
+def plan_comparison(
+    corpus: str | Path | Corpus,
+    out: str | Path,
+    *,
+    recipes: Sequence[str] = ("all",),
+    seeds: int = 5,
+    protocols: Sequence[str] = ("artist",),
+    tasks: Sequence[str] = ("tiers-3",),
+    controls: int = 1,
+    epochs: int | None = None,
+    post_release: Sequence[str] = (),
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    command: str = "",
+) -> Plan:
+    """Check a comparison without importing Keras; see `compare`."""
+    opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
+    names = recipe_names() if "all" in recipes else list(recipes)
+    for name in names:
+        get_recipe(name)
+    for task in tasks:
+        get_task(task)
+    if unknown := [name for name in protocols if name not in PROTOCOLS]:
+        raise UserError(
+            f"There is no protocol named {unknown[0]!r}. Protocols: {', '.join(PROTOCOLS)}"
+        )
+    if seeds < 1 or controls < 0:
+        raise UserError(
+            "seeds must be at least 1 and controls at least 0. "
+            f"Received: seeds={seeds}, controls={controls}"
+        )
+    return Plan(
+        corpus=opened,
+        out=Path(out),
+        recipes=names,
+        tasks=tasks,
+        protocols=protocols,
+        seeds=seeds,
+        controls=controls,
+        settings=settings or {},
+        training={"epochs": epochs} if epochs else {},
+        post_release=post_release,
+        command=command,
+    )
+
+
+def compare(
+    corpus: str | Path | Corpus,
+    out: str | Path,
+    *,
+    recipes: Sequence[str] = ("all",),
+    seeds: int = 5,
+    protocols: Sequence[str] = ("artist",),
+    tasks: Sequence[str] = ("tiers-3",),
+    controls: int = 1,
+    epochs: int | None = None,
+    post_release: Sequence[str] = (),
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    jobs: int = -1,
+) -> Leaderboard:
+    """Train recipes on the same splits and rank them, as `deephits compare` does.
+
+    Stopped at any point, the same call goes on where it was. `out/leaderboard.html` shows it all.
+
+    Args:
+        corpus: The corpus, or its folder.
+        out: The folder of the comparison: new, or one begun with the same settings.
+        recipes: Names of recipes, or `all`; `majority` and `boosting` are always there.
+        seeds: Number of seeds, from 0; each draws a split and initialises a model.
+        protocols: How tracks are held out: `random`, `artist`, `date`.
+        tasks: `tiers-3`, `tiers-5`, `tiers-10`, `regression`, or `hit-65` with any threshold.
+        controls: Seeds that are trained on shuffled popularity, too, to find leaks.
+        epochs: Fewer epochs than the recipes', to try.
+        post_release: Columns that are only known after the release: a recipe that reads one is
+            left out.
+        settings: Settings of encoders, by modality or encoder.
+        jobs: Worker processes; -1 for one per core.
+
+    Returns:
+        The leaderboard, which `to_frame` gives as a table.
+
+    Raises:
+        UserError: if something that was asked for can't be used.
+        DeepHitsError: once all others are done, if trials failed, or if a control says that
+            answers leak.
+
+    Example:
+        >>> import deephits_keras as dh
+        >>> dh.compare("corpus", "out", recipes=["paper"], seeds=3).to_frame()  # doctest: +SKIP
+    """
+    plan = plan_comparison(
+        corpus,
+        out,
+        recipes=recipes,
+        seeds=seeds,
+        protocols=protocols,
+        tasks=tasks,
+        controls=controls,
+        epochs=epochs,
+        post_release=post_release,
+        settings=settings,
+    )
+    found, outcome = finish(plan, jobs=jobs)
+    require_all(found, outcome)
+    return found
+
+
+def finish(plan: Plan, *, jobs: int = -1) -> tuple[Leaderboard, Outcome]:
+    """Carry a plan out and write its page.
+
+    Raises:
+        UserError: if the folder holds something else, or the corpus can't be split so.
+        DeepHitsError: if every trial failed.
+    """
+    from deephits_keras.comparison.leaderboard import Leaderboard
+
+    outcome = carry_out(plan, jobs=jobs)
+    if outcome.failed and not any(plan.out.glob("runs/*/*/*/*/result.json")):
+        first, reason = next(iter(outcome.failed.items()))
+        raise DeepHitsError(f"Every trial failed. The first: {first}: {reason}")
+    found = Leaderboard.of(plan.out, synthetic=plan.corpus.synthetic, tracks=len(plan.corpus))
+    found.write()
+    return found, outcome
+
+
+def require_all(found: Leaderboard, outcome: Outcome) -> None:
+    """Check that the leaderboard can be trusted and is complete.
+
+    Raises:
+        DeepHitsError: if answers leak, or a trial failed.
+    """
+    if found.leaks:
+        raise DeepHitsError(
+            f"TARGET LEAKAGE: {', '.join(found.leaks)} still predict it "
+            "when trained on shuffled popularity"
+        )
+    if outcome.failed:
+        first, reason = next(iter(outcome.failed.items()))
+        raise DeepHitsError(f"{len(outcome.failed)} trials failed. The first: {first}: {reason}")

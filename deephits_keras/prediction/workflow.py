@@ -1,0 +1,327 @@
+"""`predict`: from songs or a table of songs to predictions, as a function.
+
+What can be checked without Keras is checked before a model is loaded: a mistake is told at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, overload
+
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import UserError
+from deephits_keras.export.bundle import Bundle
+from deephits_keras.export.opening import open_model
+from deephits_keras.prediction.asked import asked_track, require_read
+from deephits_keras.prediction.measured import descriptor_source
+from deephits_keras.prediction.predictor import Predictor, TrackPrediction
+from deephits_keras.prediction.tables import (
+    TrackTable,
+    score_table,
+    table_columns,
+    table_row,
+    write_csv,
+)
+from deephits_keras.runs.scorer import Scorer
+from deephits_keras.tracks import Track
+from deephits_keras.utils.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Song = str | Path | Track
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Predictions(Sequence[TrackPrediction]):
+    """Predictions in the order of what was asked for: a sequence, and a table.
+
+    Attributes:
+        predictions: One for each song.
+        labels: The tiers' labels; empty for a regression.
+        synthetic: Whether the model was trained on a synthetic corpus: it knows no real music.
+        notes: What was noticed of the input, in words.
+    """
+
+    predictions: tuple[TrackPrediction, ...]
+    labels: tuple[str, ...]
+    synthetic: bool
+    notes: tuple[str, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row for each song, with the columns of the file that `out` writes."""
+        import pandas as pd
+
+        rows = [table_row(each, self.labels) for each in self.predictions]
+        frame = pd.DataFrame(rows, columns=table_columns(self.labels))
+        numbers = ["popularity", "low", "high", "coverage"]
+        numbers += [f"score_{label}" for label in self.labels]
+        return frame.astype({**dict.fromkeys(numbers, "float64"), "tier": "Int64"})
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    @overload
+    def __getitem__(self, place: int) -> TrackPrediction: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[TrackPrediction]: ...
+
+    def __getitem__(self, place: int | slice) -> TrackPrediction | Sequence[TrackPrediction]:
+        return self.predictions[place]
+
+
+@dataclass(frozen=True)
+class PredictionPlan:
+    """Songs and models that have been checked as far as that goes without Keras.
+
+    Attributes:
+        models: Whom to ask.
+        tracks: The songs, if they aren't in a table.
+        table: The table.
+        folders: Where the paths in the table start, by the input's name.
+        descriptors: What measures the fields that a song lacks.
+        unread: Fields that no encoder reads, which songs may well have.
+    """
+
+    models: tuple[Scorer, ...]
+    tracks: tuple[Track, ...]
+    table: Path | None
+    folders: Mapping[str, Path]
+    descriptors: AnyEncoder | None
+    unread: tuple[str, ...]
+
+    @property
+    def needs_keras(self) -> bool:
+        """Whether a model here isn't an exported one."""
+        return not all(isinstance(model, Bundle) for model in self.models)
+
+    @cached_property
+    def predictors(self) -> tuple[Predictor, ...]:
+        """The models, loaded.
+
+        Raises:
+            UserError: if one can't be.
+        """
+        return tuple(Predictor(model, self.descriptors) for model in self.models)
+
+    @cached_property
+    def songs(self) -> TrackTable:
+        """The table, opened for the first model.
+
+        Raises:
+            UserError: if it can't be read.
+        """
+        if self.table is None:
+            raise UserError("There is no table of songs")
+        first = self.predictors[0]
+        return TrackTable(
+            self.table, self.folders, first.inputs, first.run.config.corpus.get("reading", {})
+        )
+
+    def answers(self) -> list[Predictions]:
+        """What each model says of the songs."""
+        return [
+            Predictions(
+                tuple(predictor.predict(self.tracks)),
+                tier_labels(predictor.run),
+                predictor.run.synthetic,
+                self.notes,
+            )
+            for predictor in self.predictors
+        ]
+
+    def stream(self, file: TextIO | None = None) -> Iterator[TrackPrediction]:
+        """What the first model says of the table's rows, a chunk at a time in memory.
+
+        Args:
+            file: Where to write the predictions as CSV, too.
+        """
+        predictions = score_table(self.predictors[0], self.songs)
+        return write_csv(file, predictions, tier_labels(self.models[0])) if file else predictions
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What isn't read of the songs, in words."""
+        return tuple(f"{name} is ignored: no encoder of this run reads it" for name in self.unread)
+
+
+def tier_labels(model: Scorer) -> tuple[str, ...]:
+    """A model's tiers, a score each; empty for a regression."""
+    task = model.task
+    return tuple(task.tiers.labels) if task.kind == "classification" else ()
+
+
+def plan_prediction(
+    models: Iterable[str | Path | Scorer],
+    songs: Song | Sequence[Song] = (),
+    *,
+    lyrics: str | Path | None = None,
+    inputs: Mapping[str, str | Path] | None = None,
+    fields: Mapping[str, Any] | None = None,
+    table: str | Path | None = None,
+    folders: Mapping[str, str | Path] | None = None,
+    descriptors: str | None = None,
+    settings: Settings | None = None,
+) -> PredictionPlan:
+    """Check what is asked of models without importing Keras; see `predict`."""
+    asked = [songs] if isinstance(songs, str | Path | Track) else list(songs)
+    of_song = bool(asked or lyrics or inputs or fields)
+    if table and of_song:
+        raise UserError("Give either one song or --table, not both")
+    if not (table or of_song):
+        raise UserError(
+            "Give a song: an audio file, --lyrics, --input, --set, or a --table of songs"
+        )
+    if folders and not table:
+        raise UserError("--input-dir can only be used with --table")
+    if table and not Path(table).is_file():
+        raise UserError(f"There is no file {table}")
+    tracks = () if table else tuple(_tracks(asked, lyrics, inputs or {}, fields or {}))
+    source = descriptor_source(descriptors, settings or {}) if descriptors else None
+    opened = _open(list(models), source, settings or {})
+    sources = [source] if source else []
+    unread: dict[str, None] = {}
+    for track in tracks:
+        encoders = [*(e for model in opened for e in model.encoders.values()), *sources]
+        unread |= dict.fromkeys(require_read(track, encoders))
+    return PredictionPlan(
+        models=tuple(opened),
+        tracks=tracks,
+        table=Path(table) if table else None,
+        folders={name: Path(folder) for name, folder in (folders or {}).items()},
+        descriptors=source,
+        unread=tuple(unread),
+    )
+
+
+def _tracks(
+    songs: Sequence[Song],
+    lyrics: str | Path | None,
+    inputs: Mapping[str, str | Path],
+    fields: Mapping[str, Any],
+) -> Iterator[Track]:
+    if len(songs) > 1 and (lyrics or inputs):
+        raise UserError("lyrics and inputs are of one song: give several songs as Tracks")
+    for song in songs or (None,):
+        if isinstance(song, Track):
+            if lyrics or inputs or fields:
+                raise UserError(f"Track {song.id}: a Track has its lyrics, files and fields in it")
+            yield song
+            continue
+        yield asked_track(
+            audio=None if song is None else Path(song),
+            lyrics=None if lyrics is None else Path(lyrics),
+            inputs={name: Path(path) for name, path in inputs.items()},
+            fields=fields,
+        )
+
+
+def _open(
+    models: Sequence[str | Path | Scorer], source: AnyEncoder | None, settings: Settings
+) -> list[Scorer]:
+    """Open models with the settings that are theirs, where some are for others of them."""
+    opened = [open_model(Path(m)) if isinstance(m, str | Path) else m for m in models]
+    if not settings:
+        return list(opened)
+    known = {source.name, source.modality} if source else set()
+    known = known.union(*map(_encoder_names, opened))
+    return [
+        open_model(
+            model.folder,
+            {
+                name: values
+                for name, values in settings.items()
+                if name in _encoder_names(model) or name not in known
+            },
+        )
+        for model in opened
+    ]
+
+
+def _encoder_names(model: Scorer) -> set[str]:
+    return {n for m, record in model.config.modalities.items() for n in (m, record.encoder)}
+
+
+def predict(
+    model: str | Path | Scorer,
+    songs: Song | Sequence[Song] = (),
+    *,
+    lyrics: str | Path | None = None,
+    inputs: Mapping[str, str | Path] | None = None,
+    fields: Mapping[str, Any] | None = None,
+    table: str | Path | None = None,
+    folders: Mapping[str, str | Path] | None = None,
+    descriptors: str | None = None,
+    out: str | Path | None = None,
+    settings: Settings | None = None,
+) -> Predictions:
+    """Predict how popular songs will be, as `deephits predict` does.
+
+    Anything may be missing; each prediction says what was.
+
+    Args:
+        model: A finished run or an exported bundle, or its folder.
+        songs: Recordings or `Track`s, one or several; none where something else is known of a song.
+        lyrics: A text file with the lyrics of the one song.
+        inputs: Further files of the one song, by the name of an input that an encoder declares.
+        fields: Fields of the corpus that hold for each recording: `{"artist_popularity": 63}`.
+        table: In the place of songs, a table: CSV, JSON lines, Parquet, Feather or Excel.
+        folders: With a table, where the paths in a column start, by its name; the table's own
+            folder by default.
+        descriptors: An encoder or a modality that measures the fields that aren't given.
+        out: With a table, a CSV file to write the predictions to as well.
+        settings: Settings of encoders in the place of the model's, by modality or encoder.
+
+    Returns:
+        The predictions, which `to_frame` gives as a table. A row of a table that can't be read has
+        no popularity, and a warning that says why. For tables that don't fit into memory use the
+        command, which holds a chunk at a time.
+
+    Raises:
+        UserError: if something that was asked for can't be used.
+
+    Example:
+        >>> import deephits_keras as dh
+        >>> found = dh.predict("run", "song.mp3", fields={"tempo": 124})  # doctest: +SKIP
+        >>> found[0].popularity, found[0].missing  # doctest: +SKIP
+        (61.7, ('lyrics',))
+        >>> dh.predict("run", table="songs.csv").to_frame()  # doctest: +SKIP
+    """
+    if out and not table:
+        raise UserError("out is where the predictions for a table go")
+    plan = plan_prediction(
+        [model],
+        songs,
+        lyrics=lyrics,
+        inputs=inputs,
+        fields=fields,
+        table=table,
+        folders=folders,
+        descriptors=descriptors,
+        settings=settings,
+    )
+    if plan.table is None:
+        return plan.answers()[0]
+    with open_csv(out) as file:
+        found = tuple(plan.stream(file))
+    first = plan.models[0]
+    return Predictions(found, tier_labels(first), first.synthetic, tuple(plan.songs.notes))
+
+
+@contextlib.contextmanager
+def open_csv(out: str | Path | None) -> Iterator[TextIO | None]:
+    """A file that is complete or isn't there; None without a name."""
+    if out is None:
+        yield None
+        return
+    with (
+        replacing(Path(out)) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        yield file

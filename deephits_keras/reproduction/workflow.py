@@ -1,0 +1,191 @@
+"""`reproduce`: the paper's tables and figures on a corpus, as a function.
+
+What can be checked without Keras is checked before it is imported: a mistake is told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.features.extraction import corpus_encoders
+from deephits_keras.reproduction.choices import FAMILIES, chosen_tables, expanded
+from deephits_keras.reproduction.protocols import PROTOCOLS
+from deephits_keras.runs.training_config import TrainingConfig
+
+if TYPE_CHECKING:
+    from deephits_keras.reproduction.page import Reproduction
+
+PAPER_FUSION = {"name": "early", "head": "softmax", "dropout": 0.5}
+
+
+@dataclass(frozen=True)
+class ReproductionPlan:
+    """What is to be computed, checked as far as that goes without Keras.
+
+    Attributes:
+        corpus: The corpus.
+        out: The folder of the reproduction.
+        encoders: Every encoder, by modality.
+        training: How to train; each run has a seed of its own.
+        fusion: Name and settings of the fusion.
+        tables: Of `choices.TABLES`.
+        protocols: Of `PROTOCOLS`.
+        seeds: Number of seeds, from 0.
+        families: Of `choices.FAMILIES`.
+        command: The command line, for the record.
+    """
+
+    corpus: Corpus
+    out: Path
+    encoders: Mapping[str, AnyEncoder]
+    training: TrainingConfig
+    fusion: Mapping[str, Any]
+    tables: tuple[str, ...]
+    protocols: tuple[str, ...]
+    seeds: int
+    families: tuple[str, ...]
+    command: str = ""
+
+    def carry_out(self, *, jobs: int = -1) -> tuple[Reproduction, Mapping[str, str]]:
+        """Compute what isn't there yet, and write the page; see `reproduce`.
+
+        Returns:
+            Everything that is there now, and the reason for each run that failed by its folder.
+        """
+        from deephits_keras.reproduction.deep import Setup
+        from deephits_keras.reproduction.page import Reproduction
+        from deephits_keras.reproduction.run import compute
+
+        setup = Setup(
+            corpus=self.corpus,
+            out=self.out,
+            encoders=self.encoders,
+            training=self.training,
+            fusion=self.fusion,
+            command=self.command,
+        )
+        failed = compute(
+            setup,
+            self.tables,
+            protocols=self.protocols,
+            seeds=range(self.seeds),
+            families=self.families,
+            jobs=jobs,
+        )
+        found = Reproduction.from_setup(setup)
+        found.write()
+        return found, failed
+
+
+def plan_reproduction(
+    corpus: str | Path | Corpus,
+    out: str | Path,
+    *,
+    tables: Sequence[str] = ("all",),
+    protocols: Sequence[str] = ("paper",),
+    seeds: int = 5,
+    families: Sequence[str] = ("logistic",),
+    modalities: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    fusion: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | TrainingConfig | None = None,
+    command: str = "",
+) -> ReproductionPlan:
+    """Check a reproduction without importing Keras; see `reproduce`."""
+    wanted = chosen_tables(tables)
+    if seeds < 1:
+        raise UserError(f"seeds must be at least 1. Received: {seeds}")
+    if not isinstance(training, TrainingConfig):
+        training = TrainingConfig.from_json(training or {})
+    opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
+    return ReproductionPlan(
+        corpus=opened,
+        out=Path(out),
+        encoders=corpus_encoders(opened, modalities, settings),
+        training=training,
+        fusion={**PAPER_FUSION, **(fusion or {})},
+        tables=wanted,
+        protocols=expanded(protocols, tuple(PROTOCOLS)),
+        seeds=seeds,
+        families=expanded(families, FAMILIES),
+        command=command,
+    )
+
+
+def reproduce(
+    corpus: str | Path | Corpus,
+    out: str | Path,
+    *,
+    tables: Sequence[str] = ("all",),
+    protocols: Sequence[str] = ("paper",),
+    seeds: int = 5,
+    families: Sequence[str] = ("logistic",),
+    modalities: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    fusion: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | TrainingConfig | None = None,
+    jobs: int = -1,
+) -> Reproduction:
+    """Compute the paper's tables and figures on a corpus, as `deephits reproduce` does.
+
+    Stopped at any point, the same call goes on where it was; with other tables it adds to what is
+    there. `out/reproduction.html` shows everything beside the published values.
+
+    Args:
+        corpus: The corpus, or its folder.
+        out: The folder of the reproduction: new, or one begun with the same settings.
+        tables: The paper's numbers (`["4", "A3"]`), `beyond`, or `all`.
+        protocols: How deep models are measured: `paper`, `holdout`, `artist`, or `all`.
+        seeds: Number of seeds, from 0; each draws a split and initialises a model.
+        families: Classifiers of the shallow baselines: `logistic`, `mlp`, `boosting`, or `all`.
+        modalities: `"mel,lyrics=my_encoder"`; every modality that has a default encoder by default.
+        settings: Settings of encoders, by modality or encoder.
+        fusion: `name` and settings of the fusion, over the paper's.
+        training: How to train the deep models, over the paper's settings.
+        jobs: Worker processes; -1 for one per core.
+
+    Returns:
+        Everything in the folder: its `tables` have `caption` and `records()`, and `to_frame`
+        gives all of them as one.
+
+    Raises:
+        UserError: if a table, protocol or family is unknown, the folder holds something else, or
+            the corpus can't be split so.
+        DeepHitsError: once all others are done, if runs failed.
+
+    Example:
+        >>> import deephits_keras as dh
+        >>> dh.reproduce("corpus", "out", tables=["4", "A3"]).to_frame()  # doctest: +SKIP
+    """
+    plan = plan_reproduction(
+        corpus,
+        out,
+        tables=tables,
+        protocols=protocols,
+        seeds=seeds,
+        families=families,
+        modalities=modalities,
+        settings=settings,
+        fusion=fusion,
+        training=training,
+    )
+    found, failed = plan.carry_out(jobs=jobs)
+    require_all(failed)
+    return found
+
+
+def require_all(failed: Mapping[str, str]) -> None:
+    """Check that no run failed.
+
+    Raises:
+        DeepHitsError: naming the first, and how many there are.
+    """
+    if failed:
+        first, reason = next(iter(failed.items()))
+        raise DeepHitsError(f"{len(failed)} runs failed. The first: {first}: {reason}")
