@@ -25,7 +25,7 @@ from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.sample.tables import draw_tables
 from deephits_keras.training.trainer import new_run, train
 
-SETTINGS = {"mel": {"frames": 256}}
+SETTINGS = {"mel": {"frames": 192}}
 TRAINING = TrainingConfig(epochs=30, batch_size=16, max_learning_rate=0.01, select="loss")
 BEYOND_CHANCE = 0.4
 EXPLAINED = 5
