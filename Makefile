@@ -71,6 +71,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 
 bench: $(VENV)/installed $(TORCH)/installed
 	$(BIN)/python -m benchmarks

@@ -127,7 +127,7 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
             elif target in stack:
                 low[module] = min(low[module], index[target])
         if low[module] == index[module]:
-            circle = []
+            circle: list[str] = []
             while not circle or circle[-1] != module:
                 circle.append(stack.pop())
             if len(circle) > 1:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -106,7 +107,11 @@ class Corpus:
         """Names of the inputs that are files: columns of paths, which import confined."""
         return tuple(self.info.get("files", ("audio",)))
 
-    def tracks(self, rows: Sequence[int], inputs: Sequence[Input] | None = None) -> list[Track]:
+    def tracks(
+        self,
+        rows: Sequence[int] | npt.NDArray[np.integer[Any]],
+        inputs: Sequence[Input] | None = None,
+    ) -> list[Track]:
         """The raw input of some tracks; only the row groups that hold them are read.
 
         Args:

@@ -69,7 +69,7 @@ class QuantileNormal(layers.Layer):  # type: ignore[misc]
         [0.0, 0.0, 5.2]
     """
 
-    def __init__(self, quantiles: Sequence[Sequence[float]], **kwargs: Any) -> None:
+    def __init__(self, quantiles: Sequence[Sequence[float]] | Array, **kwargs: Any) -> None:
         super().__init__(dtype="float32", **kwargs)
         edges = np.asarray(quantiles, dtype=np.float64)
         self.quantiles = edges.tolist()

@@ -19,7 +19,8 @@ from deephits_keras.encoders.features import POPULARITY, PRESENT, Features, inpu
 from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.types import Array, BoolArray, FloatArray, IntArray
 
-Batch = tuple[Features, Array] | tuple[Features, Array, FloatArray]
+WeightedBatch = tuple[Features, Array, FloatArray]
+Batch = tuple[Features, Array] | WeightedBatch
 
 PREFETCHED_BATCHES = 2
 """One is being trained on while the next is gathered: more would only take memory."""
@@ -183,12 +184,12 @@ class Share:
         return len(self.batches) * len(self.devices)
 
     @property
-    def empty(self) -> Batch:
+    def empty(self) -> WeightedBatch:
         """As `Batches.empty`, with weights."""
         inputs, targets, *_ = self.batches.empty
         return inputs, targets, np.zeros(0, "float32")
 
-    def stored(self, index: int) -> Batch:
+    def stored(self, index: int) -> WeightedBatch:
         """A part, with weights: device by device, then step by step."""
         step, place = divmod(index, len(self.devices))
         tracks = min(

@@ -86,7 +86,7 @@ def imported(tmp_path: Path, table: str, folder: Path) -> Any:
 
 
 def audio_of(corpus: Corpus) -> dict[str, str | None]:
-    return {t.id: t.audio and t.audio.name for t in corpus.tracks(range(len(corpus)))}
+    return {t.id: t.audio.name if t.audio else None for t in corpus.tracks(range(len(corpus)))}
 
 
 def test_a_path_that_is_named_never_falls_back(tmp_path: Path) -> None:

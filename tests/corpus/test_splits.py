@@ -175,7 +175,7 @@ def test_artists_that_tables_spell_otherwise_are_on_one_side(seed: int, tmp_path
     )
     corpus = make_corpus(tmp_path / "corpus", tracks)
     split = make_split("artist", corpus, seed=seed, test=0.2)
-    sides = {name: set() for names in true for name in names}
+    sides: dict[str, set[str]] = {name: set() for names in true for name in names}
     for part, rows in split.parts.items():
         for row in rows:
             for name in true[row]:

@@ -98,7 +98,7 @@ def features(encoder: Any, rng: np.random.Generator) -> dict[str, Any]:
 
 def inputs_of(encoders: dict[str, Any]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    inputs = {}
+    inputs: dict[str, Any] = {}
     for modality, encoder in encoders.items():
         inputs |= {f"{modality}_{name}": v for name, v in features(encoder, rng).items()}
         inputs[f"{modality}_{PRESENT}"] = rng.random((TRACKS, 1)) > 0.3

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toys import Toy, make_corpus
@@ -118,7 +119,7 @@ def test_a_task_that_kills_every_worker_is_given_up(
         extract_features(corpus, Toy(), jobs=-1, shard_size=4)
 
 
-def test_what_cant_be_right_is_told(tmp_path: Path, deephits: Callable[..., object]) -> None:
+def test_what_cant_be_right_is_told(tmp_path: Path, deephits: Callable[..., Any]) -> None:
     corpus = make_corpus(tmp_path / "corpus", 6)
     for words, told in (
         (["--scheduler", "tcp://127.0.0.1:9"], "choose --engine"),

@@ -6,6 +6,7 @@ Run where PyTorch is: `pip install torch==2.13.0 numpy; python tests/golden/make
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +45,8 @@ def main() -> None:
             values, rates = trajectory(anneal, cycle)
             arrays[f"{anneal}_{cycle}_values"] = values
             arrays[f"{anneal}_{cycle}_rates"] = rates
-    np.savez_compressed(Path(__file__).with_name("adam.npz"), **arrays)
+    savez: Any = np.savez_compressed
+    savez(Path(__file__).with_name("adam.npz"), **arrays)
 
 
 if __name__ == "__main__":

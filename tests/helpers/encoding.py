@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -59,7 +60,8 @@ def with_av(container: str, codec: str, rate: int, samples: np.ndarray) -> bytes
         )
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", "stereo")
         frame.sample_rate = rate
+        encode: Any = stream.encode
         for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            output.mux(stream.encode(part))
-        output.mux(stream.encode(None))
+            output.mux(encode(part))
+        output.mux(encode(None))
     return file.getvalue()

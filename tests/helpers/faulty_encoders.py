@@ -97,7 +97,7 @@ class ConfigRoundTrip(Level):
 
 
 @dataclass(frozen=True)
-class RangesConfig(EncoderConfig):
+class RangesConfig(LevelConfig):
     ranges: tuple[tuple[int, int], ...] = setting(((0, 4), (4, 8)), "pairs of parts")
     units: int = setting(16, "size of the embedding")
     gain: float = setting(1.0, "factor on the waveform", changes_features=True)
@@ -124,7 +124,7 @@ class FingerprintSameEverywhere(Level):
 
 
 @dataclass(frozen=True)
-class UndeclaredConfig(EncoderConfig):
+class UndeclaredConfig(LevelConfig):
     gain: float = setting(1.0, "factor on the waveform")
     units: int = setting(16, "size of the embedding")
 

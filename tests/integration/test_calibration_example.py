@@ -23,8 +23,8 @@ def test_the_example_measures_and_goes_on(tmp_path: Path) -> None:
     table["tempo"] = tempo
     table.to_csv(tmp_path / "songs.csv", index=False)
     import_table(tmp_path / "songs.csv", tmp_path / "corpus")
-    command = [sys.executable, EXAMPLE, tmp_path / "corpus", tmp_path / "out", "--seeds", "2"]
-    command += ["--members", "2", "--epochs", "1", "--batch-size", "16"]
+    command = [sys.executable, str(EXAMPLE), str(tmp_path / "corpus"), str(tmp_path / "out")]
+    command += ["--seeds", "2", "--members", "2", "--epochs", "1", "--batch-size", "16"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "tiers-3, 10 validation and 20 test tracks, 2 splits" in done.stdout

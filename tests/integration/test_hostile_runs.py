@@ -195,7 +195,8 @@ def test_a_pickle_is_never_read(run: Path, tmp_path: Path, deephits: Deephits) -
     (run / "model.keras").write_bytes(pickle.dumps(Acts(trap)))
     refused(deephits, run, "not a Keras archive")
     array = io.BytesIO()
-    np.savez(array, **{"layers/dense/vars/0": np.array([Acts(trap)], dtype=object)})
+    savez: Any = np.savez
+    savez(array, **{"layers/dense/vars/0": np.array([Acts(trap)], dtype=object)})
     members = {n: c for n, c in whole.items() if not n.endswith(".h5")}
     write(run, members | {"model.weights.npz": array.getvalue()})
     refused(deephits, run, "model.weights.npz")

@@ -152,7 +152,8 @@ def test_every_head_and_fusion_says_the_same_on_another_backend(
         inputs["meta_present"] = np.array([[1], [0], [1], [0], [1], [1]], "float32")
         wanted[f"{fusion}-{head}"] = model.predict(inputs, verbose=0)
         model.save(tmp_path / f"{fusion}-{head}.keras")
-    np.savez(tmp_path / "inputs.npz", **inputs)
+    savez: Any = np.savez
+    savez(tmp_path / "inputs.npz", **inputs)
     done = subprocess.run(
         [sys.executable, "-c", PREDICT, str(tmp_path / "inputs.npz"), str(tmp_path / "out.npz")],
         env={**os.environ, "KERAS_BACKEND": backend},

@@ -151,7 +151,7 @@ def test_modality_dropout_hides_at_its_rate_but_never_everything(stores):
     batches = Batches(stores, rows, rows, batch_size=500, seed=0, modality_dropout=0.3)
     inputs, targets = (
         keras.tree.map_structure(lambda *parts: np.concatenate(parts), *parts)
-        for parts in zip(*batches, strict=True)
+        for parts in zip(*iter(batches), strict=True)
     )
     sound, text = inputs["sound_present"][:, 0], inputs["text_present"][:, 0]
     both = targets != 7

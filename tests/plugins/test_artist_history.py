@@ -104,7 +104,8 @@ def test_the_layer_goes_through_its_configuration() -> None:
     layer = adapted(batch)
     again = EarlierSongs.from_config(layer.get_config())
     queried = batch["artists"], batch["released"]
-    np.testing.assert_array_equal(*(np.asarray(one(*queried)) for one in (layer, again)))
+    first, second = (np.asarray(one(*queried)) for one in (layer, again))
+    np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("damage", ["cut", "long", "starts", "bomb"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -301,7 +302,7 @@ def test_a_table_of_songs_is_measured_row_by_row(
     songs.write_text("track_id,audio,tempo\na,song.wav,\nb,bad.mp3,100\nc,,90\n")
     outcome = deephits("predict", run, "--table", songs, "--descriptors", "essentia_descriptors")
     assert outcome.code == 0, outcome.err
-    rows = pd.read_csv(pd.io.common.StringIO(outcome.out), index_col="track_id")
+    rows = pd.read_csv(io.StringIO(outcome.out), index_col="track_id")
     assert "loudness=-20" in rows.loc["a", "measured"] or "loudness=-19.9" in rows["measured"]["a"]
     assert "uncalibrated" in rows.loc["a", "remarks"]
     assert "bad.mp3" in rows.loc["b", "warnings"]
@@ -399,8 +400,8 @@ def test_table_a8_has_both_kinds_of_descriptors(
     tracks["speechiness"], tracks["liveness"] = rng.uniform(0, 0.6, (2, len(tracks)))
     tracks.to_csv(tmp_path / "tracks.csv", index=False)
     audio = ("--audio", table.parent / "audio")
-    words = ("import", "table", tmp_path / "tracks.csv", tmp_path / "corpus", *audio)
-    assert deephits(*words).code == 0
+    imported = deephits("import", "table", tmp_path / "tracks.csv", tmp_path / "corpus", *audio)
+    assert imported.code == 0, imported.err
     words = ("--table", "A8", "--seeds", "1", "--modalities", "meta,essentia", "--jobs", "2")
     outcome = deephits("reproduce", tmp_path / "corpus", tmp_path / "out", *words, "--json")
     assert outcome.code == 0, outcome.err

@@ -231,11 +231,18 @@ def schema_with(model: str, side: str, **changes: Any) -> Callable[[Path], None]
 
 
 def removed(*names: str) -> Callable[[Path], None]:
-    return lambda folder: [(folder / name).unlink() for name in names] and None
+    def remove(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return remove
 
 
 def written(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(content) and None
+    def write(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return write
 
 
 HEAD, NET = "danceability-msd-musicnn-1", "msd-musicnn-1"

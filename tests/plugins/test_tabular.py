@@ -42,7 +42,7 @@ def test_what_is_unknown_or_was_never_seen_is_in_the_middle() -> None:
     seen = np.stack([np.arange(300.0), np.full(300, np.nan)], axis=1)
     layer = QuantileNormal(fit_quantiles(seen))
     got = computed(layer(np.array([[np.nan, 63.0], [1e9, np.nan], [-1e9, 0.0]], np.float32)))
-    np.testing.assert_allclose(got, [[0, 0], [5.2, 0], [-5.2, 0]], atol=0.05)
+    np.testing.assert_allclose(got, np.array([[0, 0], [5.2, 0], [-5.2, 0]]), atol=0.05)
 
 
 def test_a_tie_is_in_the_middle_of_its_share() -> None:

@@ -58,12 +58,12 @@ def test_every_standard_column_is_written_here() -> None:
 def test_a_row_gives_equal_features_both_ways(name: str, tmp_path: Path) -> None:
     songs = pd.DataFrame({"track_id": [f"t{n}" for n in range(8)], **WRITTEN})
     path = tmp_path / name
-    write: Callable[[Path], Any] = {
+    writers: dict[str, Callable[[Path], Any]] = {
         ".csv": lambda p: songs.to_csv(p, index=False),
         ".parquet": songs.to_parquet,
         ".jsonl": lambda p: songs.to_json(p, orient="records", lines=True),
-    }[path.suffix]
-    write(path)
+    }
+    writers[path.suffix](path)
     import_table(path, tmp_path / "corpus")
     corpus = Corpus.open(tmp_path / "corpus")
     trained = corpus.tracks(range(len(corpus)))

@@ -21,7 +21,11 @@ class Page(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.open, self.tags, self.loads, self.text, self.headings = [], set(), [], "", []
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.loads: list[str] = []
+        self.text = ""
+        self.headings: list[str] = []
         self.feed(html)
         self.close()
         assert self.open == []
@@ -195,7 +199,7 @@ def test_the_worst_predicted_tracks_come_with_their_errors(make_run):
     folder = make_run()
     tracks = pd.read_parquet(folder / "predictions.parquet")
     errors = tracks["predicted_popularity"] - tracks["popularity"]
-    worst = tracks.loc[errors.abs().idxmax()]
+    worst = tracks.loc[str(errors.abs().idxmax())]
     text = read(folder).text.split("Worst predicted")[-1]
     first = text.split("predicted tier", 1)[1].split()
     assert first[:2] == [worst["track_id"], f"{worst['popularity']:.1f}"]

@@ -124,7 +124,7 @@ def test_shares_make_up_the_batch(corpus: Corpus) -> None:
     assert [len(share) for share in shares] == [9, 3]
     parts = [[*map(share.stored, range(len(share)))] for share in shares]
     for step in range(3):
-        inputs, targets = batches.stored(step)
+        inputs, targets = batches.stored(step)[:2]
         shared = [*parts[0][3 * step : 3 * step + 3], parts[1][step]]
         whole = [targets] * 4 if step == 2 else np.array_split(targets, 4)
         assert sorted(len(t) for _, t, _ in shared) == sorted(map(len, whole))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,8 @@ def main(minilm: str, untrained: str) -> None:
             with torch.no_grad():
                 rows.append(model(torch.tensor(tokens["input_ids"])).pooler_output[0].numpy())
         arrays[name] = np.stack(rows)
-    np.savez_compressed(Path(__file__).with_name("bert_lyrics.npz"), **arrays)
+    savez: Any = np.savez_compressed
+    savez(Path(__file__).with_name("bert_lyrics.npz"), **arrays)
 
 
 if __name__ == "__main__":
