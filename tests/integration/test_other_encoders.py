@@ -71,7 +71,9 @@ def test_they_take_part_in_the_papers_tables(
 ) -> None:
     out = tmp_path / "out"
     words = ("--table", "7", "--protocol", "paper", "--seeds", "1", "--jobs", "1")
-    done = deephits("reproduce", corpus, out, *MODALITIES, *SMALL, *words, *FAST[:4])
+    # A training per descriptor left out: of one column there is none.
+    few = (*MODALITIES, "--meta-columns", "tempo")
+    done = deephits("reproduce", corpus, out, *few, *SMALL, *words, *FAST[:4])
     assert done.code == 0, done.err
     variants = set(pd.read_csv(out / "rows.csv")["variant"])
     assert "all features" in variants

@@ -199,7 +199,7 @@ def test_the_worst_predicted_tracks_come_with_their_errors(make_run):
     folder = make_run()
     tracks = pd.read_parquet(folder / "predictions.parquet")
     errors = tracks["predicted_popularity"] - tracks["popularity"]
-    worst = tracks.loc[str(errors.abs().idxmax())]
+    worst = tracks.iloc[int(errors.abs().to_numpy().argmax())]
     text = read(folder).text.split("Worst predicted")[-1]
     first = text.split("predicted tier", 1)[1].split()
     assert first[:2] == [worst["track_id"], f"{worst['popularity']:.1f}"]
