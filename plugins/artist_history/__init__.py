@@ -1,4 +1,4 @@
-"""What an artist's earlier songs in the training split say of the next one."""
+"""Statistics of an artist's earlier songs in the training split."""
 
 from .encoder import ArtistHistory, ArtistHistoryConfig
 

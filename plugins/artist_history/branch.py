@@ -1,4 +1,4 @@
-"""Inside the graph: artists and a day -> what their earlier songs came to -> embedding."""
+"""Inside the graph: artists and a release day -> statistics of earlier songs -> embedding."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from .history import STATISTICS, History
 
 YEAR = 365.25
 FAR_YEARS = 20.0
-"""Years since a song that isn't there; more count as so many."""
+"""Years since a song if there is none; longer times are clipped to it."""
 
 SIZE = 8
 
 
 @keras.saving.register_keras_serializable("deephits")
 class EarlierSongs(layers.Layer):  # type: ignore[misc]
-    """What the training songs of a track's artists came to that were out before the track was.
+    """Statistics of the training songs of a track's artists released before the track.
 
     Called on `artists` `(batch, artists)` int32 (0 for none) and `released` `(batch, 2)` int32, the
-    first and the last day on which the track may have come out. A training song counts if the last
-    day on which *it* may have come out is before the track's first: neither the track itself nor
-    anything later or of unknown order ever does.
+    first and the last day on which the track may have been released. A training song is used if the
+    last day on which it may have been released is before the track's first day, so neither the
+    track itself nor songs that are or may be later are used.
 
-    Gives `(batch, 8)` float32: logarithm of the number of songs plus one, mean and best popularity
-    over 100, years since the first and the latest song and since the latest hit over 20, whether
-    there was a hit within `superstar_years`, and whether any artist has a song at all.
+    Returns `(batch, 8)` float32: logarithm of the number of songs plus one, mean and best
+    popularity over 100, years since the first and the latest song and since the latest hit over 20,
+    whether there was a hit within `superstar_years`, and whether any artist has a song at all.
 
     Args:
         songs: `History.to_text` of the training songs.
@@ -44,7 +44,7 @@ class EarlierSongs(layers.Layer):  # type: ignore[misc]
         self._history = History.from_text(songs)
 
     def call(self, artists: Tensor, released: Tensor) -> Tensor:
-        """Look the artists up, and join what is found of each."""
+        """Look up each artist's statistics and combine them."""
         day = released[:, :1]
         places = self._places(artists, day)
         found = ops.greater(places, 0)
@@ -67,12 +67,12 @@ class EarlierSongs(layers.Layer):  # type: ignore[misc]
         return ops.stack([ops.log1p(count), mean, best, *years, superstar, known], axis=1)
 
     def _rows(self) -> Tensor:
-        """Statistics with a row of nothing in front: the place 0 is that of no song."""
+        """Statistics with a row of zeros in front: row 0 means no song."""
         nothing = np.zeros((1, len(STATISTICS)), np.float32)
         return ops.convert_to_tensor(np.concatenate([nothing, self._history.statistics]))
 
     def _places(self, artists: Tensor, day: Tensor) -> Tensor:
-        """`(batch, artists)`: 1 + the latest song of each that was out before the day; 0 if none.
+        """`(batch, artists)`: 1 + index of each artist's latest song before the day; 0 if none.
 
         A binary search among each artist's songs, of as many steps as the longest list needs.
         """

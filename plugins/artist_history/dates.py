@@ -1,4 +1,4 @@
-"""Release dates that are known to the day, the month or the year, as a span of days."""
+"""Release dates known to the day, the month or the year, as a range of days."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import re
 
 EPOCH = datetime.date(1800, 1, 1)
-"""Day 0; recordings are later."""
+"""Day 0, earlier than any recording."""
 
 ISO = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$")
 
@@ -18,10 +18,10 @@ def span(date: object, year: float) -> tuple[int, int] | None:
 
     Args:
         date: An ISO date of any precision, or anything else for an unknown one.
-        year: The release year, NaN if unknown; counts where there is no date.
+        year: The release year, NaN if unknown; used if there is no date.
 
     Returns:
-        Both days, the same for a date that is known to the day; None if nothing is known.
+        Both days, equal if the date is known to the day; None if nothing is known.
 
     Example:
         >>> first, last = span("1999", float("nan"))

@@ -15,7 +15,7 @@ from deephits_keras.tracks import Track
 from .dates import span
 
 ARTIST_FIELDS = ("artist_keys", "artist_ids", "artist_id", "artists", "artist_name")
-"""Where a track may name its artists, the best field first."""
+"""Fields with a track's artists, in order of preference."""
 
 NUMBERS = 2**31 - 1
 
@@ -24,9 +24,11 @@ NUMBERS = 2**31 - 1
 class ArtistHistoryConfig(EncoderConfig):
     """Settings of `ArtistHistory`."""
 
-    artists: int = setting(8, "artists of a track that are read", changes_features=True)
-    hit: float = setting(65.0, "popularity from which a song is a hit, 0-100")
-    superstar_years: float = setting(2.0, "years for which a hit makes its artist a superstar")
+    artists: int = setting(8, "number of artists that are read per track", changes_features=True)
+    hit: float = setting(65.0, "minimum popularity of a hit, 0-100")
+    superstar_years: float = setting(
+        2.0, "years after a hit during which its artist counts as a superstar"
+    )
     units: int = setting(64, "size of both layers and of the embedding")
 
     def __post_init__(self) -> None:
@@ -42,7 +44,7 @@ class ArtistHistoryConfig(EncoderConfig):
 
 
 class ArtistHistory(ModalityEncoder[ArtistHistoryConfig]):
-    """What the training songs of the artists came to that were out before the track was.
+    """Statistics of the artists' training songs that were released before the track.
 
     Outside the graph: a number for each artist (a hash of the key: in 100,000 artists two or three
     pairs share one) and the first and last day on which the track may have been released. A track
@@ -51,8 +53,8 @@ class ArtistHistory(ModalityEncoder[ArtistHistoryConfig]):
     Inside: how many earlier songs the artists have in the training part, their mean and best
     popularity, years since the first and the latest of them and since the latest hit, and whether
     there was a hit within `superstar_years` (Interiano et al. 2018). Then two dense layers. Only
-    songs of the training part that were certainly out before the track's first possible day
-    count, so neither the track's own popularity nor an artist's future can leak in.
+    training songs that were certainly released before the track's first possible day are used, so
+    neither the track's own popularity nor an artist's later songs can leak.
 
     Example:
         >>> fields = {"artist_name": "A", "release_date": "1999-05"}
@@ -74,7 +76,7 @@ class ArtistHistory(ModalityEncoder[ArtistHistoryConfig]):
 
     @classmethod
     def example_tracks(cls, folder: Path) -> tuple[Track, ...]:
-        """Songs of two artists and of both together; one without a date."""
+        """Example tracks: songs of two artists and of both together; one without a date."""
         del folder
         dates = ("1999", "2003-05", "2003-05-17", "2011-01-02", None)
         names = (["a"], ["a"], ["b"], ["a", "b"], ["a"])
@@ -88,8 +90,12 @@ class ArtistHistory(ModalityEncoder[ArtistHistoryConfig]):
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """`artists`: `(artists,)` int32, 0 for none; `released`: `(2,)` int32, days since 1800."""
         return (
-            FeatureSpec("artists", (self.config.artists,), "int32", "numbers of the artists"),
-            FeatureSpec("released", (2,), "int32", "first and last possible day of release"),
+            FeatureSpec(
+                "artists", (self.config.artists,), "int32", "hashed artist ids, 0 for none"
+            ),
+            FeatureSpec(
+                "released", (2,), "int32", "first and last possible release day, days since 1800"
+            ),
         )
 
     @property
@@ -98,7 +104,7 @@ class ArtistHistory(ModalityEncoder[ArtistHistoryConfig]):
         return self.config.units
 
     def extract(self, track: Track) -> Features | None:
-        """Read artists and date; see the base class."""
+        """Read the artists and the date; see the base class."""
         import numpy as np
 
         keys = artists_of(track)
@@ -111,7 +117,7 @@ class ArtistHistory(ModalityEncoder[ArtistHistoryConfig]):
         return {"artists": artists, "released": np.array(days, np.int32)}
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Note the training songs and their popularity."""
+        """Store the training songs and their popularity."""
         import numpy as np
 
         from .history import History

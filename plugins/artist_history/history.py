@@ -1,4 +1,4 @@
-"""The training songs of each artist in order of time, with running statistics."""
+"""The training songs of each artist in chronological order, with running statistics."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import numpy as np
 from deephits_keras.types import Array, FloatArray, IntArray
 
 STATISTICS = ("songs", "sum", "best", "first_day", "last_day", "last_hit_day")
-"""Of an artist's songs up to one of them, that one included."""
+"""Running statistics of an artist's songs, up to and including each song."""
 
 NEVER = -1e6
-"""The day of a hit that hasn't been."""
+"""Day of the latest hit if there was none."""
 
 MOST_SONGS = 10_000_000
 
 
 @dataclass(frozen=True)
 class History:
-    """Songs by artist and, within an artist, by the last day on which each may have come out.
+    """Songs by artist, and per artist by the last day on which each may have been released.
 
     Attributes:
         artists: `(n,)` int32, each artist's number, ascending.
-        starts: `(n + 1,)` int32, where each artist's songs begin among all songs.
+        starts: `(n + 1,)` int32, index of each artist's first song among all songs.
         days: `(songs,)` int32, last possible day of release, ascending within an artist.
         statistics: `(songs, len(STATISTICS))` float32, running over the artist's songs.
     """
@@ -41,13 +41,13 @@ class History:
     def from_songs(
         cls, artists: IntArray, days: IntArray, popularity: FloatArray, hit: float
     ) -> Self:
-        """Sort songs and run over them.
+        """Sort songs and compute the running statistics.
 
         Args:
-            artists: `(songs,)` number of the artist; a song of two artists is there twice.
+            artists: `(songs,)` number of the artist; a song of two artists has two rows.
             days: `(songs,)` last possible day of release.
             popularity: `(songs,)` 0-100.
-            hit: Popularity from which a song is a hit.
+            hit: Minimum popularity of a hit.
         """
         order = np.lexsort((days, artists))
         artists, days, popularity = artists[order], days[order], popularity[order]
@@ -72,17 +72,17 @@ class History:
 
     @classmethod
     def empty(cls) -> Self:
-        """No artist has a song."""
+        """Whether there are no songs."""
         none = np.empty(0, np.int32)
         return cls.from_songs(none, none, none.astype(np.float32), 0.0)
 
     @property
     def longest(self) -> int:
-        """Songs of the artist with the most of them."""
+        """Number of songs of the artist who has most."""
         return int(np.diff(self.starts).max(initial=0))
 
     def to_text(self) -> str:
-        """All of it as a text, for a layer's configuration."""
+        """The history as text, for a layer's configuration."""
         parts = [a.astype("<i4").tobytes() for a in (self.artists, self.starts, self.days)]
         head = np.array([len(self.artists), len(self.days)], "<i4").tobytes()
         body = head + b"".join(parts) + self.statistics.astype("<f4").tobytes()
@@ -90,7 +90,7 @@ class History:
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """The history of `to_text`'s result.
+        """Create a history from the result of `to_text`.
 
         Raises:
             ValueError: if it isn't one.
@@ -100,7 +100,7 @@ class History:
         artists, songs = (int(n) for n in np.frombuffer(body[:8], "<i4"))
         sizes = [artists, artists + 1, songs, songs * len(STATISTICS)]
         if min(artists, songs) < 0 or len(body) != 8 + 4 * sum(sizes) or not unpacker.eof:
-            raise ValueError("the songs of artists are damaged")
+            raise ValueError("the stored songs of artists are damaged")
         cuts = np.cumsum([8, *(4 * size for size in sizes)])
         whole: list[Array] = [
             np.frombuffer(body[low:high], kind)
@@ -110,5 +110,5 @@ class History:
         ]
         known, starts, days, statistics = whole
         if starts[0] != 0 or starts[-1] != songs or (np.diff(starts) < 1).any():
-            raise ValueError("the songs of artists are damaged")
+            raise ValueError("the stored songs of artists are damaged")
         return cls(known, starts, days, statistics.reshape(songs, len(STATISTICS)))

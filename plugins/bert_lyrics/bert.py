@@ -29,31 +29,31 @@ from .checkpoint import (
 )
 
 LENGTH_STEP = 32
-"""Texts are padded to a multiple of this many tokens: few shapes to compile, little padding."""
+"""Texts are padded to a multiple of this many tokens, which limits shapes and padding."""
 
 REMEMBERED = 4096
-"""Vectors kept from one call to the next: 12 MB at 768-D, for lyrics that occur again."""
+"""Number of vectors that are cached between calls: 12 MB at 768-D."""
 
 Tokenize = Callable[[Sequence[str], int], list[list[int]]]
-"""Texts and the most tokens each may have -> token ids, [CLS] and [SEP] included."""
+"""Texts and the maximum number of tokens -> token ids, including [CLS] and [SEP]."""
 
 Vectors = dict[bytes, np.ndarray]
-"""Pooled vectors by the token ids (int32, as bytes) that they were made of."""
+"""Pooled vectors by token ids (int32, as bytes)."""
 
 
 class FrozenBert:
     """BERT's pooled [CLS] vector for texts of any length.
 
     Args:
-        backbone: Where the weights are.
-        tokenize: The checkpoint's own tokenizer.
-        vocabulary: Its tokens' ids.
+        backbone: KerasHub backbone with the weights.
+        tokenize: Tokenizer of the checkpoint.
+        vocabulary: Ids by token.
 
     Attributes:
-        embedded: How many texts went through the network; the others were known already.
-        backbone: As given.
-        tokenize: As given.
-        vocabulary: As given.
+        embedded: Number of texts that were computed; the others were cached.
+        backbone: See the argument.
+        tokenize: See the argument.
+        vocabulary: See the argument.
     """
 
     def __init__(
@@ -75,8 +75,8 @@ class FrozenBert:
 
         Args:
             texts: At least one text.
-            max_tokens: Tokens read of each, [CLS] and [SEP] included; the rest is cut off.
-            batch_size: Most texts in one step.
+            max_tokens: Most tokens per text, including [CLS] and [SEP]; the rest is cut off.
+            batch_size: Most texts per step.
 
         Returns:
             float32 `(len(texts), hidden size)`, in the order of `texts`.
@@ -99,7 +99,7 @@ class FrozenBert:
         return np.stack([vectors[key] for key in keys])
 
     def _forward(self, keys: Sequence[bytes]) -> np.ndarray:
-        """One step: token ids of texts of one padded length -> `(len(keys), hidden size)`."""
+        """Embed a batch of token ids of one padded length: `(len(keys), hidden size)`."""
         self.embedded += len(keys)
         length = min(padded_length(keys[0]), self._max_tokens)
         token_ids = np.zeros((len(keys), length), "int32")
@@ -124,11 +124,11 @@ class FrozenBert:
 
 
 def pooled_output(backbone: keras_hub.models.BertBackbone) -> keras.KerasTensor:
-    """The backbone's pooled [CLS] vector, its last layer computed for that position alone.
+    """The backbone's pooled [CLS] vector; its last layer is computed for that position only.
 
-    Of the last layer nothing else is read: in a BERT of twelve layers 7 % of all operations, in one
-    of six 14 %. KerasHub has no public way to ask for it; where a later KerasHub names the layer's
-    parts otherwise, all positions are computed.
+    No other output of the last layer is needed: this saves 7 % of all operations in a BERT of
+    twelve layers, 14 % in one of six. KerasHub has no public API for it; if a later KerasHub names
+    the layer's parts differently, all positions are computed.
     """
     last = backbone.transformer_layers[-1]
     every = [backbone.embeddings_dropout, *backbone.transformer_layers][-2].output
@@ -146,7 +146,7 @@ def pooled_output(backbone: keras_hub.models.BertBackbone) -> keras.KerasTensor:
 
 
 def padded_length(key: bytes) -> int:
-    """Tokens after padding. It depends on the text alone, so that its vector does too."""
+    """Number of tokens after padding. It depends on the text only, and so does its vector."""
     tokens = len(key) // np.dtype("int32").itemsize
     return -(-tokens // LENGTH_STEP) * LENGTH_STEP
 
@@ -155,7 +155,7 @@ def length_batches(keys: Sequence[bytes], batch_size: int) -> Iterator[list[byte
     """Batches of texts of one padded length, the longest first.
 
     The remainder of a length is split into powers of two, so that a backend that compiles each
-    shape (JAX) meets few of them.
+    shape (JAX) compiles only a few.
     """
     longest_first = sorted(keys, key=padded_length, reverse=True)
     for _, group in itertools.groupby(longest_first, padded_length):
@@ -167,13 +167,13 @@ def length_batches(keys: Sequence[bytes], batch_size: int) -> Iterator[list[byte
 
 
 def load_bert(checkpoint: str) -> FrozenBert:
-    """The BERT of a checkpoint, loaded once in this process.
+    """The BERT of a checkpoint, loaded once per process.
 
     Args:
         checkpoint: As in `BertLyricsConfig`.
 
     Raises:
-        UserError: if it isn't there or can't be used.
+        UserError: if it is missing or can't be used.
     """
     if checkpoint.startswith(PRESET_PREFIX):
         return _load_preset(checkpoint.removeprefix(PRESET_PREFIX))
@@ -183,7 +183,7 @@ def load_bert(checkpoint: str) -> FrozenBert:
 
 @lru_cache(maxsize=1)
 def _load_folder(folder: Path, content: str) -> FrozenBert:
-    del content  # part of the key only: a checkpoint that was replaced is loaded again
+    del content  # part of the cache key only, so that a replaced checkpoint is loaded again
     _require_pooler(folder)
     try:
         # float32 whatever the global policy: a stored vector must not depend on it.
@@ -201,7 +201,7 @@ OLD_KERAS_HUB = (
 
 
 def _reads_any_checkpoint() -> bool:
-    """Whether KerasHub is as new as the first that was seen to read tensors without a prefix."""
+    """Whether KerasHub is new enough to read tensors without a prefix."""
     major, minor = (int(part) for part in keras_hub.__version__.split(".")[:2])
     return (major, minor) >= (0, 32)
 
@@ -223,7 +223,7 @@ def _require_pooler(folder: Path) -> None:
 
 
 def _folder_tokenizer(folder: Path) -> tuple[Tokenize, Mapping[str, int]]:
-    # Without it transformers notes at import that PyTorch is missing, which it may be.
+    # Otherwise transformers warns at import if PyTorch is missing, which isn't needed.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import AutoTokenizer
 
@@ -254,7 +254,7 @@ def _load_preset(preset: str) -> FrozenBert:
 
 
 def _download(preset: str) -> Path:
-    """Let KerasHub download a preset, and keep a copy that needs neither network nor KerasHub's."""
+    """Download a preset with KerasHub and store a copy that needs no network."""
     parts = [
         _from_preset(kind, preset)
         for kind in (keras_hub.models.BertBackbone, keras_hub.tokenizers.BertTokenizer)
@@ -272,7 +272,7 @@ def _download(preset: str) -> Path:
 def _preset_tokenizer(
     preset: keras_hub.tokenizers.BertTokenizer,
 ) -> tuple[Tokenize, Mapping[str, int]]:
-    """The preset's vocabulary in Hugging Face's tokenizer, which also runs without TensorFlow."""
+    """The preset's vocabulary in a Hugging Face tokenizer, which runs without TensorFlow."""
     from tokenizers import BertWordPieceTokenizer
 
     vocabulary = {token: index for index, token in enumerate(preset.get_vocabulary())}
@@ -290,7 +290,7 @@ def preset_hidden_size(checkpoint: str) -> int:
     """Size of a KerasHub preset's pooled vector, from its configuration alone.
 
     Raises:
-        UserError: if KerasHub can't get it.
+        UserError: if KerasHub can't load it.
     """
     preset = checkpoint.removeprefix(PRESET_PREFIX)
     source = str(find_preset(preset) or preset)
@@ -303,5 +303,5 @@ def _from_preset(kind: Any, preset: str, **options: Any) -> Any:
         return kind.from_preset(preset, **options)
     except Exception as error:
         raise UserError(
-            f"KerasHub can't give its preset {preset!r}: {type(error).__name__}: {error}"
+            f"KerasHub can't load its preset {preset!r}: {type(error).__name__}: {error}"
         ) from error

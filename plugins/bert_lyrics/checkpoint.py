@@ -1,4 +1,4 @@
-"""Where a BERT checkpoint lies, what it must hold, and the hash that names its content."""
+"""Location, required files and content hash of a BERT checkpoint."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from deephits_keras.errors import UserError
 from deephits_keras.utils.files import hash_of_files, read_json
 
 FOLDER_VARIABLE = "DEEPHITS_CHECKPOINTS"
-"""Environment variable: the folder in which checkpoints are looked up by name."""
+"""Environment variable: the folder that is searched for checkpoints by name."""
 
 PRESET_PREFIX = "keras-hub:"
-"""Before a KerasHub preset's name or handle; only this form may download, and only once."""
+"""Prefix of a KerasHub preset's name or handle; only presets are downloaded, once."""
 
 
 REQUIRED_FILES = ("config.json", "model.safetensors", "tokenizer_config.json")
 VOCABULARY_FILES = ("tokenizer.json", "vocab.txt")
-"""At least one of them is needed."""
+"""Files with the vocabulary; at least one is needed."""
 
 OPTIONAL_FILES = ("added_tokens.json", "special_tokens_map.json")
-"""Old checkpoints keep further tokens there."""
+"""Files with additional tokens, in old checkpoints."""
 
 GELU = ("gelu", "gelu_new", "gelu_pytorch_tanh")
 
@@ -35,7 +35,7 @@ def folder_of_checkpoints() -> Path:
 
 
 def find(checkpoint: str) -> Path | None:
-    """The folder that `checkpoint` means, or None: it isn't there, or is a KerasHub preset.
+    """The folder of `checkpoint`, or None if it is missing or a KerasHub preset.
 
     Args:
         checkpoint: A folder, or a name in `folder_of_checkpoints()`.
@@ -47,30 +47,30 @@ def find(checkpoint: str) -> Path | None:
 
 
 def preset_copy(preset: str) -> Path:
-    """Where a preset that was downloaded is kept."""
+    """Folder of a downloaded preset."""
     return folder_of_checkpoints() / f"keras-hub-{quote(preset, safe='')}"
 
 
 def find_preset(preset: str) -> Path | None:
-    """The folder of a KerasHub preset, or None: it would have to be downloaded."""
-    # KerasHub takes a name without a slash for one of its own, whatever lies in this folder.
+    """The folder of a KerasHub preset, or None if it isn't downloaded yet."""
+    # KerasHub treats a name without a slash as a preset, even if such a folder exists.
     is_path = os.sep in preset and "://" not in preset
     candidates = [Path(preset)] if is_path else [preset_copy(preset)]
     return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
 
 
 def refuse_download(checkpoint: str) -> None:
-    """Refuse a preset that isn't here, named by a file that may be a stranger's.
+    """Refuse to download a preset that is named by a run or corpus, which may be untrusted.
 
     Raises:
-        UserError: if it isn't here; the message says how to ask for it.
+        UserError: if it isn't downloaded; the message says how to request it.
     """
     preset = checkpoint.removeprefix(PRESET_PREFIX)
     if checkpoint.startswith(PRESET_PREFIX) and find_preset(preset) is None:
         raise UserError(
-            f"The lyrics' BERT is to be the KerasHub preset {preset!r}, which isn't on this "
-            "machine. A run or a corpus can't make it download anything: if you want that, ask "
-            f"for it yourself with --lyrics-checkpoint {checkpoint}"
+            f"The lyrics encoder uses the KerasHub preset {preset!r}, which isn't on this "
+            "machine. A run or a corpus can't start a download. To download the preset, add "
+            f"--lyrics-checkpoint {checkpoint}"
         )
 
 
@@ -78,8 +78,8 @@ def require(checkpoint: str) -> Path:
     """The folder of `checkpoint`, with every file that is needed.
 
     Raises:
-        UserError: if it isn't there or isn't whole; the message says what to download from where
-            and where to put it. Also if it holds only a pickle of weights, or isn't a BERT.
+        UserError: if it is missing or incomplete; the message says what to download and where to
+            put it. Also if its weights are only a pickle, or it isn't a BERT.
     """
     folder = find(checkpoint)
     if folder is None:
@@ -94,7 +94,9 @@ def require(checkpoint: str) -> Path:
     if not any((folder / name).is_file() for name in VOCABULARY_FILES):
         missing.append(" or ".join(VOCABULARY_FILES))
     if missing:
-        raise UserError(f"{folder} is not a whole BERT checkpoint: it lacks {', '.join(missing)}")
+        raise UserError(
+            f"{folder} is not a complete BERT checkpoint: it lacks {', '.join(missing)}"
+        )
     read_config(folder)
     return folder
 
@@ -118,7 +120,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read `config.json`.
 
     Raises:
-        UserError: if it isn't there, or describes anything but a BERT that KerasHub can build.
+        UserError: if it is missing, or doesn't describe a BERT that KerasHub can build.
     """
     config = read_json(folder / "config.json", "a BERT checkpoint")
     if not isinstance(config, dict) or config.get("model_type") != "bert":
@@ -139,11 +141,11 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Case:
-    """Whether a checkpoint's tokenizer takes capital letters for small ones.
+    """Whether a checkpoint's tokenizer converts text to lower case.
 
     Attributes:
-        lowers: Whether it does; it then takes accents off, too.
-        decided_by: The file that says so.
+        lowers: Whether it does; it then also removes accents.
+        decided_by: The file that states it.
     """
 
     lowers: bool
@@ -151,20 +153,20 @@ class Case:
 
     @property
     def is_stated(self) -> bool:
-        """Whether the tokenizer's own configuration says so."""
+        """Whether the tokenizer's configuration states it."""
         return self.decided_by == "tokenizer_config.json"
 
 
 def case_of(folder: Path) -> Case:
-    """How a checkpoint reads capital letters.
+    """Determine how a checkpoint treats capital letters.
 
-    As `tokenizer_config.json` says; where it doesn't, as the normaliser in `tokenizer.json` does;
-    else by the vocabulary: one that holds a capital letter was made of text that has them. Without
-    this, transformers lowers every text not said to be cased, whatever `tokenizer.json` says,
-    and a cased checkpoint finds few of its words.
+    Read from `tokenizer_config.json`, else from the normaliser in `tokenizer.json`, else from the
+    vocabulary, which is cased if it contains a capital letter. By default, transformers converts
+    text to lower case unless `tokenizer_config.json` forbids it, whatever `tokenizer.json` states,
+    and a cased checkpoint then lacks most words.
 
     Raises:
-        UserError: if a file isn't what its name says.
+        UserError: if a file has the wrong content.
     """
     stated = read_json(folder / "tokenizer_config.json", "a tokenizer's configuration")
     value = stated.get("do_lower_case") if isinstance(stated, dict) else None
@@ -188,7 +190,7 @@ def case_of(folder: Path) -> Case:
 
 
 def _lowers(normalizer: Any) -> bool | None:
-    """Whether a normaliser of `tokenizer.json` lowers; None if it doesn't say."""
+    """Whether a normaliser of `tokenizer.json` converts to lower case; None if unknown."""
     if not isinstance(normalizer, dict):
         return None
     if normalizer.get("type") == "Lowercase":

@@ -1,4 +1,4 @@
-"""`BertLyrics`: the lyrics' encoder."""
+"""`BertLyrics`: the paper's lyrics encoder."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class BertLyricsConfig(EncoderConfig):
 
     checkpoint: str = setting(
         "bert-base-multilingual-cased",
-        "folder of a Hugging Face BERT, its name in $DEEPHITS_CHECKPOINTS (default "
-        "~/.cache/deephits/checkpoints), or keras-hub:PRESET, downloaded if you name it yourself",
+        "folder of a Hugging Face BERT, a name in $DEEPHITS_CHECKPOINTS (default "
+        "~/.cache/deephits/checkpoints), or keras-hub:PRESET, downloaded if given here",
         changes_features=True,
         path=True,
     )
     max_tokens: int = setting(
-        512, "WordPiece tokens read, [CLS] and [SEP] included", changes_features=True
+        512, "most WordPiece tokens per track, including [CLS] and [SEP]", changes_features=True
     )
     missing_text: str | None = setting(
         None,
-        "embed this text for a track without lyrics and count it as present, as the paper does; "
-        "by default such a track lacks the modality",
+        "text that replaces missing lyrics, as in the paper; by default a track without lyrics "
+        "lacks the modality",
         changes_features=True,
     )
-    batch_size: int = setting(16, "texts a step through BERT")
+    batch_size: int = setting(16, "texts per step through BERT")
     units: int = setting(256, "size of both layers of the branch and of the embedding")
 
     def __post_init__(self) -> None:
@@ -61,18 +61,18 @@ class BertLyricsConfig(EncoderConfig):
 class BertLyrics(ModalityEncoder[BertLyricsConfig]):
     """Lyrics as the pooled [CLS] vector of a frozen BERT (Sections 2.1 and 2.2.1).
 
-    Outside the graph: the text is cut into WordPieces by the checkpoint's own tokenizer, goes
-    through BERT, and the pooler's output (tanh of a dense layer on the last [CLS] state) is
-    stored. Inside: two fully connected layers with ReLU, 768-256-256 for the default checkpoint
-    (Table A1, rows 28-31: 262,656 parameters).
+    Outside the graph: the checkpoint's tokenizer splits the text into WordPieces, BERT processes
+    them, and the pooler's output (tanh of a dense layer on the last [CLS] state) is stored. Inside:
+    two fully connected layers with ReLU, 768-256-256 for the default checkpoint (Table A1, rows
+    28-31: 262,656 parameters).
 
-    A vector depends on its own text only, up to the rounding of float32 sums (below 1e-5):
-    not on the other tracks, the batch size or the padding. A track whose lyrics are None or hold
-    no printable character lacks the modality, unless `missing_text` is set.
+    A vector depends only on its own text, not on other tracks, the batch size or the padding (up
+    to float32 rounding, below 1e-5). A track whose lyrics are None or have no printable character
+    lacks the modality, unless `missing_text` is set.
 
-    BERT runs in KerasHub, on any Keras backend; its GELU is the tanh form, and the vectors differ
-    from PyTorch's by up to 3e-4. Only safetensors weights are read, and no code of a checkpoint
-    is ever run.
+    BERT runs in KerasHub on any Keras backend. Its GELU uses the tanh approximation, so vectors
+    differ from PyTorch's by up to 3e-4. Only safetensors weights are read, and no code of a
+    checkpoint is run.
     """
 
     name = "bert_lyrics"
@@ -86,10 +86,10 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
-        """One vector; its size is the checkpoint's, or 768 if the checkpoint isn't there.
+        """One feature, `cls`: `(hidden size,)` float32; 768 if the checkpoint is missing.
 
         Raises:
-            UserError: if the checkpoint is there and isn't a BERT.
+            UserError: if the checkpoint exists and isn't a BERT.
         """
         size = sizes.hidden_size(self.config.checkpoint)
         return (FeatureSpec("cls", (size,), "float32", "BERT's pooled [CLS] vector, -1 to 1"),)
@@ -107,7 +107,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
 
         Raises:
             ExtractionError: if the lyrics aren't valid Unicode.
-            UserError: if the checkpoint isn't there or can't be used.
+            UserError: if the checkpoint is missing or can't be used.
         """
         (result,) = self.extract_many([track])
         if isinstance(result, ExtractionError):
@@ -115,11 +115,11 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         return result
 
     def extract_many(self, tracks: Sequence[Track]) -> Iterator[Features | ExtractionError | None]:
-        """Embed the lyrics of many tracks: by length, and each distinct text once.
+        """Embed the lyrics of many tracks, sorted by length, each distinct text once.
 
         Raises:
-            UserError: before the first result, if any track has lyrics and the checkpoint isn't
-                there or can't be used.
+            UserError: before the first result, if any track has lyrics and the checkpoint is
+                missing or can't be used.
         """
         texts = [self._text(track) for track in tracks]
         wanted = [text for text in texts if isinstance(text, str)]
@@ -142,7 +142,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         return lyrics
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
-        """Put two dense layers on the vector: `(batch, hidden size)` -> `(batch, units)`."""
+        """Apply two dense layers to the vector: `(batch, hidden size)` -> `(batch, units)`."""
         from .branch import lyrics_branch
 
         return lyrics_branch(inputs["cls"], self.config.units)
@@ -150,7 +150,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
     def explainable(
         self, track: Track, features: Features, branch: keras.Model
     ) -> ExplainableLyrics:
-        """The words' embeddings against BERT's own for a hidden word."""
+        """Attribute to word embeddings, with the embedding of `[MASK]` as the baseline."""
         from .bert import load_bert
         from .explaining import ExplainableLyrics
 
@@ -164,9 +164,9 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:
-        """Refuses a preset that would be downloaded because a run or a corpus names it.
+        """Refuse to download a preset because a run or a corpus names it.
 
-        A folder that is gone is told once lyrics are to be read: a model scores other inputs
+        A missing folder is reported only when lyrics are read: a model can score other inputs
         without it.
         """
         encoder = cls.from_config({**stored, **settings})
@@ -175,7 +175,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         return encoder
 
     def gone_paths(self) -> tuple[str, ...]:
-        """Only an absolute path can be gone; anything else is a name, and needs no folder yet."""
+        """Check absolute paths only; any other value is a name, which needs no folder yet."""
         if (
             checkpoint.find(self.config.checkpoint)
             or not Path(self.config.checkpoint).is_absolute()
@@ -186,13 +186,13 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
     def path_content(self, name: str) -> str:
         """The hash of the checkpoint's content.
 
-        A checkpoint that isn't there, or a KerasHub preset, stands by its name.
+        A missing checkpoint, or a KerasHub preset, is represented by its name.
         """
         folder = checkpoint.find(getattr(self.config, name))
         return f"sha256:{checkpoint.content_hash(folder)}" if folder else self.config.checkpoint
 
     def fingerprint_config(self) -> dict[str, Any]:
-        """See the base class; a checkpoint that was misread once has another store now."""
+        """See the base class; checkpoints that older versions read wrongly get another store."""
         values = super().fingerprint_config()
         folder = checkpoint.find(self.config.checkpoint)
         case = self._unstated_case(folder) if folder is not None else None
@@ -200,14 +200,14 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
 
     @staticmethod
     def _unstated_case(folder: Path) -> checkpoint.Case | None:
-        """How capital letters are read, where the checkpoint's configuration doesn't say it."""
+        """How capital letters are treated, if the checkpoint's configuration doesn't state it."""
         if not all((folder / name).is_file() for name in checkpoint.REQUIRED_FILES):
             return None
         case = checkpoint.case_of(folder)
         return None if case.is_stated else case
 
     def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
-        """Whether the checkpoint is cased, where that had to be found out."""
+        """Whether the checkpoint is cased, if that had to be determined."""
         del track, features
         folder = checkpoint.find(self.config.checkpoint)
         case = self._unstated_case(folder) if folder is not None else None

@@ -1,4 +1,4 @@
-"""What a score owes to each word, followed back through BERT."""
+"""Attribute a score to the words of lyrics, through BERT."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from deephits_keras.types import Tensor
 from .bert import FrozenBert
 
 NEUTRAL = "[MASK]"
-"""BERT learned to read it as "a word is here, and it is not known which"."""
+"""The token that BERT was trained to read as an unknown word."""
 
 CONTINUED = "##"
 
 
 class ExplainableLyrics(Explainable):
-    """The tokens' word embeddings, from which BERT and the branch lead to the lyrics' embedding.
+    """The tokens' word embeddings as the point; BERT and the branch compute the embedding.
 
-    The baseline has the embedding of `[MASK]` in each token's place; positions, segments, `[CLS]`
-    and `[SEP]` stay, so that the text keeps its length and only its words are gone.
+    In the baseline each token is replaced by `[MASK]`; positions, segments, `[CLS]` and `[SEP]` are
+    kept, so that the text keeps its length but has no words.
 
     Args:
         bert: The network.
         text: The lyrics.
-        max_tokens: Tokens read of it.
+        max_tokens: Most tokens that are read.
         branch: The branch on top of BERT's pooled vector.
     """
 
@@ -46,14 +46,14 @@ class ExplainableLyrics(Explainable):
         super().__init__({"words": words}, {"words": masks}, f"every token {NEUTRAL}")
 
     def embed(self, values: Mapping[str, Tensor]) -> Tensor:
-        """The rest of BERT, then the branch."""
+        """Apply the rest of BERT, then the branch."""
         words = values["words"]
         zeros = ops.zeros(ops.shape(words)[:2], "int32")
         pooled = self.pool([words, zeros, zeros + 1], training=False)
         return self.branch({"cls": pooled}, training=False)
 
     def parts(self, attribution: Features) -> list[Part]:
-        """A part a word, in their order; a word's pieces are taken together."""
+        """One part per word, in order; a word's pieces are summed."""
         sums = attribution["words"].sum(axis=-1)
         parts: list[Part] = []
         for token, value in zip(self.tokens, sums.tolist(), strict=True):
@@ -66,7 +66,7 @@ class ExplainableLyrics(Explainable):
         return parts[1:-1]
 
     def draw(self, attribution: Features) -> Markup:
-        """The words, blue where they raised the score and red where they lowered it."""
+        """The words as HTML: blue if they raised the score, red if they lowered it."""
         parts = self.parts(attribution)
         limit = max((abs(part.contribution) for part in parts), default=0) or 1.0
         spans = [

@@ -1,8 +1,7 @@
 """A small BERT checkpoint with random weights, for corpora that must run without a download.
 
-An untrained BERT is no language model, but it is a random projection of the words that a text
-holds: texts with other words get other vectors. That is enough to check a pipeline and to find
-a planted theme again, and for nothing else.
+An untrained BERT is a random projection of a text's words: texts with other words get other
+vectors. That is enough to test a pipeline and to detect a planted theme, but nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ SEED = 20_260
 HIDDEN, LAYERS, HEADS, INTERMEDIATE = 128, 2, 4, 256
 MOST_WORDS = 8192
 LONGEST_WORD = 100
-"""Characters; BERT's WordPiece takes every longer word for an unknown one."""
+"""Longest word in characters; BERT's WordPiece treats longer words as unknown."""
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -31,10 +30,10 @@ GAIN = {
     "key": 0.1,
     "value": 2.0,
 }
-"""Standard deviations relative to 1 / sqrt(inputs), where they aren't 1.
+"""Standard deviations relative to 1 / sqrt(inputs), if not 1.
 
-Small queries and keys make [CLS] attend to all words alike, so that it holds their mean; large
-values keep that mean, which shrinks as a text grows, above [CLS]'s own constant embedding.
+With small queries and keys, [CLS] attends to all words equally and becomes their mean; large
+values keep this mean, which shrinks with the text's length, above the constant embedding of [CLS].
 """
 
 LABEL = "UNTRAINED deephits sample BERT: random weights, not a language model"
@@ -52,9 +51,9 @@ def write_untrained_bert(folder: Path, texts: Sequence[str]) -> None:
     """Write a Hugging Face BERT folder: the same bytes for the same texts.
 
     Args:
-        folder: Where to; it gets `config.json`, `model.safetensors`, `vocab.txt`,
+        folder: Folder for `config.json`, `model.safetensors`, `vocab.txt`,
             `tokenizer_config.json` and a `README.md` that says that it is untrained.
-        texts: What the vocabulary has to cover.
+        texts: Texts that the vocabulary must cover.
     """
     from safetensors.numpy import save_file
 
@@ -82,7 +81,7 @@ def write_untrained_bert(folder: Path, texts: Sequence[str]) -> None:
     }
     write_json(folder / "config.json", config)
     with replacing(folder / "model.safetensors") as temporary:
-        # transformers loads a file only if it says which framework its layout is of.
+        # transformers only loads a file whose metadata names a framework.
         save_file(random_weights(config), temporary, metadata={"format": "pt"})
 
 
@@ -134,6 +133,6 @@ def random_weights(config: dict[str, Any]) -> dict[str, np.ndarray]:
         dense(f"{layer}.output.dense", HIDDEN, INTERMEDIATE)
         layer_norm(f"{layer}.output")
     dense("pooler.dense", HIDDEN, HIDDEN)
-    # Last, as its size is the corpus's: the network is the same for every vocabulary.
+    # Drawn last, as its size depends on the corpus: the other weights are always the same.
     embedding("word_embeddings", config["vocab_size"])
     return weights

@@ -1,4 +1,4 @@
-"""Choi's convolutional recurrent network, untrained or with the weights that were published."""
+"""Choi's convolutional recurrent network, untrained or with the published weights."""
 
 from .encoder import ChoiCRNN, ChoiCRNNConfig
 

@@ -1,4 +1,4 @@
-"""`ChoiCRNN`: the network of Choi et al. (2017) as their own code has it."""
+"""`ChoiCRNN`: the network of Choi et al. (2017), as in their code."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class ChoiCRNNConfig(EncoderConfig):
     """Settings of `ChoiCRNN`."""
 
     weights: str | None = setting(
-        None, "file of the published weights; none to begin untrained", path=True
+        None, "file of the published weights; none: train from random weights", path=True
     )
-    frozen: bool = setting(True, "keep published weights as they are")
+    frozen: bool = setting(True, "freeze published weights")
 
 
 class ChoiCRNN(ModalityEncoder[ChoiCRNNConfig]):
@@ -30,7 +30,8 @@ class ChoiCRNN(ModalityEncoder[ChoiCRNNConfig]):
 
     Choi et al. (ICASSP 2017), as in keunwoochoi/music-auto_tagging-keras. The published weights
     were trained on 50 tags of the Million Song Dataset (AUC 0.8662); `weights` names
-    `music_tagger_crnn_weights_tensorflow.h5`. The decibels are of the squared mel power, as theirs.
+    `music_tagger_crnn_weights_tensorflow.h5`. The decibels are those of the squared mel power, as
+    in their code.
 
     Example:
         >>> ChoiCRNN().feature_specs[0].shape
@@ -87,7 +88,7 @@ class ChoiCRNN(ModalityEncoder[ChoiCRNNConfig]):
         return {"mel": librosa.power_to_db(mel**2, ref=1.0)[:, :FRAMES].astype(np.float32)}
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Note that this model begins here: one that is loaded has weights of its own."""
+        """Enable loading of published weights for a new model; a saved model has its own."""
         del batches
         self._learning = True
 

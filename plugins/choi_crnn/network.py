@@ -1,4 +1,4 @@
-"""Inside the graph: Choi's network, and how its weights of 2016 fit into today's Keras."""
+"""Inside the graph: Choi's network, and the conversion of its weights of 2016 to Keras 3."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ BLOCKS = ((64, (2, 2)), (128, (3, 3)), (128, (4, 4)), (128, (4, 4)))
 
 PADDING, STATES, TAGS = 37, 32, 50
 EPSILON = 1e-3
-"""Of batch normalisation in the Keras that the weights are of."""
+"""Epsilon of batch normalisation in the Keras version of the weights."""
 
 
 @keras.saving.register_keras_serializable("deephits")  # type: ignore[untyped-decorator]
 def hard_sigmoid_2016(x: Tensor) -> Tensor:
-    """clip(0.2 x + 0.5, 0, 1): Keras 3's own `hard_sigmoid` has another slope."""
+    """clip(0.2 x + 0.5, 0, 1); `hard_sigmoid` of Keras 3 has another slope."""
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
 def crnn(mel: Tensor, *, trainable: bool = True) -> tuple[Tensor, dict[str, layers.Layer]]:
-    """From mel decibels to 32 numbers.
+    """Map mel decibels to an embedding of size 32.
 
     Args:
         mel: `(batch, 96, 1366)`.
-        trainable: Whether the layers learn.
+        trainable: Whether the layers are trained.
 
     Returns:
-        `(batch, 32)`, and the layers that have weights, by their names in the published file.
+        `(batch, 32)`, and the layers with weights, by their names in the published file.
     """
     made: dict[str, layers.Layer] = {}
 
@@ -46,7 +46,7 @@ def crnn(mel: Tensor, *, trainable: bool = True) -> tuple[Tensor, dict[str, laye
 
     x = layers.Reshape((*mel.shape[1:], 1), name="channel")(mel)
     x = layers.ZeroPadding2D(((0, 0), (PADDING, PADDING)), name="pad")(x)
-    # Over time, of all things: a mean and a variance for each of 1440 frames.
+    # Normalised over time, as published: one mean and variance per frame, 1440 in all.
     x = layer(layers.BatchNormalization(axis=2, epsilon=EPSILON, name="bn_0_freq"))(x)
     for number, (channels, pool) in enumerate(BLOCKS, start=1):
         x = layer(layers.Conv2D(channels, 3, padding="same", name=f"conv{number}"))(x)
@@ -75,7 +75,7 @@ def tagger(weights: str) -> keras.Model:
         weights: The published file.
 
     Raises:
-        UserError: if it isn't there or isn't that file.
+        UserError: if it is missing or not that file.
     """
     mel = keras.Input((96, 1366), name="mel")
     embedding, made = crnn(mel)
@@ -86,18 +86,18 @@ def tagger(weights: str) -> keras.Model:
 
 
 def load(made: Mapping[str, layers.Layer], path: str) -> None:
-    """Put the published weights into layers.
+    """Load the published weights into layers.
 
-    Kernels of convolutions are stored as (output, input, height, width), as Theano has them and
-    without its flip; `running_std` is a variance; the gates of a GRU are apart, in Keras 3 they
-    stand side by side as z, r, h.
+    Convolution kernels are stored in Theano's order (output, input, height, width), not flipped;
+    `running_std` is a variance; GRU gates are separate arrays, which Keras 3 concatenates in the
+    order z, r, h.
 
     Args:
-        made: Layers by their names in the file.
+        made: Layers by name in the file.
         path: The file.
 
     Raises:
-        UserError: if it isn't there or isn't that file; the message says where to get it.
+        UserError: if it is missing or not that file; the message says where to get it.
     """
     import h5py
 
@@ -112,7 +112,7 @@ def load(made: Mapping[str, layers.Layer], path: str) -> None:
                 stored = {key.partition("_")[2]: value[()] for key, value in file[name].items()}
                 layer.set_weights(_converted(name, stored))
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path} isn't Choi's CRNN: {error}") from error
+        raise UserError(f"{path} is not Choi's CRNN: {error}") from error
 
 
 def _converted(name: str, stored: Mapping[str, Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The hit-song network of Yang et al. (2017), untrained or with the weights that were published."""
+"""The hit-song network of Yang et al. (2017), untrained or with the published weights."""
 
 from .encoder import HitCNN, HitCNNConfig
 

@@ -1,4 +1,4 @@
-"""`HitCNN`: a mel spectrogram through a convolution over all bands, then along time."""
+"""`HitCNN`: a mel spectrogram through a convolution over all bands, then over time."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ class HitCNNConfig(EncoderConfig):
     """Settings of `HitCNN`."""
 
     weights: str | None = setting(
-        None, "folder of HSP_CNN's checkpoint; none to begin untrained", path=True
+        None, "folder of HSP_CNN's checkpoint; none: train from random weights", path=True
     )
-    frozen: bool = setting(True, "keep published weights as they are")
-    inception: bool = setting(False, "three kernels over the bands in the place of one")
-    pooling: str = setting("mean", "how time is summed up", choices=("mean", "attention"))
+    frozen: bool = setting(True, "freeze published weights")
+    inception: bool = setting(False, "use kernels of three sizes over the bands instead of one")
+    pooling: str = setting("mean", "pooling over time", choices=("mean", "attention"))
 
     def __post_init__(self) -> None:
         if self.inception and self.weights:
-            raise ValueError("the published weights are of the network without inception")
+            raise ValueError("the published weights are for inception=False")
 
 
 class HitCNN(ModalityEncoder[HitCNNConfig]):
     """Thirty seconds as mel powers, through the CNN of Yang et al. (ICASSP 2017) and Yu et al.
 
-    As their code has it (OckhamsRazor/HSP_CNN): 128 bands x 323 frames of power, not in dB;
-    convolutions 128 x 4 and 1 x 4 with pooling between, two of 1 x 1, and the mean over 78 places
-    in time: 256 numbers. The published checkpoint was trained on the retention of listeners of
-    KKBOX; `weights` names the folder with its `model.ckpt.index` and `.data` files.
+    As in their code (OckhamsRazor/HSP_CNN): 128 bands x 323 frames of power, not in dB;
+    convolutions of 128 x 4 and 1 x 4 with pooling in between, two of 1 x 1, and the mean over 78
+    time steps: an embedding of size 256. The published checkpoint was trained on the retention of
+    listeners of KKBOX; `weights` names the folder with its `model.ckpt.index` and `.data` files.
 
     Example:
         >>> HitCNN().feature_specs[0].shape
@@ -96,7 +96,7 @@ class HitCNN(ModalityEncoder[HitCNNConfig]):
         return {"mel": np.pad(mel, ((0, 0), (0, FRAMES - mel.shape[1]))).astype(np.float32)}
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Note that this model begins here: one that is loaded has weights of its own."""
+        """Enable loading of published weights for a new model; a saved model has its own."""
         del batches
         self._learning = True
 

@@ -13,7 +13,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.types import Tensor
 
 SLOPE, DROPOUT = 0.1, 0.25
-"""Of the activation relu(x) - 0.1 relu(-x), and of the dropout."""
+"""Slope of the activation relu(x) - 0.1 relu(-x), and the dropout rate."""
 
 TAGS, TAG_SHARE = 50, 0.5
 CHECKPOINT = "model.ckpt"
@@ -22,13 +22,13 @@ CHECKPOINT = "model.ckpt"
 def branch(
     mel: Tensor, *, inception: bool = False, pooling: str = "mean", trainable: bool = True
 ) -> tuple[Tensor, list[layers.Layer]]:
-    """From mel powers to 256 numbers.
+    """Map mel powers to an embedding of size 256.
 
     Args:
         mel: `(batch, 128, 323)`.
-        inception: Whether kernels of three sizes see the bands.
-        pooling: `mean`, or `attention`: a softmax over time of one number a place.
-        trainable: Whether the convolutions learn.
+        inception: Whether kernels of three sizes are used over the bands.
+        pooling: `mean`, or `attention`: a softmax over time of one score per time step.
+        trainable: Whether the convolutions are trained.
 
     Returns:
         `(batch, 256)`, and the four convolutions from the first to the last.
@@ -64,7 +64,7 @@ def _inception(x: Tensor, trainable: bool) -> tuple[Tensor, layers.Layer]:
     for number, (padding, kernel) in enumerate(((2, (132, 8)), (6, (140, 16))), start=1):
         padded = layers.ZeroPadding2D(padding, name=f"pad{number}")(x)
         seen.append(_convolution(16, kernel, f"wide{number}", trainable)(padded))
-    # Each sees all bands; the lengths differ by a frame or two.
+    # Each covers all bands; their lengths differ by a frame or two.
     shortest = min(part.shape[2] for part in seen)
     cut = [
         layers.Cropping2D(((0, 0), (0, part.shape[2] - shortest)), name=f"cut{number}")(part)
@@ -88,9 +88,9 @@ def leaky(x: Tensor) -> Tensor:
 def hit_network(*, inception: bool = False) -> keras.Model:
     """The whole published network: a score from mel powers and 50 tags of JYnet.
 
-    At inference it is what its authors' code gives: the network's mean over time plus half of the
-    tags' part. (In training they add (1 - w) and w of them.) The published score of a song is
-    10^(-1 / output).
+    At inference the output equals that of the authors' code: the network's mean over time plus
+    half of the tags' score. (In training the weights are 1 - w and w.) The published score of a
+    song is 10^(-1 / output).
     """
     mel, tags = keras.Input((128, 323), name="mel"), keras.Input((TAGS,), name="tags")
     places, _ = _places(mel, inception, trainable=True)
@@ -122,7 +122,7 @@ def published_weights(folder: str) -> Mapping[str, list[Any]]:
     """Kernel and bias of each layer of `hit_network`, by its name.
 
     Raises:
-        UserError: if the checkpoint isn't there or can't be read; the message says where to get it.
+        UserError: if the checkpoint is missing or can't be read; the message says where to get it.
     """
     prefix = Path(folder) / CHECKPOINT
     if not prefix.with_name(f"{CHECKPOINT}.index").exists():
@@ -143,7 +143,7 @@ def published_weights(folder: str) -> Mapping[str, list[Any]]:
 
 
 def load_branch(convolutions: Sequence[layers.Layer], folder: str) -> None:
-    """Put the published weights into the convolutions of `branch`."""
+    """Load the published weights into the convolutions of `branch`."""
     weights = published_weights(folder)
     for layer in convolutions:
         layer.set_weights(weights[layer.name])

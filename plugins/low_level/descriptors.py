@@ -1,4 +1,4 @@
-"""Outside the graph: the 207 numbers of HitMusicNet's low-level audio."""
+"""Outside the graph: the 207 low-level audio descriptors of HitMusicNet."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ N_FFT, HOP = 2048, 512
 
 
 def low_level(waveform: Array, sample_rate: int) -> Array:
-    """The numbers of `NAMES`, `(207,)` float32: means over frames, but for two.
+    """The descriptors of `NAMES`, `(207,)` float32: means over frames, except for two.
 
-    As the authors' code has it (`analysis/`, read in their repository): `centroid` is the first
-    frame's alone, mel bands are powers and not in dB, and `entropy_of_energy` is
+    As in the authors' code (`analysis/` of their repository): `centroid` is that of the first
+    frame, mel bands are powers, not in dB, and `entropy_of_energy` is
     sum q log10 q with q = |rms - mean rms|, where a q of 0 counts as 0 here (theirs gives NaN).
 
     Args:
-        waveform: `(samples,)` float32, mono, at its own sample rate.
-        sample_rate: In Hz.
+        waveform: `(samples,)` float32, mono.
+        sample_rate: Its sample rate in Hz.
     """
     import librosa
 
-    # Librosa's frames need that much; a shorter recording is padded with silence.
+    # Minimum length of librosa's frames; a shorter recording is padded with silence.
     waveform = np.pad(waveform, (0, max(0, 2 * sample_rate - len(waveform))))
     feature = librosa.feature
     chroma = feature.chroma_cqt(y=waveform, sr=sample_rate, hop_length=HOP)

@@ -1,4 +1,4 @@
-"""`LowLevel`: 207 means of librosa's descriptors."""
+"""`LowLevel`: 207 low-level descriptors, computed with librosa."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ class LowLevelConfig(EncoderConfig):
     """Settings of `LowLevel`."""
 
     seconds: float = setting(
-        30.0, "longest part of a recording that is read, its middle", changes_features=True
+        30.0,
+        "most seconds that are analysed, from the middle of the recording",
+        changes_features=True,
     )
-    units: int = setting(64, "size of the embedding; 0 for the scaled numbers themselves")
+    units: int = setting(64, "size of the embedding; 0: the scaled descriptors")
     scaling: str = setting(
-        "moments", "mean and deviation, or least and greatest", choices=("moments", "bounds")
+        "moments",
+        "scaling by mean and standard deviation, or by minimum and maximum",
+        choices=("moments", "bounds"),
     )
 
     def __post_init__(self) -> None:
@@ -35,12 +39,12 @@ class LowLevelConfig(EncoderConfig):
 
 
 class LowLevel(ModalityEncoder[LowLevelConfig]):
-    """A recording as 207 numbers, most of them means over frames.
+    """207 descriptors of a recording, most of them means over frames.
 
     After HitMusicNet (Martin-Gutierrez et al. 2020): 48 MFCCs, 12 chroma, 128 mel powers, 6
-    tonnetz, 7 contrasts, crossing rate, centroid, two roll-offs, bandwidth and the entropy of the
-    energy, at the recording's own sample rate. Inside the graph: scaled by the training part, then
-    one dense layer, or nothing with `units=0`.
+    tonnetz, 7 contrasts, zero-crossing rate, centroid, two roll-offs, bandwidth and the entropy of
+    the energy, at the recording's own sample rate. Inside the graph: scaled by statistics of the
+    training split, then one dense layer (none with `units=0`).
 
     Example:
         >>> LowLevel().feature_specs[0].shape
@@ -69,7 +73,7 @@ class LowLevel(ModalityEncoder[LowLevelConfig]):
         return self.config.units or SIZE
 
     def extract(self, track: Track) -> Features | None:
-        """Decode and describe one recording; see the base class."""
+        """Decode one recording and compute its descriptors; see the base class."""
         if track.audio is None:
             return None
         import soundfile
@@ -89,13 +93,13 @@ class LowLevel(ModalityEncoder[LowLevelConfig]):
         return {"numbers": low_level(waveform[start : start + length], rate)}
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Learn each number's scale."""
+        """Compute the scale of each descriptor."""
         numbers = (batch["numbers"] for batch in batches)
         learn = Scale.by_moments if self.config.scaling == "moments" else Scale.between_bounds
         self._scale = learn(numbers, SIZE)
 
     def tabular(self, features: Features) -> Features:
-        """The numbers by name."""
+        """The descriptors by name."""
         from .descriptors import NAMES
 
         return dict(zip(NAMES, features["numbers"].T, strict=True))

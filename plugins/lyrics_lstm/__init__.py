@@ -1,4 +1,4 @@
-"""Lyrics through word embeddings of the model's own and a bidirectional LSTM."""
+"""Lyrics through trained word embeddings and a bidirectional LSTM."""
 
 from .config import LyricsLSTMConfig
 from .encoder import LyricsLSTM

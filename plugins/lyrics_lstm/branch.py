@@ -19,18 +19,18 @@ WORDS = "word_embedding"
 
 
 def lstm(words: Tensor, config: LyricsLSTMConfig) -> Tensor:
-    """The branch.
+    """Build the branch.
 
     Args:
-        words: `(batch, max_words)` whole numbers from 1 to `buckets`, then zeros.
+        words: `(batch, max_words)` integers from 1 to `buckets`, then zeros.
         config: The encoder's settings.
 
     Returns:
         `(batch, units)`.
     """
     count = ops.sum(ops.cast(ops.not_equal(words, 0), "int32"), axis=1, keepdims=True)
-    # One place at least: cuDNN takes no sequence without any, such as a track without lyrics has,
-    # nor one with a gap, as mask_zero would make of a zero between words.
+    # At least one position: cuDNN accepts neither an empty sequence (a track without lyrics) nor a
+    # gap, which mask_zero would make of a zero between words.
     mask = ops.less(np.arange(config.max_words, dtype="int32")[None], ops.maximum(count, 1))
     x = layers.Embedding(config.buckets + 1, config.word_size, name=WORDS)(words)
     recurrent = layers.LSTM(config.states, return_sequences=True)

@@ -15,12 +15,14 @@ class LyricsLSTMConfig(EncoderConfig):
         ValueError: for a size that isn't positive.
     """
 
-    max_words: int = setting(1024, "words read", changes_features=True)
+    max_words: int = setting(1024, "most words per track", changes_features=True)
     buckets: int = setting(
-        20_000, "word embeddings; words that fall into one share it", changes_features=True
+        20_000,
+        "number of hash buckets; words in the same bucket share an embedding",
+        changes_features=True,
     )
     word_size: int = setting(64, "size of a word's embedding")
-    states: int = setting(64, "size of the LSTM's state in each direction")
+    states: int = setting(64, "size of the LSTM's state per direction")
     units: int = setting(128, "size of the embedding")
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""`LyricsLSTM`: a second encoder of lyrics, which needs no checkpoint."""
+"""`LyricsLSTM`: an encoder of lyrics that needs no pretrained checkpoint."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 class LyricsLSTM(ModalityEncoder[LyricsLSTMConfig]):
     """Lyrics as a sequence of words, whose embeddings are trained with the rest of the model.
 
-    Outside the graph: the words' numbers, each from 1 to `buckets` by a hash (MurmurHash3), and 0
-    after the last word. Up to 1,024 words are read, where BERT sees 512 tokens. A text without
-    spaces, such as Japanese, is cut at its punctuation only.
+    Outside the graph: each word becomes a bucket from 1 to `buckets` by a hash (MurmurHash3), and
+    0 follows the last word. By default 1,024 words are read (BERT: 512 tokens). A text without
+    spaces, such as Japanese, is split at its punctuation only.
 
-    Inside: an embedding of 64 for each number, a bidirectional LSTM of 2 x 64, the mean of its
-    states, and a dense layer with ReLU to 128. Knows no language beforehand, and so needs many
-    tracks: 1.36 million parameters at the defaults.
+    Inside: an embedding of size 64 per bucket, a bidirectional LSTM of 2 x 64, the mean of its
+    states, and a dense layer with ReLU to 128. It isn't pretrained and so needs many tracks: 1.36
+    million parameters at the defaults.
 
-    A track whose lyrics are None or hold no word lacks the modality.
+    A track whose lyrics are None or have no words lacks the modality.
 
     Example:
         >>> LyricsLSTM().feature_specs[0].shape
@@ -55,10 +55,10 @@ class LyricsLSTM(ModalityEncoder[LyricsLSTMConfig]):
         return self.config.units
 
     def extract(self, track: Track) -> Features | None:
-        """Number the words of one track's lyrics.
+        """Hash the words of one track's lyrics.
 
         Returns:
-            `{"words": int32 (max_words,)}`, or None without a word.
+            `{"words": int32 (max_words,)}`, or None without words.
 
         Raises:
             ExtractionError: if the lyrics aren't valid Unicode.
@@ -83,7 +83,7 @@ class LyricsLSTM(ModalityEncoder[LyricsLSTMConfig]):
     def explainable(
         self, track: Track, features: Features, branch: keras.Model
     ) -> ExplainableWords:
-        """The words' embeddings against the mean of all embeddings."""
+        """Attribute to word embeddings, with the mean of all embeddings as the baseline."""
         from .explaining import ExplainableWords
         from .words import split
 

@@ -1,4 +1,4 @@
-"""What a score owes to each word."""
+"""Attribute a score to the words of lyrics."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .branch import WORDS
 
 
 class ExplainableWords(Explainable):
-    """The words' embeddings, against the mean of all embeddings in each word's place.
+    """The word embeddings as the point; the baseline is the mean embedding for each word.
 
     Args:
-        words: The words of the lyrics; more than were read do no harm.
-        features: What was extracted of them.
+        words: The words of the lyrics; those that were not read are ignored.
+        features: The features extracted from them.
         branch: The branch.
     """
 
@@ -35,12 +35,12 @@ class ExplainableWords(Explainable):
         super().__init__({"words": point}, {"words": baseline}, "every word an average one")
 
     def embed(self, values: Mapping[str, Tensor]) -> Tensor:
-        """The rest of the branch."""
+        """Apply the rest of the branch."""
         rows = ops.shape(values["words"])[0]
         numbers = ops.convert_to_tensor(np.stack([self.numbers] * rows))
         return self.rest([values["words"], numbers], training=False)
 
     def parts(self, attribution: Features) -> list[Part]:
-        """A part a word, in their order."""
+        """One part per word, in order."""
         sums = attribution["words"].sum(axis=-1).tolist()
         return [Part(word, value) for word, value in zip(self.words, sums, strict=False)]

@@ -15,7 +15,7 @@ WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def split(lyrics: str) -> list[str]:
-    """The words in their order, without case and without the variants of a character (NFKC)."""
+    """The words of a text in order, in lower case and normalised (NFKC)."""
     text = unicodedata.normalize("NFKC", lyrics).casefold()
     return WORD.findall(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
 

@@ -20,9 +20,9 @@ def residual_cnn(log_mel: Tensor, *, mean: float, variance: float) -> Tensor:
     """The residual CNN: conv stem, three residual blocks, average pooling, two dense layers.
 
     Args:
-        log_mel: `(batch, mel_bands, frames)` in dB; any number of either.
-        mean: What to subtract.
-        variance: What to divide by the root of.
+        log_mel: `(batch, mel_bands, frames)` in dB, of any size.
+        mean: Mean of the training split, in dB.
+        variance: Variance of the training split, in dB squared.
 
     Returns:
         `(batch, 64)`.
@@ -44,8 +44,8 @@ def _residual_block(x: Tensor, channels: int, name: str) -> Tensor:
     inner = layers.ReLU(name=f"{name}_relu1")(BatchNormalization(name=f"{name}_norm1")(inner))
     inner = _convolution(channels, 3, 1, f"{name}_conv2")(inner)
     inner = BatchNormalization(name=f"{name}_norm2")(inner)
-    # A 1 x 1 convolution of stride 2, taken apart: as one layer its gradient corrupts memory in
-    # oneDNN on CPUs with AVX-512. Pooling single pixels is the same function, and faster.
+    # A 1 x 1 convolution of stride 2, as two layers: the gradient of a single layer corrupts memory
+    # in oneDNN on CPUs with AVX-512. Pooling single pixels is the same function, and faster.
     shortcut = layers.MaxPooling2D(pool_size=1, strides=2, name=f"{name}_stride")(x)
     shortcut = layers.Conv2D(
         channels, 1, use_bias=False, kernel_initializer=_he(), name=f"{name}_shortcut"
@@ -56,7 +56,7 @@ def _residual_block(x: Tensor, channels: int, name: str) -> Tensor:
 
 
 def _convolution(channels: int, size: int, stride: int, name: str, use_bias: bool = False) -> Any:
-    """A convolution padded alike on both sides, as PyTorch's; Keras' "same" is not at stride 2."""
+    """A convolution with equal padding on both sides, as in PyTorch (Keras' "same" differs)."""
     convolve = layers.Conv2D(
         channels,
         size,

@@ -24,9 +24,9 @@ class MelCNN(LogMelEncoder[MelCNNConfig]):
     to librosa's own pipeline; a shorter recording is padded with silence. Stored as float16,
     which rounds a value of up to 128 dB by at most 0.03 dB.
 
-    A song is longer than thirty seconds, which the paper names as a limitation: with `windows`
-    above 1, as many windows are spread over the recording and stored as one feature, the branch
-    is applied to each with the same weights, and its embeddings are averaged, or weighted by
+    Thirty seconds are only a part of a song, a limitation that the paper states. With `windows`
+    above 1, that many windows are spread over the recording and stored as one feature; the branch
+    is applied to each with the same weights, and the embeddings are averaged, or weighted by
     attention (`pooling`).
 
     Inside: z-scored by the mean and variance of the training split, then Table A1's branch:
@@ -62,7 +62,7 @@ class MelCNN(LogMelEncoder[MelCNNConfig]):
         return over_windows(inputs["log_mel"], branch, self.config.pooling)
 
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> ExplainableMel:
-        """The spectrogram against an even one at the training tracks' mean level."""
+        """Attribute to the spectrogram; the baseline is constant at the training mean."""
         from .explaining import ExplainableMel
 
         del track

@@ -1,4 +1,4 @@
-"""What a score owes to each region of time and frequency."""
+"""Attribute a score to regions of time and frequency."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from .config import MelCNNConfig
 
 TIMES, BANDS = 10, 4
-"""Regions that the parts are, along each axis."""
+"""Number of regions along each axis."""
 
 CELL_TIMES, CELL_BANDS = 80, 16
-"""Cells of the picture: a single frame's contribution is noise to the eye."""
+"""Number of cells of the picture; contributions of single frames look like noise."""
 
 TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 
 
 class ExplainableMel(ExplainableFeatures):
-    """The log-mel spectrogram, against an even one at the training tracks' mean level.
+    """The log-mel spectrogram as the point; the baseline is constant at the training mean.
 
-    Silence would be another baseline, but lies far from all that the network was trained on.
+    Silence isn't used as the baseline: it is far from all training data.
 
     Args:
         config: The encoder's settings.
@@ -44,9 +44,9 @@ class ExplainableMel(ExplainableFeatures):
         super().__init__(values, branch, baseline, reference)
 
     def parts(self, attribution: Features) -> list[Part]:
-        """A part per region of the sound; the first bands are the lowest. Then the padding.
+        """One part per region, lowest bands first, then one for the padding.
 
-        Several windows stand one after the other.
+        Several windows follow one after the other.
         """
         values = _in_a_row(attribution["log_mel"])
         sums = _cells(values[:, : self.sounding], BANDS, TIMES)
@@ -67,7 +67,7 @@ class ExplainableMel(ExplainableFeatures):
         return parts
 
     def draw(self, attribution: Features) -> Figure:
-        """The spectrogram in grey, under it the same with the contributions over it."""
+        """The spectrogram in grey, and below it the same with the contributions in colour."""
         return self._draw(_cells(_in_a_row(attribution["log_mel"]), CELL_BANDS, CELL_TIMES))
 
     def _draw(self, cells: np.ndarray[Any, Any]) -> Figure:
@@ -100,7 +100,7 @@ class ExplainableMel(ExplainableFeatures):
         return figure
 
     def _frequencies(self) -> np.ndarray[Any, Any]:
-        """Lower edge of each band, and the highest band's upper: the neighbours' middles, Hz."""
+        """Edges of the mel bands in Hz: the midpoints between neighbours."""
         from librosa import mel_frequencies
 
         centres = mel_frequencies(len(self.decibels) + 2, fmax=self.config.sample_rate / 2)
@@ -109,24 +109,24 @@ class ExplainableMel(ExplainableFeatures):
         return edges
 
     def _seconds(self) -> np.ndarray[Any, Any]:
-        """Start of each frame's hop, and the last one's end."""
+        """Start of each frame's hop and end of the last one, in seconds."""
         frames = np.arange(self.decibels.shape[1] + 1)
         return frames * self.config.hop_length / self.config.sample_rate
 
 
 def _in_a_row(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """`(bands, frames)` of one window, or of several one after the other."""
+    """`(bands, frames)` of one window, or of several concatenated in time."""
     return values if values.ndim == 2 else np.concatenate(list(values), axis=1)
 
 
 def _sounding(decibels: np.ndarray[Any, Any]) -> int:
-    """Number of frames before the padding, which is at the floor in every band; all if none is."""
+    """Number of frames before the padding (the minimum in every band); all without padding."""
     (heard,) = np.nonzero((decibels > decibels.min()).any(axis=0))
     return int(heard[-1]) + 1 if len(heard) else decibels.shape[1]
 
 
 def _edges(size: int, pieces: int) -> np.ndarray[Any, Any]:
-    """Starts of `pieces` about equal pieces, and the end; fewer pieces if `size` is smaller."""
+    """Edges of `pieces` segments of about equal size; fewer if `size` is smaller."""
     return np.linspace(0, size, min(size, pieces) + 1).round().astype(int)
 
 
@@ -136,7 +136,7 @@ def _ends(values: np.ndarray[Any, Any], pieces: int) -> list[tuple[float, float]
 
 
 def _cells(values: np.ndarray[Any, Any], bands: int, times: int) -> np.ndarray[Any, Any]:
-    """Sums of `values` over about equal cells: `(bands, times)` or fewer."""
+    """Sums of `values` over cells of about equal size: at most `(bands, times)`."""
     rows, columns = (_edges(n, k)[:-1] for n, k in zip(values.shape, (bands, times), strict=True))
     sums: np.ndarray[Any, Any] = np.add.reduceat(np.add.reduceat(values, rows, 0), columns, 1)
     return sums

@@ -15,12 +15,12 @@ STATES = 32
 
 
 def crnn(log_mel: Tensor, *, mean: float, variance: float, units: int) -> Tensor:
-    """Four convolutional blocks, two GRU layers of 32, the last state through a dense layer.
+    """Four convolutional blocks, two GRU layers of 32, and a dense layer on the last state.
 
     Args:
-        log_mel: `(batch, mel_bands, frames)` in dB; any number of either.
-        mean: What to subtract.
-        variance: What to divide by the root of.
+        log_mel: `(batch, mel_bands, frames)` in dB, of any size.
+        mean: Mean of the training split, in dB.
+        variance: Variance of the training split, in dB squared.
         units: Size of the embedding.
 
     Returns:
@@ -40,11 +40,11 @@ def crnn(log_mel: Tensor, *, mean: float, variance: float, units: int) -> Tensor
 
 def _block(x: Tensor, channels: int, pool: int, name: str) -> Tensor:
     """A 3 x 3 convolution, batch normalisation, ELU, max pooling, dropout."""
-    # The normalisation takes a bias away again.
+    # No bias: the normalisation would remove it.
     x = layers.Conv2D(channels, 3, padding="same", use_bias=False, name=f"{name}_conv")(x)
     x = BatchNormalization(name=f"{name}_norm")(x)
     x = layers.ELU(name=f"{name}_elu")(x)
-    # A short clip or few bands leave less than a window: then that is the window.
+    # Limit the pooling window to what a short clip or few bands leave.
     window = tuple(min(pool, size) for size in x.shape[1:3])
     x = layers.MaxPooling2D(window, name=f"{name}_pool")(x)
     return layers.Dropout(DROPOUT, name=f"{name}_dropout")(x)

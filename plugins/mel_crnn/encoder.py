@@ -1,4 +1,4 @@
-"""`MelCRNN`: a second encoder of recordings, which knows the order of what it hears."""
+"""`MelCRNN`: a convolutional recurrent encoder of recordings."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class MelCRNNConfig(LogMelConfig):
 class MelCRNN(LogMelEncoder[MelCRNNConfig]):
     """The log-mel spectrogram of `LogMelEncoder` through convolutions, then GRUs over time.
 
-    In the manner of Choi et al. (2017), *Convolutional recurrent neural networks for music
-    classification*, and not their network: that is `choi_crnn`, with other channels, another
-    spectrogram and batch normalisation of the input, and its published weights fit there alone.
-    Where a CNN averages over time, the recurrent layers sum up its course. At the default 128
-    bands x 1292 frames the convolutions leave 13 steps in time for the GRUs, below 192 frames only
-    one: a sequence of one has no course. 99,162 trainable parameters at the defaults.
+    Similar to Choi et al. (2017), *Convolutional recurrent neural networks for music
+    classification*. Their exact network, with other channels, another spectrogram and batch
+    normalisation of the input, is `choi_crnn`; only that one can load the published weights. The
+    recurrent layers model the order in time, over which a CNN averages. At the default 128 bands
+    x 1292 frames the convolutions leave 13 time steps for the GRUs; below 192 frames only one.
+    99,162 trainable parameters at the defaults.
 
     Example:
         >>> MelCRNN().embedding_size
@@ -45,7 +45,7 @@ class MelCRNN(LogMelEncoder[MelCRNNConfig]):
     name = "mel_crnn"
     modality = "mel"
     version = "2"
-    summary = "log-mel spectrogram of 30 s of audio -> CNN -> GRU -> 64-D, in Choi's manner"
+    summary = "log-mel spectrogram of 30 s of audio -> CNN -> GRU -> 64-D, similar to Choi"
     Config = MelCRNNConfig
 
     @property

@@ -1,4 +1,4 @@
-"""Inside the graph: five convolutions, each halving what it sees and more."""
+"""Inside the graph: five convolutions with pooling."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ BLOCKS = ((64, (2, 4)), (128, (2, 4)), (128, (2, 4)), (128, (3, 5)), (64, (4, 4)
 """Channels and pooling (bands, frames)."""
 
 MULTIPLE = 16
-"""Of frames: 1292 are padded to 1296."""
+"""Padding in frames: 1292 are padded to 1296."""
 
 
 def fcn(log_mel: Tensor, *, mean: float, variance: float) -> Tensor:
     """The network without its output.
 
     Args:
-        log_mel: `(batch, mel_bands, frames)` in dB; any number of either.
-        mean: What to subtract.
-        variance: What to divide by the root of.
+        log_mel: `(batch, mel_bands, frames)` in dB, of any size.
+        mean: Mean of the training split, in dB.
+        variance: Variance of the training split, in dB squared.
 
     Returns:
         `(batch, 64)`.
@@ -33,9 +33,9 @@ def fcn(log_mel: Tensor, *, mean: float, variance: float) -> Tensor:
         x = layers.Conv2D(channels, 3, padding="same", name=f"block{number}_conv")(x)
         x = layers.BatchNormalization(name=f"block{number}_norm")(x)
         x = layers.ReLU(name=f"block{number}_relu")(x)
-        # A short clip or few bands leave less than a window: then that is the window.
+        # Limit the pooling window to what a short clip or few bands leave.
         pairs = zip(pool, x.shape[1:3], strict=True)
         window = tuple(min(wanted, size) for wanted, size in pairs)
         x = layers.MaxPooling2D(window, name=f"block{number}_pool")(x)
-    # One point at the default size; of other sizes, their mean.
+    # One position at the default size; for other sizes, the mean of all.
     return layers.GlobalAveragePooling2D(name="average")(x)

@@ -1,4 +1,4 @@
-"""`MelFCN`: the spectrogram through convolutions down to a single point."""
+"""`MelFCN`: a fully convolutional encoder of recordings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ EMBEDDING = 64
 class MelFCN(LogMelEncoder[LogMelConfig]):
     """The log-mel spectrogram of `LogMelEncoder` through five convolutions with pooling.
 
-    The network that the University of Innsbruck's databases group calls similar to M2 of Yang et
-    al. (dbis-uibk/hit-prediction-code, `models/cnn.py`): 1292 frames padded to 1296, batch
-    normalisation of the input, 64, 128, 128, 128 and 64 channels of 3 x 3. With dropout and one
-    output, as theirs ends, 445,573 parameters, those of batch normalisation's averages included.
+    The network of the University of Innsbruck's databases group, which they describe as similar to
+    M2 of Yang et al. (dbis-uibk/hit-prediction-code, `models/cnn.py`): 1292 frames padded to 1296,
+    batch normalisation of the input, 3 x 3 kernels with 64, 128, 128, 128 and 64 channels. With
+    their dropout and single output it has 445,573 parameters, including moving averages.
 
     Example:
         >>> MelFCN().embedding_size

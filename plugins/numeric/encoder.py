@@ -47,7 +47,7 @@ class NumericConfig(EncoderConfig):
     """Settings of `Numeric`; the defaults are the paper's."""
 
     columns: tuple[str, ...] = setting(
-        DESCRIPTORS + METADATA, "columns of the corpus, in order", changes_features=True
+        DESCRIPTORS + METADATA, "columns of the corpus, in this order", changes_features=True
     )
     units: int = setting(64, "size of both layers and of the embedding")
 
@@ -63,12 +63,12 @@ class NumericConfig(EncoderConfig):
 class Numeric(ModalityEncoder[NumericConfig]):
     """Named columns as one vector, through two dense layers.
 
-    Outside the graph: the columns' values as they are, NaN where one is unknown. A track with
-    none of them lacks the modality.
+    Outside the graph: the unscaled values of the columns, NaN where unknown. A track without any
+    of them lacks the modality.
 
-    Inside: z-scores by the mean and deviation of the training split, an unknown value at the
-    mean; `key` as thirteen indicators (twelve pitch classes and "undefined"); `mode` as one flag,
-    0 if unknown. For the default columns that is the 26-D vector of Section 2.1, then
+    Inside: z-scores by the mean and standard deviation of the training split, with unknown values
+    at the mean; `key` as thirteen indicators (twelve pitch classes and "undefined"); `mode` as one
+    flag, 0 if unknown. For the default columns that is the 26-D vector of Section 2.1, then
     26-64-64 with ReLU: 5,888 trainable parameters (Table A1).
 
     Example:
@@ -115,12 +115,12 @@ class Numeric(ModalityEncoder[NumericConfig]):
         return {"fields": np.array(values, dtype=np.float32)}
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
-        """The columns that the track has no value of."""
+        """The columns without a value."""
         pairs = zip(self.config.columns, features["fields"], strict=True)
         return tuple(column for column, value in pairs if math.isnan(value))
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Take each column's mean and deviation over the tracks that have a value."""
+        """Compute each column's mean and deviation over the tracks with a value."""
         from deephits_keras.encoders.moments import Moments
 
         fields = (batch["fields"] for batch in batches)
@@ -128,7 +128,7 @@ class Numeric(ModalityEncoder[NumericConfig]):
         self._mean, self._deviation = moments.mean.tolist(), moments.deviation.tolist()
 
     def ablations(self) -> dict[str, dict[str, Any]]:
-        """Without the descriptors, and without the metadata (Tables 7 and A2)."""
+        """The descriptors and the metadata (Tables 7 and A2)."""
         parts = {"descriptors": DESCRIPTORS, "metadata": METADATA}
         columns = self.config.columns
         rests = {part: [c for c in columns if c not in left] for part, left in parts.items()}
@@ -137,7 +137,7 @@ class Numeric(ModalityEncoder[NumericConfig]):
         }
 
     def tabular(self, features: Features) -> Features:
-        """The columns by name, `key` as thirteen indicators as in the graph."""
+        """The columns by name; `key` as thirteen indicators, as in the graph."""
         from deephits_keras.fields.columns import named_columns
 
         return named_columns(features["fields"], self.config.columns)
@@ -157,7 +157,7 @@ class Numeric(ModalityEncoder[NumericConfig]):
     def explainable(
         self, track: Track, features: Features, branch: keras.Model
     ) -> ExplainableFields:
-        """The vector of Section 2.1 against that of a track of which nothing is known."""
+        """Attribute to the vector of Section 2.1, with a track without values as the baseline."""
         from .explaining import ExplainableFields
 
         del track

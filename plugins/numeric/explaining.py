@@ -1,4 +1,4 @@
-"""What a score owes to each column."""
+"""Attribute a score to columns."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from deephits_keras.types import Tensor
 
 
 class ExplainableFields(Explainable):
-    """The standardised vector, which varies smoothly where a key as a number doesn't.
+    """The standardised vector as the point: unlike a key's number, it can be interpolated.
 
-    The baseline is the vector of a track of which nothing is known: every number at the training
-    tracks' mean, the key undefined, the mode 0. A value that is unknown contributes nothing.
+    The baseline is the vector of a track without values: every number at the training mean, the
+    key undefined, the mode 0. An unknown value contributes nothing.
 
     Args:
         columns: Names of the columns.
@@ -38,11 +38,11 @@ class ExplainableFields(Explainable):
         super().__init__({"vector": known}, {"vector": unknown}, reference)
 
     def embed(self, values: Mapping[str, Tensor]) -> Tensor:
-        """The two dense layers."""
+        """Apply the two dense layers."""
         return self.rest(values["vector"], training=False)
 
     def parts(self, attribution: Features) -> list[Part]:
-        """A part a column, the key's indicators taken together."""
+        """One part per column; the indicators of the key are summed."""
         sizes = [INDICATORS.get(column, 1) for column in self.columns]
         pieces = np.split(attribution["vector"], np.cumsum(sizes)[:-1])
         return [

@@ -1,4 +1,4 @@
-"""Named columns as they are, on one scale."""
+"""Named columns, scaled."""
 
 from .encoder import ScaledFields, ScaledFieldsConfig
 

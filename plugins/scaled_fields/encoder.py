@@ -1,4 +1,4 @@
-"""`ScaledFields`: named columns, each from its least to its greatest value."""
+"""`ScaledFields`: named columns, scaled by their minimum and maximum."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ class ScaledFieldsConfig(EncoderConfig):
     """Settings of `ScaledFields`."""
 
     columns: tuple[str, ...] = setting(
-        COLUMNS, "columns of the corpus, in order", changes_features=True
+        COLUMNS, "columns of the corpus, in this order", changes_features=True
     )
     scaling: str = setting(
-        "bounds", "mean and deviation, or least and greatest", choices=("moments", "bounds")
+        "bounds",
+        "scaling by mean and standard deviation, or by minimum and maximum",
+        choices=("moments", "bounds"),
     )
 
     def __post_init__(self) -> None:
@@ -46,11 +48,12 @@ class ScaledFieldsConfig(EncoderConfig):
 
 
 class ScaledFields(ModalityEncoder[ScaledFieldsConfig]):
-    """Named columns as a vector, scaled by the training part and not changed otherwise.
+    """Named columns as a vector, scaled by statistics of the training split.
 
-    For fusions that want inputs and no embeddings, as HitMusicNet's autoencoder and the wide part
-    of a wide-and-deep network do. Key and mode are numbers like the others, as they are there. An
-    unknown value is 0 after scaling. A track without any of the columns lacks the modality.
+    For fusions that need inputs instead of embeddings, such as HitMusicNet's autoencoder and the
+    wide part of a wide-and-deep network. Key and mode are scaled like other numbers, as in those
+    systems. An unknown value is 0 after scaling. A track without any of the columns lacks the
+    modality.
 
     Example:
         >>> encoder = ScaledFields(ScaledFieldsConfig(columns=("tempo", "energy")))
@@ -61,7 +64,7 @@ class ScaledFields(ModalityEncoder[ScaledFieldsConfig]):
     name = "scaled_fields"
     modality = "meta"
     version = "1"
-    summary = "named columns of the corpus, each scaled to 0-1, as they are"
+    summary = "named columns of the corpus, each scaled to 0-1"
     Config = ScaledFieldsConfig
 
     def __init__(self, config: ScaledFieldsConfig | None = None) -> None:
@@ -94,12 +97,12 @@ class ScaledFields(ModalityEncoder[ScaledFieldsConfig]):
         return {"fields": np.array(values, dtype=np.float32)}
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
-        """The columns that the track has no value of."""
+        """The columns without a value."""
         pairs = zip(self.config.columns, features["fields"], strict=True)
         return tuple(column for column, value in pairs if math.isnan(value))
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Learn each column's scale."""
+        """Compute each column's scale."""
         fields = (batch["fields"] for batch in batches)
         learn = Scale.by_moments if self.config.scaling == "moments" else Scale.between_bounds
         self._scale = learn(fields, len(self.config.columns))

@@ -1,4 +1,4 @@
-"""How a text is written, in six numbers."""
+"""Six stylometric numbers of lyrics."""
 
 from .encoder import Stylometry, StylometryConfig
 

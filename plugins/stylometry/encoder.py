@@ -1,4 +1,4 @@
-"""`Stylometry`: six numbers of a text."""
+"""`Stylometry`: six stylometric numbers of lyrics."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ SIZE = 6
 class StylometryConfig(EncoderConfig):
     """Settings of `Stylometry`."""
 
-    units: int = setting(16, "size of the embedding; 0 for the scaled numbers themselves")
+    units: int = setting(16, "size of the embedding; 0: the scaled numbers")
     scaling: str = setting(
-        "moments", "mean and deviation, or least and greatest", choices=("moments", "bounds")
+        "moments",
+        "scaling by mean and standard deviation, or by minimum and maximum",
+        choices=("moments", "bounds"),
     )
 
     def __post_init__(self) -> None:
@@ -29,11 +31,11 @@ class StylometryConfig(EncoderConfig):
 
 
 class Stylometry(ModalityEncoder[StylometryConfig]):
-    r"""Lyrics as numbers of lines and words, their lengths, their likeness and their wealth.
+    r"""Counts of lines and words, their lengths, similarity of lines and vocabulary richness.
 
     After HitMusicNet (Martin-Gutierrez et al. 2020). Syllables are counted by groups of vowels,
-    and no stop words are left out, so that no language has to be detected. Inside the graph:
-    scaled by the training part, then one dense layer, or nothing with `units=0`.
+    and stop words are kept, so that no language has to be detected. Inside the graph: scaled by
+    statistics of the training split, then one dense layer (none with `units=0`).
 
     Example:
         >>> track = Track("t", lyrics="la la la\nnight and day")
@@ -44,7 +46,7 @@ class Stylometry(ModalityEncoder[StylometryConfig]):
     name = "stylometry"
     modality = "style"
     version = "1"
-    summary = "six numbers of how the lyrics are written -> 16-D (HitMusicNet)"
+    summary = "six stylometric numbers of the lyrics -> 16-D (HitMusicNet)"
     inputs = (LYRICS,)
     Config = StylometryConfig
 
@@ -55,7 +57,7 @@ class Stylometry(ModalityEncoder[StylometryConfig]):
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """One feature, `style`: `(6,)` float32."""
-        return (FeatureSpec("style", (SIZE,), "float32", "lines, words, syllables, likeness"),)
+        return (FeatureSpec("style", (SIZE,), "float32", "lines, words, syllables, similarity"),)
 
     @property
     def embedding_size(self) -> int:
@@ -63,14 +65,14 @@ class Stylometry(ModalityEncoder[StylometryConfig]):
         return self.config.units or SIZE
 
     def extract(self, track: Track) -> Features | None:
-        """Count; see the base class."""
+        """Compute the numbers; see the base class."""
         from .style import style_of
 
         numbers = style_of(track.lyrics or "")
         return None if numbers is None else {"style": numbers}
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Learn each number's scale."""
+        """Compute each number's scale."""
         numbers = (batch["style"] for batch in batches)
         learn = Scale.by_moments if self.config.scaling == "moments" else Scale.between_bounds
         self._scale = learn(numbers, SIZE)

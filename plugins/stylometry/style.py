@@ -1,4 +1,4 @@
-"""Outside the graph: the six numbers."""
+"""Outside the graph: compute the six numbers."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ NAMES = (
     "vocabulary_wealth",
 )
 ALIKE = 0.4
-"""Cosine of two lines' words from which they are alike."""
+"""Minimum cosine of two lines' TF-IDF vectors that count as similar."""
 MOST = 0.8
-"""Share of all words that the vocabulary's most frequent words make up."""
+"""Fraction of all words that the most frequent words must cover."""
 LONGEST = 1000
-"""Lines that are compared: a longer text is no song."""
+"""Most lines that are compared."""
 
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 VOWELS = re.compile(r"[aeiouy]+")
 
 
 def style_of(text: str) -> Array | None:
-    """The numbers of `NAMES`, `(6,)` float32; None for a text without a word.
+    """The numbers of `NAMES`, `(6,)` float32; None for a text without words.
 
-    A sentence is a line, as in HitMusicNet. Syllables are groups of vowels of the Latin script,
-    at least one a word: theirs are a hyphenation dictionary's of the language detected, and theirs
-    leave out stop words of that language.
+    A line counts as a sentence, as in HitMusicNet. Syllables are groups of Latin vowels, at least
+    one per word; HitMusicNet uses a hyphenation dictionary of the detected language, and removes
+    its stop words.
     """
     lines = [words for line in text.splitlines() if (words := WORD.findall(line.lower()))]
     if not lines:
@@ -53,12 +53,12 @@ def style_of(text: str) -> Array | None:
 
 
 def _plain(word: str) -> str:
-    """A word without accents."""
+    """Remove the accents of a word."""
     return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
 
 
 def _similarity(lines: list[list[str]]) -> float:
-    """Share of the pairs of lines whose TF-IDF vectors have a cosine of `ALIKE` or more."""
+    """Fraction of the pairs of lines whose TF-IDF vectors have a cosine of `ALIKE` or more."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     if len(lines) < 2:
@@ -70,7 +70,7 @@ def _similarity(lines: list[list[str]]) -> float:
 
 
 def _wealth(words: list[str]) -> float:
-    """Share of the different words that it takes to make up `MOST` of all words."""
+    """Fraction of the distinct words that make up `MOST` of all words."""
     counts = np.sort(list(Counter(words).values()))[::-1]
     needed = int(np.searchsorted(np.cumsum(counts), MOST * len(words))) + 1
     return needed / len(counts)

@@ -1,4 +1,4 @@
-"""Fields of a track by their rank, with flags for what is unknown, and categories."""
+"""Fields of a track by rank, with flags for unknown values, and categories."""
 
 from .encoder import Tabular, TabularConfig
 

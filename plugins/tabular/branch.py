@@ -14,20 +14,20 @@ from deephits_keras.fields.quantiles import QuantileNormal
 from deephits_keras.types import Tensor
 
 MOST_WORDS = 31
-"""Words of a category that have an indicator: with the one for all others they are 32."""
+"""Most words per category with an indicator; one more is for all other words."""
 
 NO_WORD = -1
 
 
 @keras.saving.register_keras_serializable("deephits")
 class FlagsAndIndicators(layers.Layer):  # type: ignore[misc]
-    """What of a track's fields isn't a number by rank.
+    """Indicators and flags of a track's fields.
 
-    Called on `(batch, fields)` float32, NaN where unknown; gives `(batch, size)`: `key` as 13
-    indicators, `mode` as it is, and for every field a flag that says "unknown".
+    Called on `(batch, fields)` float32, NaN where unknown; returns `(batch, size)`: `key` as 13
+    indicators, `mode` unchanged, and one flag per field that is 1 if it is unknown.
 
     Args:
-        fields: Their names.
+        fields: Names of the fields.
     """
 
     def __init__(self, fields: Sequence[str], **kwargs: Any) -> None:
@@ -35,7 +35,7 @@ class FlagsAndIndicators(layers.Layer):  # type: ignore[misc]
         self.fields = list(fields)
 
     def call(self, values: Tensor) -> Tensor:
-        """Spread out and flag."""
+        """Compute the indicators and flags."""
         values = ops.cast(values, "float32")
         unknown = ops.isnan(values)
         parts = [ops.cast(unknown, "float32")]
@@ -63,14 +63,14 @@ class FlagsAndIndicators(layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable("deephits")
 class KnownWords(layers.Layer):  # type: ignore[misc]
-    """Categories as indicators of the words that training knows.
+    """Categories as indicators of the words in the training split.
 
-    Called on `(batch, categories)` int32, 0 where unknown; gives `(batch, size)` float32: for each
-    category an indicator per known word and one for any other word. The size is the same whatever
-    is known, so that a saved model can be checked without its training tracks.
+    Called on `(batch, categories)` int32, 0 where unknown; returns `(batch, size)` float32: for
+    each category one indicator per known word and one for any other word. The size doesn't depend
+    on the words, so that a saved model can be checked without its training tracks.
 
     Args:
-        words: Numbers of the known words of each category, `MOST_WORDS` at most.
+        words: Hashes of the known words per category, `MOST_WORDS` at most.
     """
 
     def __init__(self, words: Sequence[Sequence[int]], **kwargs: Any) -> None:
@@ -78,7 +78,7 @@ class KnownWords(layers.Layer):  # type: ignore[misc]
         self.words = [list(map(int, known)) for known in words]
 
     def call(self, values: Tensor) -> Tensor:
-        """Compare with the known words."""
+        """Compute the indicators."""
         parts = []
         for place, known in enumerate(self.words):
             value = values[:, place : place + 1]

@@ -33,10 +33,10 @@ NUMBERS = (
 
 CATEGORIES = ("genre", "explicit", "album_type", "language")
 LEAST_TRACKS = 10
-"""Of a rarer word nothing is learned but its own tracks."""
+"""Minimum number of training tracks of a word with an indicator."""
 
 MOST_ROWS = 200_000
-"""Training tracks that quantiles are taken of; more don't change them."""
+"""Most training tracks that the quantiles are computed from."""
 
 HASHES = 2**31 - 1
 
@@ -46,10 +46,10 @@ class TabularConfig(EncoderConfig):
     """Settings of `Tabular`."""
 
     columns: tuple[str, ...] = setting(
-        NUMBERS, "numbers of the corpus, in order", changes_features=True
+        NUMBERS, "numeric columns of the corpus, in this order", changes_features=True
     )
     categories: tuple[str, ...] = setting(
-        CATEGORIES, "columns of words, in order", changes_features=True
+        CATEGORIES, "categorical columns of the corpus, in this order", changes_features=True
     )
 
     def __post_init__(self) -> None:
@@ -63,13 +63,13 @@ class TabularConfig(EncoderConfig):
 class Tabular(ModalityEncoder[TabularConfig]):
     """Named columns by their rank among the training tracks, with flags and categories.
 
-    Outside the graph: the numbers as they are, NaN where one is unknown, and a number for each
-    category's word (a hash), 0 where there is none. A track with none of them lacks the modality.
+    Outside the graph: the unscaled numbers, NaN where unknown, and a hash of each category's word,
+    0 where unknown. A track without any of them lacks the modality.
 
     Inside: each number's normal score by the quantiles of the training tracks, 0 where unknown,
-    with a flag that says so; `key` as thirteen indicators, `mode` as it is; an indicator for each
-    word that ten training tracks or more have, and one for any other word. The vector goes to the
-    fusion as it is: fusion `members` has the layers.
+    with a flag for unknown values; `key` as thirteen indicators, `mode` unchanged; one indicator
+    per word of at least ten training tracks, and one for any other word. The vector is passed to
+    the fusion without a layer: the fusion `members` has the layers.
 
     Example:
         >>> encoder = Tabular(TabularConfig(columns=("tempo",), categories=("genre",)))
@@ -97,10 +97,14 @@ class Tabular(ModalityEncoder[TabularConfig]):
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """`numbers`: `(columns,)` float32 in the columns' units; `words`: `(categories,)` int32."""
         config = self.config
-        specs = [FeatureSpec("numbers", (len(config.columns),), "float32", "in their own units")]
+        specs = [
+            FeatureSpec(
+                "numbers", (len(config.columns),), "float32", "values in the columns' units"
+            )
+        ]
         if config.categories:
             shape = (len(config.categories),)
-            specs.append(FeatureSpec("words", shape, "int32", "a number for each word, 0 for none"))
+            specs.append(FeatureSpec("words", shape, "int32", "hash of each word, 0 for none"))
         return tuple(specs)
 
     def extract(self, track: Track) -> Features | None:
@@ -114,12 +118,12 @@ class Tabular(ModalityEncoder[TabularConfig]):
         return {"numbers": numbers, **({"words": words} if len(words) else {})}
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
-        """The columns that the track has no value of."""
+        """The columns without a value."""
         pairs = zip(self.config.columns, features["numbers"], strict=True)
         return tuple(column for column, value in pairs if math.isnan(value))
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Take quantiles of the numbers, and the words that are frequent enough."""
+        """Compute quantiles of the numbers, and find the frequent words."""
         import numpy as np
 
         from deephits_keras.fields.quantiles import fit_quantiles
@@ -163,9 +167,9 @@ class Tabular(ModalityEncoder[TabularConfig]):
 
 
 def word_of(value: Any) -> int:
-    """A number from 1 to 2**31 - 1 for a word, without case; 0 for none (MurmurHash3).
+    """Hash of a word in lower case, from 1 to 2**31 - 1; 0 for none (MurmurHash3).
 
-    Of a list the first word counts.
+    Of a list, the first word is used.
     """
     from sklearn.utils import murmurhash3_32
 
@@ -177,7 +181,7 @@ def word_of(value: Any) -> int:
 
 
 def frequent(words: Any) -> list[int]:
-    """The words of one category that enough tracks have, the most frequent first."""
+    """The words of one category with enough tracks, the most frequent first."""
     import numpy as np
 
     from .branch import MOST_WORDS

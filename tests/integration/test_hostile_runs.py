@@ -166,7 +166,7 @@ def test_a_run_makes_nothing_download(run: Path, deephits: Deephits) -> None:
         }
 
     change_config(run, change)
-    refused(deephits, run, "can't make it download anything")
+    refused(deephits, run, "can't start a download")
 
 
 def test_a_corpus_makes_nothing_download(
@@ -177,7 +177,7 @@ def test_a_corpus_makes_nothing_download(
     info["encoder_settings"] = {"bert_lyrics": {"checkpoint": "keras-hub:hf://stranger/bert"}}
     (corpus / "corpus.json").write_text(json.dumps(info))
     outcome = deephits("extract", corpus, "--modalities", "lyrics")
-    assert (outcome.code, "can't make it download anything" in outcome.err) == (2, True)
+    assert (outcome.code, "can't start a download" in outcome.err) == (2, True)
     assert deephits("extract", corpus, "--modalities", "meta").code == 0
 
 
