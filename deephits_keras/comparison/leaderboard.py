@@ -21,6 +21,7 @@ from deephits_keras.comparison.statistics import Ranking, leak_p_value, rank
 from deephits_keras.comparison.trial import RESULT
 from deephits_keras.errors import UserError
 from deephits_keras.recipes import get_recipe
+from deephits_keras.report.labels import METRICS
 from deephits_keras.report.pages import render_page
 from deephits_keras.reproduction.tables import published
 from deephits_keras.tasks import get_task
@@ -194,7 +195,12 @@ class Leaderboard:
             "leaderboard.html.jinja",
             synthetic=self.synthetic,
             warnings=self.warnings,
-            filters={"shown": shown, "seconds": _seconds, "count": _count},
+            filters={
+                "metric": _name,
+                "measured": _measured,
+                "seconds": _seconds,
+                "count": _count,
+            },
             board=self,
             recipes={row["recipe"]: _told(row["recipe"]) for row in self.rows},
         )
@@ -297,6 +303,17 @@ def _told(name: str) -> dict[str, Any]:
 def shown(value: tuple[float, float] | None) -> str:
     """Mean and standard deviation as text."""
     return "" if value is None else f"{value[0]:.3f} ± {value[1]:.3f}"
+
+
+def _name(metric: str) -> str:
+    return METRICS[metric].name if metric in METRICS else metric.capitalize()
+
+
+def _measured(value: tuple[float, float] | None, metric: str) -> str:
+    """Mean and standard deviation in the metric's format on every page."""
+    if value is None or metric not in METRICS:
+        return shown(value)
+    return " ± ".join(map(METRICS[metric].show, value))
 
 
 def _seconds(value: float) -> str:

@@ -15,10 +15,10 @@ MOST_BARS = 20
 
 
 def draw_parts(parts: Sequence[Part], target: str) -> Figure:
-    """A bar for each part, in the parts' order: blue raises the score, red lowers it.
+    """One bar per part, in the parts' order: blue raises the score, red lowers it.
 
-    Of more than `MOST_BARS` parts the largest are shown, and the others as one; what the track
-    has nothing in is one bar more, if it contributes anything.
+    Of more than `MOST_BARS` parts, the largest are shown and the others are summed in one bar.
+    Empty parts share one more bar, if their contribution isn't 0.
     """
     full = [number for number, part in enumerate(parts) if not part.empty]
     shown = sorted(full, key=lambda number: -abs(parts[number].contribution))[:MOST_BARS]
@@ -38,13 +38,13 @@ def draw_parts(parts: Sequence[Part], target: str) -> Figure:
 def draw_bars(
     names: Sequence[str], values: Sequence[float], *, label: str, spread: Sequence[float] = ()
 ) -> Figure:
-    """Horizontal bars, the first on top, each with its value.
+    """Horizontal bars with their values, the first on top.
 
     Args:
-        names: A name each.
-        values: A value each.
-        label: What they are.
-        spread: A standard deviation each, or nothing.
+        names: Names of the bars.
+        values: Values of the bars.
+        label: Label of the axis.
+        spread: Standard deviations of the bars, or empty.
     """
     places = np.arange(len(names))
     figure = Figure(figsize=(5.8, 0.8 + 0.27 * len(names)))
@@ -58,6 +58,6 @@ def draw_bars(
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.margins(x=0.12)
+    axes.margins(x=0.16)
     axes.set_xlabel(label)
     return figure

@@ -12,14 +12,16 @@ from deephits_keras.encoders.explainable import Part
 from deephits_keras.explanation.drawing import draw_bars, draw_parts
 from deephits_keras.explanation.permutation import Importance, Importances
 from deephits_keras.explanation.track import Explanation, ModalityExplanation
+from deephits_keras.report.labels import METRICS
 from deephits_keras.report.pages import number, percent, render_page, signed
+from deephits_keras.types import FloatArray
 
 TEMPLATE = "page.html.jinja"
 
 METRIC_NAMES = {"loss": "loss", "macro_f1": "macro-F1", "accuracy": "accuracy", "mae": "MAE"}
 
 ROUNDING = 0.01
-"""Contributions that miss the difference by this share of it are not complete."""
+"""Relative completeness error from which contributions can't be trusted."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,11 @@ class Section:
 
     Attributes:
         heading: The heading.
-        note: A sentence or two under it.
-        picture: A picture, or a piece of HTML.
-        alt: What the picture shows, for who can't see it.
-        columns: The table's columns.
-        rows: Its rows of text; the first cell is the row's name.
+        note: Text below the heading.
+        picture: A figure, or a piece of HTML.
+        alt: Description of the figure for screen readers.
+        columns: Columns of the table.
+        rows: Rows of text; the first cell is the row's name.
     """
 
     heading: str
@@ -44,20 +46,20 @@ class Section:
 
 
 def track_page(explanation: Explanation) -> str:
-    """Why a track got its score, as HTML that loads nothing."""
+    """The explanation of a prediction as a self-contained HTML page."""
     prediction, attribution = explanation.prediction, explanation.attribution
     missing = [f"Missing: {', '.join(prediction.missing)}."] if prediction.missing else []
     return render_page(
         __package__,
         TEMPLATE,
-        title=f"Why {prediction.track_id} is predicted at {prediction.popularity:.1f}",
+        title=f"{prediction.track_id}: predicted popularity {prediction.popularity:.1f}",
         eyebrow="Explanation of a prediction",
         lead=(
             f"Popularity {prediction.popularity:.1f} of 100, tier {prediction.tier_label}. "
             f"The {explanation.target} is {number(attribution.score)}; "
-            f"{explanation.baseline_words} it would be {number(attribution.baseline_score)}. The "
-            f"contributions below add up to the difference, {signed(attribution.difference)}, to "
-            f"within {percent(attribution.error)} of it (integrated gradients)."
+            f"{explanation.baseline_words} it is {number(attribution.baseline_score)}. Integrated "
+            f"gradients attribute the difference of {signed(attribution.difference)} to parts of "
+            f"the input (completeness error {percent(attribution.error)})."
         ),
         synthetic=explanation.synthetic,
         warnings=[*missing, *prediction.warnings, *_incomplete(attribution.error)],
@@ -68,14 +70,14 @@ def track_page(explanation: Explanation) -> str:
 def _incomplete(error: float) -> list[str]:
     if error < ROUNDING:
         return []
-    return [f"The contributions miss the difference by {percent(error)} of it: trust none of them."]
+    return [f"The contributions can't be trusted: their completeness error is {percent(error)}."]
 
 
 def _track_sections(explanation: Explanation) -> Iterator[Section]:
     totals = [Part(m.modality, m.contribution) for m in explanation.modalities]
     yield Section(
         heading="Modalities",
-        note="Blue raised the score, red lowered it.",
+        note="Blue parts raised the score, red parts lowered it.",
         picture=draw_parts(totals, explanation.target),
         alt="A bar for each modality's contribution",
         columns=("modality", "contribution"),
@@ -94,11 +96,13 @@ def _track_sections(explanation: Explanation) -> Iterator[Section]:
 
 
 def _note(modality: ModalityExplanation) -> str:
-    against = f"By {modality.encoder}, against: {modality.reference}." if modality.parts else ""
+    against = (
+        f"Encoder {modality.encoder}. Baseline: {modality.reference}." if modality.parts else ""
+    )
     if not modality.unattributed:
         return against
     names = ", ".join(modality.unattributed)
-    return f"{against} Not attributed, for whole numbers stay as they are: {names}.".strip()
+    return f"{against} Integers are held fixed and not attributed: {names}.".strip()
 
 
 def _bars(modality: ModalityExplanation, target: str) -> Figure | Markup:
@@ -106,7 +110,7 @@ def _bars(modality: ModalityExplanation, target: str) -> Figure | Markup:
 
 
 def _part_rows(parts: Sequence[Part], *, valued: bool) -> Iterator[tuple[str, ...]]:
-    """The parts from the largest to the smallest; those that are empty as one row per reason."""
+    """The parts in descending order; empty ones are collapsed to one row per reason."""
     for part in sorted(parts, key=lambda part: -abs(part.contribution)):
         if not part.empty:
             yield (part.name, *[part.value] * valued, signed(part.contribution))
@@ -117,9 +121,9 @@ def _part_rows(parts: Sequence[Part], *, valued: bool) -> Iterator[tuple[str, ..
 
 
 def importance_page(importances: Importances) -> str:
-    """What a run's parts of the input are worth, as HTML that loads nothing."""
+    """Permutation importance of a run's inputs as a self-contained HTML page."""
     metrics = ", ".join(
-        f"{METRIC_NAMES[name]} {number(value)}" for name, value in importances.metrics.items()
+        f"{METRIC_NAMES[name]} {_shown(name, value)}" for name, value in importances.metrics.items()
     )
     groups = {
         "Modalities": importances.modalities,
@@ -128,12 +132,12 @@ def importance_page(importances: Importances) -> str:
     return render_page(
         __package__,
         TEMPLATE,
-        title="What the model uses",
+        title="Which inputs matter to the model",
         eyebrow="Permutation importance",
         lead=(
-            f"How much worse the model gets on the {importances.tracks:,} {importances.part} "
-            "tracks when one part of the input is exchanged between them at random, mean and "
-            f"standard deviation of {importances.repeats} repeats. Without it: {metrics}."
+            f"Increase of the error on the {importances.tracks:,} {importances.part} tracks when "
+            "one part of the input is randomly permuted between them: mean and standard deviation "
+            f"of {importances.repeats} permutations. Without permutation: {metrics}."
         ),
         synthetic=importances.synthetic,
         warnings=[],
@@ -147,20 +151,38 @@ def _importance_section(heading: str, importances: Sequence[Importance]) -> Sect
     by_size = sorted(importances, key=lambda i: -float(i.worsening[main].mean()))
     return Section(
         heading=heading,
-        note="A part that another one can stand in for looks less important than it is.",
+        note="If two parts contain the same information, both appear less important than they are.",
         picture=draw_bars(
             [i.name for i in by_size],
             [float(i.worsening[main].mean()) for i in by_size],
-            label=f"rise of the {METRIC_NAMES[main]}",
+            label=f"increase of the {METRIC_NAMES[main]}",
             spread=[float(i.worsening[main].std()) for i in by_size],
         ),
-        alt=f"Bars: rise of the {METRIC_NAMES[main]} for each part",
-        columns=("part", *(f"{METRIC_NAMES[metric]} worse by" for metric in metrics)),
+        alt=f"Bars: increase of the {METRIC_NAMES[main]} for each part",
+        columns=("part", *map(_column, metrics)),
         rows=[
             (
                 i.name,
-                *(f"{signed(v.mean())} ± {number(v.std())}" for v in i.worsening.values()),
+                *(_change(name, v) for name, v in i.worsening.items()),
             )
             for i in by_size
         ],
     )
+
+
+def _in_percent(metric: str) -> bool:
+    return metric in METRICS and METRICS[metric].format.endswith("%}")
+
+
+def _shown(metric: str, value: float) -> str:
+    return METRICS[metric].show(value) if metric in METRICS else number(value)
+
+
+def _column(metric: str) -> str:
+    return f"{METRIC_NAMES[metric]} worse by" + (", points" if _in_percent(metric) else "")
+
+
+def _change(metric: str, worsening: FloatArray) -> str:
+    """Mean and standard deviation; of metrics in percent, in percentage points."""
+    values = 100 * worsening if _in_percent(metric) else worsening
+    return f"{signed(values.mean())} ± {number(values.std())}"

@@ -1,4 +1,4 @@
-"""A run's metrics beside those of simple predictors, as a page shows them."""
+"""A run's metrics compared with those of baselines, as a page shows them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from deephits_keras.report.labels import (
 from deephits_keras.runs.run import Run
 
 BASELINE = "majority"
-"""The baseline that every run has: a model must be better to be of any use."""
+"""The baseline of every run; a useful model must be better."""
 
 LEADING = {"classification": ("macro_f1", "accuracy"), "regression": ("mae", "mse")}
-"""What a reader judges a model by: worse in one of these is said at the top of the page."""
+"""Main metrics: the page warns at the top if the run is worse in one of them."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Tile:
     """One of a run's main metrics.
 
     Attributes:
-        metric: Its name.
-        value: The run's.
-        baseline: The baseline's, or None.
+        metric: Name of the metric.
+        value: Value of the run.
+        baseline: Value of the baseline, or None.
     """
 
     metric: str
@@ -39,7 +39,7 @@ class Tile:
 
     @property
     def label(self) -> Label:
-        """The metric's words."""
+        """Name and format of the metric."""
         return METRICS[self.metric]
 
     @property
@@ -49,7 +49,7 @@ class Tile:
 
 
 def tiles(run: Run) -> list[Tile]:
-    """The run's main metrics, those that are defined."""
+    """The run's main metrics, without undefined ones."""
     main = run.task.tiers.name
     wanted = [(main, name) for name in TIER_TILES]
     if run.task.kind == "regression":
@@ -64,7 +64,7 @@ def tiles(run: Run) -> list[Tile]:
 
 
 def worse_than_baseline(run: Run) -> list[Tile]:
-    """Those of the leading metrics in which the run is worse than the baseline."""
+    """The main metrics in which the run is worse than the baseline."""
     return [t for t in tiles(run) if t.worse and t.metric in LEADING[run.task.kind]]
 
 
@@ -73,10 +73,10 @@ class MetricTable:
     """A group of metrics.
 
     Attributes:
-        title: What they are of.
-        columns: The columns' names.
-        rows: A row of text per metric that has a value anywhere.
-        undefined: Names of the metrics that have none, of those that class scores could have.
+        title: Heading.
+        columns: Names of the columns.
+        rows: One row of text per metric with a value.
+        undefined: Names of the classification metrics without a value.
     """
 
     title: str
@@ -86,7 +86,7 @@ class MetricTable:
 
 
 def metric_tables(run: Run) -> list[MetricTable]:
-    """Every metric of the run's parts beside the baselines', group by group."""
+    """Every metric of the run and its baselines, by group."""
     kind = run.task.kind
     columns = {f"model, {part}": of for part, of in run.metrics["parts"].items()}
     for name, of in run.baselines.items():

@@ -1,8 +1,9 @@
-"""Self-contained HTML pages: templates that extend one base page, with the pictures in them."""
+"""Self-contained HTML pages: templates that extend one base page, with embedded figures."""
 
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ import jinja2
 from matplotlib.figure import Figure
 
 from deephits_keras.report.style import svg
+
+NEGLIGIBLE = 1e-6
+"""Contributions and differences below this are written as 0."""
 
 
 def render_page(
@@ -20,18 +24,18 @@ def render_page(
     filters: Mapping[str, Callable[..., Any]] | None = None,
     **values: Any,
 ) -> str:
-    """Fill in a template: what is text is escaped, and a name that isn't there is an error.
+    """Render a template; text is escaped, and an undefined name is an error.
 
-    A template extends `base.html.jinja`, which is light or dark as the reader has it, fits a
-    phone's screen and paper, and loads nothing. A figure may be given as it is: the test `figure`
-    knows it, the filter `data_uri` embeds it, and it follows a dark page.
+    A template extends `base.html.jinja`, which supports light and dark mode, narrow screens and
+    print, and loads nothing. Values may contain figures: the test `figure` detects them, and the
+    filter `data_uri` embeds them as SVG that follows dark mode.
 
     Args:
         package: The package that holds the template.
         template: The template's file name.
-        synthetic: Whether what is told comes from a synthetic corpus, which the page then says.
-        filters: Further filters, by name.
-        values: What the template speaks of; `warnings`, a list of sentences, stand at the top.
+        synthetic: Whether the results come from a synthetic corpus; the page then says so.
+        filters: Additional filters, by name.
+        values: Variables of the template; `warnings`, a list of sentences, is shown at the top.
     """
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
@@ -54,7 +58,7 @@ def render_page(
 
 
 def number(value: float) -> str:
-    """A count or measure as every page writes it: `1,234`, `12.3`, `0.0123`."""
+    """A number as every page writes it: `1,234`, `12.3`, `0.0123`."""
     if float(value).is_integer() or abs(value) >= 1000:
         return f"{value:,.0f}"
     digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1
@@ -62,17 +66,19 @@ def number(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """A contribution or difference as every page writes it: `+0.012`, `-3.40`, `0`."""
-    if f"{value:z.3f}" == "0.000":
+    """A contribution or difference as every page writes it: `+0.012`, `-3.40`, `+0.00012`, `0`."""
+    size = abs(value)
+    if size < NEGLIGIBLE:
         return "0"
-    return f"{value:+.2f}" if abs(value) >= 1 else f"{value:+.3f}"
+    digits = 2 if size >= 1 else 3 if size >= 0.001 else 1 - math.floor(math.log10(size))
+    return f"{value:+.{digits}f}"
 
 
 def percent(share: float) -> str:
-    """A share of 0-1 as every page writes it: `12.3%`."""
+    """A fraction from 0 to 1 as every page writes it: `12.3%`."""
     return f"{share:z.1%}"
 
 
 def data_uri(figure: Figure) -> str:
-    """A figure as an address that holds all of it."""
+    """A figure as a data URI."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg(figure).encode()).decode()

@@ -1,4 +1,4 @@
-"""Pictures of how a training went and of what a model gets right; `style.svg` saves them."""
+"""Plots of a training and of a model's predictions; `style.svg` saves them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deephits_keras.evaluation.metrics import confusion, per_tier_recall, reliability
-from deephits_keras.report.style import BLUE, INK, MUTED, ORANGE, RED, fading, styled
+from deephits_keras.report.style import BLUE, INK, MUTED, ORANGE, RASTER_BLUE, RED, fading, styled
 from deephits_keras.tasks import POPULARITY_MAX, Tiers
 from deephits_keras.types import FloatArray, IntArray
 
 POINTS_IN_A_SCATTER = 2000
-"""With more tracks than this, single points hide how many there are."""
+"""With more tracks than this, cells are drawn instead of points."""
 
 SQUARE, WIDE = (5.0, 4.4), (5.0, 2.9)
 """Sizes in inches, so that the pictures line up side by side."""
@@ -27,8 +27,8 @@ def loss_curves(history: pd.DataFrame, selected_epoch: int | None = None) -> Fig
     """Loss over the epochs (the paper's Figure 6).
 
     Args:
-        history: A row per epoch: `epoch`, and those of `loss` and `validation_loss` that there
-            are. With a column `member`, a line for each member of an ensemble.
+        history: One row per epoch, with the columns `epoch` and any of `loss` and
+            `validation_loss`. With a column `member`, one line per member of an ensemble.
         selected_epoch: The epoch to mark.
     """
     curves = [
@@ -45,8 +45,8 @@ def score_curves(history: pd.DataFrame, selected_epoch: int | None = None) -> Fi
     """Accuracy and macro-F1 over the epochs (the paper's Figure 7).
 
     Args:
-        history: As in `loss_curves`, with those of `accuracy`, `validation_accuracy` and
-            `validation_macro_f1` that there are.
+        history: As in `loss_curves`, with any of the columns `accuracy`, `validation_accuracy` and
+            `validation_macro_f1`.
         selected_epoch: The epoch to mark.
     """
     curves = [
@@ -81,7 +81,7 @@ def _curves(
 
 
 def _lines(history: pd.DataFrame, column: str) -> tuple[FloatArray, FloatArray]:
-    """Epochs and values, a member's after another's with a gap between them."""
+    """Epochs and values of one member after the other, separated by NaN."""
     if "member" not in history:
         return history["epoch"].to_numpy(), history[column].to_numpy()
     gap = [np.nan]
@@ -93,7 +93,7 @@ def _lines(history: pd.DataFrame, column: str) -> tuple[FloatArray, FloatArray]:
 
 @styled
 def confusion_matrix(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -> Figure:
-    """Numbers of tracks by true and predicted tier, coloured by the share of the true tier.
+    """Number of tracks by true and predicted tier, coloured by fraction of the true tier.
 
     The paper's Figure 5.
     """
@@ -115,7 +115,7 @@ def confusion_matrix(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tie
     axes.set_yticks(ticks, tiers.labels)
     axes.set(xlabel="predicted tier (popularity)", ylabel="true tier (popularity)")
     bar = figure.colorbar(image, shrink=0.8, format=PercentFormatter(1, decimals=0))
-    bar.set_label("share of the true tier's tracks")
+    bar.set_label("fraction of the true tier's tracks")
     bar.outline.set_visible(False)
     return figure
 
@@ -134,7 +134,7 @@ def tier_recall(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -
     axes.axhline(mean, color=RED, linewidth=1, linestyle="--", label="mean")
     axes.legend(loc="upper right")
     _tier_axis(axes, tiers)
-    axes.set(title="Recall per tier, above it its number of tracks", ylabel="recall")
+    axes.set(title="Recall per tier, with its number of tracks", ylabel="recall")
     axes.margins(y=0.15)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return figure
@@ -142,7 +142,7 @@ def tier_recall(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -
 
 @styled
 def reliability_diagram(true_tiers: IntArray, scores: FloatArray) -> Figure:
-    """Share of right tracks against their top score, in the bins of the calibration error.
+    """Accuracy by highest class score, in the bins of the calibration error.
 
     Args:
         true_tiers: `(n,)` tier indices.
@@ -154,8 +154,10 @@ def reliability_diagram(true_tiers: IntArray, scores: FloatArray) -> Figure:
     axes.plot((0, 1), (0, 1), color=RED, linewidth=1, linestyle="--", label="equal")
     axes.vlines(confidence, confidence, accuracy, color=MUTED, linewidth=1)
     sizes = 12 + 200 * counts / counts.sum()
-    axes.scatter(confidence, accuracy, s=sizes, color=BLUE, label="a bin's tracks", zorder=3)
-    axes.set(xlabel="top score, mean of the bin", ylabel="share of tracks in their own tier")
+    axes.scatter(
+        confidence, accuracy, s=sizes, color=BLUE, label="tracks of a bin", zorder=3, clip_on=False
+    )
+    axes.set(xlabel="highest class score, mean of the bin", ylabel="accuracy")
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -165,7 +167,7 @@ def reliability_diagram(true_tiers: IntArray, scores: FloatArray) -> Figure:
 
 @styled
 def tier_distribution(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -> Figure:
-    """How many tracks belong to each tier, and how many are put into it."""
+    """Number of tracks per tier, true and predicted."""
     figure = Figure(figsize=WIDE)
     axes = figure.subplots()
     places = np.arange(tiers.count)
@@ -206,11 +208,11 @@ def predicted_against_true(popularity: FloatArray, predicted: FloatArray) -> Fig
             cmap=fading(BLUE),
             linewidths=0.1,
         )
-        figure.colorbar(cells, shrink=0.8, label="tracks in a cell").outline.set_visible(False)
+        figure.colorbar(cells, shrink=0.8, label="tracks per cell").outline.set_visible(False)
     else:
         # Rasterized: a thousand vector dots would make the page heavy.
         axes.scatter(
-            popularity, predicted, s=14, color=BLUE, alpha=0.6, linewidths=0, rasterized=True
+            popularity, predicted, s=14, color=RASTER_BLUE, alpha=0.7, linewidths=0, rasterized=True
         )
     axes.set(xlabel="true popularity (0-100)", ylabel="predicted popularity (0-100)")
     axes.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")

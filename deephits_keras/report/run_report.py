@@ -1,4 +1,4 @@
-"""A finished run as one self-contained HTML page."""
+"""The report of a finished run, a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from deephits_keras.runs.run import Run
 from deephits_keras.utils.files import write_text
 
 WORST = 10
-"""Tracks listed as predicted worst."""
+"""Number of tracks in the list of the largest errors."""
 
 
 def write_report(folder: Path) -> Path:
@@ -53,7 +53,7 @@ def write_report(folder: Path) -> Path:
 
 
 def render_report(run: Run) -> str:
-    """The page as HTML: no scripts, nothing loaded from elsewhere, the same for the same run."""
+    """The page as self-contained HTML without scripts; equal for equal runs."""
     return render_page(
         __package__,
         "report.html.jinja",
@@ -100,7 +100,7 @@ def _pictures(run: Run) -> dict[str, Figure]:
 
 
 def _worst(run: Run) -> list[tuple[str, ...]]:
-    """The tracks of the main part whose predicted popularity is furthest from the true one."""
+    """The tracks of the main part with the largest errors."""
     tracks = run.predictions[run.predictions["part"] == run.reported_part]
     errors = tracks["predicted_popularity"] - tracks["popularity"]
     worst = errors.abs().sort_values(ascending=False, kind="stable").index[:WORST]
@@ -135,7 +135,7 @@ def _setting_text(value: Any) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """A time as `45 s`, `12 min 5 s` or `3 h 20 min`."""
+    """A duration as `45 s`, `12 min 5 s` or `3 h 20 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,7 +1,7 @@
-"""The look of every picture: one style, colours that a colour-blind reader can tell apart.
+"""The style of all figures: one layout, and colours that colour-blind readers can distinguish.
 
-A picture is drawn once, for a light page, with nothing behind it. As SVG it carries a style sheet
-that gives its colours their counterparts on a dark page (`DARK`), and none on paper.
+A figure is drawn once, for a light page, with a transparent background. Its SVG contains a style
+sheet that replaces its colours in dark mode (`DARK`), but not in print.
 
 Figures are `matplotlib.figure.Figure` objects without pyplot: no global state and no window.
 """
@@ -21,10 +21,12 @@ from matplotlib.figure import Figure
 P = ParamSpec("P")
 Drawn = TypeVar("Drawn")
 
-# Of Okabe and Ito's palette, and a red beside which its blue can be told by everybody.
+# From Okabe and Ito's palette, and a red that everybody can distinguish from its blue.
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#b2182b"
+RASTER_BLUE = "#2f8fd0"
+"""A blue for rasterized dots, whose colour can't change: legible on light and dark pages."""
 INK, MUTED, FAINT, PAPER = "#24292f", "#6e7781", "#d8dee4", "#fefefe"
-"""Text, lesser text and lines, grids, and the page where something must be covered."""
+"""Text, secondary text and lines, grids, and the background of labels."""
 
 DARK = {
     BLUE: "#58a6e0",
@@ -36,7 +38,7 @@ DARK = {
     FAINT: "#30363d",
     PAPER: "#161b22",
 }
-"""What each colour is on a dark page."""
+"""Replacement of each colour in dark mode."""
 
 _STYLE = {
     "axes.axisbelow": True,
@@ -60,7 +62,7 @@ _STYLE = {
     "savefig.dpi": 200,
     "savefig.facecolor": "none",
     "svg.hashsalt": "deephits",
-    # Names come from outside: a `$` in one is no formula.
+    # Names come from outside: a `$` in them doesn't start a formula.
     "text.parse_math": False,
     "text.color": INK,
     "xtick.color": MUTED,
@@ -71,7 +73,7 @@ _STYLE = {
 
 
 def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
-    """Run a drawing function in the package's style, whatever the user's own is."""
+    """Run a drawing function in the package's style, regardless of the user's settings."""
 
     @functools.wraps(draw)
     def in_style(*args: P.args, **kwargs: P.kwargs) -> Drawn:
@@ -82,7 +84,7 @@ def styled(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text that follows a dark page; the same bytes for the same figure."""
+    """The figure as SVG that follows dark mode; the same bytes for the same figure."""
     text = io.StringIO()
     with matplotlib.style.context(["default", _STYLE]):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
@@ -91,7 +93,7 @@ def svg(figure: Figure) -> str:
 
 @functools.cache
 def _dark_sheet() -> str:
-    """Matplotlib states colours within elements, which only what is important overrides."""
+    """Style sheet for dark mode; `!important` overrides Matplotlib's inline styles."""
     rules = "".join(
         f'[style*="{kind}: {light}"]{{{kind}:{dark} !important}}'
         for light, dark in DARK.items()
@@ -103,5 +105,5 @@ def _dark_sheet() -> str:
 
 
 def fading(colour: str) -> ListedColormap:
-    """A colour map from nothing, so from whatever the page is, to a colour."""
+    """A colour map from transparent to a colour."""
     return ListedColormap([to_rgba(colour, alpha) for alpha in np.linspace(0.03, 1, 256)])

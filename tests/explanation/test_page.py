@@ -68,12 +68,12 @@ def test_contributions_that_miss_the_difference_are_not_to_be_trusted(
     error: float, warned: bool
 ) -> None:
     page = track_page(explanation(error))
-    assert ("trust none of them" in page) is warned
-    assert f"to within {error:.1%} of it" in " ".join(page.split())
+    assert ("be trusted: their completeness error" in page) is warned
+    assert f"(completeness error {error:.1%})" in " ".join(page.split())
 
 
 def test_unknown_fields_are_one_row() -> None:
     page = track_page(explanation(0.0))
     rows = re.findall(r'<th scope="row">(.*?)</th>', page)
     assert rows == ["meta", "tempo", "valence, energy"]
-    assert "Blue raised the score, red lowered it." in page
+    assert "Blue parts raised the score, red parts lowered it." in page

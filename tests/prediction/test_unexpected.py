@@ -112,7 +112,7 @@ def test_whole_numbers_are_said_not_to_be_attributed(
         "not_attributed"
     ] == ["steps"]
     page = track_page(explanation)
-    assert "whole numbers stay as they are: steps." in page
+    assert "held fixed and not attributed: steps." in page
     assert "with every attributed input at its baseline" in page
     assert "with every input at its baseline" not in page
     told = deephits("explain", run.folder, "--set", "level=0.5", "--set", "tempo=120")
@@ -144,7 +144,7 @@ def test_contributions_that_do_not_add_up_are_not_to_be_trusted(
         explanation.attribution, values=values, baseline_score=10.0, score=11.0
     )
     page = track_page(dataclasses.replace(explanation, attribution=off))
-    assert (f"miss the difference by {share:.1%} of it: trust none of them" in page) == warned
+    assert (f"be trusted: their completeness error is {share:.1%}" in page) == warned
 
 
 def test_a_corpus_track_is_explained_by_its_declared_inputs(

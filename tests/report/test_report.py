@@ -81,7 +81,7 @@ def test_the_page_has_every_section_and_loads_nothing(make_run, task):
         "Model",
         "Missing inputs",
         "Settings",
-        "To do it again",
+        "Reproduce this run",
     ]
     assert not page.tags & {"script", "link", "iframe", "object", "embed", "form", "base"}
     assert len(page.pictures) == 7
@@ -92,7 +92,7 @@ def test_the_page_has_every_section_and_loads_nothing(make_run, task):
                    if not ref.startswith("data:"))  # fmt: skip
 
 
-def test_the_figures_are_the_runs_own(make_run):
+def test_the_metrics_are_the_runs_own(make_run):
     folder = make_run("tiers-10")
     figures = json.loads((folder / "metrics.json").read_text())["parts"]["validation"]["tiers-10"]
     page = read(folder)
@@ -132,11 +132,11 @@ def test_without_a_test_part_the_page_says_that_its_figures_are_optimistic(make_
     assert "optimistic" in page.text
 
 
-def test_a_test_parts_figures_come_first(make_run):
+def test_a_test_parts_metrics_come_first(make_run):
     folder = make_run(parts={"validation": 300, "test": 500})
     parts = json.loads((folder / "metrics.json").read_text())["parts"]
     page = read(folder)
-    assert "500 test tracks, which took no part in training or selection" in page.text
+    assert "500 test tracks, which were not used for training or selection" in page.text
     assert "optimistic" not in page.text
     assert (
         f"Macro-F1 {parts['test']['tiers-10']['macro_f1']:.1%}" in page.text.split("Metrics of")[0]
@@ -172,7 +172,7 @@ def test_what_is_not_defined_is_called_so(make_run):
 
 def test_a_model_worse_than_the_baseline_says_so_first(make_run):
     folder = make_run("tiers-3")
-    assert "Worse than no model" not in read(folder).text
+    assert "Worse than the baseline" not in read(folder).text
     worse = {"accuracy": 0.1234, "macro_f1": 0.0567}
     change(
         folder,
@@ -181,8 +181,8 @@ def test_a_model_worse_than_the_baseline_says_so_first(make_run):
     )
     page = read(folder)
     first = page.text.split("All metrics")[0]
-    assert "Worse than no model at all" in first
-    assert 'most frequent in training, always ("majority") does better than this model' in first
+    assert "Worse than the baseline" in first
+    assert 'The baseline "majority", which always predicts the most frequent tier' in first
     assert "against 5.7%, Accuracy" in first
     assert "against 12.3%." in first
     assert (folder / "report.html").read_text().count('class="tile worse"') == 2
@@ -192,7 +192,7 @@ def test_the_baseline_of_a_regression_is_the_mean(make_run):
     page = read(make_run("regression"))
     assert "majority" not in page.text
     assert "mean, validation" in page.text
-    assert '"mean" says the mean popularity of the training tracks, always' in page.text
+    assert "it always predicts the mean popularity of the training tracks" in page.text
 
 
 def test_the_worst_predicted_tracks_come_with_their_errors(make_run):
@@ -231,7 +231,7 @@ def test_explanations_are_linked_to_and_warnings_and_unseen_columns_are_said_fir
     assert links == ["explain/importance.html", "explain/track-a%20b.html"]
     first = " ".join(page.text.split()).split("All metrics")[0]
     assert "<b>Odd</b>." in first
-    assert "learnt nothing from meta: tempo, key." in first
+    assert "empty in the training tracks: meta: tempo, key." in first
 
 
 def test_recall_is_not_drawn_where_there_is_none(make_run):
@@ -241,7 +241,7 @@ def test_recall_is_not_drawn_where_there_is_none(make_run):
     table.assign(tier=(table["true_tier"] + 1) % 3).to_parquet(path)
     page = read(folder)
     assert len(page.pictures) == 6
-    assert "No validation track was put into its own tier." in page.text
+    assert "No validation track is predicted in its true tier" in page.text
 
 
 def test_pictures_follow_a_dark_page(make_run):
