@@ -10,19 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from deephits_keras.corpus.artists import ArtistKeys
+from deephits_keras.corpus.duplicates import REPEATED, Repeats
 from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
-from deephits_keras.corpus.lookup import Lookup
 from deephits_keras.corpus.lyrics import LyricsCleaning
-from deephits_keras.corpus.reading import SourceTable
 from deephits_keras.corpus.recordings import Recordings
+from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.corpus.table import INPUTS, Corpus, CorpusWriter
-from deephits_keras.corpus.validate import REPEATED, validate
-from deephits_keras.corpus.values import STANDARD, clean_rows, read_ids, read_numbers
+from deephits_keras.corpus.validate import usable, validate
+from deephits_keras.corpus.values import STANDARD, clean_rows, read_ids
 from deephits_keras.encoders.inputs import AUDIO, Input
 from deephits_keras.encoders.registry import installed_inputs
 from deephits_keras.errors import UserError
@@ -87,10 +86,6 @@ class TrackSource:
     separators: tuple[str, ...] = ()
 
 
-DUPLICATES = ("first", "max", "mean")
-"""Whose popularity counts where several rows have one id."""
-
-
 def finish_import(
     source: TrackSource,
     folder: Path,
@@ -113,7 +108,8 @@ def finish_import(
         filters: Filters to apply.
         info: What `corpus.json` says of the source.
         lyrics: How lyrics are cleaned.
-        duplicates: Whose popularity counts where several rows have one id: one of `DUPLICATES`.
+        duplicates: Whose popularity counts where several rows have one id: one of
+            `duplicates.DUPLICATES`.
         factors: What to multiply standard columns' numbers with, for those in another unit.
         notes: What was noticed of the source so far, in words.
         inputs: Folder of the files of each input, by its name; `audio` may be among them.
@@ -123,9 +119,6 @@ def finish_import(
             for a rule of duplicates that there isn't.
         DeepHitsError: if there is no room on disk for what is looked up.
     """
-    if duplicates not in DUPLICATES:
-        known = ", ".join(DUPLICATES)
-        raise UserError(f"duplicates must be one of {known}. Received: {duplicates!r}")
     lyrics = lyrics or LyricsCleaning()
     named = {**({"audio": audio} if audio else {}), **(inputs or {})}
     given = {name: Path(place) for name, place in named.items()}
@@ -222,12 +215,8 @@ class _Rows:
         self.lyrics, self.factors = lyrics, factors
         values = (v for series in (source.artists or list)() for v in _distinct(series))
         self.artists = ArtistKeys.from_values(values, source.separators)
-        self.seen = Lookup("popularity")
-        self.disagreeing = self.lyrics_cleaned = self.lyrics_left_out = 0
-        self.largest_difference = 0.0
-        self._rule = duplicates
-        self._agreed = _agreed(source, duplicates, factors) if duplicates != "first" else {}
-        self._different = sum(value.differ for value in self._agreed.values())
+        self.lyrics_cleaned = self.lyrics_left_out = 0
+        self.repeats = Repeats(duplicates, self._survey(source))
 
     def checked(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The tracks of some rows that can be used, and the rejected rows."""
@@ -242,20 +231,24 @@ class _Rows:
             escaped |= escaping
         if "lyrics" not in tracks:
             tracks["lyrics"] = pd.Series(pd.NA, index=tracks.index, dtype="string")
-        usable = tracks[~escaped]
-        cleaned = clean_rows(usable, lyrics=self.lyrics, factors=self.factors)
-        self._count_lyrics(usable["lyrics"], cleaned.rows["lyrics"])
-        if self._agreed:
-            ids = cleaned.rows["track_id"]
-            agreed = ids.map({i: value.popularity for i, value in self._agreed.items()})
-            agreed = agreed.astype("float64").fillna(cleaned.rows["popularity"])
-            cleaned.rows["popularity"] = agreed
-        good, rejected = validate(cleaned, self.seen)
-        self._compare(cleaned.rows, rejected)
+        inside = tracks[~escaped]
+        cleaned = clean_rows(inside, lyrics=self.lyrics, factors=self.factors)
+        self._count_lyrics(inside["lyrics"], cleaned.rows["lyrics"])
+        good, rejected = validate(cleaned, self.repeats)
         column = next((name for name in ARTIST_COLUMNS if name in good), None)
         if column is not None:
             good["artist_keys"] = self._keys(good[column])
         return good, pd.concat([*refused, rejected]).sort_values("source_row", kind="stable")
+
+    def _survey(self, source: TrackSource) -> Iterator[pd.DataFrame]:
+        """Id and popularity of every row that can be used, before any of them is."""
+        for rows in source.tracks():
+            tracks = rows.assign(track_id=read_ids(rows["track_id"]))
+            for each in self.files:
+                tracks = tracks[~each.escaping(tracks)]
+            plain = tracks.drop(columns="lyrics", errors="ignore")
+            good, _ = usable(clean_rows(plain, factors=self.factors))
+            yield good[["track_id", "popularity"]]
 
     def _keys(self, values: pd.Series[Any]) -> pd.Series[Any]:
         if _hashable(values):
@@ -268,18 +261,6 @@ class _Rows:
         self.lyrics_left_out += int((there & after.isna()).sum())
         changed = before.astype("string").str.strip() != after
         self.lyrics_cleaned += int((there & after.notna() & changed).fillna(False).sum())
-
-    def _compare(self, rows: pd.DataFrame, rejected: pd.DataFrame) -> None:
-        """Note the repeats whose popularity isn't that of the row that counts."""
-        repeats = rejected.loc[rejected["reason"] == REPEATED, ["track_id", "source_row"]]
-        if repeats.empty:
-            return
-        first = self.seen.among(repeats["track_id"].unique())["popularity"].astype("float64")
-        mine = rows.set_index("source_row")["popularity"].reindex(repeats["source_row"])
-        gaps = (mine.to_numpy() - repeats["track_id"].map(first).to_numpy(dtype=np.float64)) ** 2
-        gaps = np.sqrt(gaps[~np.isnan(gaps)])
-        self.disagreeing += int((gaps > 0).sum())
-        self.largest_difference = max(self.largest_difference, float(gaps.max(initial=0.0)))
 
     def notes(self) -> list[str]:
         """What was noticed, in words."""
@@ -296,17 +277,7 @@ class _Rows:
             notes.append(
                 f"{len(self.artists.split):,} texts name several artists, for example {example!r}"
             )
-        if self._different:
-            notes.append(
-                f"{self._different:,} tracks have rows of different popularity: "
-                f"the {self._rule} counts"
-            )
-        if self.disagreeing:
-            notes.append(
-                f"{self.disagreeing:,} repeated rows have another popularity than the row that "
-                f"counts, by up to {self.largest_difference:g}: see --duplicates"
-            )
-        return notes
+        return notes + self.repeats.notes()
 
 
 def _hashable(values: pd.Series[Any]) -> bool:
@@ -317,45 +288,6 @@ def _hashable(values: pd.Series[Any]) -> bool:
 
 def _distinct(values: pd.Series[Any]) -> Iterable[Any]:
     return values.unique() if _hashable(values) else values
-
-
-@dataclass(frozen=True)
-class _Agreed:
-    """What several rows of one id come to.
-
-    Attributes:
-        popularity: By the rule.
-        differ: Whether they say different things.
-    """
-
-    popularity: float
-    differ: bool
-
-
-def _agreed(
-    source: TrackSource, duplicates: str, factors: Mapping[str, float]
-) -> dict[str, _Agreed]:
-    """The popularity of each id that several rows have, by the rule."""
-    seen = Lookup()
-    repeated: dict[str, list[float]] = {}
-    ids_only = ("track_id", "popularity")
-    for rows in source.tracks():
-        ids = read_ids(rows["track_id"])
-        fresh = seen.add((track_id,) for track_id in ids.fillna(""))
-        repeated |= {track_id: [] for track_id, new in zip(ids, fresh, strict=True) if not new}
-    for rows in source.tracks() if repeated else ():
-        named = rows.assign(track_id=read_ids(rows["track_id"]))[list(ids_only)]
-        named = named[named["track_id"].isin(repeated)]
-        values, _ = read_numbers(named["popularity"], "popularity", factors.get("popularity", 1.0))
-        for track_id, value in zip(named["track_id"], values, strict=True):
-            if value == value:
-                repeated[track_id].append(value)
-    combine = max if duplicates == "max" else lambda values: sum(values) / len(values)
-    return {
-        track_id: _Agreed(combine(values), min(values) < max(values))
-        for track_id, values in repeated.items()
-        if values
-    }
 
 
 @dataclass
@@ -377,7 +309,7 @@ class _Counts:
     def add(self, source_rows: int, kept: pd.DataFrame | None, rejected: pd.DataFrame) -> None:
         self.source_rows += source_rows
         self.rejected.update(rejected["field"])
-        self.duplicates += int((rejected["reason"] == REPEATED).sum())
+        self.duplicates += int(rejected["reason"].str.startswith(REPEATED).sum())
         if len(rejected) and not self.first_rejected:
             self.first_rejected = ", ".join(rejected.iloc[0][["field", "reason"]])
         if kept is not None and len(kept):

@@ -14,11 +14,13 @@ from deephits_keras.corpus.artists import listed_artists
 from deephits_keras.corpus.filters import Filter
 from deephits_keras.corpus.finishing import ImportSummary, TrackSource, finish_import
 from deephits_keras.corpus.lyrics import LyricsCleaning
-from deephits_keras.corpus.names import UNSTATED, in_seconds, match_columns, normal
-from deephits_keras.corpus.reading import SourceTable, open_table
+from deephits_keras.corpus.names import match_columns, normal
+from deephits_keras.corpus.reading import open_table
+from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import check_target
-from deephits_keras.corpus.values import read_ids, read_numbers
+from deephits_keras.corpus.units import SHARES, unit_factors, unit_notes
+from deephits_keras.corpus.values import read_ids
 
 
 def import_table(
@@ -68,6 +70,7 @@ def import_table(
     notes += [
         f"{old} is taken for {new}" for new, old in found.recognised.items() if _says(new, old)
     ]
+    notes += reader.unit_notes
     notes += [
         f"{old} isn't used: did you mean {new}? Then --column {new}={old}"
         for old, new in found.near_misses.items()
@@ -119,7 +122,7 @@ class TableReader:
         source: Where it is, for messages.
         given: The column for each standard name that the caller names.
         required: Standard names that must be found.
-        factors: What to multiply columns' numbers with, where that is known from another table.
+        reading: How another table was read (`Corpus.reading`), for columns of the same names.
 
     Raises:
         UserError: if a given column isn't there, or a required one isn't found.
@@ -132,13 +135,20 @@ class TableReader:
         given: Mapping[str, str],
         *,
         required: Collection[str] = ("popularity",),
-        factors: Mapping[str, float] | None = None,
+        reading: Mapping[str, Any] | None = None,
     ) -> None:
         self.table = table
-        self.found = match_columns(table.columns, given, source, required=required)
+        former = (reading or {}).get("columns", {})
+        there = {name: column for name, column in former.items() if column in table.columns}
+        self.found = match_columns(table.columns, {**there, **given}, source, required=required)
         self._names = self.found.names
         self._with_ids = "track_id" in self._names.values()
-        self.factors = {**self.found.factors, **self._by_size(), **(factors or {})}
+        columns = {name: column for column, name in self._names.items()}
+        self.factors = self._by_size(columns)
+        for name, factor in (reading or {}).get("factors", {}).items():
+            if columns.get(name) == former.get(name, name):
+                self.factors[name] = factor
+        self.unit_notes = unit_notes(self.factors, columns)
 
     @property
     def types(self) -> dict[str, pa.DataType]:
@@ -167,15 +177,11 @@ class TableReader:
             for rows in self.table.chunks([column]):
                 yield rows[column]
 
-    def _by_size(self) -> dict[str, float]:
-        """The unit of a duration whose name doesn't tell it, by the first rows."""
-        column = next((c for c, name in self._names.items() if name == "duration_ms"), "")
-        if normal(column) not in UNSTATED:
-            return {}
-        for rows in self.table.chunks([column]):
-            numbers, _ = read_numbers(rows[column], "duration_ms")
-            return {"duration_ms": 1e3} if in_seconds(column, numbers) else {}
-        return {}
+    def _by_size(self, columns: Mapping[str, str]) -> dict[str, float]:
+        """The units of columns that may have another one, by the first rows."""
+        measured = [columns[name] for name in ("duration_ms", *SHARES) if name in columns]
+        rows = next(self.table.chunks(measured), None) if measured else None
+        return {} if rows is None else unit_factors(rows, columns)
 
 
 def made_ids(tracks: pd.DataFrame) -> pd.Series[str]:

@@ -40,25 +40,25 @@ class Lookup:
             DeepHitsError: if there is no room for it on disk.
         """
         insert = f"INSERT OR IGNORE INTO rows VALUES ({self._marks})"  # noqa: S608
-        with _told():
+        with told():
             return [self._database.execute(insert, row).rowcount > 0 for row in rows]
 
     def __contains__(self, key: object) -> bool:
         """Whether there is a row of this key."""
-        with _told():
+        with told():
             found = self._database.execute("SELECT 1 FROM rows WHERE key = ?", (key,)).fetchone()
         return found is not None
 
     def get(self, key: str) -> tuple[str | None, ...] | None:
         """The texts of a key's row, or None if there is none."""
-        with _told():
+        with told():
             found = self._database.execute("SELECT * FROM rows WHERE key = ?", (key,)).fetchone()
         return None if found is None else tuple(found[1:])
 
     def among(self, keys: Iterable[str]) -> pd.DataFrame:
         """The rows of those of the keys that are there: their texts by column, indexed by key."""
         rows = []
-        with _told():
+        with told():
             for key in keys:
                 select = self._database.execute("SELECT * FROM rows WHERE key = ?", (key,))
                 rows += select.fetchall()
@@ -67,7 +67,8 @@ class Lookup:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
+    """Say what to do where SQLite finds no room on disk."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deephits_keras.corpus.values import STANDARD
 from deephits_keras.errors import UserError
+
+UNSTATED = ("duration", "length", "song_duration", "track_duration", "song_length", "track_length")
+"""Names of a duration that don't tell its unit."""
+
+LONGEST_SECONDS = 10_000
+"""A duration of a table's middle song that is no longer than this isn't in milliseconds."""
 
 ALIASES = {
     "track_id": ("id", "spotify_id", "spotify_track_id", "uri", "track_uri", "song_id"),
@@ -23,8 +29,8 @@ ALIASES = {
     "duration_ms": (
         "song_duration_ms",
         "track_duration_ms",
-        "duration",
-        "length",
+        "length_ms",
+        *UNSTATED,
         "duration_s",
         "duration_sec",
         "duration_seconds",
@@ -41,13 +47,11 @@ ALIASES = {
 """Names under which public tables hold a standard column, as `normal` writes them; the first one
 found counts."""
 
+KNOWN = frozenset((*STANDARD, *ALIASES, *(name for names in ALIASES.values() for name in names)))
+"""Names of columns that are recognised."""
+
 UNITS = {"_s": 1e3, "_sec": 1e3, "_seconds": 1e3, "_min": 6e4, "_minutes": 6e4}
 """Endings of a duration's name, with the milliseconds that its unit has."""
-
-UNSTATED = ("duration", "length")
-"""Names of a duration that don't tell its unit: values up to `LONGEST_SECONDS` are seconds."""
-
-LONGEST_SECONDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,11 @@ class ColumnNames:
 
     Attributes:
         names: The name in the corpus of each column that is taken over.
-        factors: What to multiply a standard column's numbers with, for one in another unit.
         recognised: Columns that were taken for a standard one of another name, by standard name.
         near_misses: Columns whose names are nearly those of a standard column that is lacking.
     """
 
     names: Mapping[str, str]
-    factors: Mapping[str, float] = field(default_factory=dict)
     recognised: Mapping[str, str] = field(default_factory=dict)
     near_misses: Mapping[str, str] = field(default_factory=dict)
 
@@ -119,9 +121,11 @@ def match_columns(
             taken[standard] = free[0]
     for standard in required:
         if standard not in taken:
+            close = difflib.get_close_matches(standard, list(map(normal, columns)), 1, 0.7)
+            meant = next((c for c in columns if [normal(c)] == close), "NAME")
             raise UserError(
                 f"{source} has no column {standard}. Name the column that contains it: "
-                f"--column {standard}=NAME. {there}"
+                f"--column {standard}={meant}. {there}"
             )
     renamed = {column: standard for standard, column in taken.items()}
     # A column that bears a standard name but isn't the one that was given for it.
@@ -129,28 +133,14 @@ def match_columns(
     names = {name: renamed.get(name, name) for name in columns if name not in shadowed}
     return ColumnNames(
         names,
-        _factors(taken),
         {new: old for new, old in taken.items() if new != old and new not in given},
         _near_misses(names, taken),
     )
 
 
-def _factors(taken: Mapping[str, str]) -> dict[str, float]:
-    """Units that the columns' names tell."""
-    factors = {}
-    duration = normal(taken.get("duration_ms", ""))
-    for ending, factor in UNITS.items():
-        if duration.endswith(ending):
-            factors["duration_ms"] = factor
-    for standard, column in taken.items():
-        if "%" in column and standard in STANDARD and STANDARD[standard].high == 1:
-            factors[standard] = 0.01
-    return factors
-
-
 def _near_misses(names: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:
     found = {}
-    lacking = [name for name in STANDARD if name not in taken]
+    lacking = [name for name in (*STANDARD, *ALIASES) if name not in taken]
     for column, name in names.items():
         if name in taken or name != column:
             continue
@@ -158,9 +148,3 @@ def _near_misses(names: Mapping[str, str], taken: Mapping[str, str]) -> dict[str
         if close:
             found[column] = close[0]
     return found
-
-
-def in_seconds(column: str, values: Iterable[float]) -> bool:
-    """Whether a duration whose name doesn't tell its unit is in seconds, by its size."""
-    known = [value for value in values if value == value]
-    return normal(column) in UNSTATED and bool(known) and max(known) <= LONGEST_SECONDS

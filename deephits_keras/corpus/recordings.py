@@ -283,18 +283,35 @@ class Recordings:
         ids = tracks["track_id"]
         paths = ids.map(self._found.of, na_action="ignore").astype(object)
         if self.name in tracks:
-            folder, root = self.folder, self.folder.resolve()
-            names = tracks[self.name].dropna().map(str)
-            named = names.map(lambda name: _named(folder, name)).astype(object)
+            escaping = self.escaping(tracks)
+            names = self._names(tracks)
+            named = self._files_named(names)
             there = named.dropna()
-            outside = there.map(lambda path: not path.is_relative_to(root)).astype(bool)
-            escaping[outside[outside].index] = True
             absent = names[named.isna()]
             self._absent += len(absent)
             self._absent_example = self._absent_example or next(iter(absent), "")
             paths = there.reindex(tracks.index).where(tracks[self.name].notna(), paths)
         relative = paths.dropna().map(lambda path: os.path.relpath(path.resolve(), self._corpus))
         return relative.reindex(tracks.index).astype("string"), escaping
+
+    def escaping(self, tracks: pd.DataFrame) -> pd.Series[bool]:
+        """Which rows name a path that leaves the folder."""
+        escaping = pd.Series(False, index=tracks.index)
+        if self.folder is not None and self.name in tracks:
+            root = self.folder.resolve()
+            there = self._files_named(self._names(tracks)).dropna()
+            outside = there.map(lambda path: not path.is_relative_to(root)).astype(bool)
+            escaping[outside[outside].index] = True
+        return escaping
+
+    def _names(self, tracks: pd.DataFrame) -> pd.Series[str]:
+        """The paths that rows name."""
+        return tracks[self.name].dropna().map(str)
+
+    def _files_named(self, names: pd.Series[str]) -> pd.Series[Any]:
+        """The file that each path names, or None."""
+        folder = self.folder or Path()
+        return names.map(lambda name: _named(folder, name)).astype(object)
 
     def explained(self, without: int) -> list[str]:
         """Why tracks have no recording, in words.

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from deephits_keras.corpus.artists import ArtistKeys, possible_names
+from deephits_keras.corpus.dates import years_of
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.corpus.values import years_of
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import TIERS, Tiers
 from deephits_keras.types import FloatArray, IntArray

@@ -24,7 +24,8 @@ from deephits_keras.corpus.filters import PAPER_FILTERS, Filter
 from deephits_keras.corpus.finishing import ImportSummary, TrackSource, finish_import
 from deephits_keras.corpus.lookup import Lookup
 from deephits_keras.corpus.lyrics import LyricsCleaning
-from deephits_keras.corpus.reading import SourceTable, open_table
+from deephits_keras.corpus.reading import open_table
+from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import check_target
 from deephits_keras.errors import UserError

@@ -318,11 +318,11 @@ class _GroupWriter:
             self._writer.close()
 
     def _schema_of(self, rows: pd.DataFrame) -> pa.Schema:
-        schema = pa.Schema.from_pandas(rows, preserve_index=False).remove_metadata()
-        for position, field in enumerate(schema):
-            if field.name in self._types and rows[field.name].dtype == object:
-                schema = schema.set(position, field.with_type(self._types[field.name]))
-        return schema
+        known = [name for name in rows if name in self._types and rows[name].dtype == object]
+        shown = pa.Schema.from_pandas(rows.drop(columns=known), preserve_index=False)
+        types = dict(zip(shown.names, shown.types, strict=True))
+        types |= {str(name): self._types[str(name)] for name in known}
+        return pa.schema([(str(name), types[str(name)]) for name in rows])
 
     def _write_groups(self, writer: pq.ParquetWriter, at_least: int) -> None:
         while len(self._waiting) >= at_least:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from deephits_keras.corpus.lookup import Lookup
+from deephits_keras.corpus.duplicates import Repeats
+from deephits_keras.corpus.source_table import REJECTED_COLUMNS
 from deephits_keras.corpus.values import Cleaned
 
-REJECTED_COLUMNS = ["track_id", "source_row", "field", "reason"]
 
-REPEATED = "duplicate of an earlier row"
-"""Why a row is rejected whose id is there already."""
-
-
-def validate(cleaned: Cleaned, seen: Lookup) -> tuple[pd.DataFrame, pd.DataFrame]:
+def validate(cleaned: Cleaned, repeats: Repeats) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Part the rows that can be used from those that can't.
 
     A row with a value that can't be used is rejected with the first reason, as is one without an
@@ -22,34 +17,28 @@ def validate(cleaned: Cleaned, seen: Lookup) -> tuple[pd.DataFrame, pd.DataFrame
 
     Args:
         cleaned: Rows with `track_id` and `source_row`, as `values.clean_rows` gives them.
-        seen: Ids and popularity of the good tracks of earlier rows; those of these are added.
+        repeats: Knows the good tracks of earlier rows; those of these are added.
 
     Returns:
         The good tracks, and the rejected rows as `REJECTED_COLUMNS`.
     """
-    tracks = cleaned.rows.copy()
-    ids = tracks["track_id"].astype("string").str.strip()
+    tracks, problems = usable(cleaned)
+    good, reasons = repeats.keep(tracks)
+    again = pd.DataFrame({"row": reasons.index, "field": "track_id", "reason": reasons.to_numpy()})
+    told = pd.concat([problems, again])
+    rejected = cleaned.rows.loc[told["row"], ["track_id", "source_row"]].reset_index(drop=True)
+    rejected["track_id"] = rejected["track_id"].fillna("")
+    rejected[["field", "reason"]] = told[["field", "reason"]].to_numpy()
+    order = rejected.sort_values("source_row", kind="stable").reset_index(drop=True)
+    return good.reset_index(drop=True), order[REJECTED_COLUMNS]
+
+
+def usable(cleaned: Cleaned) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows without a problem that have an id, and the first problem of each other one."""
+    ids = cleaned.rows["track_id"]
     unnamed = (ids.isna() | (ids == "")).astype(bool)
-    tracks["track_id"] = ids.fillna("")
     nameless = pd.DataFrame(
-        {"row": tracks.index[unnamed], "field": "track_id", "reason": "there is no track id"}
+        {"row": ids.index[unnamed], "field": "track_id", "reason": "there is no track id"}
     )
     problems = pd.concat([nameless, cleaned.problems]).drop_duplicates("row")
-    bad = tracks.index.isin(problems["row"])
-    named = tracks.loc[~bad, ["track_id", "popularity"]]
-    fresh_ids = seen.add((i, repr(float(p))) for i, p in named.itertuples(index=False))
-    repeated = bad.copy()
-    repeated[~bad] = ~np.array(fresh_ids, dtype=bool)
-    repeats = pd.DataFrame(
-        {
-            "row": tracks.index[repeated & ~bad],
-            "field": "track_id",
-            "reason": REPEATED,
-        }
-    )
-    told = pd.concat([problems, repeats])
-    rejected = tracks.loc[told["row"], ["track_id", "source_row"]].reset_index(drop=True)
-    rejected[["field", "reason"]] = told[["field", "reason"]].to_numpy()
-    good = tracks[~(bad | repeated)].reset_index(drop=True)
-    order = rejected.sort_values("source_row", kind="stable").reset_index(drop=True)
-    return good, order[REJECTED_COLUMNS]
+    return cleaned.rows[~ids.index.isin(problems["row"])], problems

@@ -6,44 +6,19 @@ training and afterwards.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from deephits_keras.corpus.dates import iso_dates, years_of
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
-
-
-@dataclass(frozen=True)
-class Column:
-    """What a standard column may hold.
-
-    Attributes:
-        low: Lowest value allowed.
-        high: Highest value allowed.
-        whole: Whether only whole numbers are.
-        required: Whether a track can't do without it.
-        unit: For the documentation; a value may be followed by it.
-        unknown: Numbers that stand for an unknown value.
-    """
-
-    low: float
-    high: float
-    whole: bool = False
-    required: bool = False
-    unit: str = ""
-    unknown: tuple[float, ...] = ()
-
-    @property
-    def limits(self) -> str:
-        """The range in words."""
-        return f"from {self.low:.10g} to {self.high:.10g}"
-
+from deephits_keras.corpus.written import DOTTED, Column, written_number
 
 _SHARE = Column(0, 1)
 
@@ -74,19 +49,6 @@ UNKNOWN = frozenset(
 
 ONE_LINE = ("track_id", "title", "artist_name", "release_date", "audio", *STANDARD)
 """Columns whose values never go over several lines: one that does has swallowed other rows."""
-
-PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-PITCH = re.compile(r"([A-G])\s*([#b]?)(?:\s*/.*)?(?:\s*(?:maj|min|m)\w*)?$", re.IGNORECASE)
-MODES = {"major": 1.0, "maj": 1.0, "minor": 0.0, "min": 0.0}
-CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2})(?:\.\d+)?$")
-METRE = re.compile(r"(\d{1,2})\s*/\s*\d{1,2}$")
-SPOILED_METRE = re.compile(r"0?(\d{1,2})[-. ](?:Apr|Feb|Aug|Jan)$|(?:Apr|Feb|Aug)[-. ]0?(\d{1,2})$")
-"""What spreadsheets make of 4/4, 3/4, 6/8: the day or the month is the number of beats."""
-
-DOTTED = r"\d{1,3}(?:\.\d{3})+"
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[,. \u00a0\u202f']\d{3})+$")
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+$")
-GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+$|[+-]?\d{1,3}(?:\.\d{3})+,\d+$")
 
 
 @dataclass(frozen=True)
@@ -201,6 +163,9 @@ def clean_fields(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, s
     return values, problems
 
 
+LARGEST_WHOLE = 2.0**53
+"""Up to here a float64 holds every whole number."""
+
 SPOTIFY = re.compile(r"(?:spotify:track:|https?://open\.spotify\.com/(?:[\w-]+/)?track/)(\w+)")
 
 
@@ -213,8 +178,12 @@ def read_ids(given: pd.Series[Any]) -> pd.Series[str]:
         >>> read_ids(pd.Series(["spotify:track:abc", " 12.0 ", 7])).to_list()
         ['abc', '12', '7']
     """
-    if pd.api.types.is_float_dtype(given) and (given.dropna() % 1 == 0).all():
-        given = given.astype("Int64")
+    if pd.api.types.is_float_dtype(given):
+        known = given.dropna()
+        if ((known % 1 == 0) & (known.abs() < LARGEST_WHOLE)).all():
+            given = given.astype("Int64")
+    if not pd.api.types.is_numeric_dtype(given):
+        given = given.map(_id_text, na_action="ignore")
     texts = given.astype("string").str.strip()
     texts = texts.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
     odd = texts.str.contains("spotify", regex=False).fillna(False)
@@ -222,6 +191,27 @@ def read_ids(given: pd.Series[Any]) -> pd.Series[str]:
         bare = texts.str.extract(SPOTIFY, expand=False)
         texts = bare.fillna(texts)
     return texts
+
+
+def _id_text(value: Any) -> Any:
+    """An id that has parts, as MongoDB's `{"$oid": ...}`, as one text, in every format alike."""
+    if isinstance(value, str):
+        parsed = _parsed(value) if value.startswith('{"') else None
+        return value if parsed is None else _id_text(parsed)
+    if isinstance(value, Mapping) and len(value) == 1:
+        return _id_text(next(iter(value.values())))
+    if isinstance(value, Mapping | list | tuple | np.ndarray):
+        return json.dumps(value, default=str, ensure_ascii=False, sort_keys=True)
+    if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST_WHOLE:
+        return str(int(value))
+    return value
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def is_unknown(value: Any) -> bool:
@@ -256,7 +246,7 @@ def read_numbers(
         dotted = texts.str.fullmatch(DOTTED).fillna(False).astype(bool)
         odd = ~missing & (numbers.isna() | (outside & dotted))
         if odd.any():
-            found = [_odd_number(text, name, factor) for text in texts[odd]]
+            found = [written_number(text, name, column, factor) for text in texts[odd]]
             numbers.loc[odd] = np.array(found, dtype=np.float64)
     if column.unknown:
         unknown = numbers.isin(column.unknown)
@@ -266,123 +256,3 @@ def read_numbers(
 
 def _is_text(given: pd.Series[Any]) -> bool:
     return not pd.api.types.is_numeric_dtype(given)
-
-
-def _odd_number(text: str, name: str, factor: float) -> float:
-    """The number of a text that isn't written as one; NaN for none."""
-    text = unicodedata.normalize("NFKC", text).replace("\N{MUSIC SHARP SIGN}", "#")
-    text = text.replace("\N{MUSIC FLAT SIGN}", "b").replace("\N{MINUS SIGN}", "-").strip()
-    if special := _SPECIAL.get(name):
-        value = special(text)
-        if value is not None:
-            return value
-    return _written_number(text, STANDARD[name], factor)
-
-
-def _pitch(text: str) -> float | None:
-    match = PITCH.match(text)
-    if match:
-        step = {"#": 1, "b": -1, "B": -1}.get(match[2], 0)
-        return float((PITCHES[match[1].upper()] + step) % 12)
-    return -1.0 if text.casefold() == "undefined" else None
-
-
-def _mode(text: str) -> float | None:
-    words = text.casefold().split()
-    return next((MODES[word] for word in reversed(words) if word in MODES), None)
-
-
-def _milliseconds(text: str) -> float | None:
-    match = CLOCK.match(text)
-    if not match:
-        return None
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return 1000.0 * (3600 * hours + 60 * minutes + seconds)
-
-
-def _beats(text: str) -> float | None:
-    if match := METRE.match(text):
-        return float(match[1])
-    if match := SPOILED_METRE.match(text):
-        return float(match[1] or match[2])
-    return None
-
-
-def _year(text: str) -> float | None:
-    date = iso_dates(pd.Series([text])).iloc[0]
-    return None if pd.isna(date) else float(str(date)[:4])
-
-
-_SPECIAL: dict[str, Callable[[str], float | None]] = {
-    "key": _pitch,
-    "mode": _mode,
-    "duration_ms": _milliseconds,
-    "time_signature": _beats,
-    "release_year": _year,
-}
-
-
-def _written_number(text: str, column: Column, factor: float) -> float:
-    """A number with a unit, a percent sign, a decimal comma or separated thousands."""
-    if column.unit and text.casefold().endswith(column.unit.casefold()):
-        text = text[: -len(column.unit)].strip()
-    share = text.endswith("%")
-    text = text.removesuffix("%").strip()
-    readings = []
-    if THOUSANDS.match(text):
-        readings.append(re.sub(r"[^\d+-]", "", text))
-    if DECIMAL_COMMA.match(text):
-        readings.append(text.replace(",", "."))
-    if GROUPED.match(text):
-        last = max(text.rfind(","), text.rfind("."))
-        readings.append(re.sub(r"[,.]", "", text[:last]) + "." + text[last + 1 :])
-    readings.append(text)
-    scale = factor * (0.01 if share and column.high == 1 else 1.0)
-    values = [_plain(reading) * scale for reading in readings]
-    known = [value for value in values if not math.isnan(value)]
-    # `210,000` are milliseconds and `120,500` is a tempo: what a column may hold decides.
-    fitting = [value for value in known if column.low <= value <= column.high]
-    return (fitting or known or [math.nan])[0]
-
-
-def _plain(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
-    """Release dates as found in the wild, in ISO form and only as precise as they are known.
-
-    `2019`, `2019-06` and `2019-06-14` stay; `20190614` and `14-06-2019` are the same day. Of what
-    spreadsheets make of them (`2/8/19`, `02.08.2019`, `Jun-19`) only the year counts where nobody
-    can tell day from month. Two digits mean a year of this century up to 30, else of the last.
-    Anything else, and Spotify's `0000`, is missing.
-    """
-    if pd.api.types.is_datetime64_any_dtype(dates):
-        days: pd.Series[str] = dates.dt.strftime("%Y-%m-%d").astype("string")
-        return days
-    text: Any = dates.astype("string").str.strip().str.replace(r"\.0$", "", regex=True)
-    iso = text.str.extract(r"^(\d{4}(?:-\d{2}(?:-\d{2})?)?)(?!\d)", expand=False)
-    compact = text.str.extract(r"^((?:1[89]|20)\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
-    packed = compact[0].str.cat([compact[1], compact[2]], sep="-")
-    parts = text.str.extract(r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})$")
-    first, second = (pd.to_numeric(parts[k]).astype("Float64") for k in (0, 1))
-    day_first = (first > 12) & (second <= 12)
-    month_first = (second > 12) & (first <= 12)
-    day = parts[0].where(day_first.fillna(False), parts[1]).str.zfill(2)
-    month = parts[1].where(day_first.fillna(False), parts[0]).str.zfill(2)
-    told = (day_first | month_first).fillna(False)
-    spelled = parts[2].str.cat([month, day], sep="-").where(told)
-    full = text.str.extract(r"(?<!\d)(\d{4})(?!\d)", expand=False)
-    short = text.str.extract(r"[/\-.](\d{2})$", expand=False)
-    guessed = ("20" + short).where(pd.to_numeric(short) <= 30, "19" + short)
-    found: Any = packed.fillna(iso).fillna(spelled).fillna(full).fillna(guessed)
-    known: pd.Series[str] = found.mask(found.str.startswith("0000"))
-    return known
-
-
-def years_of(dates: pd.Series[str]) -> pd.Series[float]:
-    """Years of ISO dates, float64 with NaN where there is none."""
-    return pd.to_numeric(dates.str[:4]).astype("float64")

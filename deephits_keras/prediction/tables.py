@@ -71,10 +71,7 @@ class TrackTable:
     ) -> None:
         reading = reading or {}
         table = open_table(source)
-        given = {n: c for n, c in reading.get("columns", {}).items() if c in table.columns}
-        self._reader = TableReader(
-            table, source, given, required=(), factors=reading.get("factors", {})
-        )
+        self._reader = TableReader(table, source, {}, required=(), reading=reading)
         self._lyrics = LyricsCleaning(**reading.get("lyrics", {}))
         kinds = {AUDIO.name: AUDIO} | {each.name: each for each in inputs if each.kind == "file"}
         if unknown := set(folders or {}) - set(kinds):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from deephits_keras.corpus.finishing import TrackSource
     from deephits_keras.corpus.lookup import Lookup
-    from deephits_keras.corpus.reading import SourceTable
+    from deephits_keras.corpus.source_table import SourceTable
 
 FILES = ("songs.csv", "tracks.csv", "acoustic_features.csv", "artists.csv", "song_pop.csv")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deephits_keras.corpus.finishing import TrackSource
-    from deephits_keras.corpus.reading import SourceTable
+    from deephits_keras.corpus.source_table import SourceTable
 
 
 class OneTable(Importer):

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from deephits_keras.corpus import Corpus, import_spotgentrack, import_table
+from deephits_keras.corpus.dates import iso_dates
 from deephits_keras.corpus.recordings import find_audio
-from deephits_keras.corpus.values import iso_dates
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.errors import UserError
 
@@ -143,7 +143,7 @@ def test_rows_that_cannot_be_used_are_rejected_with_their_reason(tmp_path: Path)
         "there is no popularity",
         "tempo is not a number: fast",
         "key is not a whole number: 4.5",
-        "duplicate of an earlier row",
+        "duplicate of an earlier row: the popularity that counts is 50, not 60",
         "there is no track id",
     ]
     assert summary.duplicates == 1

@@ -15,7 +15,7 @@ import pytest
 
 from deephits_keras.corpus import PAPER_FILTERS, import_spotgentrack, import_table
 from deephits_keras.corpus.lookup import Lookup
-from deephits_keras.corpus.reading import CHUNK
+from deephits_keras.corpus.source_table import CHUNK
 from deephits_keras.corpus.table import ROW_GROUP
 from deephits_keras.errors import UserError
 
@@ -54,9 +54,9 @@ def test_what_spoils_a_row_is_found_in_every_chunk(tmp_path: Path) -> None:
     assert rejected["source_row"].tolist()[:3] == [CHUNK, 2 * CHUNK - 1, LAST - 1]
     assert rejected["source_row"].isna().tolist() == [False, False, False, True]
     assert rejected["reason"].tolist()[:3] == [
-        "duplicate of an earlier row",
+        "duplicate of an earlier row: the popularity that counts is 7, not 56",
         "popularity is not from 0 to 100: 140",
-        "duplicate of an earlier row",
+        "duplicate of an earlier row: the popularity that counts is 8, not 5",
     ]
     assert rejected["reason"][3] == "line 8202: expected 4 fields, saw 10"
     assert summary.source_rows == TRACKS - 1

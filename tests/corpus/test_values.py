@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from deephits_keras.corpus.importing import import_table
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
-from deephits_keras.corpus.names import in_seconds, match_columns
+from deephits_keras.corpus.names import match_columns
+from deephits_keras.corpus.units import unit_factors
 from deephits_keras.corpus.values import STANDARD, clean_fields, clean_rows, read_ids
 from deephits_keras.errors import UserError
 
@@ -31,6 +34,13 @@ UNKNOWN = None
         ("duration_ms", "1,234.0", 1234),
         ("duration_ms", "3:20", 200_000),
         ("duration_ms", "1:00:01", 3_601_000),
+        ("duration_ms", "0:03:20", 200_000),
+        ("duration_ms", "0 days 00:03:20", 200_000),
+        ("duration_ms", "3:20.5", 200_500),
+        ("duration_ms", "3 min 20 s", 200_000),
+        ("duration_ms", "200000 ms", 200_000),
+        ("duration_ms", "1,234,567", 1_234_567),
+        ("duration_ms", "210'000", 210_000),
         ("duration_ms", "0", UNKNOWN),
         ("tempo", "120,5", 120.5),
         ("tempo", "120,500", 120.5),
@@ -47,9 +57,16 @@ UNKNOWN = None
         ("mode", "Major", 1),
         ("mode", "minor", 0),
         ("mode", "C minor", 0),
+        ("mode", "True", 1),
+        ("mode", "FALSE", 0),
         ("time_signature", "4/4", 4),
         ("time_signature", "04-Apr", 4),
         ("time_signature", "Apr-03", 3),
+        ("time_signature", "03-Apr", 3),
+        ("time_signature", "04-Mar", 3),
+        ("time_signature", "04-Jan", 1),
+        ("time_signature", "08-Jun", 6),
+        ("time_signature", "06-Aug", 6),
         ("release_year", "2019-06", 2019),
         ("release_year", "0", UNKNOWN),
         ("release_year", "1999.0", 1999),
@@ -83,6 +100,9 @@ def test_a_value_as_it_is_written(field: str, written: str, value: float | None)
         ("tempo", "fast", "tempo is not a number: fast"),
         ("tempo", float("inf"), "tempo is not from 0 to 1000: inf"),
         ("tempo", "12\n13", "its tempo goes over several lines"),
+        ("tempo", "1_0", "tempo is not a number: 1_0"),
+        ("time_signature", "03-May", "time_signature is not a number: 03-May"),
+        ("duration_ms", "3:99:00:00", "duration_ms is not a number"),
         ("key", "H", "key is not a number: H"),
         ("energy", [0.1], "energy is not a number: [0.1]"),
         ("energy", {"a": 1}, "energy is not a number: {'a': 1}"),
@@ -96,6 +116,12 @@ def test_what_cannot_be_has_a_reason(field: str, written: Any, reason: str) -> N
 
 def test_a_field_that_is_no_standard_one_stays_as_it_is() -> None:
     assert clean_fields({"followers": "12", "genre": "?"}) == ({"followers": "12"}, {})
+
+
+def test_an_id_that_has_parts_is_one_text() -> None:
+    ids = pd.Series([{"$oid": "5f"}, {"a": 1, "b": None}, [1, 2], 12.0, 1e300], dtype=object)
+    assert read_ids(ids).to_list() == ["5f", '{"a": 1, "b": null}', "[1, 2]", "12", "1e+300"]
+    assert read_ids(pd.Series([1e30])).to_list() == ["1e+30"]
 
 
 def test_ids_never_go_through_floats() -> None:
@@ -166,7 +192,6 @@ def test_columns_are_found_by_the_names_of_public_tables() -> None:
         "Loudness (dB)": "loudness",
         "poplarity": "poplarity",
     }
-    assert found.factors == {"danceability": 0.01}
     assert found.near_misses == {"poplarity": "popularity"}
 
 
@@ -179,10 +204,47 @@ def test_a_given_column_wins_and_a_missing_one_is_told() -> None:
         match_columns(["track_id"], {}, "t.csv")
 
 
-def test_a_duration_of_no_stated_unit_is_in_seconds_if_it_is_small() -> None:
-    assert in_seconds("Duration", [200.5, np.nan, 3600])
-    assert not in_seconds("Duration", [200_000, 100])
-    assert not in_seconds("duration_ms", [200])
+@pytest.mark.parametrize(
+    ("column", "written", "factor"),
+    [
+        ("Duration", ["200.5", "", "3600"], 1e3),
+        ("Duration", ["200000", "100000"], 1),
+        ("Duration", ["3.5", "4.2"], 6e4),
+        ("length", ["200.000", "180.500"], 1),  # dots between thousands
+        ("duration_ms", ["200", "3000", "251"], 1e3),
+        ("duration_ms", ["200000", "210", "180000"], 1),
+        ("duration_ms", ["3:20", "0 days 00:03:20"], 1),
+        ("duration_s", ["200", "180"], 1e3),
+        ("duration_s", ["200000", "180000"], 1),
+        ("duration_min", ["3.5", "4"], 6e4),
+        ("energy", ["80", "7", "0"], 0.01),
+        ("energy", ["0.8", "80", "0.1"], 1),
+        ("energy", ["80%", "7%"], 1),
+        ("danceability_%", ["80", "1"], 0.01),
+        ("danceability_%", ["0.8", "0.123"], 1),
+    ],
+)
+def test_the_unit_of_a_column(column: str, written: list[str], factor: float) -> None:
+    name = "duration_ms" if column.startswith(("dur", "Dur", "len")) else column.rstrip("_%")
+    assert unit_factors(pd.DataFrame({column: written}), {name: column}) == {name: factor}
+
+
+def test_a_share_that_is_nearly_always_0_is_in_the_unit_of_the_others() -> None:
+    rows = pd.DataFrame({"energy": ["80", "7"], "valence": ["50", "9"], "liveness": ["0.5", "3"]})
+    factors = unit_factors(rows, {name: name for name in rows})
+    assert factors == {"energy": 0.01, "valence": 0.01, "liveness": 0.01}
+
+
+def test_units_are_read_by_column_and_said(tmp_path: Path) -> None:
+    head = "track_id,popularity,duration_ms,energy,danceability_%\n"
+    (tmp_path / "songs.csv").write_text(head + "a,1,200,80,63\nb,2,3:20,80%,63%\nc,3,210.5,7,1\n")
+    summary = import_table(tmp_path / "songs.csv", tmp_path / "corpus")
+    found = pd.read_parquet(tmp_path / "corpus" / "tracks.parquet")
+    assert found["duration_ms"].tolist() == [200_000, 200_000, 210_500]
+    assert found["energy"].tolist() == pytest.approx([0.8, 0.8, 0.07])
+    assert found["danceability"].tolist() == pytest.approx([0.63, 0.63, 0.01])
+    assert "duration_ms is in seconds: read as such" in summary.notes
+    assert "danceability_%, energy are in percent: read as such" in summary.notes
 
 
 def test_every_standard_column_has_a_range_that_holds() -> None:

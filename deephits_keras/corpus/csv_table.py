@@ -1,0 +1,159 @@
+"""Tables as text: separators, quotes and encodings as found in the wild."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from deephits_keras.corpus.dialects import DAMAGED, Dialect, open_bytes
+from deephits_keras.corpus.source_table import CHUNK, filled, malformed_rows
+from deephits_keras.errors import UserError
+
+UNDECODED = "\N{REPLACEMENT CHARACTER}"
+"""What a byte becomes that its encoding doesn't know."""
+
+FREE_TEXTS = ("lyric", "text", "description", "comment", "words")
+"""What the names of columns say whose values have lines."""
+
+
+class CsvTable:
+    """A CSV; every value stays the text that it is in the file.
+
+    Lines with more values than there are columns are malformed, as are rows with a byte that the
+    encoding doesn't know, and rows in which a quotation mark without its pair swallowed others.
+
+    Args:
+        path: The file.
+        dialect: How to read it.
+        columns: Which columns to read; all by default.
+
+    Raises:
+        UserError: if it can't be read.
+    """
+
+    def __init__(self, path: Path, dialect: Dialect, columns: Callable[[str], bool] | None) -> None:
+        self._path = path
+        self._wanted = columns
+        self._skipped: list[tuple[Any, str]] = []
+        self.dialect = dialect
+        first = next(self._read(), None)
+        if first is None:
+            raise UserError(f"{path} holds a header and no rows")
+        self.columns = [str(name) for name in first if not _is_index(name)]
+        if self.columns and first.columns[0] != self.columns[0] and _is_fma(first):
+            raise UserError(
+                f"{path} has three header lines, as FMA's tracks.csv: use `deephits import fma`"
+            )
+        self.types: dict[str, pa.DataType] = dict.fromkeys(self.columns, pa.string())
+
+    def chunks(self, only: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
+        """See `SourceTable`."""
+        self._skipped = []
+        for rows in self._read(only if only is not None else self._wanted):
+            named = rows.drop(columns=[name for name in rows if _is_index(name)])
+            whole = self._whole(filled(named, self.columns))
+            if len(whole):
+                yield whole
+
+    @property
+    def malformed(self) -> pd.DataFrame:
+        """See `SourceTable`."""
+        return malformed_rows(self._path, self._skipped)
+
+    def _whole(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows without those that aren't any, which are noted."""
+        bad: dict[int, str] = {}
+        for name in rows:
+            if self.dialect.damaged_lines:
+                damaged = rows[name].str.contains(UNDECODED, regex=False, na=False)
+                reason = f"a byte that isn't {self.dialect.encoding.upper()}"
+                bad |= {row: f"row {row + 1}: {reason}" for row in _numbers(rows, damaged)}
+            if any(word in str(name).casefold() for word in FREE_TEXTS):
+                continue
+            several = rows[name].str.contains("\n", regex=False, na=False).astype(bool)
+            for row in _numbers(rows, several):
+                if swallowed := self._swallowed(str(rows[name][row])):
+                    bad.setdefault(row, f"row {row + 1}: {swallowed}")
+        self._skipped += sorted(bad.items())
+        return rows.drop(index=list(bad)) if bad else rows
+
+    def _swallowed(self, text: str) -> str | None:
+        """Why a value of several lines is rows that a quotation mark without its pair swallowed."""
+        first, *inner = text.split("\n")
+        # Of the last line, the rest became values of the row; a blank behind is a sentence's.
+        mark = re.compile(re.escape(self.dialect.separator) + r"(?! )")
+        rows = sum(len(mark.findall(line)) >= len(self.columns) - 1 for line in inner[:-1] or inner)
+        if not rows or len(self.columns) < 2:
+            return None
+        return (
+            f"a quotation mark is missing or too many: one without its pair begins it and swallows "
+            f'the next {len(inner)} lines: "{first[:60]}'
+        )
+
+    def _read(self, columns: Any = None) -> Iterator[pd.DataFrame]:
+        with self._told(), open_bytes(self._path, self.dialect.compression) as file:
+            reader = pd.read_csv(
+                file,
+                encoding=self.dialect.encoding,
+                encoding_errors="replace" if self.dialect.damaged_lines else "strict",
+                sep=self.dialect.separator,
+                skiprows=self.dialect.skipped,
+                dtype=str,
+                usecols=columns,
+                index_col=False,
+                keep_default_na=False,
+                on_bad_lines="warn",
+                chunksize=CHUNK,
+            )
+            while True:
+                with self._told():
+                    rows = next(reader, None)
+                if rows is None:
+                    return
+                yield rows
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Note the lines that pandas says it skipped, and explain what it can't read."""
+        try:
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                yield
+        except UnicodeDecodeError as error:
+            encoding = self.dialect.encoding
+            raise UserError(f"{self._path} can't be read as {encoding}: {error}") from error
+        except LookupError as error:
+            raise UserError(f"There is no encoding named {self.dialect.encoding!r}") from error
+        except DAMAGED as error:
+            raise UserError(f"{self._path} can't be read: {error}") from error
+        except ValueError as error:
+            raise UserError(f"{self._path} can't be read as CSV: {_explained(error)}") from error
+        for warning in told:
+            lines = re.findall(r"Skipping (line \d+: .*)", str(warning.message))
+            self._skipped += [(pd.NA, line) for line in lines]
+
+
+def _explained(error: ValueError) -> str:
+    if found := re.search(r"EOF inside string starting at row (\d+)", str(error)):
+        return f"{error}: the quotation mark in row {found[1]} has no pair"
+    return str(error)
+
+
+def _numbers(rows: pd.DataFrame, which: pd.Series[bool]) -> list[int]:
+    return [int(number) for number in rows.index.to_numpy()[which.to_numpy(dtype=bool)]]
+
+
+def _is_index(name: object) -> bool:
+    return str(name).startswith("Unnamed:")
+
+
+def _is_fma(rows: pd.DataFrame) -> bool:
+    """Whether the second line under the header names the index: FMA's own three lines."""
+    return len(rows) > 1 and str(rows.iloc[1, 0]) == "track_id"

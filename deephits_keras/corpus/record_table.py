@@ -1,0 +1,208 @@
+"""Tables whose rows are objects: JSON lines, and the sheets of Excel."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import itertools
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from deephits_keras.corpus.dialects import DAMAGED, Dialect, open_bytes
+from deephits_keras.corpus.source_table import CHUNK, filled, malformed_rows
+from deephits_keras.errors import UserError
+
+
+class JsonLines:
+    """One JSON object per line; values keep their types.
+
+    Args:
+        path: The file.
+        dialect: How to read it.
+
+    Raises:
+        UserError: if it can't be read.
+    """
+
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        self._path, self.dialect = path, dialect
+        self._skipped: list[tuple[Any, str]] = []
+        kinds: dict[str, pa.DataType] = {}
+        for _, row in self._rows():
+            for name, value in row.items():
+                kinds[name] = _either(kinds.get(name, pa.null()), _kind(value))
+        if not kinds:
+            raise UserError(f"{path} holds no JSON object")
+        self.columns = list(kinds)
+        self.types = kinds
+
+    def chunks(self, only: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
+        """See `SourceTable`."""
+        self._skipped = []
+        wanted = self.columns if only is None else [*only]
+        rows = self._rows()
+        while part := list(itertools.islice(rows, CHUNK)):
+            index = pd.Index([number for number, _ in part])
+            columns = {
+                name: pd.Series(
+                    [_as(row.get(name), self.types[name]) for _, row in part], index, dtype=object
+                )
+                for name in wanted
+            }
+            found = filled(pd.DataFrame(columns), wanted)
+            if len(found):
+                yield found
+
+    @property
+    def malformed(self) -> pd.DataFrame:
+        """See `SourceTable`."""
+        return malformed_rows(self._path, self._skipped)
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        number = 0
+        try:
+            with open_bytes(self._path, self.dialect.compression) as file:
+                text = io.TextIOWrapper(file, self.dialect.encoding, errors="surrogateescape")
+                for line_number, line in enumerate(text, start=1):
+                    if not line.strip():
+                        continue
+                    row = self._object(line_number, line)
+                    if row is not None:
+                        yield number, row
+                        number += 1
+        except DAMAGED as error:
+            raise UserError(f"{self._path} can't be read: {error}") from error
+
+    def _object(self, line_number: int, line: str) -> dict[str, Any] | None:
+        try:
+            row = json.loads(line.lstrip("\ufeff"))
+            # Half of a surrogate pair, as bytes or as an escape, is no text.
+            (json.dumps(row, ensure_ascii=False) if "\\u" in line else line).encode("utf-8")
+        except (ValueError, RecursionError) as error:
+            self._skipped.append((pd.NA, f"line {line_number}: it isn't JSON: {error}"))
+            return None
+        if not isinstance(row, dict):
+            self._skipped.append((pd.NA, f"line {line_number}: it isn't a JSON object"))
+            return None
+        return row
+
+
+LARGEST_WHOLE = 2**63 - 1
+
+
+def _kind(value: Any) -> pa.DataType:
+    """The type that a value of JSON is kept in."""
+    match value:
+        case None:
+            return pa.null()
+        case bool():
+            return pa.bool_()
+        case int() if abs(value) <= LARGEST_WHOLE:
+            return pa.int64()
+        case float():
+            return pa.float64()
+        case list():
+            inner = pa.null()
+            for item in value:
+                inner = _either(inner, _kind(item))
+            plain = not any(isinstance(item, dict) for item in value)
+            return pa.list_(inner) if plain else pa.string()
+    return pa.string()
+
+
+def _either(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """The type for values of two types: text where there is no number or list for both."""
+    if one == other or pa.types.is_null(other):
+        return one
+    if pa.types.is_null(one):
+        return other
+    if {one, other} == {pa.int64(), pa.float64()}:
+        return pa.float64()
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        return pa.list_(_either(one.value_type, other.value_type))
+    return pa.string()
+
+
+def _as(value: Any, kind: pa.DataType) -> Any:
+    """A value as its column's type has it."""
+    if value is None or isinstance(value, str):
+        return value
+    if pa.types.is_list(kind):
+        return [_as(item, kind.value_type) for item in value]
+    return json.dumps(value, ensure_ascii=False) if kind == pa.string() else value
+
+
+class ExcelTable:
+    """The first sheet of an Excel workbook; every value is the text that a CSV of it would hold.
+
+    Args:
+        path: The file.
+        dialect: What it was recognised as.
+
+    Raises:
+        UserError: if it can't be read, or openpyxl isn't installed.
+    """
+
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        self._path, self.dialect = path, dialect
+        self.columns = [str(name) for name in next(self._rows(), ()) if name is not None]
+        if not self.columns:
+            raise UserError(f"{path}: the first sheet has no header")
+        self.types: dict[str, pa.DataType] = dict.fromkeys(self.columns, pa.string())
+
+    def chunks(self, only: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
+        """See `SourceTable`."""
+        rows = self._rows()
+        header = [str(name) for name in next(rows)]
+        start = 0
+        while part := list(itertools.islice(rows, CHUNK)):
+            index = pd.RangeIndex(start, start + len(part))
+            start += len(part)
+            whole = pd.DataFrame(part, columns=header[: len(part[0])], index=index, dtype=object)
+            wanted = self.columns if only is None else [*only]
+            found = filled(whole[wanted].map(_cell), wanted)
+            if len(found):
+                yield found
+
+    @property
+    def malformed(self) -> pd.DataFrame:
+        """See `SourceTable`."""
+        return malformed_rows(self._path)
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        try:
+            import openpyxl
+        except ImportError as error:
+            raise UserError(
+                f"{self._path} is an Excel workbook: pip install openpyxl, or save it as CSV"
+            ) from error
+        try:
+            book = openpyxl.load_workbook(self._path, read_only=True, data_only=True)
+        except Exception as error:
+            raise UserError(
+                f"{self._path} can't be read as an Excel workbook ({error}): save it as CSV"
+            ) from error
+        try:
+            yield from book.worksheets[0].iter_rows(values_only=True)
+        finally:
+            book.close()
+
+
+def _cell(value: Any) -> str | None:
+    """The text of a cell; what Excel took for a time of day is a length in minutes and seconds."""
+    if value is None:
+        return None
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        return value.date().isoformat()
+    if isinstance(value, datetime.timedelta):
+        seconds = round(value.total_seconds())
+        value = datetime.time(seconds // 3600 % 24, seconds // 60 % 60, seconds % 60)
+    if isinstance(value, datetime.time) and value.hour and not value.second:
+        # Typed as 3:20.
+        return f"{value.hour}:{value.minute:02d}"
+    return str(value)

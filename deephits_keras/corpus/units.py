@@ -1,0 +1,84 @@
+"""In which unit a column's numbers are, by its name and by their size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from deephits_keras.corpus.names import LONGEST_SECONDS, UNITS, UNSTATED, normal
+from deephits_keras.corpus.values import STANDARD, read_numbers
+
+SHARES = frozenset(
+    name for name, column in STANDARD.items() if column.high == 1 and not column.whole
+)
+"""Columns from 0 to 1, which tables also hold in percent."""
+
+LONGEST_MINUTES = 20
+"""Half of a table's songs are longer than this many seconds, and shorter than as many minutes."""
+
+UNIT_NAMES = {1e3: "seconds", 6e4: "minutes", 0.01: "percent"}
+
+
+def unit_factors(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, float]:
+    """What to multiply the numbers of standard columns with, for those that have units.
+
+    A duration is in the unit that its column's name tells, unless the median can't be in that one,
+    and in seconds or minutes if the name tells none and the median is that small. A share is in
+    percent if the name says so, or if most values that aren't 0 are above 1.
+
+    Args:
+        rows: The table's first rows.
+        columns: Its column of each standard name.
+
+    Example:
+        >>> rows = pd.DataFrame({"length": ["201.5", "180"], "energy": ["80", "7"]})
+        >>> unit_factors(rows, {"duration_ms": "length", "energy": "energy"})
+        {'duration_ms': 1000.0, 'energy': 0.01}
+    """
+    factors: dict[str, float] = {}
+    for name in ("duration_ms", *sorted(SHARES)):
+        if (column := columns.get(name)) in rows and column is not None:
+            numbers, _ = read_numbers(rows[column], name)
+            known = numbers[numbers.notna() & (numbers != 0)]
+            if len(known):
+                measure = _duration if name == "duration_ms" else _share
+                factors[name] = measure(column, known)
+    percent = [name for name, factor in factors.items() if factor == 0.01]
+    if 2 * len(percent) > len(SHARES & set(factors)):
+        # Of a column that is nearly always 0, the others of the table tell.
+        for name in SHARES & set(factors) - set(percent):
+            numbers, _ = read_numbers(rows[columns[name]], name)
+            factors[name] = 0.01 if numbers.max() > 1 else factors[name]
+    return factors
+
+
+def unit_notes(factors: Mapping[str, float], columns: Mapping[str, str]) -> list[str]:
+    """Which columns are in another unit than the standard one, in words."""
+    notes = []
+    for factor, unit in UNIT_NAMES.items():
+        named = [columns.get(name, name) for name, found in factors.items() if found == factor]
+        if named:
+            verb = "is" if len(named) == 1 else "are"
+            notes.append(f"{', '.join(named)} {verb} in {unit}: read as such")
+    return notes
+
+
+def _duration(column: str, known: pd.Series[float]) -> float:
+    name = normal(column)
+    stated = next((factor for ending, factor in UNITS.items() if name.endswith(ending)), 1.0)
+    median = float(known.median())
+    limits = STANDARD["duration_ms"]
+    if name not in UNSTATED and limits.low <= median * stated <= limits.high:
+        return stated
+    if median <= LONGEST_MINUTES:
+        return 6e4
+    return 1e3 if median <= LONGEST_SECONDS else 1.0
+
+
+def _share(column: str, known: pd.Series[float]) -> float:
+    above = known > 1
+    if "%" in column or "percent" in column.casefold():
+        # A share that is only called a percentage has fractions and never exceeds 1.
+        return 0.01 if above.any() or (known % 1 == 0).all() else 1.0
+    return 0.01 if above.mean() > 0.5 else 1.0
