@@ -71,7 +71,7 @@ def compare(
         ours: This project's way.
         peer_name: Against what.
         peer: The other way.
-        amount: How much a call does, in what `unit` counts a second.
+        amount: How much a call does, in what `unit` counts per second.
         unit: For example `tracks/s`.
         target: What the ratio of rates should reach.
         rounds: How often.

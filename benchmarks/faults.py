@@ -61,7 +61,7 @@ COMPARED = (
 
 
 def make_corpus(folder: Path, tracks: int = 48) -> Path:
-    """Noise of a second a track, and columns."""
+    """One second of noise per track, and columns."""
     from deephits_keras.corpus import import_table
 
     rng = np.random.default_rng(0)

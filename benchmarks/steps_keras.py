@@ -1,9 +1,9 @@
-"""Training steps of the full default model in Keras; prints examples a second.
+"""Training steps of the full default model in Keras; prints examples per second.
 
     python -m benchmarks.steps_keras --batch 64 --steps 10 [--source batch|device|memory|store]
 
 `--source batch` repeats one batch; the others draw rows of a corpus of noise, held where training's
-`--cache` would hold them. `--cost` prints what XLA says a step costs an example instead: FLOPs and
+`--cache` would hold them. `--cost` prints what XLA says a step costs per example instead: FLOPs and
 bytes that its compiled program reads and writes (JAX only).
 """
 

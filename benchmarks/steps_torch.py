@@ -1,4 +1,4 @@
-"""The same model and training step in PyTorch; prints examples a second. Needs only PyTorch.
+"""The same model and training step in PyTorch; prints examples per second. Needs only PyTorch.
 
     python benchmarks/steps_torch.py --batch 64 --steps 10 [--best] [--bfloat16]
 

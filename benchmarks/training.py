@@ -18,7 +18,7 @@ ROUNDS = 3
 
 
 def rate(python: Path, *words: object, **environment: str) -> float:
-    """Examples a second, as a program of its own prints them on its last line."""
+    """Examples per second, as a program of its own prints them on its last line."""
     done = subprocess.run(
         [str(python), *map(str, words)],
         cwd=ROOT,

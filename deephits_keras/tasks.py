@@ -87,7 +87,7 @@ class Task:
 
     Attributes:
         name: `regression` or the name of its tiers.
-        kind: `classification` (the model gives a logit a tier) or `regression` (the model gives
+        kind: `classification` (the model gives one logit per tier) or `regression` (the model gives
             popularity / 100).
         reported_tiers: The tiers that evaluation reports; the first is the main one. A regression
             is discretised into each (paper, Section 3.1).

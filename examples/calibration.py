@@ -2,7 +2,7 @@
 
     python examples/calibration.py corpus out --modalities meta --task tiers-3
 
-Draws the splits of the holdout protocol (70 % training, 10 % validation, 20 % test), one a seed;
+Draws the splits of the holdout protocol (70 % training, 10 % validation, 20 % test), one per seed;
 trains an ensemble on each; fits temperature and sets on the validation tracks, and prints metrics
 of the test tracks: mean and standard deviation over the splits, a member alone (the mean of the
 members) beside the ensemble. A second start goes on where the first was stopped.

@@ -3,7 +3,7 @@
 OUT/leaderboard.html   everything, self-contained
 OUT/leaderboard.md     the tables, for a document
 OUT/leaderboard.json   the same for a program
-OUT/rows.csv           one line a recipe, seed and protocol
+OUT/rows.csv           one line per recipe, seed and protocol
 """
 
 from __future__ import annotations

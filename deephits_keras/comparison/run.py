@@ -25,8 +25,8 @@ REFERENCES = ("majority", "boosting")
 
 PROTOCOLS = {
     "random": "70 % training, 10 % validation and 20 % test tracks at random",
-    "artist": "the same shares, and no artist in two parts",
-    "date": "the same shares: the newest tracks are the test, the next newest the validation",
+    "artist": "no artist is in two parts",
+    "date": "the newest tracks are the test part, the next newest the validation part",
 }
 """Kinds of splits by name, in words."""
 

@@ -76,7 +76,7 @@ def apply_filters(
     """Apply filters one after the other.
 
     Args:
-        tracks: A row a track.
+        tracks: One row per track.
         filters: The filters; one whose column isn't there removes nothing.
 
     Returns:

@@ -70,7 +70,8 @@ class TrackSource:
 
     Attributes:
         tables: The files that they are read from.
-        tracks: Reads them: a row a track in standard columns, indexed by the source's row numbers.
+        tracks: Reads them: one row per track in standard columns, indexed by the source's row
+        numbers.
         track_ids: Reads their ids alone, and perhaps those of lines that aren't rows.
         types: Arrow types of columns whose values pandas holds as objects.
         artists: Reads what names each track's artists, if a text has to be split; by default

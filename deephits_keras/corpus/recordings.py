@@ -270,7 +270,8 @@ class Recordings:
         """The input's column of a corpus for some of its tracks.
 
         Args:
-            tracks: A row a track, with `track_id`; its own column of the input's name, if there,
+            tracks: One row per track, with `track_id`; its own column of the input's name, if
+            there,
                 holds paths relative to the folder. A track whose path names no file has none,
                 whatever lies in the folder.
 

@@ -45,7 +45,7 @@ class Split:
     parts: Mapping[str, IntArray]
 
     def to_parquet(self, path: Path, corpus: Corpus) -> None:
-        """Write one line a track: `row`, `track_id`, `part`; and kind and seed beside them."""
+        """Write one line per track: `row`, `track_id`, `part`; and kind and seed beside them."""
         ids = corpus.track_ids
         lines = pd.DataFrame(
             [(row, ids[row], part) for part, rows in self.parts.items() for row in rows.tolist()],
@@ -336,7 +336,7 @@ def _artist_column(corpus: Corpus) -> pd.Series[Any]:
 
 
 def artist_groups(corpus: Corpus) -> IntArray:
-    """A group number a track: tracks that share an artist, directly or over others, are together.
+    """A group number per track: tracks that share an artist, directly or over others, are together.
 
     Collaborations can join a large part of a corpus into one group: a group that is larger than
     what is to be held out stays in training, so the held-out tracks are then those of artists

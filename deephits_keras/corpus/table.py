@@ -1,4 +1,4 @@
-"""`Corpus`: a folder with one validated row a track, as import leaves it."""
+"""`Corpus`: a folder with one validated row per track, as import writes it."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def write_corpus(
 
     Args:
         folder: Where.
-        tracks: A row a track; `INPUTS` and any fields.
+        tracks: One row per track; `INPUTS` and any fields.
         info: What else `corpus.json` holds. Must not depend on the time or the machine.
         rejected: Rows that were left out, with the reason.
         filtered: Tracks that the filters removed, without their inputs.
@@ -254,7 +254,7 @@ class CorpusWriter:
         """Add some tracks.
 
         Args:
-            tracks: A row a track; `INPUTS` and any fields.
+            tracks: One row per track; `INPUTS` and any fields.
             rejected: Rows that were left out, with the reason.
             filtered: Tracks that the filters removed, without their inputs.
         """

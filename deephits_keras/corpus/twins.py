@@ -19,7 +19,7 @@ TITLES = ("title", "name")
 
 
 def twin_groups(corpus: Corpus) -> IntArray:
-    """`(n,)` a group number a track: equal for recordings with equal bytes, and for equal names.
+    """`(n,)` a group number per track: equal for recordings with equal bytes, and for equal names.
 
     Names are those of song and artist, compared without case and spaces around them.
     """

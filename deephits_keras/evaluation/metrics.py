@@ -165,7 +165,7 @@ def regression_metrics(popularity: FloatArray, predicted: FloatArray) -> Metrics
 
 
 def confusion(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -> IntArray:
-    """Numbers of tracks `(tiers, tiers)`: a row a true tier, a column a predicted one."""
+    """Numbers of tracks `(tiers, tiers)`: one row per true tier, one column per predicted tier."""
     counts: IntArray = metrics.confusion_matrix(
         true_tiers, predicted_tiers, labels=np.arange(tiers.count)
     )

@@ -1,6 +1,6 @@
 """Extraction: every encoder's features of every track, in shards, resumable.
 
-Shards are computed by `joblib` tasks, in one process a core unless the caller chose another
+Shards are computed by `joblib` tasks, in one process per core unless the caller chose another
 backend with `joblib.parallel_config`. A second run computes only what isn't there, what was
 extracted from other input, and what fails its checksum.
 """

@@ -1,6 +1,6 @@
 """How modalities meet: early fusion (Table A1's head), late and gated fusion, and others' ways.
 
-A fusion gets one embedding and one presence mask a modality and gives the model's raw outputs.
+A fusion gets one embedding and one presence mask per modality and gives the model's raw outputs.
 Add one by subclassing `Fusion` and naming it in `FUSIONS`.
 """
 
@@ -67,7 +67,7 @@ class LateFusion(Fusion):
         outputs: int,
         classification: bool,
     ) -> Tensor:
-        """One head a modality, then the weighted average of what they say."""
+        """One head per modality, and the weighted average of their outputs."""
         predictions = []
         for modality, embedding in embeddings.items():
             x = layers.Dropout(self.dropout, name=f"fusion_{modality}_dropout")(embedding)

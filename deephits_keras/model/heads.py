@@ -68,8 +68,8 @@ class ConditionalTiers(_OrdinalHead):
 class CumulativeTiers(_OrdinalHead):
     """Cumulative link with the logistic function, or proportional odds (McCullagh 1980).
 
-    One number a track, cut by ordered thresholds: P(tier <= k) = sigmoid(threshold k - number).
-    `size + tiers - 1` parameters. The thresholds start where every tier is equally likely.
+    One number per track, divided by ordered thresholds: P(tier <= k) = sigmoid(threshold k -
+    number). `size + tiers - 1` parameters. The thresholds start where every tier is equally likely.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -158,7 +158,7 @@ class Batches:
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """What some of the devices that share each batch get of it: a batch a device and step.
+    """What some of the devices that share each batch get of it: one batch per device and step.
 
     Parts of a batch differ by one track at most and are weighted by their size, so that the mean
     of the devices' mean losses is the batch's. A batch of fewer tracks than devices goes whole to

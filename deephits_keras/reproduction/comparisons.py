@@ -1,4 +1,4 @@
-"""Which differences are real: paired tests of two models on the same held-out tracks."""
+"""Significance of differences: paired tests of two models on the same held-out tracks."""
 
 from __future__ import annotations
 

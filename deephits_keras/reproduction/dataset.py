@@ -39,7 +39,7 @@ def dataset_tables(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> list[T
 
 
 def table_2(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> Table:
-    """Numbers a track of each modality, or of each part that its encoder names."""
+    """Numbers per track of each modality, or of each part that its encoder names."""
     printed = published()["tables"]["2"]
     lines = beside("tracks", [len(corpus)], [printed["tracks"]])
     for modality, encoder in encoders.items():
@@ -48,7 +48,7 @@ def table_2(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> Table:
             lines += beside(name, [size], [printed["features"].get(name)])
     return Table(
         "2",
-        "The dataset at a glance: tracks, and features a track",
+        "The dataset at a glance: tracks, and features per track",
         (Column("number", "{:,.0f}"),),
         tuple(lines),
     )

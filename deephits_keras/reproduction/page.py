@@ -3,9 +3,9 @@
 OUT/reproduction.html     every table and figure, self-contained
 OUT/reproduction.json     the same without the pictures
 OUT/tables.csv            one line per value of a table
-OUT/rows.csv              one line a deep run
-OUT/comparisons.csv       one line a pair of deep runs
-OUT/shallow.csv           one line a shallow baseline and seed
+OUT/rows.csv              one line per deep run
+OUT/comparisons.csv       one line per pair of deep runs
+OUT/shallow.csv           one line per shallow baseline and seed
 """
 
 from __future__ import annotations

@@ -42,11 +42,13 @@ def dataset_pictures(corpus: Corpus) -> Pictures:
         for name in [n for n in names if n in corpus.columns][:1]
     }
     if owners:
-        pictures["1"] = ("Tracks of each artist and album", tracks_per_owner(owners))
+        pictures["1"] = ("Number of tracks per artist and album", tracks_per_owner(owners))
     pictures["3"] = ("Tracks in each tier", class_distributions(corpus))
     words = lyric_words(corpus).dropna()
     if len(words):
-        caption = f"Length of the lyrics; longer ones than {CLIPPED_WORDS:,} words are at the end"
+        caption = (
+            f"Length of the lyrics in words; lengths above {CLIPPED_WORDS:,} are in the last bin"
+        )
         pictures["A2"] = (caption, lyric_lengths(words))
     return pictures
 
@@ -133,7 +135,7 @@ def deep_pictures(rows: Sequence[Row]) -> Pictures:
 
 
 def ablation_losses(rows: Sequence[Row]) -> dict[str, dict[str, list[float]]]:
-    """Points of accuracy lost without a part, a value a seed, by protocol and variant."""
+    """Points of accuracy lost without a part, one value per seed, by protocol and variant."""
     found = {(row.protocol, row.variant, row.seed): row for row in rows}
     losses: dict[str, dict[str, list[float]]] = {}
     for (protocol, variant), seeds in by_key(rows, lambda r: (r.protocol, r.variant)).items():

@@ -164,7 +164,7 @@ def bar_table(rows: Sequence[Row]) -> Table | None:
         return None
     return Table(
         "bar",
-        "The bar to beat: published results on SpotGenTrack, and all features here",
+        "Published results on SpotGenTrack, and all features on this corpus",
         metric_columns(BAR),
         tuple(lines),
         ("Comparable only where the corpus is SpotGenTrack.",),
@@ -289,7 +289,7 @@ def _sensitivity(title: str, task: str, seeds: Sequence[Mapping[str, Any]]) -> T
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> Table | None:
-    """Which differences are real, over the seeds of each pair."""
+    """Significance of differences, over the seeds of each pair."""
     if not comparisons:
         return None
     named = by_key(comparisons, lambda c: c.label)
@@ -300,7 +300,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table | None:
     ]
     return Table(
         "comparisons",
-        "Which differences are real",
+        "Significance of differences",
         (
             Column("Δ accuracy, points"),
             Column("largest p", "{:.2g}"),

@@ -62,7 +62,7 @@ class Columns:
     """A corpus as a table of numbers.
 
     Attributes:
-        table: A row a track, a column `modality.name` each, NaN where unknown.
+        table: One row per track, a column `modality.name` each, NaN where unknown.
         groups: Names of the columns of each part of the input.
     """
 

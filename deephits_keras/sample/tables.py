@@ -116,7 +116,7 @@ class Tables:
         tracks: `spotify_tracks.csv`.
         artists: `spotify_artists.csv`.
         albums: `spotify_albums.csv`.
-        truth: A row a track: `track_id`, each modality's cause and points, `noise_points` and
+        truth: One row per track: `track_id`, each modality's cause and points, `noise_points` and
             `popularity` (see `causes.popularity_from`).
     """
 
@@ -270,7 +270,7 @@ def _draw_descriptors(count: int, rng: np.random.Generator) -> pd.DataFrame:
 def _add_links(
     table: pd.DataFrame, album: pd.DataFrame, artists: pd.DataFrame, rng: np.random.Generator
 ) -> None:
-    """Add the columns that name things; `album` has a row a track."""
+    """Add the columns that name things; `album` has one row per track."""
     count = len(table)
     ids = _ids("track", count)
     table["id"] = ids

@@ -52,7 +52,7 @@ def write_results(
         corpus: Its corpus.
         stores: The feature store of each modality, or its cache.
         scored: What `score_parts` gave.
-        history: A row an epoch.
+        history: One row per epoch.
         selection: What `metrics.json` tells of the chosen checkpoint.
     """
     training = run.config.training

@@ -61,7 +61,7 @@ class Scored:
         return {**metrics, **({"conformal": sets} if sets else {})}
 
     def table(self, corpus: Corpus, part: str) -> pd.DataFrame:
-        """A row a track: the truth, the prediction and the class scores."""
+        """One row per track: the truth, the prediction and the class scores."""
         prediction, tiers = self.prediction, self.task.tiers
         ids = corpus.track_ids
         columns: dict[str, Any] = {
