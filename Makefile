@@ -51,12 +51,12 @@ test-torch: $(TORCH)/installed
 	KERAS_BACKEND=torch $(TORCH)/bin/python -m pytest -m backends $(BACKENDS) tests/model/test_fidelity.py
 
 # The lowest versions that setup.cfg allows, on what needs most of them: a run of an earlier version,
-# training, explanations, fields, the feature store and the shallow baselines.
+# training, fields, the feature store and the shallow baselines.
 test-lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/python -m pytest $(ON_LOWEST)
 
-ON_LOWEST := tests/runs/test_old_run.py tests/training/test_trainer.py tests/explanation/test_explain_cli.py \
-    tests/plugins/test_numeric.py tests/features/test_store.py tests/reproduction/test_shallow.py
+ON_LOWEST := tests/runs/test_old_run.py tests/training/test_trainer.py tests/plugins/test_numeric.py \
+    tests/features/test_store.py tests/reproduction/test_shallow.py
 
 # As `make test`, with the lines of the package that no test runs. Lines that only a process of its own
 # runs (extraction by several, the examples) count as not run.
