@@ -1,4 +1,4 @@
-"""Simple predictors to measure a model against, on the same tracks and with the same metrics."""
+"""Baselines, evaluated on the same tracks and with the same metrics as a model."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from deephits_keras.tasks import Task
 from deephits_keras.types import FloatArray
 
 FAMILIES = ("logistic", "mlp", "boosting")
-"""Classifiers that learn from features."""
+"""Names of the trained baselines."""
 
 BASELINES = ("majority", *FAMILIES)
 
 HIDDEN_UNITS = (64, 64)
-"""Of the MLP: the paper's own numeric branch (Table A1)."""
+"""Hidden layers of the MLP: those of the paper's numeric branch (Table A1)."""
 
 MLP_EPOCHS = 25
-"""As many as the paper trains its model for (Section 2.2.2)."""
+"""Epochs of the MLP, as many as the paper trains its model (Section 2.2.2)."""
 
 
 def baseline_metrics(
@@ -43,22 +43,22 @@ def baseline_metrics(
     kind: str = "logistic",
     seed: int = 0,
 ) -> dict[str, Metrics]:
-    """Fit a baseline and give its metrics.
+    """Fit a baseline and compute its metrics.
 
     Args:
-        task: What to predict.
-        train_features: `(n, features)` numbers of the training tracks, NaN where missing.
-        train_popularity: `(n,)` their popularity, 0-100.
-        test_features: `(m, features)` of the tracks to measure on.
-        test_popularity: `(m,)` their popularity, 0-100.
-        kind: `majority` (the most frequent tier, or the mean popularity, whatever the features),
+        task: The task.
+        train_features: `(n, features)` features of the training tracks, NaN where missing.
+        train_popularity: `(n,)` popularity of the training tracks, 0-100.
+        test_features: `(m, features)` features of the test tracks.
+        test_popularity: `(m,)` popularity of the test tracks, 0-100.
+        kind: `majority` (the most frequent tier, or the mean popularity),
             `logistic` (logistic or ridge regression) or `mlp` (two hidden layers), both on
             z-scored features with missing ones at their mean, or `boosting` (histogram gradient
             boosting).
-        seed: Seed of what the baseline draws at random.
+        seed: Random seed.
 
     Returns:
-        What `evaluate` gives.
+        The result of `evaluate`.
 
     Raises:
         UserError: if there is no such baseline.
@@ -83,16 +83,16 @@ def class_logits(
     seed: int = 0,
     balanced: bool = False,
 ) -> FloatArray:
-    """Fit a classifier and give what it says of other tracks, for `Task.decode`.
+    """Fit a classifier and predict other tracks, for `Task.decode`.
 
     Args:
-        task: A classification.
+        task: A classification task.
         train_features: As for `baseline_metrics`.
         train_popularity: As for `baseline_metrics`.
-        test_features: `(m, features)` of the other tracks.
+        test_features: `(m, features)` features of the other tracks.
         kind: As for `baseline_metrics`.
         seed: As for `baseline_metrics`.
-        balanced: Weight tracks by the rarity of their tier (scikit-learn's formula).
+        balanced: Weight tracks by the inverse frequency of their tier (scikit-learn's formula).
 
     Returns:
         `(m, tiers)` logarithms of class scores, minus infinity for a tier that training lacks.
@@ -101,7 +101,7 @@ def class_logits(
         UserError: if there is no such baseline.
     """
     targets = task.targets(train_popularity)
-    # A column that training never knows, or a single tier, is more than most classifiers accept.
+    # Most classifiers refuse a column without training values, or a single tier.
     known = ~np.isnan(train_features).all(axis=0)
     train_features, test_features = train_features[:, known], test_features[:, known]
     if len(np.unique(targets)) == 1 or not known.any():
@@ -113,7 +113,7 @@ def class_logits(
     else:
         weights = {}
     with warnings.catch_warnings():
-        # The MLP stops after its epochs on purpose.
+        # The MLP intentionally stops after its epochs.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(train_features, targets, **weights)
     logits = np.full((len(test_features), task.outputs), -np.inf)
@@ -129,7 +129,7 @@ def _model(kind: str, *, classification: bool, seed: int) -> Any:
         case "logistic":
             return _scaled(LogisticRegression(max_iter=2000) if classification else Ridge())
         case "mlp":
-            # Not `early_stopping`: it refuses a tier of a single track.
+            # No `early_stopping`: it refuses a tier of a single track.
             network = MLPClassifier if classification else MLPRegressor
             return _scaled(network(HIDDEN_UNITS, max_iter=MLP_EPOCHS, random_state=seed))
         case "boosting" if classification:

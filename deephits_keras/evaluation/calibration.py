@@ -1,7 +1,7 @@
-"""What is fitted after training: a temperature for the class scores, and sets that cover the truth.
+"""Calibration after training: a temperature of the class scores, and conformal prediction sets.
 
-Both are fitted on the validation tracks once the checkpoint is chosen, and kept in a run's
-`calibration.json` as a few numbers. A temperature divides the logits (Guo, Pleiss, Sun and
+Both are fitted on the validation tracks after the checkpoint is selected, and stored in a run's
+`calibration.json`. A temperature divides the logits (Guo, Pleiss, Sun and
 Weinberger 2017, "On Calibration of Modern Neural Networks"). The sets are split conformal
 prediction: of tiers by the score of the true one (Sadinle, Lei and Wasserman 2019, "Least Ambiguous
 Set-Valued Classifiers"), of popularities by the absolute error of a regression.
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from deephits_keras.evaluation.metrics import Metrics
 
 FOLDS = 5
-"""Of the validation tracks: each judges a temperature that was fitted on the others."""
+"""Number of folds of the validation tracks that cross-validate the temperature."""
 
 HOTTEST = 20.0
-"""A temperature is from 1 / 20 to 20: where every track is right, or none, no value is best."""
+"""Limit of the temperature, from 1 / 20 to 20; without a limit it can diverge."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a run's validation tracks say of its scores. The default changes nothing.
+    """Calibration of a run, fitted on its validation tracks. The default changes nothing.
 
     Attributes:
-        temperature: What divides the logits if `kept`: the fitted temperature.
-        kept: Whether it is used: only if the expected calibration error fell, each track judged
-            by a temperature fitted without it.
+        temperature: The fitted temperature; it divides the logits if `kept`.
+        kept: Whether the temperature is used: only if it lowers the cross-validated expected
+            calibration error.
         ece_before: Expected calibration error of the validation tracks without temperature, 0-1;
-            None where none was fitted.
+            None if no temperature was fitted.
         ece_after: The same with the temperatures of the other folds.
-        coverage: Share of tracks whose truth the sets are to hold, 0-1; 0 for no sets.
+        coverage: Probability that a set contains the true value, 0-1; 0 for no sets.
         threshold: Largest 1 - score of a tier in the set (0-1), or half the width of a
             regression's interval (0-100); None without sets.
-        tracks: Validation tracks that all this was fitted on.
+        tracks: Number of validation tracks that it was fitted on.
     """
 
     temperature: float = 1.0
@@ -60,7 +60,7 @@ class Calibration:
     def __post_init__(self) -> None:
         shares = [s for s in (self.ece_before, self.ece_after, self.coverage) if s is not None]
         numbers = [self.temperature, *shares, *([] if self.threshold is None else [self.threshold])]
-        # `type`, not isinstance: a bool is no number here.
+        # `type`, not isinstance, as bool is a subclass of int.
         if any(type(number) not in (int, float) for number in numbers):
             raise ValueError(f"it must hold numbers. Received: {numbers}")
         if not all(map(math.isfinite, numbers)) or min(numbers) < 0 or max(shares) > 1:
@@ -74,18 +74,18 @@ class Calibration:
 
     @property
     def divisor(self) -> float:
-        """What the model's logits are to be divided by."""
+        """The number that divides the model's logits."""
         return self.temperature if self.kept else 1.0
 
     def scale(self, outputs: FloatArray) -> FloatArray:
-        """Logits `(n, tiers)` over the temperature, float32 as the model's; others unchanged."""
+        """Logits `(n, tiers)` divided by the temperature, float32; other outputs are unchanged."""
         if not self.kept:
             return outputs
         scaled: FloatArray = outputs * np.float32(1 / self.temperature)
         return scaled
 
     def tier_sets(self, scores: FloatArray) -> BoolArray:
-        """Which tiers are in each track's set, `(n, tiers)`; the top one always is.
+        """Tiers in each track's set, `(n, tiers)` bool; the highest-scoring tier always is one.
 
         Args:
             scores: `(n, tiers)` class scores, after the temperature.
@@ -117,21 +117,21 @@ class Calibration:
         return self.threshold
 
     def metrics(self, task: Task, popularity: FloatArray, prediction: Prediction) -> Metrics:
-        """How often the sets hold the truth, and how large they are; empty without sets.
+        """Coverage and size of the sets; empty without sets.
 
         Args:
-            task: What is predicted.
+            task: The task.
             popularity: `(n,)` true popularity, 0-100.
-            prediction: Of the same tracks, after the temperature.
+            prediction: Predictions for the same tracks, after the temperature.
 
         Returns:
-            `coverage`, the share of tracks whose set holds the truth; `set_size`, the mean number
-            of tiers, or `interval_width`, the mean width in points.
+            `coverage`, the fraction of tracks whose set contains the true value; `set_size`, the
+            mean number of tiers, or `interval_width`, the mean width in popularity (0-100).
         """
         if self.threshold is None:
             return {}
         if prediction.scores is None:
-            # As in fitting, so that rounding moves no track over the edge of its interval.
+            # Computed as in fitting, so that rounding doesn't move tracks across an interval's end.
             held = np.abs(popularity - prediction.popularity) <= self.threshold
             low, high = self.intervals(prediction.popularity).T
             return {
@@ -170,14 +170,14 @@ def calibrate(
     temperature: bool,
     coverage: float,
 ) -> Calibration:
-    """Fit what a run's calibration holds.
+    """Fit the calibration of a run.
 
     Args:
-        task: What the model predicts.
+        task: The task of the model.
         popularity: `(n,)` true popularity of the validation tracks, 0-100.
-        outputs: `(n, task.outputs)` raw outputs for them.
+        outputs: `(n, task.outputs)` raw outputs for these tracks.
         temperature: Whether to try a temperature; a regression has none.
-        coverage: Share of tracks that the sets are to cover, or 0 for no sets.
+        coverage: Probability that a set contains the true value, or 0 for no sets.
     """
     found = Calibration(tracks=len(popularity))
     if temperature and task.kind == "classification" and len(popularity) >= 2 * FOLDS:
@@ -204,13 +204,13 @@ def calibrate(
 
 
 def fit_temperature(outputs: FloatArray, true_tiers: IntArray) -> float:
-    """The temperature of the lowest log loss, from 1 / `HOTTEST` to `HOTTEST`.
+    """The temperature with the lowest log loss, from 1 / `HOTTEST` to `HOTTEST`.
 
     Args:
         outputs: `(n, tiers)` logits.
         true_tiers: `(n,)` tier indices.
     """
-    # Here, for whoever predicts with a calibration needs neither SciPy nor scikit-learn.
+    # Imported here, as prediction with a calibration needs neither SciPy nor scikit-learn.
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
@@ -228,7 +228,7 @@ def fit_temperature(outputs: FloatArray, true_tiers: IntArray) -> float:
 
 
 def _cross_fitted_errors(outputs: FloatArray, true_tiers: IntArray) -> tuple[float, float]:
-    """Expected calibration error without temperature, and with the other folds' temperatures."""
+    """Expected calibration error without temperature, and with cross-validated temperatures."""
     from scipy.special import softmax
     from sklearn.model_selection import KFold
 
@@ -245,16 +245,16 @@ def _cross_fitted_errors(outputs: FloatArray, true_tiers: IntArray) -> tuple[flo
 
 
 def conformal_threshold(misfits: FloatArray, coverage: float, *, largest: float) -> float:
-    """The misfit that a new track exceeds with probability at most 1 - `coverage`.
+    """The nonconformity score that a new track exceeds with probability at most 1 - `coverage`.
 
-    That is the ceil((n + 1) coverage)-th smallest of the n given ones, if the new track is
-    exchangeable with theirs.
+    This is the ceil((n + 1) coverage)-th smallest of the n given ones, if the tracks are
+    exchangeable.
 
     Args:
-        misfits: `(n,)` how badly each track's truth fits what was predicted.
+        misfits: `(n,)` nonconformity score of each track.
         coverage: Above 0, below 1.
-        largest: The largest misfit that there can be, which n tracks too few give.
+        largest: The largest possible score, returned if there are too few tracks.
     """
-    # As a decimal: in floating point 25 times 0.56 is above 14.
+    # Use decimals: in floating point 25 * 0.56 is above 14.
     rank = math.ceil((len(misfits) + 1) * Fraction(str(coverage)))
     return float(np.sort(misfits)[rank - 1]) if rank <= len(misfits) else largest

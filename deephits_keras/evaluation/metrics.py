@@ -18,20 +18,20 @@ Metrics = dict[str, float | None]
 """Metrics by name."""
 
 BINS = 15
-"""Of the expected calibration error, as in Guo et al. 2017."""
+"""Number of bins of the expected calibration error, as in Guo et al. 2017."""
 
 
 def evaluate(task: Task, popularity: FloatArray, prediction: Prediction) -> dict[str, Metrics]:
-    """Every metric of some tracks: those of each of the task's tiers, and those on the scale.
+    """All metrics of some tracks: of the task's tiers, and of popularity as a number.
 
     Args:
-        task: What the model predicts; its `reported_tiers` are reported.
+        task: The task of the model; metrics of its `reported_tiers` are computed.
         popularity: `(n,)` true popularity, 0-100.
-        prediction: What the model says of the same tracks.
+        prediction: Predictions for the same tracks.
 
     Returns:
         `tier_metrics` by the tiers' name, and `regression_metrics` as `regression`. The latter
-        are of the expected popularity, so that a classifier can be compared with a regression.
+        use the expected popularity, so that a classifier can be compared with a regression.
 
     Raises:
         ValueError: if there are no tracks, or the lengths differ.
@@ -58,13 +58,13 @@ def tier_metrics(
         true_tiers: `(n,)` tier indices.
         predicted_tiers: `(n,)` tier indices.
         scores: `(n, tiers.count)` class scores, or None.
-        tiers: What the indices mean.
+        tiers: The tiers.
 
     Returns:
-        `accuracy`, `macro_precision`, `macro_recall`, `macro_f1`; `within_one_tier`, the share of
-        tracks at most one tier off; `tier_mae`, the mean distance in tiers; `roc_auc` and
+        `accuracy`, `macro_precision`, `macro_recall`, `macro_f1`; `within_one_tier`, the fraction
+        of tracks at most one tier off; `tier_mae`, the mean absolute error in tiers; `roc_auc` and
         `pr_auc` (average precision), one tier against the rest, as the mean over the tiers that
-        hold some but not all of the tracks: None without scores or without such a tier;
+        contain some but not all of the tracks: None without scores or without such a tier;
         `log_loss` and `ece`, the `expected_calibration_error`: None without scores.
 
     Raises:
@@ -108,10 +108,10 @@ def _score_metrics(true_tiers: IntArray, scores: FloatArray | None, tiers: Tiers
 
 
 def expected_calibration_error(true_tiers: IntArray, scores: FloatArray) -> float:
-    """How far the top score is from the share of right answers, 0-1 (Guo et al. 2017).
+    """Mean difference of the highest class score and the accuracy, 0-1 (Guo et al. 2017).
 
-    The tracks are put into `BINS` bins of equal width by their top score; the error is the mean
-    over the tracks of their bin's distance between mean top score and accuracy.
+    The tracks are divided into `BINS` bins of equal width by their highest class score. The error
+    is the absolute difference of mean score and accuracy per bin, averaged over the tracks.
 
     Args:
         true_tiers: `(n,)` tier indices.
@@ -124,7 +124,7 @@ def expected_calibration_error(true_tiers: IntArray, scores: FloatArray) -> floa
 def reliability(
     true_tiers: IntArray, scores: FloatArray
 ) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Number of tracks, mean top score and accuracy of each bin that holds tracks.
+    """Number of tracks, mean highest score and accuracy of each bin with tracks.
 
     Args:
         true_tiers: `(n,)` tier indices.
@@ -148,7 +148,7 @@ def regression_metrics(popularity: FloatArray, predicted: FloatArray) -> Metrics
         predicted: `(n,)` predicted popularity, 0-100.
 
     Returns:
-        `mse` (points squared) and `mae` (points) on the 0-100 scale; `r2`, None for fewer than
+        `mse` and `mae` on the 0-100 scale; `r2`, None for fewer than
         two tracks; `mae_unit`, the mean absolute error on a 0-1 scale, as HitMusicNet reports it
         (the paper's reference 11).
 
@@ -175,13 +175,13 @@ def confusion(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers) -> 
 def per_tier_recall(
     true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tiers
 ) -> list[float | None]:
-    """Share of each tier's tracks that were put into it; None for a tier without tracks."""
+    """Recall of each tier; None for a tier without tracks."""
     counts = confusion(true_tiers, predicted_tiers, tiers)
     return [float(row[tier] / row.sum()) if row.sum() else None for tier, row in enumerate(counts)]
 
 
 TOP = (100, 150)
-"""Numbers of songs of the hit lists that Yang et al. (2017) measure."""
+"""Lengths of the hit lists that Yang et al. (2017) evaluate."""
 
 
 def ranking_metrics(
@@ -191,14 +191,14 @@ def ranking_metrics(
 
     Args:
         popularity: `(n,)` true popularity, 0-100.
-        predicted: `(n,)` predicted popularity; only its order counts.
+        predicted: `(n,)` predicted popularity; only its order matters.
         tops: Lengths k of the list of predicted hits.
 
     Returns:
-        `spearman` (rho) and `kendall` (tau-b), None where all of either are equal; for each k
-        `recall_at_k`, the share of the k most popular songs that are among the k predicted
-        highest, and `ndcg_at_k`, with the popularity as gain. None where there are no more than k
-        songs. Equal predictions count as in any order, on average.
+        `spearman` (rho) and `kendall` (tau-b), None if all true or all predicted values are
+        equal; for each k `recall_at_k`, the fraction of the k most popular songs among the k with
+        the highest predictions, and `ndcg_at_k`, with the popularity as gain; None for k songs or
+        fewer. Ties are averaged over all orders.
 
     Raises:
         ValueError: if the lengths differ.
@@ -222,12 +222,12 @@ def ranking_metrics(
 
 
 def _recall_at(popularity: FloatArray, predicted: FloatArray, k: int) -> float:
-    """Share of the true top k among the predicted top k, ties shared out evenly."""
+    """Fraction of the true top k among the predicted top k; ties are averaged."""
     return float(_membership(popularity, k) @ _membership(predicted, k) / k)
 
 
 def _membership(values: FloatArray, k: int) -> FloatArray:
-    """`(n,)` how much of each value is among the k largest: 1, 0, or its share of a tie."""
+    """`(n,)` membership of each value in the k largest: 1, 0, or a fraction for ties."""
     edge = np.sort(values)[-k]
     above, level = values > edge, values == edge
     share: FloatArray = above + level * ((k - above.sum()) / level.sum())

@@ -1,1 +1,1 @@
-"""The feature store: what encoders extract, in shards that are whole or absent."""
+"""The feature store: extracted features in shards, each either complete or absent."""

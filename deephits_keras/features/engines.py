@@ -1,7 +1,7 @@
-"""Engines: where extraction's tasks run. This machine's cores, or a cluster through joblib.
+"""Engines that run extraction tasks: this machine's cores, or a cluster through joblib.
 
-On a cluster the same tasks run as here: each reads the corpus and writes its shard by itself, so
-that every worker must see the corpus at the same path, with the same packages installed.
+A cluster runs the same tasks: each reads the corpus and writes its own shard, so every worker must
+see the corpus at the same path and have the same packages installed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from deephits_keras.errors import DeepHitsError, UserError
 ENGINES = ("local", "dask", "ray")
 
 CONNECT_SECONDS = 30
-"""How long to wait for a scheduler, and then for its first worker."""
+"""Seconds to wait for a scheduler, and then for its first worker."""
 
 
 @contextlib.contextmanager
 def engine(name: str, scheduler: str | None = None) -> Iterator[None]:
-    """Run what `extract_features` computes in this block on an engine.
+    """Run the extractions of this block on an engine.
 
     Args:
         name: A name in `ENGINES`.
@@ -33,9 +33,9 @@ def engine(name: str, scheduler: str | None = None) -> Iterator[None]:
             address of its head, or None to start Ray on this machine.
 
     Raises:
-        UserError: for an unknown engine, one that isn't installed, or a scheduler that doesn't
-            answer or has no workers.
-        DeepHitsError: if workers died again and again on the same task.
+        UserError: if the engine is unknown or not installed, or the scheduler doesn't answer or
+            has no workers.
+        DeepHitsError: if workers repeatedly died on the same task.
     """
     if name not in ENGINES:
         raise UserError(f"There is no engine named {name!r}. Engines: {', '.join(ENGINES)}")
@@ -90,7 +90,7 @@ def _dask_backend() -> Any:
     backends = importlib.import_module("joblib._dask")
 
     class Backend(backends.DaskDistributedBackend):  # type: ignore[misc, name-defined]
-        """joblib's, which never tells of a task that Dask itself gives up: it would wait on."""
+        """joblib's backend, with an error if Dask gives up on a task; joblib would wait forever."""
 
         def submit(self, func: Any, callback: Any = None) -> Any:
             future = super().submit(func, callback)
@@ -129,7 +129,7 @@ def _ray(address: str | None) -> Iterator[None]:
 
 
 def _reach(address: str) -> None:
-    """Raise OSError or ValueError if nothing answers there: Ray itself tries for minutes."""
+    """Raise OSError or ValueError if nothing answers; Ray itself retries for minutes."""
     place = urlsplit(address if "://" in address else f"//{address}")
     if place.port is None:
         raise ValueError("an address is HOST:PORT, for example 10.0.0.5:6379")
@@ -141,10 +141,10 @@ def _ray_backend(ray: Any) -> Any:
     run = ray.remote(_run)
 
     class Backend(backends.ParallelBackendBase):  # type: ignore[misc, name-defined]
-        """Each batch is a Ray task, given to another worker if its own dies, three times at most.
+        """Run each batch as a Ray task, restarted at most three times if its worker dies.
 
-        `ray.util.joblib` hands batches to actors instead: a dead worker's would be lost, and
-        results couldn't be had as they come.
+        `ray.util.joblib` uses actors instead: batches of a dead worker would be lost, and results
+        would not be available one by one.
         """
 
         supports_retrieve_callback = True

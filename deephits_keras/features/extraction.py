@@ -1,8 +1,8 @@
 """Extraction: every encoder's features of every track, in shards, resumable.
 
 Shards are computed by `joblib` tasks, in one process per core unless the caller chose another
-backend with `joblib.parallel_config`. A second run computes only what isn't there, what was
-extracted from other input, and what fails its checksum.
+backend with `joblib.parallel_config`. A second run computes only shards that are missing, outdated
+or damaged.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 from deephits_keras.utils.progress import progress
 
 CHECKED_TOGETHER = 64
-"""Shards whose records are in memory at a time when a store is looked over."""
+"""Number of shards whose records are in memory at a time when a store is checked."""
 
 
 @dataclass(frozen=True)
 class ExtractionSummary:
-    """What an extraction came to.
+    """Result of an extraction.
 
     Attributes:
         modality: The encoder's modality.
@@ -52,9 +52,9 @@ class ExtractionSummary:
         present: Tracks with features.
         missing: Tracks that lack the modality.
         failed: Tracks whose input can't be used.
-        extracted: Tracks that this call worked on; the others were there already.
-        seconds: How long it took.
-        rejected: The CSV file that names the failed tracks with the reasons.
+        extracted: Tracks that this call extracted; the others were extracted before.
+        seconds: Duration in seconds.
+        rejected: CSV file with the failed tracks and the reasons.
     """
 
     modality: str
@@ -74,16 +74,15 @@ def corpus_encoders(
     modalities: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, AnyEncoder]:
-    """The encoders to use with a corpus, with the settings that it asks for.
+    """The encoders for a corpus, with the settings that the corpus requires.
 
     Args:
-        corpus: The corpus; its `encoder_settings` count where `settings` says nothing.
-        modalities: `"mel,lyrics=my_encoder"`, or None for every modality that has an encoder
-            marked as its default.
+        corpus: The corpus; its `encoder_settings` are used unless `settings` overrides them.
+        modalities: `"mel,lyrics=my_encoder"`, or None for every modality with a default encoder.
         settings: Values for encoders' settings, by modality or encoder name.
 
     Returns:
-        A configured encoder for each modality, by modality.
+        One configured encoder per modality, by modality.
 
     Raises:
         UserError: for an unknown modality or encoder, or a setting that can't be used.
@@ -122,24 +121,24 @@ def extract_features(
 ) -> ExtractionSummary:
     """Bring an encoder's feature store of a corpus up to date.
 
-    A track whose input can't be used, or that the encoder can't cope with, is recorded with the
-    reason and the others go on. Interrupted at any moment, every whole shard is kept.
+    A track that fails is recorded with the reason, and extraction continues. If interrupted,
+    complete shards are kept.
 
     Args:
         corpus: The corpus.
         encoder: The encoder.
-        jobs: Worker processes; -1 for one a core. An encoder that says it isn't `parallel` works
+        jobs: Number of worker processes; -1: one per core. An encoder with `parallel = False` runs
             in this process.
-        shard_size: Tracks a shard of a new store; a store that is there keeps its own.
-        retry_failed: Extract the shards that hold failed tracks again, for reasons that lay
-            outside the input, such as a package that wasn't installed.
-        check_content: Read every input file and compare its SHA-256 with that of its extraction,
-            even where its size and modification time are the same.
+        shard_size: Tracks per shard of a new store; an existing store keeps its own.
+        retry_failed: Extract shards with failed tracks again, for example if a package was
+            missing.
+        check_content: Compare the SHA-256 of every input file, even if its size and modification
+            time are unchanged.
 
     Raises:
         UserError: if the encoder's settings can't be used, or the store can't be written to.
-        DeepHitsError: if tracks have the modality but not one of them can be used, if a worker
-            process died or ran out of memory, or if the disk is full.
+        DeepHitsError: if every track with the modality fails, if a worker process died or ran out
+            of memory, or if the disk is full.
     """
     began = time.monotonic()
     if jobs == 0:
@@ -191,10 +190,10 @@ def extract_features(
 
 
 def check_specs(encoder: AnyEncoder) -> None:
-    """Refuse feature specs that no store can hold.
+    """Refuse feature specs that can't be stored.
 
     Raises:
-        UserError: if there are none, two share a name, or one isn't of numbers.
+        UserError: if there are none, two have the same name, or one isn't numeric.
     """
     names = [spec.name for spec in encoder.feature_specs]
     if not names or len(set(names)) < len(names):
@@ -217,7 +216,7 @@ def check_specs(encoder: AnyEncoder) -> None:
 def _prepare_layout(
     folder: Path, corpus: Corpus, encoder: AnyEncoder, shard_size: int
 ) -> StoreLayout:
-    """Read `store.json`, or write it if it isn't there, is damaged or is of another corpus."""
+    """Read `store.json`, or write it if it is missing, damaged or from another corpus."""
     written = None
     with contextlib.suppress(UserError):
         written = StoreLayout.read(folder)
@@ -237,7 +236,7 @@ def _unfinished(
     retry_failed: bool,
     check_content: bool,
 ) -> list[int]:
-    """The shards that aren't there, are of other input, or are damaged."""
+    """The shards that are missing, outdated or damaged."""
     unfinished: list[int] = []
     for first in range(0, layout.shards, CHECKED_TOGETHER):
         records: dict[int, ShardRecord] = {}
@@ -254,7 +253,7 @@ def _unfinished(
 def _record_of_same_input(
     folder: Path, shard: int, layout: StoreLayout, corpus: Corpus, check_content: bool
 ) -> ShardRecord | None:
-    """A shard's record; None if there is none, or its tracks' inputs have changed since."""
+    """A shard's record, or None if it is missing or an input changed."""
     try:
         record = ShardRecord.read(folder, shard)
     except DeepHitsError:
@@ -266,7 +265,7 @@ def _record_of_same_input(
     if changed:
         return None
     if sources != record.sources:
-        # The new times spare the next check the reading; where they can't be kept, it reads again.
+        # With the new times stored, the next check needn't read the files again.
         record = dataclasses.replace(record, sources=sources)
         with contextlib.suppress(DeepHitsError):
             record.write(folder, shard)
@@ -288,7 +287,7 @@ def _extract_shards(
     encoder: AnyEncoder,
     jobs: int,
 ) -> Iterator[int]:
-    """Extract shards and yield the number of tracks of each as it is done, in any order."""
+    """Extract shards and yield the number of tracks of each finished one, in any order."""
     useful = min(joblib.effective_n_jobs(jobs), len(shards)) if encoder.parallel else 1
     workers = joblib.Parallel(
         n_jobs=max(useful, 1),
@@ -296,7 +295,7 @@ def _extract_shards(
         backend=None if encoder.parallel else "sequential",
     )
     task = extract_shard if useful <= 1 else extract_shard_in_worker
-    # Workers may be older than this process's current folder, and keep their own.
+    # Workers may have been started in another working directory.
     source, store = corpus.folder.resolve(), folder.resolve()
     try:
         yield from workers(

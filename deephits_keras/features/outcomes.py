@@ -1,4 +1,4 @@
-"""What an encoder makes of tracks, whatever it raises."""
+"""Results of an encoder for tracks, with unexpected errors handled."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Outcome = Features | ExtractionError | None
 
 
 def outcomes(encoder: AnyEncoder, tracks: Sequence[Track]) -> list[Outcome]:
-    """What an encoder makes of each track: features that keep to its specs, an error, or None.
+    """Extract each track: yields features that match the specs, an error, or None.
 
-    Each track is cut down to the inputs that the encoder declares. What it raises unexpectedly,
-    and features that aren't what its specs say, are that one track's error: where `extract_many`
-    breaks down, tracks are tried one by one.
+    Each track is reduced to the declared inputs. An unexpected exception, or features that don't
+    match the specs, become an error of that track: if `extract_many` fails, tracks are extracted
+    one by one.
 
     Raises:
         UserError: if the encoder's settings can't be used.
-        MemoryError: if there is too little memory, which is no fault of a track's.
+        MemoryError: if memory runs out, which isn't an error of a track.
     """
     inputs = inputs_of(encoder)
     declared = [as_declared(track, inputs) for track in tracks]
@@ -40,7 +40,7 @@ def outcomes(encoder: AnyEncoder, tracks: Sequence[Track]) -> list[Outcome]:
 
 @contextlib.contextmanager
 def blamed(encoder: AnyEncoder, track: Track) -> Iterator[None]:
-    """Make of what an encoder raises unexpectedly in this block an error of this one track.
+    """Convert an unexpected exception of an encoder in this block to an error of the track.
 
     Raises:
         ExtractionError: naming the track, the encoder and the exception.
@@ -54,12 +54,12 @@ def blamed(encoder: AnyEncoder, track: Track) -> Iterator[None]:
 
 
 def unexpected(encoder: AnyEncoder, error: Exception) -> str:
-    """What to say of an exception that an encoder isn't meant to raise."""
+    """Message for an unexpected exception of an encoder."""
     return f"{encoder.name} raised {type(error).__name__}: {error}".rstrip(": ")
 
 
 def _results(encoder: AnyEncoder, tracks: Sequence[Track]) -> list[Outcome]:
-    """The encoder's result for each track; where it breaks down, tracks are tried one by one."""
+    """The encoder's result for each track; if `extract_many` fails, one by one."""
     results: list[Outcome] = []
     try:
         for result in encoder.extract_many(tracks):
@@ -90,7 +90,7 @@ def _result_alone(encoder: AnyEncoder, track: Track) -> Outcome:
 
 
 def fault(encoder: AnyEncoder, features: Any) -> str:
-    """How what an encoder's `extract` gave differs from its feature specs; empty if it doesn't."""
+    """How extracted features differ from the encoder's specs; empty if they don't."""
     if not isinstance(features, dict):
         return f"{encoder.name} gave {type(features).__name__} instead of a dict of features"
     wanted = {spec.name: spec for spec in encoder.feature_specs}

@@ -1,4 +1,4 @@
-"""One shard's extraction: what a worker, here or on a cluster, is given to do."""
+"""Extraction of one shard, the task of a worker on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from deephits_keras.features.sources import digest_inputs, sources_of
 def extract_shard(
     corpus_folder: Path, encoder: AnyEncoder, folder: Path, shard: int, rows: range
 ) -> int:
-    """Extract one shard and write it: the unit of work that is handed to a worker.
+    """Extract one shard and write it: the task of one worker.
 
     Args:
         corpus_folder: The corpus.
         encoder: The encoder.
-        folder: Its store.
-        shard: Which shard.
+        folder: Its feature store.
+        shard: Number of the shard.
         rows: The shard's rows.
 
     Returns:
@@ -34,13 +34,13 @@ def extract_shard(
     Raises:
         UserError: if the encoder's settings can't be used, or the store can't be written to.
         DeepHitsError: if the disk is full.
-        MemoryError: if there is too little memory, which is no fault of a track's.
+        MemoryError: if memory runs out, which isn't an error of a track.
     """
     tracks = Corpus.open(corpus_folder).tracks(rows, inputs_of(encoder))
     arrays = {
         spec.name: np.zeros((len(rows), *spec.shape), spec.dtype) for spec in encoder.feature_specs
     }
-    # Before they are extracted: a file that is replaced meanwhile has another time than this.
+    # Read before extraction, so that a file replaced during it is noticed by its time.
     sources = sources_of(tracks)
     missing: list[int] = []
     failed: dict[str, str] = {}
@@ -68,10 +68,10 @@ def extract_shard(
 def extract_shard_in_worker(
     corpus_folder: Path, encoder: AnyEncoder, folder: Path, shard: int, rows: range
 ) -> int:
-    """`extract_shard` in a process of its own, which keeps what it frees.
+    """Run `extract_shard` in a worker process that keeps freed memory.
 
-    A track's arrays are of megabytes: without this the kernel clears 11 MB of pages for each, a
-    sixth of the time (docs/performance.md).
+    A track's arrays take megabytes: otherwise the kernel clears 11 MB of pages per track, a sixth
+    of the time (docs/performance.md).
     """
     cpu.keep_freed_memory()
     return extract_shard(corpus_folder, encoder, folder, shard, rows)

@@ -1,13 +1,13 @@
-"""Features on disk: plain `.npy` shards, each with a record of what it holds.
+"""Features on disk: `.npy` shards, each with a record of its content.
 
     features/<encoder>/<fingerprint>/
-        store.json                  which encoder, settings, features and shard size
-        part-00000.<feature>.npy    the shard's rows of one feature, zeros where there is none
+        store.json                  encoder, settings, features and shard size
+        part-00000.<feature>.npy    the shard's rows of one feature, zeros where missing
         part-00000.json             track ids, checksums, missing and failed rows
         rejected.csv                every failed track with the reason
 
-A shard's sidecar is renamed into place after its arrays, so that a shard without one isn't there.
-A shard of which no track has the modality consists of the sidecar alone.
+A shard's sidecar (the JSON file) is written after its arrays, so a shard without one doesn't
+exist. If no track of a shard has the modality, there is only the sidecar.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ Sources = dict[str, list[list[Any] | None]]
 """See `ShardRecord.sources`."""
 
 SHARD_SIZE = 128
-"""Tracks a shard. Fixed, so that a store's bytes don't depend on the machine that made it."""
+"""Tracks per shard. Constant, so that a store's bytes don't depend on the machine."""
 
 FORMAT = 2
-"""Of stores in which a shard depends on the declared inputs alone; 1 on whole rows of the table."""
+"""Format of stores whose shards depend on the declared inputs only (1: on whole rows)."""
 
 
 class EarlierFormatError(UserError):
-    """A store is whole, and of a format that is no longer read."""
+    """A store has an earlier format that is no longer supported."""
 
 
 @dataclass(frozen=True)
 class StoreLayout:
-    """What `store.json` holds.
+    """Content of `store.json`.
 
     Attributes:
         encoder: The encoder's name.
@@ -60,7 +60,7 @@ class StoreLayout:
         features: Shape of one track and dtype of each feature, by name.
         inputs: Kind of each input that the encoder declares, by name; None if it declares none
             and may read anything.
-        shard_size: Tracks a shard.
+        shard_size: Tracks per shard.
         tracks: Tracks in the corpus.
         format: Version of this layout.
     """
@@ -98,7 +98,7 @@ class StoreLayout:
 
         Raises:
             EarlierFormatError: if an earlier version of this package wrote it.
-            UserError: if it isn't there or isn't one of this format.
+            UserError: if it is missing or doesn't have this format.
         """
         path = folder / "store.json"
         try:
@@ -132,7 +132,7 @@ class StoreLayout:
         )
 
     def declared(self) -> tuple[Input, ...] | None:
-        """The inputs that its features depend on; None for all that a track has."""
+        """The inputs that its features depend on; None for all inputs of a track."""
         if self.inputs is None:
             return None
         return tuple(Input(name, kind) for name, kind in self.inputs.items())  # type: ignore[arg-type]
@@ -150,14 +150,14 @@ class StoreLayout:
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """A shard's sidecar.
+    """Record of a shard, stored as its sidecar.
 
     Attributes:
         start: Its first row.
         track_ids: Ids of its tracks, in order of rows.
         inputs: Digest of the texts and fields that it was extracted from (`sources.digest_inputs`).
-        sources: Size, modification time (ns) and SHA-256 of each file that it was extracted from:
-            for each input's name a list in the order of the tracks, None where there was no file.
+        sources: Size, modification time (ns) and SHA-256 of each input file: per input name, a
+            list in the order of the tracks, with None for a missing file.
         files: SHA-256, shape and dtype of each feature's file; empty if no track has any.
         missing: Rows that lack the modality.
         failed: Reason of each row whose input can't be used, by row.
@@ -173,7 +173,7 @@ class ShardRecord:
 
     @classmethod
     def read(cls, folder: Path, shard: int) -> Self | None:
-        """Read a shard's sidecar; None if there is none.
+        """Read a shard's sidecar, or return None if it is missing.
 
         Raises:
             DeepHitsError: if it is damaged.
@@ -193,7 +193,7 @@ class ShardRecord:
             raise DeepHitsError(f"{path} is not a shard's record: {error}") from error
 
     def write(self, folder: Path, shard: int) -> None:
-        """Write the sidecar, with a checksum of its own."""
+        """Write the sidecar with its own checksum."""
         values = dataclasses.asdict(self)
         write_json(sidecar(folder, shard), {**values, "sha256": digest_of(values)})
 
@@ -212,34 +212,34 @@ class ShardRecord:
 
 
 def digest_of(values: Any) -> str:
-    """SHA-256 of plain values, by their JSON; other values count by how they print."""
+    """SHA-256 of values in JSON; other values are converted to text."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sidecar(folder: Path, shard: int) -> Path:
-    """Where a shard's record is."""
+    """Path of a shard's record."""
     return folder / f"part-{shard:05d}.json"
 
 
 def feature_file(folder: Path, shard: int, feature: str) -> Path:
-    """Where a feature of a shard is."""
+    """Path of a feature of a shard."""
     return folder / f"part-{shard:05d}.{feature}.npy"
 
 
 def store_folder(corpus: Corpus, encoder: AnyEncoder) -> Path:
-    """Where a corpus keeps what an encoder extracts from it."""
+    """Folder of an encoder's feature store in a corpus."""
     return corpus.features_folder / encoder.name / encoder.fingerprint()
 
 
 def write_shard(folder: Path, shard: int, record: ShardRecord, arrays: Features) -> None:
-    """Write a shard whole or not at all.
+    """Write a shard atomically.
 
     Args:
         folder: The store.
-        shard: Which shard.
+        shard: Number of the shard.
         record: Its record, without `files`.
-        arrays: `(tracks, *shape)` for each feature.
+        arrays: One array `(tracks, *shape)` per feature.
 
     Raises:
         UserError: if the store can't be written to.
@@ -263,14 +263,14 @@ def damage(
     *,
     anew: bool = False,
 ) -> str | None:
-    """What is wrong with a shard's files, naming the file; None if they are as recorded.
+    """What is wrong with a shard's files, with the file name; None if they match the record.
 
     Args:
         folder: The store.
-        shard: Which shard.
+        shard: Number of the shard.
         record: Its record.
         specs: The encoder's features.
-        anew: Read every file, even if this process read it before and it looks the same.
+        anew: Read every file, even if this process read it before and it seems unchanged.
     """
     if not record.present.any():
         return None
@@ -294,12 +294,12 @@ def damage(
 
 @cache
 def _sha256_of_state(path: Path, size: int, modified_ns: int) -> str:
-    """The file's SHA-256, computed once in this process for each state that the file has."""
+    """SHA-256 of a file, cached in this process by the file's size and time."""
     del size, modified_ns
     return sha256(path)
 
 
 def in_threads(function: Callable[[int], T], items: Iterable[int]) -> list[T]:
-    """`function` of each item, in order. For work that releases the GIL: hashing, reading."""
+    """Map a function over items on threads; for work that releases the GIL (hashing, reading)."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(function, items))

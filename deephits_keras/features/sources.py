@@ -1,4 +1,4 @@
-"""What a shard was extracted from, and whether that has changed since."""
+"""The inputs that a shard was extracted from, and whether they have changed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from deephits_keras.utils.files import sha256
 
 
 def digest_inputs(tracks: Sequence[Track]) -> str:
-    """A digest of the tracks' ids, texts, fields and files' names, wherever the corpus lies.
+    """A digest of the tracks' ids, texts, fields and file names, independent of the corpus's path.
 
     Args:
-        tracks: Tracks of an encoder's declared inputs alone.
+        tracks: Tracks, reduced to the encoder's declared inputs.
     """
     return digest_of(
         [
@@ -26,9 +26,9 @@ def digest_inputs(tracks: Sequence[Track]) -> str:
 
 
 def sources_of(tracks: Sequence[Track]) -> Sources:
-    """Size, modification time and SHA-256 of each of the tracks' files, as they are now.
+    """Current size, modification time and SHA-256 of each file of the tracks.
 
-    A file that is to be extracted is read anyhow: from then on it is in the page cache.
+    Hashing costs little: the file is read for extraction anyway, then from the page cache.
     """
     names = sorted({name for track in tracks for name in track.files})
     return {name: [_source(track.files.get(name)) for track in tracks] for name in names}
@@ -47,20 +47,20 @@ def _source(path: Path | None) -> list[Any] | None:
 def changed_inputs(
     record: ShardRecord, tracks: Sequence[Track], *, check_content: bool = False
 ) -> tuple[str, Sources]:
-    """How the tracks' inputs differ from those that a shard was extracted from.
+    """Whether and how the tracks' inputs differ from those that a shard was extracted from.
 
-    A file counts as the same if its size and its modification time are; if only the time differs,
-    as in a copy, its content is read and compared. A file that is gone has not changed: nothing
-    better could be extracted without it.
+    A file with equal size and modification time counts as unchanged; if only the time differs, as
+    for a copy, its content is compared. A missing file counts as unchanged, as it couldn't be
+    extracted again.
 
     Args:
         record: The shard.
-        tracks: Its tracks, of the declared inputs alone.
-        check_content: Read every file, whatever its time.
+        tracks: Its tracks, reduced to the declared inputs.
+        check_content: Read every file, regardless of its time.
 
     Returns:
-        What has changed, in words, or an empty text; and the record's `sources`, with the new
-        times of files that are otherwise the same.
+        A description of the change, or an empty text; and the record's `sources` with the current
+        times of unchanged files.
     """
     if record.inputs != digest_inputs(tracks):
         return "its tracks, or their texts or fields, have changed since", record.sources
@@ -78,7 +78,7 @@ def changed_inputs(
 
 
 def _as_before(path: Path, before: list[Any] | None, check_content: bool) -> list[Any] | None:
-    """The file's state now, from that of before as far as it can be trusted."""
+    """Current state of a file; the stored hash is reused if size and time are equal."""
     try:
         status = path.stat()
     except OSError:

@@ -27,14 +27,14 @@ from deephits_keras.features.shards import (
 from deephits_keras.types import BoolArray, IntArray
 
 MAPPED_FILES = 256
-"""Files of a store that are mapped at a time: each mapping holds a file descriptor."""
+"""Most files that are mapped at a time; each mapping needs a file descriptor."""
 
 ALIGNMENT = 64
-"""Bytes: TensorFlow takes an array as it is if it begins at a multiple, and copies it if not."""
+"""Alignment in bytes with which TensorFlow can use an array without copying it."""
 
 
 class FeatureSource(Protocol):
-    """What batches are gathered from: a `FeatureStore`, or a cache of one."""
+    """A source of batches: a `FeatureStore`, or a cache of one."""
 
     specs: tuple[FeatureSpec, ...]
     present: BoolArray
@@ -46,17 +46,17 @@ class FeatureSource(Protocol):
 
 
 class FeatureStore:
-    """What one encoder extracted from a corpus, open for reading.
+    """The features that an encoder extracted from a corpus, open for reading.
 
     Args:
         folder: The store's folder.
         layout: Its `store.json`.
         specs: The encoder's features.
-        present: `(n,)` which rows of the corpus have features.
+        present: `(n,)` bool, which rows of the corpus have features.
 
     Attributes:
-        present: As given.
-        specs: As given.
+        present: See the argument.
+        specs: See the argument.
 
     Example:
         >>> store = FeatureStore.open(corpus, encoder)
@@ -78,11 +78,11 @@ class FeatureStore:
     def open(cls, corpus: Corpus, encoder: AnyEncoder) -> Self:
         """Open a corpus's features, checking every shard against the corpus and its checksums.
 
-        Checksums are computed once in a process and on every core: about a second for each
-        gigabyte and core if the files are in the page cache.
+        Checksums are computed once per process, on all cores: about one second per gigabyte and
+        core if the files are in the page cache.
 
         Raises:
-            UserError: if features are missing, or of tracks that the corpus no longer has there.
+            UserError: if features are missing, or their tracks don't match the corpus.
             DeepHitsError: if a file is damaged; the message names it.
         """
         folder = store_folder(corpus, encoder)
@@ -132,15 +132,15 @@ class FeatureStore:
         """Read the features of some rows.
 
         Args:
-            rows: `(batch,)` row numbers in any order, repeated or not.
+            rows: `(batch,)` row numbers, in any order and possibly repeated.
             where: `(batch,)` bool, which of them to read; the others are treated as missing.
 
         Returns:
-            An array `(batch, *spec.shape)` of the spec's dtype for each feature, in the order of
-            `rows`; and `(batch,)` bool, False where a track has no features and they are zeros.
+            One array `(batch, *spec.shape)` with the spec's dtype per feature, in the order of
+            `rows`; and `(batch,)` bool, False for tracks without features, which are zeros.
 
         Raises:
-            IndexError: if a row isn't one of the corpus.
+            IndexError: if the corpus has no such row.
         """
         rows = np.asarray(rows, dtype=np.int64)
         if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
@@ -173,7 +173,7 @@ class FeatureStore:
 
 
 def empty(shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
-    """An array not yet written to, which TensorFlow can take without copying it."""
+    """An uninitialised array that TensorFlow can use without copying it."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT

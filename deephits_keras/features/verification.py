@@ -1,4 +1,4 @@
-"""Whether a corpus and its feature stores are whole."""
+"""Verify a corpus and its feature stores."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def verify_corpus(folder: Path, *, check_content: bool = False) -> Verification:
 def _verify_store(
     store: Path, corpus: Corpus, again: str, check_content: bool
 ) -> tuple[int, list[Finding]]:
-    """How many files of a feature store were read, and what is wrong with it."""
+    """Number of checked files of a feature store, and its findings."""
     from deephits_keras.utils.progress import progress
 
     try:

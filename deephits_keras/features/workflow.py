@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What the extraction of a corpus came to.
+    """Result of the extraction of a corpus.
 
     Attributes:
         corpus: The corpus.
-        summaries: What each encoder came to, by modality.
-        unusable: Why no track at all could be used, by the modality that this befell.
+        summaries: Result of each encoder, by modality.
+        unusable: Reason, by modality, if no track of a modality could be used.
     """
 
     corpus: Corpus
@@ -37,13 +37,13 @@ class Extraction:
     unusable: Mapping[str, str]
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each modality, with the columns of `ExtractionSummary`."""
+        """One row per modality, with the columns of `ExtractionSummary`."""
         import pandas as pd
 
         return pd.DataFrame([dataclasses.asdict(each) for each in self.summaries.values()])
 
     def require_usable(self) -> None:
-        """Check that no modality failed altogether.
+        """Check that no modality failed completely.
 
         Raises:
             DeepHitsError: with each reason.
@@ -65,27 +65,27 @@ def extract(
 ) -> Extraction:
     """Extract the features of every track of a corpus, as `deephits extract` does.
 
-    Interrupted at any moment, it keeps what is complete; called again, it computes only what is
-    missing, damaged or extracted from other input.
+    If interrupted, complete shards are kept; called again, it computes only what is missing,
+    damaged or outdated.
 
     Args:
         corpus: The corpus, or its folder.
         modalities: `"mel,lyrics=my_encoder"`; every modality that has a default encoder by default.
         settings: Settings of encoders, by modality or encoder.
-        jobs: Worker processes; -1 for one per core.
-        engine: What extracts: `local`, `dask` or `ray`.
+        jobs: Number of worker processes; -1: one per core.
+        engine: `local`, `dask` or `ray`.
         scheduler: Address of the cluster's scheduler.
-        retry_failed: Extract tracks that failed again, for reasons outside of their input.
+        retry_failed: Also extract tracks that failed before.
         check_content: Compare the content of every input file, not only its size and time.
 
     Returns:
-        What it came to. Tracks that can't be used are counted in it, and named in the file
-        `rejected` of each summary.
+        The result. Failed tracks are counted in it, and listed in the file `rejected` of each
+        summary.
 
     Raises:
-        UserError: if something that was asked for can't be used.
-        DeepHitsError: once the other modalities are done, if a modality had tracks and none of
-            them could be used; or if a worker died or the disk is full.
+        UserError: if an argument is invalid.
+        DeepHitsError: after all modalities, if every track of one failed; or if a worker died or
+            the disk is full.
 
     Example:
         >>> import deephits_keras as dh
@@ -116,10 +116,10 @@ def extract_with(
     retry_failed: bool = False,
     check_content: bool = False,
 ) -> Extraction:
-    """Extract with encoders that were chosen already; see `extract` for the rest.
+    """Extract with given encoders; see `extract`.
 
     Returns:
-        What it came to, modalities that failed altogether included.
+        The result, including modalities that failed completely.
     """
     summaries: dict[str, ExtractionSummary] = {}
     unusable: dict[str, str] = {}

@@ -1,1 +1,1 @@
-"""Named numbers of a track: a toolbox for encoders of fields."""
+"""Named numbers of a track: a toolbox for encoders of metadata fields."""

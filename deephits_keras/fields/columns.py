@@ -1,4 +1,4 @@
-"""Named numbers of a track, and how they become a vector (Section 2.1).
+"""Named numbers of a track as a vector (Section 2.1).
 
 A key becomes indicators, a mode stays a flag, and every other number becomes a z-score.
 """
@@ -13,10 +13,10 @@ from deephits_keras.types import Array
 
 PITCH_CLASSES = 12
 INDICATORS = {"key": PITCH_CLASSES + 1}
-"""Fields that become indicators, with their number: the pitch classes and "undefined"."""
+"""Fields that become indicators, with the number of indicators: pitch classes and "undefined"."""
 
 FLAGS = ("mode",)
-"""Fields that are 0 or 1 as they are."""
+"""Fields that are 0 or 1 and not scaled."""
 
 
 def named_columns(values: Array, fields: Sequence[str]) -> dict[str, Array]:

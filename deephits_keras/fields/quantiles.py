@@ -1,4 +1,4 @@
-"""Numbers by their rank: what makes fields of any scale and shape alike for a network."""
+"""Transform numbers by rank, so that fields of any scale and distribution become comparable."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from keras import layers, ops
 from deephits_keras.types import Array, Tensor
 
 LIMIT = 5.2
-"""Normal quantile of 1e-7, where scikit-learn's `QuantileTransformer` cuts off, too."""
+"""Normal quantile of 1e-7, the limit of scikit-learn's `QuantileTransformer`."""
 
 TIES = 1e-3
-"""Deviation of the noise that breaks ties, as a share of the field's."""
+"""Standard deviation of the noise that breaks ties, relative to the field's."""
 
 
 def quantile_count(tracks: int) -> int:
-    """Quantiles for so many training tracks: a thirtieth, from 10 to 1,000 (RealMLP, TabM)."""
+    """Number of quantiles: a thirtieth of the training tracks, from 10 to 1,000 (RealMLP, TabM)."""
     return int(np.clip(tracks // 30, 10, 1000))
 
 
 def fit_quantiles(values: Array, seed: int = 0) -> Array:
-    """Quantiles of each field over the tracks that have a value.
+    """Quantiles of each field over the tracks with a value.
 
-    A little noise breaks ties, so that a value that many tracks share is mapped to the middle of
-    its share and not to an end of it.
+    A little noise breaks ties, so that a frequent value is mapped to the middle of its quantile
+    range.
 
     Args:
         values: `(tracks, fields)`, NaN where unknown.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Returns:
         `(fields, quantiles)` float64, ascending along the last axis; zeros for a field without
@@ -55,9 +55,9 @@ def fit_quantiles(values: Array, seed: int = 0) -> Array:
 class QuantileNormal(layers.Layer):  # type: ignore[misc]
     """Numbers -> normal scores, by piecewise-linear interpolation of stored quantiles.
 
-    Called on `(batch, fields)` with NaN where unknown; gives `(batch, fields)` float32: the normal
-    score of a value's share among the training tracks, 0 where unknown. Beyond the training
-    tracks' range it is held at the ends, and a field that they have no value of is unknown.
+    Called on `(batch, fields)`, NaN where unknown; returns `(batch, fields)` float32: the normal
+    score of a value's quantile among the training tracks, 0 where unknown. Values beyond the
+    training range are clipped; a field without training values is unknown.
 
     Args:
         quantiles: `(fields, quantiles)`, ascending along the last axis (`fit_quantiles`).
@@ -78,19 +78,19 @@ class QuantileNormal(layers.Layer):  # type: ignore[misc]
         self._middle = middle.astype(np.float32)
         self._spread = np.where(spread > 0, spread, 1.0).astype(np.float32)
         self._known = (spread > 0).astype(np.float32)
-        # Steps of scaled edges: single precision holds no difference of two durations in
+        # Scale the edges first: float32 can't represent the difference of two durations in
         # milliseconds that are a thousandth of a deviation apart.
         scaled = (edges - middle[:, None]) / np.where(spread > 0, spread, 1.0)[:, None]
         self._low = scaled[:, :-1].astype(np.float32)
         self._step = np.maximum(np.diff(scaled, axis=1), 1e-9).astype(np.float32)
 
     def call(self, values: Tensor) -> Tensor:
-        """Interpolate the share, then take its normal quantile."""
+        """Interpolate the quantile, then apply the normal quantile function."""
         values = ops.cast(values, "float32")
         unknown = ops.isnan(values)
         filled = ops.where(unknown, ops.zeros_like(values), values)
         scaled = (filled - self._middle) / self._spread
-        # Each segment says how much of it lies below the value: their mean is the share.
+        # Fraction of each segment below the value; the mean over segments is the quantile.
         parts = (ops.expand_dims(scaled, -1) - self._low) / self._step
         share = ops.mean(ops.clip(parts, 0.0, 1.0), axis=-1)
         score = 2.0**0.5 * ops.erfinv(ops.clip(2.0 * share - 1.0, -1 + 2e-7, 1 - 2e-7))

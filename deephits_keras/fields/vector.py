@@ -15,15 +15,15 @@ from deephits_keras.types import Tensor
 
 @keras.saving.register_keras_serializable("deephits")
 class FieldVector(layers.Layer):  # type: ignore[misc]
-    """Fields as they are -> the vector of Section 2.1.
+    """Convert unscaled fields to the vector of Section 2.1.
 
-    Called on `(batch, fields)` with NaN for unknown values; gives `(batch, vector)`: each field in
-    its place, `key` as 13 indicators. An unknown number is at its mean, an unknown key undefined.
+    Called on `(batch, fields)`, NaN where unknown; returns `(batch, vector)`: the fields in order,
+    `key` as 13 indicators. An unknown number becomes the mean, an unknown key undefined.
 
     Args:
-        fields: Their names.
-        mean: What to subtract from each; not used for `key` and `mode`.
-        deviation: What to divide each by; likewise.
+        fields: Names of the fields.
+        mean: Mean of each field; not used for `key` and `mode`.
+        deviation: Standard deviation of each field; not used for `key` and `mode`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class FieldVector(layers.Layer):  # type: ignore[misc]
         self.fields, self.mean, self.deviation = list(fields), list(mean), list(deviation)
 
     def call(self, values: Tensor) -> Tensor:
-        """Standardise, and spread the key out."""
+        """Standardise, and convert the key to indicators."""
         parts = []
         for index, field in enumerate(self.fields):
             value = values[:, index : index + 1]
@@ -83,7 +83,7 @@ def field_branch(
     Returns:
         `(batch, units)`.
     """
-    # Single precision at any policy: half of it can't hold a duration in milliseconds.
+    # float32 at any precision policy: float16 can't represent a duration in milliseconds.
     x = FieldVector(fields, mean, deviation, dtype="float32", name="vector")(values)
     for name in ("fields_hidden", "fields_embedding"):
         x = dense(units, activation="relu", name=name)(x)

@@ -1,4 +1,4 @@
-"""A model taken apart at its embeddings: branches before, fusion and output after."""
+"""A model divided at its embeddings: branches before, fusion and output after."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from deephits_keras.types import Tensor
 
 
 class Anatomy:
-    """A model of `build_model`, in two halves.
+    """A model of `build_model`, divided in two halves.
 
     Args:
         model: The model.
         modalities: Its modalities.
 
     Attributes:
-        modalities: As given.
-        embed: From the model's inputs to `(batch, size)` for each modality, by modality.
-        head: From a list of the modalities' embeddings and then their `(batch, 1)` presence masks
-            to the raw outputs.
+        modalities: See the argument.
+        embed: Maps the model's inputs to `(batch, size)` per modality, by modality.
+        head: Maps a list of the modalities' embeddings, then their `(batch, 1)` presence masks, to
+            the raw outputs.
     """
 
     def __init__(self, model: keras.Model, modalities: Sequence[str]) -> None:
@@ -34,19 +34,19 @@ class Anatomy:
         self.head = keras.Model([*embeddings, *masks], model.output)
 
     def branch(self, modality: str) -> keras.Model:
-        """The branch of a modality, from features by name to `(batch, size)`."""
+        """The branch of a modality: maps features by name to `(batch, size)`."""
         return self._model.get_layer(modality)
 
     def embedding_size(self, modality: str) -> int:
-        """Length of a modality's embedding."""
+        """Size of a modality's embedding."""
         return int(self.branch(modality).output_shape[-1])
 
     def outputs(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
-        """The second half.
+        """Apply the second half.
 
         Args:
-            embeddings: `(batch, size)` for each modality.
-            present: `(batch, 1)` presence mask of each modality.
+            embeddings: `(batch, size)` per modality.
+            present: `(batch, 1)` presence mask per modality.
 
         Returns:
             Raw outputs `(batch, outputs)`.
@@ -56,9 +56,9 @@ class Anatomy:
 
 
 def score_of(task: Task, outputs: Tensor, tier: int) -> Tensor:
-    """`(batch,)` the class score of a tier, 0-1, or the popularity of a regression, 0-100.
+    """`(batch,)` class score of a tier, 0-1, or popularity of a regression, 0-100.
 
-    The differentiable form of `Task.decode`; a popularity isn't cut to its range.
+    The differentiable form of `Task.decode`; a popularity isn't clipped.
     """
     if task.kind == "regression":
         return outputs[:, 0] * POPULARITY_MAX

@@ -1,7 +1,7 @@
-"""What a model is made of: its parts with their shapes and trainable parameters.
+"""The parts of a model with their shapes and trainable parameters.
 
-A plain description, as `deephits build` prints it, a run keeps it (`architecture.json`) and
-`deephits_keras.report.architecture_drawing` draws it; nothing here needs Keras.
+A description that `deephits build` prints, a run stores (`architecture.json`) and
+`deephits_keras.report.architecture_drawing` draws. This module doesn't need Keras.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ class Branch:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the model that sees every modality: the fusion, or the output layer.
+    """A part of the model that all modalities share: the fusion, or the output layer.
 
     Attributes:
-        name: What to call it.
-        output_size: Size of what it gives for one track.
+        name: Name of the part.
+        output_size: Size of its output per track.
         parameters: Trainable parameters.
         layers: Its layers, in order.
     """
@@ -94,12 +94,12 @@ class Architecture:
     Attributes:
         task: Name of the task.
         fusion: Name of the fusion.
-        branches: One for each modality, in the model's order.
-        missing_embeddings: Trainable parameters of the embeddings that stand in for missing
-            inputs; 0 where zeros do, as in the paper.
+        branches: One per modality, in the model's order.
+        missing_embeddings: Trainable parameters of the learned embeddings of missing inputs; 0 if
+            they are replaced by zeros, as in the paper.
         fusion_part: From the embeddings to the last hidden layer.
         output: The output layer.
-        members: Models like this one that an ensemble averages; 1 for no ensemble.
+        members: Number of models of an ensemble; 1 for no ensemble.
     """
 
     task: str

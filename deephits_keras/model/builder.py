@@ -1,4 +1,4 @@
-"""Modalities + fusion + task -> one Keras functional model with named inputs."""
+"""Build one Keras functional model from modalities, a fusion and a task."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def build_model(
 
     Args:
         modalities: `"mel,lyrics,meta"`, or a sequence of names, `modality=encoder` pairs and
-            encoder instances (adapted ones put their statistics into the model).
+            encoder instances (if adapted, with their statistics).
         fusion: `"early"`, `"late"`, or a `Fusion` with its settings.
         task: `"regression"`, `"tiers-3"`, `"tiers-5"`, `"tiers-10"`, or a `Task`.
-        learned_missing: Modalities whose missing inputs get a learned embedding. The paper's
-            model has none; the others' missing inputs are zeros after the encoder.
+        learned_missing: Modalities whose missing inputs get a learned embedding. By default, as
+            in the paper, missing embeddings are zeros.
         settings: Values for encoders' settings, by modality or encoder name.
 
     Returns:
@@ -77,11 +77,11 @@ def build_model(
 
 
 def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
-    """The model with its logits over a temperature (`evaluation.calibration`).
+    """The model with its logits divided by a temperature (`evaluation.calibration`).
 
     Args:
-        model: What `build_model` made; its layers are shared.
-        temperature: Above 0; 1 gives the model as it is.
+        model: A model of `build_model`; its layers are shared.
+        temperature: Above 0; 1 returns the model unchanged.
     """
     if temperature == 1:
         return model
@@ -91,10 +91,10 @@ def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
 
 @keras.saving.register_keras_serializable("deephits")
 class BranchModel(keras.Model):  # type: ignore[misc]
-    """An encoder's half of the model, named after its modality.
+    """An encoder's branch of the model, named after its modality.
 
-    Its weights' paths begin with that name, in a model that was loaded as in one that was built:
-    with PyTorch Keras finds a weight to reset by its path, and two encoders may name layers alike.
+    The paths of its weights start with that name, in built and in loaded models: on PyTorch, Keras
+    finds weights by path, and two encoders may use the same layer names.
     """
 
     @classmethod
@@ -130,10 +130,10 @@ def describe(
     """The model's parts with their shapes and trainable parameters, branch by branch.
 
     Args:
-        model: What `build_model` made.
-        encoders: The encoders it was made of, by modality.
-        fusion: The fusion it was made with.
-        task: The task it was made for.
+        model: A model of `build_model`.
+        encoders: Its encoders, by modality.
+        fusion: Its fusion.
+        task: Its task.
     """
     branches = []
     for modality, encoder in encoders.items():

@@ -1,4 +1,4 @@
-"""HitMusicNet's way: an autoencoder's code of all inputs, and a network that narrows by a rule."""
+"""HitMusicNet's fusion: an autoencoder's code of all inputs, and a narrowing network."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SMALLEST_CODE = 3
 
 @keras.saving.register_keras_serializable("deephits")
 class Reconstruction(layers.Layer):  # type: ignore[misc]
-    """Gives a code on, and adds to the loss how far the original is from what was made of it.
+    """Pass on a code, and add the reconstruction error to the loss.
 
     Called on a code, the original and its reconstruction.
 
     Args:
-        weight: Of the mean squared error in the loss.
+        weight: Weight of the mean squared error in the loss.
     """
 
     def __init__(self, weight: float, **kwargs: Any) -> None:
@@ -31,8 +31,8 @@ class Reconstruction(layers.Layer):  # type: ignore[misc]
         self.weight = weight
 
     def call(self, code: Tensor, original: Tensor, made: Tensor) -> Tensor:
-        """The code as it is."""
-        # Not what the decoder is asked for: the original must not move towards its image.
+        """Return the code unchanged."""
+        # No gradient to the original: it must not move towards its reconstruction.
         distance = ops.square(ops.stop_gradient(original) - made)
         self.add_loss(self.weight * ops.mean(distance))
         return code
@@ -48,17 +48,17 @@ class Reconstruction(layers.Layer):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class CompressedFusion(Fusion):
-    """A bottleneck that can make its inputs again, then layers of n, n / 2 and n / 3 units.
+    """An autoencoder's bottleneck, then layers of n, n / 2 and n / 3 units.
 
     After HitMusicNet (Martin-Gutierrez et al. 2020; models/dnn_models.py and model_selection.py of
     dmgutierrez/hitmusicnet): inputs of size m through m / 2 and m / 3 units to a code of m / share
-    and back, all ReLU but for the last sigmoid, so inputs from 0 to 1 are meant. Theirs is trained
-    first, on every track; here reconstruction is an auxiliary loss on the training part.
+    and back, all ReLU except the last sigmoid, so inputs should be from 0 to 1. They train the
+    autoencoder first, on all tracks; here reconstruction is an auxiliary loss in training.
 
     Attributes:
-        dropout: After the first and the second layer.
-        units: Sizes of the layers on the code; empty for the rule: n, n / 2, n / 3.
-        share: The code has 1 / share of the inputs' size: 4 (small), 5 or 7 (high compression).
+        dropout: Dropout rate after the first and the second layer.
+        units: Sizes of the layers after the code; empty for n, n / 2, n / 3.
+        share: Compression factor of the code: 4 (small), 5 or 7 (high compression).
         reconstruction: Weight of the auxiliary loss; 0 for a plain bottleneck.
     """
 
@@ -75,7 +75,7 @@ class CompressedFusion(Fusion):
         outputs: int,
         classification: bool,
     ) -> Tensor:
-        """Concatenate, compress, and go on from the code."""
+        """Concatenate, compress, and apply the layers to the code."""
         del presence
         fused = concatenate(list(embeddings.values()), axis=-1, name="fused")
         size = int(fused.shape[-1])
@@ -101,5 +101,5 @@ class CompressedFusion(Fusion):
 
 
 def widths_of(code: int) -> tuple[int, ...]:
-    """HitMusicNet's rule for the layers on a code of that size."""
+    """HitMusicNet's rule for the layers after a code of that size."""
     return (code, round(code / 2), round(code / 3))

@@ -1,9 +1,9 @@
-"""Several trained models as one that averages what they say (a deep ensemble).
+"""Several trained models as one that averages their predictions (a deep ensemble).
 
 Lakshminarayanan, Pritzel and Blundell 2017, "Simple and Scalable Predictive Uncertainty Estimation
-using Deep Ensembles": the members differ only in their seeds. The whole has the joints of a
-`build_model` model, a branch and a presence mask for each modality, so that it is explained and
-taken apart like one; a modality's embedding is its members' side by side.
+using Deep Ensembles": the members differ only in their seeds. The ensemble has the structure
+of a `build_model` model, one branch and one presence mask per modality, so that it can be explained
+like one; a modality's embedding is the concatenation of its members' embeddings.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def ensemble(
         members: Models of `build_model` with the same encoders, fusion and task; their layers are
             shared.
         modalities: Their modalities.
-        classification: True to average class scores and give their logarithm, which are logits
-            again; False to average the outputs.
+        classification: True to average class scores and return their logarithms, which are
+            logits; False to average the outputs.
 
     Returns:
         A model with the members' inputs and output shape. Its weights are the members'.
@@ -42,7 +42,7 @@ def ensemble(
     for modality in modalities:
         branch = _side_by_side(modality, [part.branch(modality) for part in parts])
         features = {name: inputs[input_name(modality, name)] for name in branch.input}
-        # The members put vectors of their own in the place of what is missing.
+        # Each member has its own vectors for missing inputs.
         substitute = MissingEmbedding(name=f"{modality}_missing")
         embedding = substitute(branch(features), present[modality])
         pieces[modality] = _split(embedding, [part.embedding_size(modality) for part in parts])
@@ -58,7 +58,7 @@ def ensemble(
 
 
 class EnsembleBranch(BranchModel):
-    """The members' branches of one modality: their embeddings side by side.
+    """The members' branches of one modality; their embeddings are concatenated.
 
     Attributes:
         members: The branches.
@@ -71,7 +71,7 @@ class EnsembleBranch(BranchModel):
 
 
 def member_branches(branch: keras.Model) -> tuple[keras.Model, ...]:
-    """A modality's branch of each member, or the branch alone if it is of no ensemble."""
+    """A modality's branch of each member, or the branch itself without an ensemble."""
     return branch.members if isinstance(branch, EnsembleBranch) else (branch,)
 
 

@@ -1,6 +1,6 @@
-"""How modalities meet: early fusion (Table A1's head), late and gated fusion, and others' ways.
+"""Fusions of modalities: early (Table A1's head), late, gated, and those of other systems.
 
-A fusion gets one embedding and one presence mask per modality and gives the model's raw outputs.
+A fusion gets one embedding and one presence mask per modality and returns the model's raw outputs.
 Add one by subclassing `Fusion` and naming it in `FUSIONS`.
 """
 
@@ -39,7 +39,7 @@ class EarlyFusion(Fusion):
         outputs: int,
         classification: bool,
     ) -> Tensor:
-        """Concatenate, drop out, fully connected layers with ReLU, output."""
+        """Concatenate; apply dropout, fully connected layers with ReLU, and the output layer."""
         del presence
         x = concatenate(list(embeddings.values()), axis=-1, name="fused")
         x = layers.Dropout(self.dropout, name="fusion_dropout")(x)
@@ -51,7 +51,7 @@ class EarlyFusion(Fusion):
 class LateFusion(Fusion):
     """Predict from each modality alone and average the predictions (paper, Section 3.3.1).
 
-    Each modality has fully connected layers and a last layer of its own.
+    Each modality has its own fully connected layers and output layer.
 
     Attributes:
         weights: `(modality, weight)` pairs, or None to learn the weights.
@@ -95,14 +95,14 @@ class LateFusion(Fusion):
 
 @dataclass(frozen=True)
 class GatedFusion(Fusion):
-    """Let each track decide what its modalities count for (after Arevalo et al. 2017).
+    """Weight the modalities for each track separately (after Arevalo et al. 2017).
 
-    Gated multimodal units: every modality is brought to one size, and each unit of the result is
-    a weighted average over the modalities that are there. The weights are a softmax over what all
-    embeddings and the presence masks say together.
+    Gated multimodal units: every modality is projected to one size, and each unit of the result is
+    a weighted average over the modalities that are present. The weights are a softmax of a dense
+    layer on all embeddings and presence masks.
 
     Attributes:
-        size: Size that every modality is brought to.
+        size: Size that every modality is projected to.
     """
 
     name: ClassVar[str] = "gated"
@@ -115,7 +115,7 @@ class GatedFusion(Fusion):
         outputs: int,
         classification: bool,
     ) -> Tensor:
-        """Bring to one size, weigh, drop out, fully connected layers with ReLU, output."""
+        """Project to one size; average; apply dropout, dense layers and the output layer."""
         rows = [
             layers.Reshape((1, self.size), name=f"fusion_{modality}_row")(
                 dense(self.size, activation="tanh", name=f"fusion_{modality}")(embedding)
@@ -137,9 +137,9 @@ class GatedFusion(Fusion):
 class MembersFusion(Fusion):
     """Concatenate the embeddings and classify them by a batch ensemble (`model.members`).
 
-    A fully connected network as of TabM (Gorishniy et al. 2024): `members` networks of the layers
-    `units` share their matrices, and what they say is averaged. Made for the encoder `tabular`,
-    whose vector it takes as it is; other modalities join with their embeddings.
+    A fully connected network as in TabM (Gorishniy et al. 2024): `members` networks with layers of
+    sizes `units` share their weight matrices, and their predictions are averaged. Intended for the
+    encoder `tabular`; other modalities contribute their embeddings.
 
     Attributes:
         members: Number of networks.
@@ -159,7 +159,7 @@ class MembersFusion(Fusion):
         outputs: int,
         classification: bool,
     ) -> Tensor:
-        """Concatenate, layers of every member with ReLU and dropout, their outputs, their mean."""
+        """Concatenate; apply every member's layers with dropout, and average the outputs."""
         del presence
         if self.head not in self.heads:
             raise UserError(
@@ -183,7 +183,7 @@ class MembersFusion(Fusion):
 
 
 POPULARITY_START = (0.2, 0.4)
-"""Deviation and mean of popularity / 100 that a regression starts from: those of most tables."""
+"""Deviation and mean of popularity / 100 at which a regression starts: those of most tables."""
 
 
 FUSIONS: dict[str, type[Fusion]] = {
@@ -192,10 +192,10 @@ FUSIONS: dict[str, type[Fusion]] = {
 
 
 def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:
-    """A fusion by name, or from its `to_json`.
+    """Create a fusion by name, or from the result of its `to_json`.
 
     Raises:
-        UserError: if there is none of that name, or it has no such setting.
+        UserError: if there is no such fusion, or it has no such setting.
     """
     if isinstance(fusion, Fusion):
         return fusion

@@ -1,4 +1,4 @@
-"""`Fusion`: what every way to combine modalities is made of."""
+"""`Fusion`: the base class of fusions."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from deephits_keras.types import Tensor
 
 @dataclass(frozen=True)
 class Fusion(abc.ABC):
-    """A way to combine modalities, configured.
+    """A configured way to combine modalities.
 
     Attributes:
         name: The name in `FUSIONS`.
-        per_member: Whether the outputs in training are those of every member of a batch ensemble.
-        dropout: Share of the embeddings' units dropped in training.
+        per_member: Whether the training outputs are those of every member of a batch ensemble.
+        dropout: Dropout rate of the embeddings' units.
         units: Sizes of the fully connected layers before the output.
-        heads: Names of the last layers that it can have, of `heads.HEADS`.
-        head: The last layer, one of `heads`.
+        heads: Names of the output layers that it supports, from `heads.HEADS`.
+        head: The output layer, one of `heads`.
     """
 
     name: ClassVar[str]
@@ -46,8 +46,8 @@ class Fusion(abc.ABC):
         """Build the head.
 
         Args:
-            embeddings: `(batch, size)` for each modality.
-            presence: `(batch, 1)` for each modality, zeros and ones.
+            embeddings: `(batch, size)` per modality.
+            presence: `(batch, 1)` per modality, zeros and ones.
             outputs: Number of raw outputs.
             classification: Whether the outputs are logits.
 
@@ -62,10 +62,10 @@ class Fusion(abc.ABC):
         return x
 
     def to_json(self) -> dict[str, Any]:
-        """Name and settings as JSON types; `get_fusion` takes it back."""
+        """Name and settings as JSON types; `get_fusion` is the inverse."""
         return {"name": self.name, **dataclasses.asdict(self)}
 
 
 def concatenate(tensors: list[Tensor], axis: int, name: str) -> Tensor:
-    """Several tensors as one; a single one as it is."""
+    """Concatenate tensors; a single one is returned unchanged."""
     return layers.Concatenate(axis=axis, name=name)(tensors) if len(tensors) > 1 else tensors[0]

@@ -1,7 +1,7 @@
-"""The last layer: what a model says of the tiers, with or without their order.
+"""Output layers for tiers, nominal or ordinal.
 
-Each gives `(batch, tiers)` logarithms of class scores, which are logits: decoding, late fusion,
-calibration and ensembles needn't know which one it was. Cross-entropy of an ordinal head's output
+Each returns `(batch, tiers)` logarithms of class scores, which are logits, so that decoding, late
+fusion, calibration and ensembles work with any of them. Cross-entropy of an ordinal head's output
 is the negative log-likelihood of its ordinal regression.
 """
 
@@ -19,10 +19,10 @@ from deephits_keras.types import Tensor
 
 
 class _OrdinalHead(layers.Layer):  # type: ignore[misc]
-    """A dense layer into the tiers' order; called on `(batch, size)`.
+    """Base class of ordinal heads; called on `(batch, size)`.
 
     Args:
-        tiers: Number of tiers, two at least.
+        tiers: Number of tiers, at least two.
     """
 
     def __init__(self, tiers: int, **kwargs: Any) -> None:
@@ -42,9 +42,9 @@ class _OrdinalHead(layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable("deephits")
 class ConditionalTiers(_OrdinalHead):
-    """CORN (Shi, Cao and Raschka 2023): tier by tier, whether a track that got there goes on.
+    """CORN (Shi, Cao and Raschka 2023): conditional probabilities of exceeding each tier.
 
-    Unit k gives the logit of P(tier > k | tier >= k); the chain rule gives the class scores.
+    Unit k is the logit of P(tier > k | tier >= k); the chain rule gives the class scores.
     `(size + 1) * (tiers - 1)` parameters.
     """
 
@@ -54,7 +54,7 @@ class ConditionalTiers(_OrdinalHead):
         self.beyond.build(input_shape)
 
     def call(self, x: Tensor) -> Tensor:
-        """Give `(batch, tiers)` logarithms of class scores."""
+        """`(batch, tiers)` logarithms of class scores."""
         logits = self.beyond(x)
         nothing = ops.zeros_like(logits[:, :1])
         reached = ops.cumsum(ops.log_sigmoid(logits), axis=1)
@@ -73,7 +73,7 @@ class CumulativeTiers(_OrdinalHead):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the unit and the thresholds: the lowest, and what each adds (softplus)."""
+        """Create the unit and the thresholds: the lowest, and increments (softplus)."""
         self.popularity = dense(1, use_bias=False, dtype=self.dtype_policy, name="popularity")
         self.popularity.build(input_shape)
         shares = np.arange(1, self.tiers) / self.tiers
@@ -87,7 +87,7 @@ class CumulativeTiers(_OrdinalHead):
         )
 
     def call(self, x: Tensor) -> Tensor:
-        """Give `(batch, tiers)` logarithms of class scores."""
+        """`(batch, tiers)` logarithms of class scores."""
         gaps = ops.softplus(self.steps) + keras.backend.epsilon()
         thresholds = ops.concatenate([self.lowest, self.lowest + ops.cumsum(gaps)])
         above = thresholds - self.popularity(x)
@@ -105,20 +105,20 @@ HEADS: dict[str, type[layers.Layer] | None] = {
     "corn": ConditionalTiers,
     "cumulative": CumulativeTiers,
 }
-"""The heads by name; `softmax`, the paper's, is a dense layer of one unit an output."""
+"""The heads by name; `softmax`, as in the paper, is a dense layer with one unit per output."""
 
 
 def output_layer(head: str, outputs: int, classification: bool, name: str) -> layers.Layer:
-    """The layer that ends a model, in float32 at any precision policy.
+    """The output layer of a model, in float32 at any precision policy.
 
     Args:
-        head: Of `HEADS`.
+        head: A name in `HEADS`.
         outputs: Number of raw outputs.
-        classification: Whether they are tiers.
-        name: The layer's name.
+        classification: Whether the outputs are tiers.
+        name: Name of the layer.
 
     Raises:
-        UserError: if there is no such head, or an order is asked of a regression.
+        UserError: if there is no such head, or it is ordinal and the task a regression.
     """
     if head not in HEADS:
         raise UserError(f"There is no head named {head!r}. Heads: {', '.join(HEADS)}")

@@ -1,4 +1,4 @@
-"""Layers of the core: what stands in for a missing modality, and weighted averages."""
+"""Layers of the core: embeddings of missing modalities, and weighted averages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deephits_keras.types import Tensor
 
 @keras.saving.register_keras_serializable("deephits")
 class MissingEmbedding(layers.Layer):  # type: ignore[misc]
-    """Put a fixed vector in the place of the embedding of a track that lacks the modality.
+    """Replace the embedding of a track that lacks the modality by a fixed vector.
 
     Called on an embedding `(batch, size)` and a presence mask `(batch, 1)` of zeros and ones.
 
@@ -32,10 +32,10 @@ class MissingEmbedding(layers.Layer):  # type: ignore[misc]
             )
 
     def call(self, embedding: Tensor, present: Tensor) -> Tensor:
-        """Give `(batch, size)`: the embedding where present, else the vector."""
+        """`(batch, size)`: the embedding if present, else the vector."""
         present = ops.cast(present, embedding.dtype)
-        # A selection, not a product: an embedding that isn't finite must not leak through a mask.
-        # JAX takes a variable's value here and not the variable.
+        # Select instead of multiply: NaN or infinity must not leak through a mask.
+        # JAX needs the variable's value here.
         substitute = (
             ops.convert_to_tensor(self.vector) if self.learned else ops.zeros_like(embedding)
         )
@@ -53,26 +53,27 @@ class MissingEmbedding(layers.Layer):  # type: ignore[misc]
 
 
 ABSENT = -1e4
-"""Logit of a weight that rounds to zero; float16 still holds it."""
+"""Logit of a weight that rounds to zero, representable in float16."""
 
 
 def usable(present: Tensor) -> Tensor:
-    """`(batch, modalities)` bool: the modalities that are there, or all if none is."""
+    """`(batch, modalities)` bool: the present modalities, or all if none is present."""
     nothing = ops.max(present, axis=1, keepdims=True) < 0.5
     return ops.logical_or(present > 0.5, nothing)
 
 
 @keras.saving.register_keras_serializable("deephits")
 class WeightedScores(layers.Layer):  # type: ignore[misc]
-    """Average several predictions with one weight each, over those that are there.
+    """Weighted average of several predictions, over those that are present.
 
     Called on raw outputs `(batch, modalities, outputs)` and presence `(batch, modalities)`; the
-    weights of absent modalities are shared out among the present ones.
+    weights of absent modalities are distributed to the present ones.
 
     Args:
-        classification: True to average class scores (softmax of the outputs) and give their
-            logarithm, which are logits again; False to average the outputs themselves.
-        weights: A positive weight each, or None to learn them (softmax of trainable numbers).
+        classification: True to average class scores (softmax of the outputs) and return their
+            logarithms, which are logits; False to average the outputs.
+        weights: One positive weight per prediction, or None to learn them (softmax of trainable
+            numbers).
     """
 
     def __init__(
@@ -97,8 +98,8 @@ class WeightedScores(layers.Layer):  # type: ignore[misc]
         )
 
     def call(self, outputs: Tensor, present: Tensor) -> Tensor:
-        """Give `(batch, outputs)`."""
-        # JAX takes a variable's value here and not the variable.
+        """`(batch, outputs)`."""
+        # JAX needs the variable's value here.
         weights = ops.convert_to_tensor(self.log_weights)
         masked = ops.where(usable(present), weights, ops.full_like(present, ABSENT))
         log_weights = ops.expand_dims(ops.log_softmax(masked, axis=1), -1)
@@ -123,14 +124,14 @@ class WeightedScores(layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable("deephits")
 class GatedAverage(layers.Layer):  # type: ignore[misc]
-    """Average several vectors unit by unit, over those that are there.
+    """Weighted average of several vectors, unit by unit, over those that are present.
 
     Called on vectors and the logits of their weights, both `(batch, modalities, size)`, and
     presence `(batch, modalities)`.
     """
 
     def call(self, vectors: Tensor, gates: Tensor, present: Tensor) -> Tensor:
-        """Give `(batch, size)`."""
+        """`(batch, size)`."""
         there = ops.expand_dims(usable(present), -1)
         masked = ops.where(there, gates, ops.full_like(gates, ABSENT))
         return ops.sum(ops.softmax(masked, axis=1) * vectors, axis=1)

@@ -1,7 +1,8 @@
-"""Many networks in one graph: batch ensembles.
+"""Batch ensembles: many networks in one graph.
 
-Members share each layer's weight matrix and scale its inputs and outputs by vectors of their own
-(Wen, Tran and Ba 2020; as a tabular model: TabM, Gorishniy et al. 2024). What they say is averaged.
+Members share each layer's weight matrix, and each scales its inputs and outputs by its own vectors
+(Wen, Tran and Ba 2020; as a tabular model: TabM, Gorishniy et al. 2024). Their predictions are
+averaged.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from deephits_keras.types import Tensor
 
 @keras.saving.register_keras_serializable("deephits")
 class RandomSigns(keras.initializers.Initializer):  # type: ignore[misc]
-    """-1 or 1 with equal chance.
+    """Initialiser: -1 or 1 with equal probability.
 
     Args:
-        seed: Of the draw; by default Keras' own global seed counts.
+        seed: Random seed; Keras' global seed by default.
     """
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
 
     def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
-        """Draw."""
+        """Draw the values."""
         uniform = keras.random.uniform(shape, seed=self.seed, dtype=dtype or "float32")
         return ops.where(uniform < 0.5, -ops.ones_like(uniform), ops.ones_like(uniform))
 
@@ -37,23 +38,23 @@ class RandomSigns(keras.initializers.Initializer):  # type: ignore[misc]
 
 
 def _like_torch(size: int) -> keras.initializers.Initializer:
-    """What PyTorch's `nn.Linear` draws weights and biases from."""
+    """The distribution of weights and biases of PyTorch's `nn.Linear`."""
     bound = 1 / np.sqrt(size)
     return keras.initializers.RandomUniform(-bound, bound)
 
 
 @keras.saving.register_keras_serializable("deephits")
 class BatchEnsembleDense(layers.Layer):  # type: ignore[misc]
-    """As many dense layers with ReLU as there are members, that share one weight matrix.
+    """One dense layer with ReLU per member, with a shared weight matrix.
 
-    Called on `(batch, size)`, the same for every member, or `(batch, members, size)`; gives
-    `(batch, members, units)`: member m's is `relu(((x * r_m) W) * s_m + b_m)`.
+    Called on `(batch, size)`, the same for every member, or `(batch, members, size)`;
+    returns `(batch, members, units)`; for member m: `relu(((x * r_m) W) * s_m + b_m)`.
 
     Args:
         units: Size of each member's output.
         members: Number of members.
-        signs: Whether the input scales start as random signs, as the first layer's should, so that
-            members differ; else as ones.
+        signs: Whether input scales are initialised with random signs, so that members differ, as
+            in the first layer; else with ones.
     """
 
     def __init__(self, units: int, members: int, *, signs: bool = False, **kwargs: Any) -> None:
@@ -90,18 +91,18 @@ class BatchEnsembleDense(layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable("deephits")
 class MemberOutput(layers.Layer):  # type: ignore[misc]
-    """A last layer of its own for each member, and what they say together.
+    """One output layer per member, and the average of their predictions.
 
-    Called on `(batch, members, size)`. At inference it gives `(batch, outputs)`: the mean of a
-    regression, or the logarithm of the mean of the members' class scores, which are logits again.
-    In training it gives `(batch, members * outputs)`, each member's own: each is to be right by
-    itself (`training.losses.PerMember`).
+    Called on `(batch, members, size)`. At inference it returns `(batch, outputs)`: the mean of a
+    regression, or the logarithm of the members' mean class scores, which are logits. In training
+    it returns `(batch, members * outputs)`, as the loss is computed per member
+    (`training.losses.PerMember`).
 
     Args:
         outputs: Number of raw outputs.
-        classification: Whether they are logits.
-        scale: What a regression's outputs are multiplied with, so that they start at its scale.
-        offset: What is added to them then.
+        classification: Whether the outputs are logits.
+        scale: Factor of a regression's outputs, so that they start at the target's scale.
+        offset: Offset that is added after scaling.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Batch normalisation, the one layer that asks which backend it runs on.
+"""Batch normalisation, the only layer that depends on the backend.
 
-On a CPU it is two fifths of a training step of the audio branch as `keras.ops` states it, and a
-tenth as one kernel (docs/performance.md). Keras offers no such kernel by a name of its own.
+On a CPU it takes two fifths of a training step of the audio branch with `keras.ops`, and a tenth
+with TensorFlow's fused kernel (docs/performance.md), for which Keras has no API.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from deephits_keras.types import Tensor
 class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
     """Keras' layer with PyTorch's defaults, trained through TensorFlow's fused kernel.
 
-    The same function, weights and moving averages as `keras.layers.BatchNormalization`, which it
-    is wherever the kernel can't be had: on JAX and PyTorch, outside of training, with a mask, with
-    statistics of several devices, for other than four dimensions with the channels last, in
-    float64, or without scale and centre.
+    It has the function, weights and moving averages of `keras.layers.BatchNormalization`, and uses
+    that where the kernel isn't available: on JAX and PyTorch, at inference, with a mask, with
+    synchronised statistics, for inputs other than four dimensions with channels last, in float64,
+    or without scale and centre.
 
     Args:
-        momentum: Of the moving averages; PyTorch's 0.1 is Keras' 0.9.
+        momentum: Momentum of the moving averages; Keras' 0.9 is PyTorch's 0.1.
         epsilon: Added to the variance.
-        **options: As Keras'.
+        **options: See `keras.layers.BatchNormalization`.
     """
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **options: Any) -> None:
         super().__init__(momentum=momentum, epsilon=epsilon, **options)
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
-        """Normalise `(batch, height, width, channels)`, or what else Keras' layer takes."""
+        """Normalise `(batch, height, width, channels)`, or other inputs of Keras' layer."""
         fusible = (
             keras.backend.backend() == "tensorflow"
             and len(inputs.shape) == 4
@@ -59,7 +59,7 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]
             epsilon=self.epsilon,
             is_training=True,
         )
-        # The kernel's variance is Bessel's, of n - 1; Keras keeps that of n.
+        # The kernel divides the variance by n - 1, Keras by n.
         positions = ops.cast(ops.size(inputs) // inputs.shape[-1], "float32")
         variance = variance * (positions - 1) / positions
         for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):

@@ -1,4 +1,4 @@
-"""Models without values: what a configuration describes, before anything is allocated."""
+"""Models without values, built from a configuration without allocating memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from deephits_keras.tasks import Task
 T = TypeVar("T")
 
 LARGEST_MODEL = 2**30
-"""Parameters; the paper's model has 476,938."""
+"""Most parameters of a model; the paper's has 476,938."""
 
 LARGEST_FEATURE = 2**28
-"""Values of one feature of one track; the paper's spectrogram has 165,376."""
+"""Most values of one feature per track; the paper's spectrogram has 165,376."""
 
 
 def symbolically(function: Callable[[], T]) -> T:
-    """Call a function that builds a model, without giving its variables any memory.
+    """Call a function that builds a model, without allocating memory for its variables.
 
-    In a thread of its own: what Keras notes of variables that wait for a value goes with it.
+    It runs in its own thread, as Keras keeps a list of uninitialised variables per thread.
     """
 
     def inside() -> T:

@@ -1,7 +1,7 @@
-"""From row numbers to batches: several encoders' features, targets and masks, shuffled exactly.
+"""From row numbers to batches of features, targets and masks, with reproducible shuffling.
 
-A batch is gathered from the memory-mapped shards when it is asked for, so memory stays flat
-whatever the corpus's size, and a split, fold or subset is a list of rows.
+A batch is gathered from memory-mapped shards on request, so memory doesn't depend on the corpus's
+size, and a split, fold or subset is a list of rows.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ WeightedBatch = tuple[Features, Array, FloatArray]
 Batch = tuple[Features, Array] | WeightedBatch
 
 PREFETCHED_BATCHES = 2
-"""One is being trained on while the next is gathered: more would only take memory."""
+"""Prefetched batches: one is gathered during a training step; more would only use memory."""
 
 WORKERS = 2
-"""Batches made at a time: one is read while another is cast (docs/performance.md)."""
+"""Batches made in parallel: one is read while another is cast (docs/performance.md)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """One epoch's batches of some rows: a sequence, each batch made when it is asked for.
+    """The batches of one epoch: a sequence whose batches are made on request.
 
-    What a batch holds depends only on the arguments and the epoch, so that an interrupted
-    training that goes on in epoch `k` sees what an uninterrupted one sees there.
+    A batch's content depends only on the arguments and the epoch, so that a training resumed in
+    epoch `k` gets the same batches as an uninterrupted one.
 
     Attributes:
         stores: The feature store of each modality, or its cache.
         rows: `(n,)` rows of the corpus.
-        targets: `(n, ...)` what to predict, aligned with `rows`.
-        batch_size: Tracks a batch; the last may be smaller.
+        targets: `(n, ...)` targets, aligned with `rows`.
+        batch_size: Tracks per batch; the last batch may be smaller.
         weights: `(n,)` sample weights, or None.
-        seed: Seed of the order and of what is dropped; None keeps the order of `rows`.
+        seed: Seed of the order and of modality dropout; None keeps the order of `rows`.
         modality_dropout: Probability with which each modality of each track is hidden, drawn
-            independently, but never the last one that a track has.
-        drop_remainder: Leave out the last batch if it is smaller.
-        epoch_number: Which epoch, from 0: each has an order of its own.
+            independently; a track always keeps at least one.
+        drop_remainder: Whether to drop a smaller last batch.
+        epoch_number: Epoch, from 0; each has its own order.
 
     Example:
         >>> batches = Batches(stores, rows, targets, batch_size=8, seed=0)
@@ -93,23 +93,23 @@ class Batches:
         return whole + (rest > 0 and not self.drop_remainder)
 
     def __getitem__(self, index: int) -> Batch:
-        """A batch.
+        """Make a batch.
 
         Returns:
             Inputs by name: `{modality}_{feature}` `(batch, *shape)` float32 or int32, and
-            `{modality}_present` `(batch, 1)` float32; then the targets, and the weights if there
-            are any. What a track lacks is zeros, its mask 0.
+            `{modality}_present` `(batch, 1)` float32; then the targets, and the weights if given.
+            A missing modality has zeros and the mask 0.
         """
         inputs, *rest = self.stored(index)
         dtypes = self.input_dtypes
         return ({name: a.astype(dtypes[name], copy=False) for name, a in inputs.items()}, *rest)  # type: ignore[return-value]
 
     def stored(self, index: int, places: slice = slice(None)) -> Batch:
-        """A batch like `self[index]`, its features in the dtypes that they are stored in.
+        """A batch like `self[index]`, with features in their stored dtypes.
 
         Args:
-            index: Which batch.
-            places: Which of its tracks.
+            index: Number of the batch.
+            places: Positions of the wanted tracks in it.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: {index}")
@@ -127,7 +127,7 @@ class Batches:
 
     @property
     def empty(self) -> Batch:
-        """A batch of no tracks, for the names, shapes and dtypes of what is stored."""
+        """An empty batch, for names, shapes and dtypes."""
         return self.stored(0, slice(0))
 
     @cached_property
@@ -146,7 +146,7 @@ class Batches:
         return dtypes
 
     def _masks(self, index: int, chosen: IntArray) -> dict[str, BoolArray]:
-        """Which tracks of a batch show each modality."""
+        """Mask of each modality for the tracks of a batch."""
         present = np.stack([s.present[self.rows[chosen]] for s in self.stores.values()])
         if self.modality_dropout:
             random = np.random.default_rng([self.seed or 0, self.epoch_number, index])
@@ -158,16 +158,16 @@ class Batches:
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """What some of the devices that share each batch get of it: one batch per device and step.
+    """The parts of each batch for some of the devices that share it: one per device and step.
 
-    Parts of a batch differ by one track at most and are weighted by their size, so that the mean
-    of the devices' mean losses is the batch's. A batch of fewer tracks than devices goes whole to
-    each of them.
+    Sizes of parts differ by at most one track, and parts are weighted by size, so that the mean
+    over devices of the mean loss is that of the batch. A batch with fewer tracks than devices is
+    given whole to each device.
 
     Attributes:
-        batches: What all devices get together.
-        devices: Numbers of the devices that this share is for.
-        count: Number of devices in all.
+        batches: The batches of all devices together.
+        devices: Numbers of the devices of this share.
+        count: Total number of devices.
     """
 
     batches: Batches
@@ -207,9 +207,9 @@ class Share:
 
 
 def dataset(batches: Batches) -> Any:
-    """One epoch of batches as what Keras' current backend reads fastest.
+    """One epoch of batches in the form that the current Keras backend reads fastest.
 
-    Give it to `model.fit(..., shuffle=False)`, `evaluate` or `predict`: the order is the batches'.
+    Pass it to `model.fit(..., shuffle=False)`, `evaluate` or `predict`.
 
     Returns:
         A `tf.data.Dataset` with TensorFlow, a `keras.utils.PyDataset` with another backend. Both
@@ -223,8 +223,8 @@ def dataset(batches: Batches) -> Any:
 def as_tf_dataset(batches: Batches | Share) -> Any:
     """One epoch of batches as a `tf.data.Dataset`, prefetched.
 
-    Features cross into TensorFlow in the dtype that they are stored in and are cast there: five
-    times as fast as casting float16 in NumPy.
+    Features are passed to TensorFlow in their stored dtype and cast there, five times as fast as
+    casting float16 in NumPy.
     """
     import tensorflow as tf
 
@@ -249,10 +249,10 @@ def as_tf_dataset(batches: Batches | Share) -> Any:
 
 
 def untuned(data: Any) -> Any:
-    """A `tf.data.Dataset` that doesn't tune itself: for one in which nothing is left to tune.
+    """Disable autotuning of a `tf.data.Dataset` that has nothing to tune.
 
-    The tuner looks up at ever longer intervals (10 ms, doubled each time), and the end of an epoch
-    may wait for it: 5 s of steps took 10.2 (docs/performance.md).
+    The tuner runs at increasing intervals (10 ms, doubled each time), and the end of an epoch may
+    wait for it: 5 s of steps took 10.2 s (docs/performance.md).
     """
     import tensorflow as tf
 
@@ -290,10 +290,10 @@ def training_features(
         store: The encoder's features.
         rows: The training rows.
         batch_size: Tracks per batch.
-        popularity: Of every track of the corpus, for encoders with `learns_popularity`.
+        popularity: Popularity of every track of the corpus, for encoders with `learns_popularity`.
 
     Yields:
-        `(batch, *shape)` for each feature, in the dtype of the model's input; and `popularity`.
+        One array `(batch, *shape)` per feature, in the model's input dtype; and `popularity`.
     """
     rows = np.sort(np.asarray(rows, dtype=np.int64))
     rows = rows[store.present[rows]]

@@ -1,7 +1,7 @@
-"""Where features are while a model trains: in the store, in memory, or on the device.
+"""Location of features during training: in the store, in memory, or on the device.
 
-All three give the same batches. In memory and on the device features keep the dtype that they are
-stored in. On the device a batch is gathered by row number: nothing but row numbers and masks cross.
+All three give the same batches. In memory and on the device, features keep their stored dtype. On
+the device, batches are gathered there: only row numbers and masks are transferred.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ ROWS_AT_A_TIME = 1024
 
 @dataclass(frozen=True)
 class Cache:
-    """Features of a corpus, and how a model gets at them.
+    """Features of a corpus, and the model that reads them.
 
     Attributes:
-        stores: What `Batches` gathers from, by modality.
-        tables: Features on the device, by the name of the model's input that each stands for;
-            empty if batches hold the features themselves.
+        stores: Sources of `Batches`, by modality.
+        tables: Features on the device, by name of the model's input; empty if batches contain the
+            features.
     """
 
     stores: Mapping[str, FeatureSource]
     tables: Mapping[str, Table] = field(default_factory=dict)
 
     def feed(self, model: keras.Model) -> keras.Model:
-        """The model as one that takes this cache's batches: itself, or itself behind the tables.
+        """A model that takes this cache's batches: the model, or the model behind the tables.
 
-        Both share their weights and their optimizer, so that training one trains the other.
+        Both share weights and optimizer, so that training one trains the other.
         """
         if not self.tables:
             return model
@@ -62,13 +62,13 @@ class Cache:
 def open_cache(
     kind: str, stores: Mapping[str, FeatureStore], rows: Sequence[int] | IntArray
 ) -> Cache:
-    """Bring features to where they are wanted.
+    """Create a cache.
 
     Args:
-        kind: `none` to read each batch from the store; `memory` to hold the rows in memory;
-            `device` to hold them on the device that Keras' backend computes on.
+        kind: `none` to read each batch from the store; `memory` to keep the rows in memory;
+            `device` to keep them on the device of Keras' backend.
         stores: The feature store of each modality.
-        rows: The rows that will be asked for.
+        rows: The rows that will be used.
 
     Raises:
         UserError: if they don't fit there, or `kind` is unknown.
@@ -80,7 +80,7 @@ def open_cache(
     places = {modality: Places(store, rows) for modality, store in stores.items()}
     sizes = [places[m].count * _bytes_of(s.specs) for m, s in stores.items()]
     where = _device_kind() if kind == "device" else "memory"
-    # The largest modality is in memory as well while it is brought to a CPU's side of the tables.
+    # On a CPU the largest modality is in memory twice while its table is created.
     needed = sum(sizes) + (max(sizes) if kind == "device" and where == "memory" else 0)
     free = _free_bytes(where)
     advice = f"train with --cache {'memory or none' if kind == 'device' else 'none'}"
@@ -102,7 +102,7 @@ def open_cache(
             try:
                 tables[name] = Table(modality, values, input_dtype(spec))
             except Exception as error:
-                # Each backend raises something else, and TensorFlow's GPUs don't tell beforehand.
+                # Each backend raises another error, and TensorFlow doesn't report free GPU memory.
                 raise UserError(
                     f"--cache device: {_gigabytes(needed)} of features couldn't be put on the "
                     f"device ({type(error).__name__}): {advice}"
@@ -111,15 +111,15 @@ def open_cache(
 
 
 class Places:
-    """Where each row is among those that are held; the last place is of what is missing, zeros.
+    """Position of each row in the cache; the last position is zeros, for missing features.
 
     Args:
         store: A modality's features.
-        rows: The rows to hold.
+        rows: The rows to cache.
 
     Attributes:
-        present: `(n,)` which rows of the corpus have features.
-        count: Number of places.
+        present: `(n,)` bool, which rows of the corpus have features.
+        count: Number of positions.
     """
 
     def __init__(self, store: FeatureStore, rows: Sequence[int] | IntArray) -> None:
@@ -133,10 +133,10 @@ class Places:
     def of(
         self, rows: Sequence[int] | IntArray, where: BoolArray | None = None
     ) -> tuple[IntArray, BoolArray]:
-        """Places `(batch,)` int32 of some rows, and which of them are there (and in `where`).
+        """Positions `(batch,)` int32 of some rows, and which of them have features (if `where`).
 
         Raises:
-            IndexError: if a row with features isn't held.
+            IndexError: if a row with features isn't cached.
         """
         rows = np.asarray(rows, dtype=np.int64)
         present = self.present[rows] if where is None else self.present[rows] & where
@@ -146,7 +146,7 @@ class Places:
         return places, present
 
     def read(self, store: FeatureStore) -> Features:
-        """The features in order of their places: `(count, *shape)` in the dtype of the store."""
+        """The features by position: `(count, *shape)` in the store's dtype."""
         features = {s.name: np.zeros((self.count, *s.shape), s.dtype) for s in store.specs}
         for start in range(0, len(self._rows), ROWS_AT_A_TIME):
             part = self._rows[start : start + ROWS_AT_A_TIME]
@@ -156,12 +156,12 @@ class Places:
 
 
 class MemoryStore:
-    """Features held in memory, read like those of a `FeatureStore`.
+    """Features in memory, read like those of a `FeatureStore`.
 
     Args:
         specs: The features.
-        places: Where each row is.
-        features: `(places, *shape)` for each.
+        places: Position of each row.
+        features: `(places, *shape)` per feature.
     """
 
     def __init__(self, specs: Sequence[FeatureSpec], places: Places, features: Features) -> None:
@@ -176,16 +176,16 @@ class MemoryStore:
         gathered: Features = {}
         for name, values in self._features.items():
             gathered[name] = empty((len(places), *values.shape[1:]), values.dtype.name)
-            # The places are checked already; checking them again would go through a copy.
+            # The positions are valid; another check would make a copy.
             np.take(values, places, axis=0, out=gathered[name], mode="clip")
         return gathered, present
 
 
 class RowStore:
-    """Places of rows instead of features, for a model whose features are on the device.
+    """Positions of rows instead of features, for a model whose features are on the device.
 
     Args:
-        places: Where each row is.
+        places: Position of each row.
     """
 
     specs: tuple[FeatureSpec, ...] = (FeatureSpec(ROW, (), "int32"),)
@@ -197,7 +197,7 @@ class RowStore:
     def gather(
         self, rows: Sequence[int] | IntArray, *, where: BoolArray | None = None
     ) -> tuple[Features, BoolArray]:
-        """As `FeatureStore.gather`; the only feature is the place, `(batch,)` int32."""
+        """As `FeatureStore.gather`; the only feature is the position, `(batch,)` int32."""
         places, present = self._places.of(rows, where)
         return {ROW: places}, present
 
@@ -206,9 +206,9 @@ class Table(keras.layers.Layer):  # type: ignore[misc]
     """A feature of every row, on the device.
 
     Args:
-        modality: Whose feature it is.
+        modality: Modality of the feature.
         values: `(places, *shape)`.
-        output_dtype: What the model takes.
+        output_dtype: Dtype of the model's input.
     """
 
     def __init__(self, modality: str, values: Array, output_dtype: str) -> None:
@@ -220,7 +220,7 @@ class Table(keras.layers.Layer):  # type: ignore[misc]
         )
 
     def call(self, rows: Any) -> Any:
-        """`(batch,)` places to `(batch, *shape)` features."""
+        """`(batch,)` positions to `(batch, *shape)` features."""
         return ops.cast(ops.take(self.values, rows, axis=0), self.compute_dtype)
 
 
@@ -233,7 +233,7 @@ def _gigabytes(size: int) -> str:
 
 
 def _device_kind() -> str:
-    """What a device's memory is called: `memory` for a CPU's."""
+    """Name of a device's memory: `memory` for a CPU."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -249,7 +249,7 @@ def _device_kind() -> str:
 
 
 def _free_bytes(where: str) -> int | None:
-    """Free memory there; None where the backend doesn't tell (TensorFlow's GPUs)."""
+    """Free memory in bytes; None if the backend doesn't report it (TensorFlow on GPU)."""
     if where == "memory":
         return int(psutil.virtual_memory().available)
     if where == "jax":
