@@ -93,6 +93,27 @@ def _literal(text: str) -> Any:
     return None
 
 
+class _Alone:
+    """Keys of the texts that stand alone; the column is read once a separator makes it matter."""
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self._values = values
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._found
+
+    @cached_property
+    def _found(self) -> Lookup:
+        alone = Lookup()
+        for value in self._values:
+            names = [] if _unknown(value) else listed_artists(value)
+            if names is None and str(value).strip():
+                names = [str(value)]
+            if names and len(names) == 1:
+                alone.add([(artist_key(names[0]),)])
+        return alone
+
+
 @dataclass
 class ArtistKeys:
     """Turns what a table says of a track's artists into keys.
@@ -100,24 +121,23 @@ class ArtistKeys:
     Attributes:
         alone: Keys of the texts that stand alone in a row of the table.
         separators: Texts that always separate artists, for example `;`.
-        split: Texts that were taken for several artists, with the number of rows.
+        split: How many texts were taken for several artists.
+        example: The first of them.
     """
 
     alone: Container[object]
     separators: Sequence[str] = ()
-    split: dict[str, int] = field(default_factory=dict)
+    split: int = 0
+    example: str = ""
+    _seen: Lookup = field(default_factory=Lookup, repr=False)
 
     @classmethod
     def from_values(cls, values: Iterable[Any], separators: Sequence[str] = ()) -> ArtistKeys:
-        """Note which artists stand alone, in one pass over the table's column."""
-        alone = Lookup()
-        for value in values:
-            names = [] if _unknown(value) else listed_artists(value)
-            if names is None and str(value).strip():
-                names = [str(value)]
-            if names and len(names) == 1:
-                alone.add([(artist_key(names[0]),)])
-        return cls(alone, tuple(separators))
+        """Note which artists stand alone, in one pass over the table's column.
+
+        The pass is made when the first text with a separator comes: most tables need none.
+        """
+        return cls(_Alone(values), tuple(separators))
 
     def of(self, value: Any) -> list[str]:
         """The keys of a track's artists, each once, in order; empty if none is named.
@@ -136,7 +156,8 @@ class ArtistKeys:
             keys += self._parts(name) if listed is None else [artist_key(name)]
         found = [key for key in dict.fromkeys(keys) if key]
         if listed is None and len(found) > 1:
-            self.split[str(value)] = self.split.get(str(value), 0) + 1
+            self.split += self._seen.add([(str(value),)]) == [True]
+            self.example = self.example or str(value)
         return found
 
     @cached_property

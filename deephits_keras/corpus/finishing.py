@@ -17,6 +17,7 @@ from deephits_keras.corpus.artists import ArtistKeys
 from deephits_keras.corpus.duplicates import REPEATED, Repeats
 from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
 from deephits_keras.corpus.lyrics import LyricsCleaning
+from deephits_keras.corpus.lyrics_report import LyricsReport
 from deephits_keras.corpus.recordings import Recordings
 from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.corpus.table import INPUTS, Corpus, CorpusWriter
@@ -217,6 +218,7 @@ class _Rows:
         values = (v for series in (source.artists or list)() for v in _distinct(series))
         self.artists = ArtistKeys.from_values(values, source.separators)
         self.lyrics_cleaned = self.lyrics_left_out = 0
+        self.report = LyricsReport()
         self.repeats = Repeats(duplicates, self._survey(source))
 
     def checked(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -236,6 +238,7 @@ class _Rows:
         cleaned = clean_rows(inside, lyrics=self.lyrics, factors=self.factors)
         self._count_lyrics(inside["lyrics"], cleaned.rows["lyrics"])
         good, rejected = validate(cleaned, self.repeats)
+        self.report.add(good, tracks["lyrics"].reindex(good["source_row"]))
         column = next((name for name in ARTIST_COLUMNS if name in good), None)
         if column is not None:
             good["artist_keys"] = self._keys(good[column])
@@ -274,11 +277,11 @@ class _Rows:
                 "headings"
             )
         if self.artists.split:
-            example = next(iter(self.artists.split))
             notes.append(
-                f"{len(self.artists.split):,} texts name several artists, for example {example!r}"
+                f"{self.artists.split:,} texts name several artists, for example "
+                f"{self.artists.example!r}"
             )
-        return notes + self.repeats.notes()
+        return [*notes, *self.report.notes(), *self.repeats.notes()]
 
 
 def _hashable(values: pd.Series[Any]) -> bool:

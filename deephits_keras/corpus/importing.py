@@ -14,13 +14,14 @@ from deephits_keras.corpus.artists import listed_artists
 from deephits_keras.corpus.filters import Filter
 from deephits_keras.corpus.finishing import ImportSummary, TrackSource, finish_import
 from deephits_keras.corpus.lyrics import LyricsCleaning
-from deephits_keras.corpus.names import match_columns, normal
+from deephits_keras.corpus.names import KNOWN, match_columns, normal
 from deephits_keras.corpus.reading import open_table
 from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import check_target
 from deephits_keras.corpus.units import SHARES, unit_factors, unit_notes
 from deephits_keras.corpus.values import read_ids
+from deephits_keras.encoders.registry import installed_inputs
 
 
 def import_table(
@@ -75,6 +76,7 @@ def import_table(
         f"{old} isn't used: did you mean {new}? Then --column {new}={old}"
         for old, new in found.near_misses.items()
     ]
+    notes += _unused(reader)
     return finish_import(
         TrackSource(
             tables=[reader.table],
@@ -109,6 +111,24 @@ def _says(standard: str, column: str) -> bool:
     """Whether it needs saying that a column is taken for a standard one."""
     return normal(column) != standard and column not in KNOWN_NAMES
 
+
+def _unused(reader: TableReader) -> list[str]:
+    """Columns that stay as they are: fields that an encoder or a split may name."""
+    files = {name for name, each in installed_inputs().items() if each.kind == "file"}
+    near = reader.found.near_misses
+    others = [
+        old
+        for old, new in reader.found.names.items()
+        if new not in KNOWN and old not in near and new not in files
+    ]
+    if not others:
+        return []
+    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+    return [f"no standard columns, kept under their own names: {', '.join(others[:SHOWN])}{more}"]
+
+
+SHOWN = 10
+"""Names in a list of columns."""
 
 KNOWN_NAMES = frozenset(("id", "name", "artist", "artists", "track_name", "track_artist", "year"))
 """Names that everybody takes for a track's id, title, artist and year."""

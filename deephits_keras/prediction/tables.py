@@ -23,7 +23,7 @@ from deephits_keras.corpus.importing import TableReader
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.reading import open_table
 from deephits_keras.corpus.recordings import Recordings
-from deephits_keras.corpus.values import clean_rows, is_unknown
+from deephits_keras.corpus.values import clean_rows
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, names_of
 from deephits_keras.errors import UserError
 from deephits_keras.prediction.measured import GIVEN, FieldOrigin
@@ -96,12 +96,28 @@ class TrackTable:
     def __iter__(self) -> Iterator[Track | RejectedRow]:
         """Read the rows."""
         self._seen = set()
+        start = 0
         for rows in self._reader.tracks():
-            yield from self._of(rows)
+            yield from self._with_gaps(rows, start)
+            start = int(rows.index[-1]) + 1
+        malformed = self._reader.table.malformed
+        for reason in malformed.loc[malformed["source_row"].isna(), "reason"]:
+            place, _, told = str(reason).partition(": ")
+            yield RejectedRow(place, told or str(reason))
         found = self._reader.found.recognised
         self.notes = [f"{old} is taken for {new}" for new, old in found.items()]
+        self.notes += self._reader.unit_notes
         if lacking := [name for name in self._fields if name not in self._seen]:
             self.notes.append(f"no row has a value of {', '.join(lacking)}")
+
+    def _with_gaps(self, rows: pd.DataFrame, start: int) -> Iterator[Track | RejectedRow]:
+        """The rows, and in their places those that hold nothing or couldn't be read."""
+        malformed = self._reader.table.malformed.dropna(subset="source_row")
+        told = dict(zip(malformed["source_row"], malformed["reason"], strict=True))
+        answers = dict(zip(rows.index, self._of(rows), strict=True))
+        for number in range(start, int(rows.index[-1]) + 1):
+            reason = str(told.get(number, "the row is blank"))
+            yield answers.get(number) or RejectedRow(f"row {number}", reason)
 
     def _of(self, rows: pd.DataFrame) -> Iterator[Track | RejectedRow]:
         ids = rows["track_id"].fillna("")
@@ -127,7 +143,7 @@ class TrackTable:
 
     def _track(self, track_id: str, values: dict[Any, Any], keys: list[str] | None) -> Track:
         files = {each.name for each in self._files}
-        known = {str(n): _plain(v) for n, v in values.items() if not is_unknown(v)}
+        known = {str(n): _plain(v) for n, v in values.items() if not _absent(v)}
         apart = {"track_id", "popularity", *files, *self._texts}
         fields = {name: value for name, value in known.items() if name not in apart}
         if keys is not None:
@@ -139,6 +155,10 @@ class TrackTable:
             files={name: self._base / known[name] for name in files if name in known},
             texts={name: str(known[name]) for name in self._texts if name in known},
         )
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def _plain(value: Any) -> Any:

@@ -22,10 +22,12 @@ class OneTable(Importer):
     Attributes:
         files: Names under which the file is published, the most frequent first.
         columns: The standard name of each column that has another name.
+        example: A few made-up lines of the layout, the header among them.
     """
 
     files: ClassVar[tuple[str, ...]]
     columns: ClassVar[Mapping[str, str]] = {}
+    example: ClassVar[str]
 
     def open(self, source: Path) -> TrackSource:
         """The table's rows under standard names; see the base class."""
@@ -50,6 +52,11 @@ class OneTable(Importer):
     def standard(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Some rows under standard names, changed as the layout needs it."""
         return rows
+
+    @classmethod
+    def write_example(cls, folder: Path) -> Path:
+        """Write `example` under the first of the names; see the base class."""
+        return write_rows(folder / cls.files[0], cls.example).parent
 
 
 def source_of(

@@ -123,7 +123,7 @@ def written(columns: dict[str, pa.Array], path: Path) -> bool:
     """Write a table, unless the format hasn't such a type."""
     try:
         WRITERS[path.name](pa.table(columns), path)
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowException, OSError):
         return False
     return True
 

@@ -57,12 +57,24 @@ def test_a_separator_that_is_given_always_splits_and_is_counted() -> None:
     keys = ArtistKeys(set(), separators=[";"])
     assert keys.of("X;Y") == ["x", "y"]
     assert keys.of("X, Y") == ["x, y"]
-    assert keys.split == {"X;Y": 1}
+    assert keys.of("X;Y") == ["x", "y"]
+    assert (keys.split, keys.example) == (1, "X;Y")
 
 
 def test_who_stands_alone_is_read_from_the_column() -> None:
     keys = ArtistKeys.from_values(["A", "B", "A, B", "['D']", None, float("nan"), "B & E"])
     assert [keys.of(v) for v in ("A, B", "A & D", "B & E")] == [["a", "b"], ["a", "d"], ["b & e"]]
+
+
+def test_the_column_is_read_only_for_a_text_with_a_separator() -> None:
+    read = []
+    keys = ArtistKeys.from_values(read.append(name) or name for name in ("A", "B", "A & B"))
+    assert keys.of("A") == ["a"]
+    assert keys.of(["A", "B"]) == ["a", "b"]
+    assert not read
+    assert keys.of("A & B") == ["a", "b"]
+    assert keys.of("B feat. A") == ["b", "a"]
+    assert read == ["A", "B", "A & B"]
 
 
 def test_a_literal_that_is_too_long_or_nested_is_a_name() -> None:

@@ -173,6 +173,37 @@ def test_cleaning_can_be_switched_off_and_headings_kept() -> None:
     assert kept.to_list() == ["[Chorus]\nLa"]
 
 
+def test_an_import_tells_which_lyrics_seem_to_be_another_songs(tmp_path: Path) -> None:
+    songs = pd.DataFrame(
+        {
+            "track_id": list("abcdef"),
+            "title": ["Blue Moon", "Red Sun - Live", "Déjà Vu (feat. X)", "Rain", "Snow", "Snow"],
+            "popularity": range(6),
+            "lyrics": [
+                "3 ContributorsBlue Moon Lyrics[Verse 1]\nblue moon of night",
+                "3 ContributorsBlue Moon Lyrics[Verse 1]\nblue moon of night",
+                "deja vu again",
+                "la la la",
+                "snow is falling",
+                "snow is falling",
+            ],
+        }
+    )
+    songs.to_csv(tmp_path / "songs.csv", index=False)
+    notes = import_table(tmp_path / "songs.csv", tmp_path / "corpus").notes
+    assert "1 lyrics begin with the title line of another song" in notes
+    assert "2 of 6 lyrics don't contain their song's title" in notes
+    assert "1 lyrics are also those of another track" in notes
+
+
+def test_an_import_names_the_columns_that_are_no_standard_ones(tmp_path: Path) -> None:
+    head = "track_id,popularity,Tempo,danceabilty,mood,explicit\n"
+    (tmp_path / "songs.csv").write_text(head + "a,1,120,0.5,happy,True\nb,2,120,0.5,sad,False\n")
+    notes = import_table(tmp_path / "songs.csv", tmp_path / "corpus").notes
+    assert "no standard columns, kept under their own names: mood, explicit" in notes
+    assert any(note.startswith("danceabilty isn't used: did you mean danceab") for note in notes)
+
+
 def test_a_list_of_lines_is_a_text() -> None:
     lines = pd.Series([np.array(["la", "lo"]), None], dtype=object)
     assert clean_lyrics(lines, LyricsCleaning()).to_list() == ["la\nlo", pd.NA]

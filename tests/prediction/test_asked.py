@@ -131,6 +131,37 @@ def test_one_bad_row_is_a_rejected_row(folder: Path) -> None:
     assert good.fields == {"energy": 0.8}
 
 
+def test_every_row_of_a_table_has_an_answer_in_its_place(folder: Path) -> None:
+    lines = ["x,0.1,A", ",,", "y,0.2,B", ",,", ",,", "z,0.3,C", "w,1,2,3,4", ",,"]
+    rows = list(TrackTable(write(folder, "track_id,energy,title\n" + "\n".join(lines))))
+    assert [row.id if isinstance(row, Track) else row.track_id for row in rows] == [
+        *("x", "row 1", "y", "row 3", "row 4", "z", "line 8"),
+    ]
+    assert rows[1] == RejectedRow("row 1", "the row is blank")
+    assert rows[-1] == RejectedRow("line 8", "expected 3 fields, saw 5")
+
+
+def test_a_row_of_another_encoding_has_an_answer_in_its_place(folder: Path) -> None:
+    lines = ["x,é", "y,\udcff", "z,è"]
+    text = "track_id,title\n" + "\n".join(lines)
+    (folder / "songs.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    first, damaged, last = TrackTable(folder / "songs.csv")
+    assert isinstance(first, Track)
+    assert damaged == RejectedRow("row 1", "row 2: a byte that isn't UTF-8")
+    assert isinstance(last, Track)
+    assert last.fields["title"] == "è"
+
+
+def test_a_unit_of_the_corpus_counts_for_its_own_column_alone(folder: Path) -> None:
+    reading = {"columns": {"duration_ms": "length"}, "factors": {"duration_ms": 1e3, "energy": 1.0}}
+    same = write(folder, "track_id,length,energy\nx,200,80\ny,100000,0.5\n")
+    first, second = TrackTable(same, reading=reading)
+    assert first == RejectedRow("x", "energy is not from 0 to 1: 80")
+    assert second == RejectedRow("y", "duration_ms is not from 1000 to 86400000: 100000")
+    other = write(folder, "track_id,duration_ms\nx,200000\n")
+    assert next(iter(TrackTable(other, reading=reading))).fields == {"duration_ms": 200_000}
+
+
 def test_what_every_row_lacks_is_said_once(folder: Path) -> None:
     read = [Input("tempo", "field"), Input("energy", "field")]
     table = TrackTable(write(folder, "track_id,Tempo\nx,90\ny,91\n"), inputs=read)

@@ -1,0 +1,92 @@
+"""Whether lyrics are those of their tracks: what an import can tell without listening."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from typing import Any
+
+import pandas as pd
+
+from deephits_keras.corpus.lookup import Lookup
+
+TITLE_LINE = re.compile(
+    r"\s*(?:\d+\s*contributors?)?(?:translations?)?(?P<title>[^\n]{1,200}?)\s+lyrics(?=\s*(?:\[|$|\n))",
+    re.IGNORECASE,
+)
+"""`12 ContributorsTitle Lyrics[Verse 1]`, as a page of Genius begins."""
+
+ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]|\s-\s.*|\b(?:feat|ft|featuring)\b\.?.*", re.IGNORECASE)
+"""What of a title its lyrics don't repeat: versions and guests."""
+
+
+def title_key(title: str) -> str:
+    """A title's letters and digits, without versions and guests.
+
+    Example:
+        >>> title_key("D\u00e9j\u00e0 Vu (feat. X) - Remastered 2011"), title_key("(Sittin' On)")
+        ('dejavu', 'sittinon')
+    """
+    return _letters(ASIDE.sub("", title)) or _letters(title)
+
+
+def _letters(text: str) -> str:
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text)
+        text = "".join(c for c in text if not unicodedata.combining(c))
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+class LyricsReport:
+    """Counts lyrics that seem to be another song's, a chunk of tracks at a time.
+
+    Attributes:
+        texts: Lyrics of tracks whose title is known.
+        unnamed: Of these, those that don't contain their song's title.
+        of_another: Of these, those that begin with the title line of another song.
+        repeated: Lyrics that are, to the letter, those of an earlier track of another title.
+    """
+
+    def __init__(self) -> None:
+        self.texts = self.unnamed = self.of_another = self.repeated = 0
+        self._known = Lookup("title")
+
+    def add(self, tracks: pd.DataFrame, given: pd.Series[Any]) -> None:
+        """Look at some tracks.
+
+        Args:
+            tracks: Tracks with `lyrics`, cleaned, and perhaps `title`.
+            given: The lyrics of each as they were given, in the same order.
+        """
+        titles = tracks["title"] if "title" in tracks else [None] * len(tracks)
+        for title, lyrics, raw in zip(titles, tracks["lyrics"], given, strict=True):
+            if isinstance(lyrics, str):
+                self._add(title_key(title) if isinstance(title, str) else "", lyrics, str(raw))
+
+    def _add(self, title: str, lyrics: str, raw: str) -> None:
+        digest = hashlib.sha256(lyrics.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        if self._known.add([(digest, title)]) == [False]:
+            first = self._known.get(digest)
+            self.repeated += first is None or first[0] != title or not title
+        if not title:
+            return
+        self.texts += 1
+        line = TITLE_LINE.match(raw)
+        if line and title not in (named := _letters(line["title"])) and named not in title:
+            self.of_another += 1
+        if title not in _letters(raw):
+            self.unnamed += 1
+
+    def notes(self) -> list[str]:
+        """What was found, in words."""
+        notes = []
+        if self.of_another:
+            notes.append(f"{self.of_another:,} lyrics begin with the title line of another song")
+        if self.unnamed:
+            notes.append(
+                f"{self.unnamed:,} of {self.texts:,} lyrics don't contain their song's title"
+            )
+        if self.repeated:
+            notes.append(f"{self.repeated:,} lyrics are also those of another track")
+        return notes
