@@ -117,5 +117,5 @@ def against_mean_level(features: Features, branch: keras.Model) -> tuple[Feature
 
     decibels = features["log_mel"].astype(np.float32)
     level = float(np.ravel(ops.convert_to_numpy(branch.get_layer("z_score").mean))[0])
-    reference = f"an even spectrogram at the training tracks' mean level, {level:.1f} dB"
+    reference = f"a constant spectrogram at the training mean, {level:.1f} dB"
     return {"log_mel": decibels}, {"log_mel": np.full_like(decibels, level)}, reference

@@ -121,7 +121,9 @@ def _print_explanation(explanation: Explanation) -> None:
     rows = []
     for modality in explanation.modalities:
         rows.append((modality.modality, "", f"{modality.contribution:+.4f}"))
-        largest = sorted(modality.parts, key=lambda p: -abs(p.contribution))[:PARTS_PRINTED]
+        full = [p for p in modality.parts if not p.empty]
+        largest = sorted(full, key=lambda p: -abs(p.contribution))[:PARTS_PRINTED]
+        largest += [p for p in modality.parts if p.empty]
         for p in filter(lambda p: p.contribution, largest):
             name = f"{p.name} = {p.value}" if p.value else p.name
             rows.append(("", name, f"{p.contribution:+.4f}"))

@@ -1,4 +1,4 @@
-"""Named, documented sets of encoders, fusion, loss and schedule: one for each published system."""
+"""Named sets of encoders, fusion, loss and schedule: one per published system."""
 
 from deephits_keras.recipes.choices import Choices, choose
 from deephits_keras.recipes.recipe import Recipe

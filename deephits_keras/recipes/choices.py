@@ -1,4 +1,4 @@
-"""What a training uses: a recipe, and over it what was asked for."""
+"""The settings of a training: a recipe, overridden by given settings."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from deephits_keras.recipes.registry import DEFAULT, get_recipe
 from deephits_keras.runs.training_config import TrainingConfig
 
 TASK = "tiers-10"
-"""Where neither the recipe nor the user says one."""
+"""The task if neither the recipe nor the user gives one."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Everything that a training needs but the corpus, the split and the folder.
+    """All settings of a training except the corpus, the split and the folder.
 
     Attributes:
         modalities: For `corpus_encoders`: `modality=encoder` pairs, or None for every modality
             with a default encoder.
         settings: Settings of encoders, by encoder and modality.
         fusion: Name and settings of the fusion.
-        training: How to train.
+        training: Settings of the training.
         task: Name of the task.
-        record: The recipe and what was asked for beside it, as a run keeps them.
+        record: The recipe and the settings that override it, as a run stores them.
     """
 
     modalities: str | None
@@ -47,15 +47,15 @@ def choose(
     training: Mapping[str, Any] | None = None,
     task: str | None = None,
 ) -> Choices:
-    """Combine a recipe with what was asked for, which wins.
+    """Combine a recipe with settings that override it.
 
     Args:
         recipe: A recipe, or its name.
         modalities: `"mel,meta"`, `"mel=my_encoder"`: a modality without an encoder takes the
-            recipe's. None for the recipe's.
+            recipe's. None for those of the recipe.
         settings: Settings of encoders, by modality or encoder.
-        fusion: Settings of the fusion; another `name` leaves out the recipe's settings of its own
-            fusion, but for head and dropout.
+        fusion: Settings of the fusion; with another `name`, the recipe's settings of its fusion are
+            dropped, except head and dropout.
         training: Fields of `TrainingConfig`.
         task: Name of the task.
 
@@ -111,7 +111,7 @@ def encoder_choices(
 
 
 def _settings(recipe: Recipe, asked: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """By encoder where the recipe sets something: there a modality's options must win as well."""
+    """Settings by encoder, where the recipe has some: options of the modality override them too."""
     merged = {name: dict(values) for name, values in asked.items()}
     for encoder, values in recipe.encoders.items():
         modality = registry().load(encoder).modality

@@ -1,4 +1,4 @@
-"""`Recipe`: everything that a published system is made of, as data."""
+"""`Recipe`: a published system as data."""
 
 from __future__ import annotations
 
@@ -12,35 +12,34 @@ from deephits_keras.errors import UserError
 from deephits_keras.runs.training_config import TrainingConfig
 
 FIDELITIES = ("exact", "adapted", "reconstructed")
-"""How near a recipe is to what was published: all of it from public sources; the same parts on
-other inputs or another target; or with parts that no public source tells."""
+"""Fidelity of a recipe to the publication: all of it from public sources; the same parts with other
+inputs or another target; or with parts that no public source documents."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     r"""A set of encoders with settings, a fusion, a head, a loss, an optimizer and a schedule.
 
-    A recipe is a TOML file: its top level holds the texts, and a table each of the others.
+    A recipe is a TOML file: texts at the top level, and one table per other attribute.
 
     Attributes:
         name: The file's name without `.toml`.
         summary: One line for `deephits recipes list`.
-        source: Whose system it is: authors, year, where it was published.
-        fidelity: Of `FIDELITIES`.
-        remarks: What a reader of its figures should know, a sentence each.
+        source: Publication: authors, year, title, venue.
+        fidelity: One of `FIDELITIES`.
+        remarks: Remarks for readers of its metrics, one sentence each.
         modalities: Encoder of each modality, in the model's order. Empty for the modalities whose
             encoders are marked as defaults.
         encoders: Settings of encoders, by encoder.
         fusion: `name` and settings of the fusion, the head among them.
         training: Fields of `TrainingConfig`; the others keep their defaults, which are the
             paper's.
-        needs: Modalities without which it isn't itself; `compare` does without the others where a
-            corpus lacks them, and says so.
-        task: The task that it was published for, which `train` takes if none is asked for; empty
-            for the command's default.
-        estimator: For a shallow recipe: which scikit-learn model, with its settings. Such a recipe
-            has no fusion and no training, and takes part in `deephits compare` alone.
-        distribution: The distribution that provides it, with its version.
+        needs: Required modalities; `compare` leaves out the others if a corpus lacks them, and
+            reports it.
+        task: Task of the publication, the default of `train`; empty for the command's default.
+        estimator: For a shallow recipe: the scikit-learn model and its settings. Such a recipe has
+            no fusion and no training, and can only be used in `deephits compare`.
+        distribution: Distribution that provides it, with its version.
 
     Example:
         >>> text = 'summary = "fields alone"\n[modalities]\nmeta = "numeric"'
@@ -87,12 +86,12 @@ class Recipe:
 
     @property
     def shallow(self) -> bool:
-        """Whether it is a scikit-learn model on columns, and no network."""
+        """Whether it is a scikit-learn model on columns instead of a network."""
         return bool(self.estimator)
 
     @classmethod
     def from_toml(cls, name: str, text: str, distribution: str = "") -> Self:
-        """The recipe that a TOML file holds.
+        """Create a recipe from the content of a TOML file.
 
         Args:
             name: The recipe's name.
@@ -100,7 +99,7 @@ class Recipe:
             distribution: The distribution that provides it.
 
         Raises:
-            UserError: if it isn't TOML, has a key that recipes lack, or a value of a wrong type.
+            UserError: if it isn't TOML, has an unknown key, or a value of a wrong type.
         """
         try:
             values = tomllib.loads(text)
@@ -135,4 +134,4 @@ _KINDS: dict[str, type] = {
     "needs": list,
     **dict.fromkeys(("modalities", "encoders", "fusion", "training", "estimator"), dict),
 }
-"""Types of TOML values that aren't texts."""
+"""Types of values other than texts."""

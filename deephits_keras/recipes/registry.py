@@ -1,7 +1,7 @@
-"""Finds recipes by entry point: packages that hold TOML files.
+"""Find recipes, TOML files in packages, by entry point.
 
 An entry point of the group `deephits_keras.recipes` names a package; each `NAME.toml` in it is the
-recipe NAME. The entry point's own name only tells a distribution's packages apart.
+recipe NAME. The name of the entry point has no meaning.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from deephits_keras.recipes.recipe import Recipe
 GROUP = "deephits_keras.recipes"
 
 DEFAULT = "default"
-"""What `deephits train` uses where no recipe is named."""
+"""The default recipe of `deephits train`."""
 
 SUFFIX = ".toml"
 
 
 @lru_cache(maxsize=1)
 def _texts() -> dict[str, list[tuple[str, str]]]:
-    """Text and distribution of every recipe file, by the recipe's name."""
+    """Content and distribution of every recipe file, by name of the recipe."""
     found: dict[str, list[tuple[str, str]]] = {}
     for entry in sorted(set(importlib.metadata.entry_points(group=GROUP))):
         origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
@@ -50,8 +50,9 @@ def get_recipe(recipe: str | Recipe) -> Recipe:
     """The recipe of that name.
 
     Raises:
-        UserError: if there is none (the message lists the known ones), two distributions have one
-            of that name, or it can't be used.
+        UserError: if there is none (the message lists the known ones), two distributions provide
+        it,
+            or it can't be used.
     """
     if isinstance(recipe, Recipe):
         return recipe

@@ -1,9 +1,9 @@
-"""Looks into a `.keras` archive before Keras loads it: a run folder may come from anybody.
+"""Check a `.keras` archive before Keras loads it, as a run folder may be untrusted.
 
-Keras' safe mode refuses code (a Lambda layer). It still makes every other class that the archive
-names, with every size that it claims. Here an archive must hold the model that the run's own
-encoders, fusion and task give: the same classes, inputs and number of parameters, worked out
-without allocating any, and weights that are in the file.
+Keras' safe mode refuses code (a Lambda layer), but creates every other class that the archive
+names, with any size. Here an archive must contain the model of the run's encoders, fusion and task:
+the same classes, inputs and number of parameters, determined without allocating memory, and weights
+that are in the file.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from deephits_keras.model.symbolic import symbolically
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 OURS = "deephits>"
 FOR_TRAINING = (OURS, "keras.losses.", "keras.metrics.", "keras.optimizers.")
-"""Where the parts of a compiled model come from."""
+"""Modules of the parts of a compiled model."""
 
 LONGEST_CONFIG = 64 * 2**20
-"""Bytes; the paper's model has 58 thousand."""
+"""Most bytes of `config.json`; the paper's model has 58 thousand."""
 
 
 def check_archive(path: Path, expected: keras.Model) -> None:
-    """Refuse an archive that isn't of the model that is expected.
+    """Refuse an archive that doesn't contain the expected model.
 
     Args:
         path: The archive.
-        expected: The model that it must hold; `symbolically` built is enough.
+        expected: The model that it must contain; it may be built by `symbolically`.
 
     Raises:
-        UserError: if it is another model, or anything but a model and its weights.
+        UserError: if it contains another model, or anything besides a model and its weights.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -89,10 +89,10 @@ def _check_classes(path: Path, config: dict[str, Any], expected: keras.Model) ->
 
 
 def _classes(value: Any) -> Iterator[str]:
-    """What Keras would make of a configuration, by the name that it finds each class by.
+    """The classes that Keras would create from a configuration, by name.
 
-    A class of ours goes by its registered name: the module that a run was saved with is where the
-    class was then, and Keras looks there only for names that aren't registered.
+    Registered classes are identified by their registered name: their module may have moved since
+    the run was saved, and Keras uses it only for unregistered names.
     """
     if isinstance(value, dict):
         if "class_name" in value:
@@ -106,7 +106,7 @@ def _classes(value: Any) -> Iterator[str]:
 
 
 def _check_weights(path: Path, weights: bytes) -> None:
-    """Refuse weights that lie outside of the archive, or claim more than it holds."""
+    """Refuse weights outside the archive, or larger than the archive."""
     import h5py
 
     try:

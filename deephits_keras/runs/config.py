@@ -18,23 +18,23 @@ from deephits_keras.version import __version__
 FORMAT = 1
 
 CORPUS_FACTS = {"folder": str, "fingerprint": str, "synthetic": bool, "tracks": int}
-"""What a run keeps of its corpus."""
+"""Entries about the corpus."""
 
 
 @dataclass(frozen=True)
 class EncoderRecord:
-    """Which encoder a run used for a modality, and where it came from.
+    """The encoder that a run uses for a modality, and its origin.
 
     Attributes:
-        encoder: Its name.
-        version: Its version.
+        encoder: Name of the encoder.
+        version: Version of the encoder.
         distribution: The distribution that provided it.
         distribution_version: That distribution's version.
         config: Its settings.
-        fingerprint: The name of its feature store.
-        learned_missing: Whether the model has a learned embedding for its absence.
-        source: The URL that the distribution was installed from, or empty for a registry's.
-        weights: Trained weights from outside that it used, with their licence; empty for none.
+        fingerprint: Name of its feature store.
+        learned_missing: Whether the model has a learned embedding for missing inputs.
+        source: URL that the distribution was installed from; empty for a package index.
+        weights: Pretrained weights that it used, with their licence; empty for none.
     """
 
     encoder: str
@@ -65,7 +65,7 @@ class EncoderRecord:
         )
 
     def load(self, settings: Mapping[str, Any], known: Registry) -> AnyEncoder:
-        """The encoder as the run used it, with `settings` in the place of the run's own.
+        """The encoder of the run, with `settings` instead of the run's.
 
         Raises:
             UserError: if it isn't installed; the message says which distribution has it.
@@ -92,21 +92,20 @@ class EncoderRecord:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that `config.json` holds.
+    """Content of `config.json`.
 
     Attributes:
         task: Name of the task.
         fusion: Name and settings of the fusion.
         modalities: Record of each modality's encoder.
-        training: How it was trained.
+        training: Settings of the training.
         split: Kind, seed and sizes of the split.
         corpus: Folder, fingerprint, number of tracks, and whether it is synthetic.
         command: The command line that made the run, or empty.
-        recipe: The recipe that it was made by and what was asked for beside it; empty for a run
-            that was made without one.
+        recipe: The recipe and the settings that override it; empty for a run without a recipe.
         created_with: Versions of this package, Keras and the backend.
-        created: When it was begun: `2026-11-28T08:30:00Z`, or empty in runs of earlier versions.
-        training_seconds: What its epochs took, written when it is finished; 0 until then.
+        created: Start time, `2026-11-28T08:30:00Z`; empty in runs of earlier versions.
+        training_seconds: Duration of all epochs in seconds; 0 until the run is finished.
         format: Version of this layout.
     """
 
@@ -125,7 +124,7 @@ class RunConfig:
 
     @property
     def members(self) -> dict[str, int]:
-        """Seed of each member of an ensemble by its folder in the run's; empty for no ensemble."""
+        """Seed of each member of an ensemble, by its subfolder; empty for no ensemble."""
         training = self.training
         if training.ensemble == 1:
             return {}
@@ -134,7 +133,7 @@ class RunConfig:
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """Files of the finished run whose checksums are kept; the members keep their own."""
+        """Files of the finished run with checksums; members have their own."""
         members = tuple(f"{name}/{CHECKSUMS}" for name in self.members)
         return tuple(n for n in RECORDED if not members or n != MODEL) + members
 
@@ -147,7 +146,7 @@ class RunConfig:
         """The configuration from `to_json`'s result.
 
         Raises:
-            UserError: if something is missing or was written by a newer version.
+            UserError: if something is missing or has a newer format.
         """
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise UserError(
@@ -180,7 +179,7 @@ def _check_type(name: str, value: Any, kind: type) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides a run's metrics."""
+    """Versions of the packages that determine a run's metrics."""
     import keras
 
     backend = keras.backend.backend()

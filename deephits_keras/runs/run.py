@@ -1,4 +1,4 @@
-"""A run: the folder that training writes and that everything after it reads (`runs.files`)."""
+"""A run: the folder that training writes and that all later steps read (`runs.files`)."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ PREDICTION_COLUMNS = (
     "true_tier",
     "tier",
 )
-"""What `predictions.parquet` holds of every task."""
+"""Columns of `predictions.parquet` for every task."""
 
 
 class Run:
-    """A run folder, open for reading; each file is read when it is first asked for.
+    """A run folder, open for reading; each file is read on first use.
 
     Args:
         folder: The folder.
-        settings: Encoders' settings to use in the place of the run's, by encoder or modality; for
-            example where a checkpoint's folder has moved.
+        settings: Encoder settings that override the run's, by encoder or modality; for example
+            if the folder of a checkpoint has moved.
 
     Raises:
         UserError: if the folder isn't a run.
@@ -117,8 +117,8 @@ class Run:
     def model(self) -> keras.Model:
         """The selected checkpoint, loaded in Keras' safe mode, with its temperature.
 
-        Its outputs are those of `model.keras` over the temperature of `calibration.json`: whoever
-        shows or explains class scores shows calibrated ones.
+        Its outputs are those of `model.keras` divided by the temperature of `calibration.json`, so
+        that class scores are calibrated wherever they are shown or explained.
 
         Raises:
             UserError: if training hasn't finished, or a file can't be loaded safely.
@@ -139,10 +139,10 @@ class Run:
         return lambda inputs: np.asarray(model.predict_on_batch(dict(inputs)))
 
     def uncalibrated_model(self) -> keras.Model:
-        """The checkpoint, or the average of an ensemble's members', as training left them.
+        """The checkpoint, or the average of an ensemble's members, without temperature.
 
-        A member is loaded as the model that the ensemble's own configuration describes, whatever
-        the member's folder says of itself.
+        A member is loaded as the model of the ensemble's configuration, regardless of the
+        member's own configuration.
 
         Raises:
             UserError: if a file can't be loaded safely.
@@ -159,7 +159,7 @@ class Run:
 
     @cached_property
     def calibration(self) -> Calibration:
-        """What `calibration.json` holds; one that changes nothing if there is none.
+        """Content of `calibration.json`; without it, a calibration that changes nothing.
 
         Raises:
             UserError: if it is damaged.
@@ -173,7 +173,7 @@ class Run:
 
     @cached_property
     def split(self) -> Split:
-        """Which rows of the corpus are in which part.
+        """The rows of the corpus in each part.
 
         Raises:
             UserError: if `split.parquet` isn't a split of the run's corpus.
@@ -184,11 +184,12 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """What `metrics.json` holds.
+        """Content of `metrics.json`.
 
-        `selected_epoch` (None for an ensemble, whose `members` give one each), `selected_by`,
-        `parts` with the metrics of each held-out part (`evaluation.metrics.evaluate`), and
-        `missing`: tracks without an input, by modality and part.
+        `selected_epoch` (None for an ensemble, which has one per entry of `members`),
+        `selected_by`, `parts` with the metrics of each held-out part
+        (`evaluation.metrics.evaluate`), and
+        `missing`: number of tracks without an input, by modality and part.
 
         Raises:
             UserError: if the run isn't finished, or the file is damaged.
@@ -200,14 +201,14 @@ class Run:
 
     @property
     def reported_part(self) -> str:
-        """The part whose metrics count: `test` if the split has one, else `validation`."""
+        """The part whose metrics are reported: `test` if the split has one, else `validation`."""
         from deephits_keras.corpus.splits import reported_part
 
         return reported_part(self.metrics["parts"])
 
     @cached_property
     def baselines(self) -> dict[str, dict[str, Metrics]]:
-        """Metrics of simple predictors on the reported part, by name; empty without the file.
+        """Metrics of baselines on the reported part, by name; empty without the file.
 
         Raises:
             UserError: if the file is damaged.
@@ -268,10 +269,10 @@ class Run:
         """The corpus that the run was made for.
 
         Args:
-            corpus: To be checked; by default the folder that the run names is opened.
+            corpus: The corpus to check; by default the folder in the run's configuration.
 
         Raises:
-            UserError: if it is gone, or isn't that corpus any more.
+            UserError: if it is missing, or has changed.
         """
         from deephits_keras.corpus.table import Corpus
 
@@ -290,7 +291,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether training has ended and everything is written."""
+        """Whether training is finished and all files are written."""
         return (self.folder / CHECKSUMS).exists()
 
     def write_config(self) -> None:
@@ -298,21 +299,21 @@ class Run:
         write_json(self.folder / CONFIG, self.config.to_json())
 
     def write_checksums(self) -> None:
-        """Write `checksums.json`: the last step, which says that the run is finished."""
+        """Write `checksums.json`, the last step, which marks the run as finished."""
         checksums = {name: sha256(self.folder / name) for name in self.config.recorded}
         write_json(self.folder / CHECKSUMS, checksums)
 
 
 def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:
-    """Load a `.keras` file of a run in safe mode, with the run's encoders' layers registered.
+    """Load a `.keras` file of a run in safe mode, with the layers of its encoders registered.
 
     Args:
         path: The file.
         run: The run.
-        compiled: Whether to restore optimizer and loss as well, to go on with training.
+        compiled: Whether to restore optimizer and loss as well, to continue training.
 
     Raises:
-        UserError: if the file can't be loaded, or isn't the model that the run's settings say.
+        UserError: if the file can't be loaded, or isn't the model of the run's settings.
     """
     import keras
 
@@ -330,12 +331,12 @@ def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:
 
 
 def expected_model(run: Run) -> keras.Model:
-    """The model that a run's configuration describes, without values.
+    """The model of a run's configuration, without values.
 
-    Making it registers every layer that the encoders and the fusion use.
+    Building it registers every layer that the encoders and the fusion use.
 
     Raises:
-        UserError: if there is no such model, or its inputs are too large to be meant.
+        UserError: if it can't be built or is too large.
     """
     from deephits_keras.model.symbolic import symbolic_model
 

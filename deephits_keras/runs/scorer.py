@@ -1,4 +1,4 @@
-"""What a predictor needs of a model, whether that is a run's or an exported one."""
+"""The interface that a predictor needs of a run or an exported bundle."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from deephits_keras.tasks import Task
 
 Score = Callable[[Mapping[str, "np.ndarray[Any, Any]"]], "np.ndarray[Any, Any]"]
-"""From the model's inputs `(batch, *shape)` by name to its outputs `(batch, outputs)`."""
+"""A function from the model's inputs `(batch, *shape)` by name to outputs `(batch, outputs)`."""
 
 
 class Scorer(Protocol):
-    """A trained model with what surrounds it: `Run`, or `Bundle`.
+    """A trained model with its configuration: `Run`, or `Bundle`.
 
     Attributes:
-        folder: Where it lies.
-        config: How it was made.
+        folder: Its folder.
+        config: Its configuration.
     """
 
     folder: Path
@@ -33,7 +33,7 @@ class Scorer(Protocol):
 
     @property
     def task(self) -> Task:
-        """What it predicts."""
+        """Its task."""
 
     @property
     def encoders(self) -> dict[str, AnyEncoder]:
@@ -41,7 +41,7 @@ class Scorer(Protocol):
 
     @property
     def calibration(self) -> Calibration:
-        """Its sets; any temperature is in the scores already."""
+        """Its prediction sets; the temperature is already applied to the scores."""
 
     @property
     def synthetic(self) -> bool:
@@ -49,17 +49,17 @@ class Scorer(Protocol):
 
     @property
     def scorer(self) -> Score:
-        """The model itself, loaded.
+        """The loaded model.
 
         Raises:
-            UserError: if it can't be.
+            UserError: if it can't be loaded.
         """
 
 
 def model_inputs(
     encoder: AnyEncoder, features: Sequence[Features | None]
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """A modality's inputs of the model: zeros and no presence where a track lacks it.
+    """A modality's inputs of the model: zeros and the mask 0 for tracks without it.
 
     Args:
         encoder: The modality's encoder.

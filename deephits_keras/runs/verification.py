@@ -1,4 +1,4 @@
-"""Whether a run is whole."""
+"""Verify a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deephits_keras.utils.findings import Finding, Verification
 
 
 def verify_run(folder: Path) -> Verification:
-    """Check a run: every file that has a checksum; see `verification.verify`."""
+    """Check every file of a run that has a checksum; see `verification.verify`."""
     from deephits_keras.runs.run import Run
 
     remedy = "copy the run again from where it is whole, or train it again into another folder"
@@ -30,9 +30,9 @@ def verify_run(folder: Path) -> Verification:
         config = Run(folder).config
         names, members = config.recorded, list(config.members)
     except UserError:
-        # Its own checksum says so.
+        # Its own checksum shows it.
         names, members = tuple(recorded) or RECORDED, []
-    # A run of an earlier version lacks them; a file that is there unrecorded was put there later.
+    # A run of an earlier version lacks them; an existing file without checksum was added later.
     wanted = [n for n in names if n not in LATER or n in recorded or (folder / n).exists()]
     if set(recorded) != set(wanted):
         problem = f"it doesn't hold a checksum for each of {', '.join(wanted)}"
@@ -69,7 +69,7 @@ def _unfinished(folder: Path) -> Finding:
 
 
 def _corpus_of(folder: Path) -> str:
-    """The corpus that a run's configuration names, for a message; `CORPUS` if it can't be read."""
+    """The corpus in a run's configuration, for messages; `CORPUS` if it can't be read."""
     try:
         return str(read_json(folder / CONFIG, "a deephits run")["corpus"]["folder"])
     except (UserError, KeyError, TypeError):

@@ -32,7 +32,8 @@ class ExplainableWords(Explainable):
         point = table[self.numbers]
         present = (self.numbers != 0)[:, None]
         baseline = np.where(present, table[1:].mean(axis=0), point)
-        super().__init__({"words": point}, {"words": baseline}, "every word an average one")
+        reference = "the mean word embedding for every word"
+        super().__init__({"words": point}, {"words": baseline}, reference)
 
     def embed(self, values: Mapping[str, Tensor]) -> Tensor:
         """Apply the rest of the branch."""

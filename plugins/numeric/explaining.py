@@ -34,7 +34,7 @@ class ExplainableFields(Explainable):
         self.rest = keras.Model(vector.output, branch.output)
         rows = np.stack([fields, np.full_like(fields, np.nan)])
         known, unknown = ops.convert_to_numpy(vector(rows))
-        reference = "unknown: numbers at the training tracks' mean, no key, mode 0"
+        reference = "no values: numbers at the training mean, key undefined, mode 0"
         super().__init__({"vector": known}, {"vector": unknown}, reference)
 
     def embed(self, values: Mapping[str, Tensor]) -> Tensor:
