@@ -1,1 +1,1 @@
-"""Scores of tracks by a finished run."""
+"""Prediction of tracks with a finished run."""

@@ -1,4 +1,4 @@
-"""One song as a user names it: files, texts and fields, checked before a model sees them."""
+"""A song from a user's files, texts and fields, with checks."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def asked_track(
     inputs: Mapping[str, Path] | None = None,
     fields: Mapping[str, Any] | None = None,
 ) -> Track:
-    """A song from files.
+    """Create a track from files and fields.
 
     Args:
         audio: The recording.
         lyrics: A text file, UTF-8.
-        inputs: Further files by the name of an input that an installed encoder declares; the file
-            of an input that is a text is read as UTF-8. `audio` and `lyrics` may be among them.
-        fields: Fields of the corpus. A text that is a number counts as one.
+        inputs: Other files, by the name of an input that an installed encoder declares; the file
+            of a text input is read as UTF-8. `audio` and `lyrics` are allowed.
+        fields: Metadata fields; texts are converted to numbers where possible.
 
     Returns:
-        The track, called after its first file.
+        The track, named after its first file.
 
     Raises:
-        UserError: if no installed encoder reads an input, a file isn't there, a text isn't
-            UTF-8, or a field's value can't be.
+        UserError: if no installed encoder reads an input, a file is missing, a text isn't UTF-8,
+            or a field's value is invalid.
     """
     pairs = {"audio": audio, "lyrics": lyrics, **(inputs or {})}
     given = {name: path for name, path in pairs.items() if path is not None}
@@ -69,14 +69,14 @@ def asked_track(
 
 
 def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
-    """Refuse a field that no encoder reads: its name was mistyped, or meant for another run.
+    """Refuse fields that no encoder reads, as their names may be misspelt.
 
     Returns:
-        Standard columns that aren't read, which songs may well have.
+        Names of unused standard columns, which are allowed.
 
     Raises:
-        UserError: naming it, what is alike, and what is read. Never if one of the encoders doesn't
-            declare what it reads.
+        UserError: with the field, similar names and all names. Never raised if an encoder doesn't
+            declare its inputs.
     """
     read: set[str] = set()
     for encoder in encoders:
@@ -101,7 +101,7 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def _text(path: Path) -> str:
-    # A text may come through a pipe, which is no regular file.
+    # A text may come through a pipe, which isn't a regular file.
     if path.is_dir() or not path.exists():
         raise UserError(f"There is no file {path}")
     try:

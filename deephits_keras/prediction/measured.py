@@ -1,4 +1,4 @@
-"""Fields of a track that an encoder measures, for models that were trained on a table's."""
+"""Fields that an encoder measures in a recording, for models trained on fields of a table."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from deephits_keras.features.outcomes import blamed, outcomes
 from deephits_keras.tracks import Track
 
 GIVEN = "given"
-"""The source of a field that came with the track."""
+"""The source of fields that were given with the track."""
 
 
 @dataclass(frozen=True)
 class FieldOrigin:
-    """A field's value and where it came from.
+    """Value and source of a field.
 
     Attributes:
-        value: In the field's own unit.
+        value: Value in the field's unit.
         source: `given`, or the name of the encoder that measured it.
     """
 
@@ -34,13 +34,13 @@ class FieldOrigin:
 
 @dataclass(frozen=True)
 class MeasuredTrack:
-    """A track with what was measured of it.
+    """A track with measured fields.
 
     Attributes:
-        track: The track, its unknown fields filled.
-        fields: Value and source of every text and number that is known.
-        remarks: What the encoder says of its values, for example that they are uncalibrated.
-        warnings: Why nothing could be measured.
+        track: The track with its unknown fields filled.
+        fields: Value and source of every known field.
+        remarks: Remarks of the encoder, for example that values are uncalibrated.
+        warnings: Reasons if nothing could be measured.
     """
 
     track: Track
@@ -50,14 +50,14 @@ class MeasuredTrack:
 
 
 def descriptor_source(name: str, settings: Mapping[str, Mapping[str, Any]]) -> AnyEncoder:
-    """The encoder that `--descriptors` names.
+    """Create the encoder of `--descriptors`.
 
     Args:
-        name: An encoder, or a modality that stands for its default encoder.
-        settings: Values for encoders' settings, by modality or by encoder name.
+        name: Name of an encoder, or of a modality for its default encoder.
+        settings: Encoder settings, by modality or encoder name.
 
     Raises:
-        UserError: if there is none, or it measures no fields; the message lists those that do.
+        UserError: if it doesn't exist or measures no fields; the message lists those that do.
     """
     known = registry()
     named = name in {registration.name for registration in known.registrations}
@@ -77,10 +77,10 @@ def descriptor_source(name: str, settings: Mapping[str, Mapping[str, Any]]) -> A
 
 
 def measure_fields(tracks: Sequence[Track], encoder: AnyEncoder) -> Iterator[MeasuredTrack]:
-    """Fill each track's unknown fields from its input; what was given stays.
+    """Fill each track's unknown fields with measured values.
 
-    A track whose input isn't there or can't be used, or that the encoder can't cope with, stays
-    as it is, with a warning.
+    A track with missing or unusable input, or that the encoder fails on, is unchanged and gets a
+    warning.
     """
     for track, outcome in zip(tracks, outcomes(encoder, tracks), strict=True):
         given = {n: FieldOrigin(v, GIVEN) for n, v in track.fields.items() if _known(v)}
@@ -117,5 +117,5 @@ def _filled(
 
 
 def _known(value: Any) -> bool:
-    """Whether it is text or a number: `Track.number` takes "" and NaN for unknown."""
+    """Whether a value is known; empty texts and NaN are unknown, as in `Track.number`."""
     return isinstance(value, str | int | float) and value != "" and value == value

@@ -1,4 +1,4 @@
-"""Scores tracks with a finished run, whatever of their inputs is there."""
+"""Predict tracks with a finished run, with any of their inputs missing."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class TrackPrediction:
-    """What a run says of one track.
+    """Prediction of a run for one track.
 
     Attributes:
-        track_id: The track.
-        popularity: Expected popularity, 0-100; None if no modality of the run is there.
-        tier: Predicted tier, counted from 0; None likewise.
+        track_id: Id of the track.
+        popularity: Expected popularity, 0-100; None if every modality of the run is missing.
+        tier: Predicted tier, from 0; None if every modality is missing.
         tier_label: Its range of popularity, for example `25-65`.
         scores: Class score of each tier by its label; empty for a regression. They sum to 1 and
             are as well calibrated as `calibration.json` made them (`evaluation.calibration`).
         missing: Modalities that the track lacks.
-        missing_parts: Parts missing from modalities that it has, for example fields.
-        warnings: Why the prediction may not be worth much, in words.
-        remarks: What the encoders say of what they made of the track, in words.
+        missing_parts: Missing parts of present modalities, for example fields.
+        warnings: Reasons why the prediction may be unreliable.
+        remarks: Remarks of the encoders on the track's features.
         fields: Value and source of each known field, if some were measured.
-        tier_set: Labels of the tiers that hold the truth of a share of tracks like the run's
-            validation tracks: `coverage`. Empty if the run has no sets, or is a regression.
-        interval: Lowest and highest popularity of a regression that do; None likewise.
-        coverage: That share, 0-1; None if the run has no sets.
-        title: The track's, where a table names it; empty otherwise.
-        artist: Likewise.
+        tier_set: Labels of the tiers in the prediction set, which contains the true tier with
+            probability `coverage`. Empty if the run has no sets, or is a regression.
+        interval: Lowest and highest popularity of the prediction interval of a regression, or
+            None.
+        coverage: Probability that the set or interval contains the true value, 0-1; None if the
+            run has no sets.
+        title: Title of the track in a table; empty otherwise.
+        artist: Artist of the track in a table; empty otherwise.
     """
 
     track_id: str
@@ -66,7 +68,7 @@ class TrackPrediction:
 
 @dataclass
 class _Account:
-    """What is known of one track before the model says anything."""
+    """Features, warnings and remarks of one track before prediction."""
 
     track: Track
     fields: dict[str, FieldOrigin]
@@ -77,7 +79,7 @@ class _Account:
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, encoder: AnyEncoder, outcome: Outcome) -> None:
-        """Take in what an encoder made of the track, and what it has to say of that."""
+        """Add an encoder's result for the track, with its remarks."""
         modality = encoder.modality
         if outcome is None or isinstance(outcome, ExtractionError):
             self.missing.append(modality)
@@ -96,7 +98,7 @@ class _Account:
 
 
 class Predictor:
-    """A run or a bundle, ready to score tracks.
+    """A run or a bundle that predicts tracks.
 
     Args:
         run: A finished run, or a bundle that was exported from one.
@@ -121,13 +123,13 @@ class Predictor:
         self.encoders = run.encoders
 
     def predict(self, tracks: Sequence[Track]) -> list[TrackPrediction]:
-        """Score tracks; see `stream`."""
+        """Predict tracks; see `stream`."""
         return list(self.stream(tracks))
 
     def stream(self, tracks: Iterable[Track]) -> Iterator[TrackPrediction]:
-        """Score tracks, a batch at a time in memory.
+        """Predict tracks, one batch in memory at a time.
 
-        An input that is there but can't be used counts as missing, with a warning that says why.
+        An unusable input counts as missing, with a warning that states the reason.
         """
         iterator = iter(tracks)
         while batch := list(islice(iterator, BATCH_SIZE)):
@@ -135,7 +137,7 @@ class Predictor:
                 yield prediction
 
     def predict_with_features(self, track: Track) -> tuple[TrackPrediction, dict[str, Features]]:
-        """Score a track; also give the features that it has, by modality."""
+        """Predict a track; also return its features by modality."""
         ((prediction, features),) = self._predict_batch(self._measure([track]))
         return prediction, features
 
@@ -146,14 +148,14 @@ class Predictor:
 
     @cached_property
     def _made_otherwise(self) -> frozenset[str]:
-        """Modalities whose features would go to another store than those of the training."""
+        """Modalities whose features have another fingerprint than in training."""
         records = self.run.config.modalities
         pairs = self.encoders.items()
         return frozenset(m for m, e in pairs if e.fingerprint() != records[m].fingerprint)
 
     @cached_property
     def inputs(self) -> frozenset[Input]:
-        """What the run's encoders, and the one that measures fields, declare that they read."""
+        """The inputs of the run's encoders and of the one that measures fields."""
         encoders = [*self.encoders.values(), *([self.descriptors] if self.descriptors else [])]
         return frozenset(each for encoder in encoders for each in inputs_of(encoder) or ())
 

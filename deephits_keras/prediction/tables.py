@@ -1,7 +1,7 @@
-"""Tables of songs in, tables of predictions out, a chunk at a time in memory.
+"""Predict tables of songs, one chunk in memory at a time.
 
-A table is read as `import` reads it, with the columns and units that the run's own corpus was made
-by: the file that a model was trained on gives the predictions of its evaluation.
+A table is read as `import` reads it, with the columns and units of the run's corpus, so that the
+table that a model was trained on gives the predictions of its evaluation.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from deephits_keras.tracks import Track
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row that can't be scored.
+    """A row that can't be read.
 
     Attributes:
         track_id: Its id, or the number of the row.
-        reason: Why, naming the field.
+        reason: Reason, with the field.
     """
 
     track_id: str
@@ -45,21 +45,21 @@ class RejectedRow:
 
 
 class TrackTable:
-    """A table of songs, read as `import` reads it: iterate for a track or a `RejectedRow` a row.
+    """A table of songs, read as `import` reads it; yields a track or `RejectedRow` per row.
 
     Args:
         source: The table, of any kind that `import table` reads.
-        folders: Folder of the files of each input, by its name: files named after the track ids,
-            or those that the column of that name holds. A column alone counts from the table's
-            own folder.
-        inputs: What the encoders read that the tracks are for.
-        reading: How the run's corpus was read: `columns` and `factors` of its `corpus.json`.
+        folders: Folder of the files of each input, by input name: files named after the track ids,
+            or the paths in the column of that name. By default paths are relative to the table's
+            folder.
+        inputs: Inputs of the encoders.
+        reading: `columns` and `factors` of the run's `corpus.json`.
 
     Attributes:
-        notes: What was recognised and what every row lacks, in words; complete after the last row.
+        notes: Notes on recognised columns and missing fields; complete after the last row.
 
     Raises:
-        UserError: if the table can't be read, or a folder is named that no encoder reads.
+        UserError: if the table can't be read, or a folder is given that no encoder reads.
     """
 
     def __init__(
@@ -162,14 +162,14 @@ def _absent(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A value as the corpus's table would give it back."""
+    """A value as stored in a corpus."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     return value.item() if isinstance(value, np.generic) else value
 
 
 def score_table(predictor: Predictor, table: TrackTable) -> Iterator[TrackPrediction]:
-    """Score the rows of a table in their order; one that can't be read has no answer but a reason.
+    """Predict the rows of a table in order; a row that can't be read gets a reason instead.
 
     Args:
         predictor: The run.
@@ -200,7 +200,7 @@ def table_columns(labels: Sequence[str]) -> list[str]:
     """Columns of a table of predictions.
 
     Args:
-        labels: The tiers' labels, a score column each; empty for a regression.
+        labels: Labels of the tiers, one score column per tier; empty for a regression.
     """
     return [*PLAIN, *(f"score_{label}" for label in labels), *LAST]
 
@@ -226,11 +226,11 @@ def table_row(prediction: TrackPrediction, labels: Sequence[str]) -> list[Any]:
 def write_csv(
     file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequence[str]
 ) -> Iterator[TrackPrediction]:
-    """Write a line for each prediction, and pass it on.
+    """Write one line per prediction.
 
     Args:
-        file: Open for text.
-        predictions: What to write.
+        file: A text file, open for writing.
+        predictions: The predictions.
         labels: See `table_columns`.
     """
     writer = csv.writer(file)

@@ -1,6 +1,7 @@
-"""`predict`: from songs or a table of songs to predictions, as a function.
+"""`predict`: predict songs or a table of songs.
 
-What can be checked without Keras is checked before a model is loaded: a mistake is told at once.
+Whatever can be checked without Keras is checked before a model is loaded, so that mistakes are
+reported immediately.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ Settings = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Predictions(Sequence[TrackPrediction]):
-    """Predictions in the order of what was asked for: a sequence, and a table.
+    """Predictions in the order of the songs, as a sequence and as a table.
 
     Attributes:
-        predictions: One for each song.
+        predictions: One per song.
         labels: The tiers' labels; empty for a regression.
         synthetic: Whether the model was trained on a synthetic corpus: it knows no real music.
-        notes: What was noticed of the input, in words.
+        notes: Notes on the input.
     """
 
     predictions: tuple[TrackPrediction, ...]
@@ -54,7 +55,7 @@ class Predictions(Sequence[TrackPrediction]):
     notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each song, with the columns of the file that `out` writes."""
+        """One row per song, with the columns of the file `out`."""
         import pandas as pd
 
         rows = [table_row(each, self.labels) for each in self.predictions]
@@ -78,15 +79,15 @@ class Predictions(Sequence[TrackPrediction]):
 
 @dataclass(frozen=True)
 class PredictionPlan:
-    """Songs and models that have been checked as far as that goes without Keras.
+    """Songs and models, checked as far as possible without Keras.
 
     Attributes:
-        models: Whom to ask.
+        models: The models.
         tracks: The songs, if they aren't in a table.
         table: The table.
-        folders: Where the paths in the table start, by the input's name.
-        descriptors: What measures the fields that a song lacks.
-        unread: Fields that no encoder reads, which songs may well have.
+        folders: Folder of the files in the table, by input name.
+        descriptors: Encoder that measures missing fields.
+        unread: Standard columns that no encoder reads.
     """
 
     models: tuple[Scorer, ...]
@@ -98,21 +99,21 @@ class PredictionPlan:
 
     @property
     def needs_keras(self) -> bool:
-        """Whether a model here isn't an exported one."""
+        """Whether any model needs Keras, that is, isn't exported."""
         return not all(isinstance(model, Bundle) for model in self.models)
 
     @cached_property
     def predictors(self) -> tuple[Predictor, ...]:
-        """The models, loaded.
+        """The loaded models.
 
         Raises:
-            UserError: if one can't be.
+            UserError: if one can't be loaded.
         """
         return tuple(Predictor(model, self.descriptors) for model in self.models)
 
     @cached_property
     def songs(self) -> TrackTable:
-        """The table, opened for the first model.
+        """The table, opened with the first model's inputs.
 
         Raises:
             UserError: if it can't be read.
@@ -125,7 +126,7 @@ class PredictionPlan:
         )
 
     def answers(self) -> list[Predictions]:
-        """What each model says of the songs."""
+        """The predictions of each model for the songs."""
         return [
             Predictions(
                 tuple(predictor.predict(self.tracks)),
@@ -137,22 +138,22 @@ class PredictionPlan:
         ]
 
     def stream(self, file: TextIO | None = None) -> Iterator[TrackPrediction]:
-        """What the first model says of the table's rows, a chunk at a time in memory.
+        """The first model's predictions for the table's rows, one chunk in memory at a time.
 
         Args:
-            file: Where to write the predictions as CSV, too.
+            file: CSV file to write the predictions to.
         """
         predictions = score_table(self.predictors[0], self.songs)
         return write_csv(file, predictions, tier_labels(self.models[0])) if file else predictions
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What isn't read of the songs, in words."""
+        """Notes on fields of the songs that no encoder reads."""
         return tuple(f"{name} is ignored: no encoder of this run reads it" for name in self.unread)
 
 
 def tier_labels(model: Scorer) -> tuple[str, ...]:
-    """A model's tiers, a score each; empty for a regression."""
+    """Labels of a model's tiers, one per score; empty for a regression."""
     task = model.task
     return tuple(task.tiers.labels) if task.kind == "classification" else ()
 
@@ -169,7 +170,7 @@ def plan_prediction(
     descriptors: str | None = None,
     settings: Settings | None = None,
 ) -> PredictionPlan:
-    """Check what is asked of models without importing Keras; see `predict`."""
+    """Check the arguments without importing Keras; see `predict`."""
     asked = [songs] if isinstance(songs, str | Path | Track) else list(songs)
     of_song = bool(asked or lyrics or inputs or fields)
     if table and of_song:
@@ -225,7 +226,7 @@ def _tracks(
 def _open(
     models: Sequence[str | Path | Scorer], source: AnyEncoder | None, settings: Settings
 ) -> list[Scorer]:
-    """Open models with the settings that are theirs, where some are for others of them."""
+    """Open models, each with the settings for its encoders."""
     opened = [open_model(Path(m)) if isinstance(m, str | Path) else m for m in models]
     if not settings:
         return list(opened)
@@ -261,30 +262,30 @@ def predict(
     out: str | Path | None = None,
     settings: Settings | None = None,
 ) -> Predictions:
-    """Predict how popular songs will be, as `deephits predict` does.
+    """Predict the popularity of songs, as `deephits predict` does.
 
-    Anything may be missing; each prediction says what was.
+    Any input may be missing; each prediction lists the missing ones.
 
     Args:
         model: A finished run or an exported bundle, or its folder.
-        songs: Recordings or `Track`s, one or several; none where something else is known of a song.
+        songs: One or several recordings or `Track`s; none if only other inputs are given.
         lyrics: A text file with the lyrics of the one song.
-        inputs: Further files of the one song, by the name of an input that an encoder declares.
-        fields: Fields of the corpus that hold for each recording: `{"artist_popularity": 63}`.
-        table: In the place of songs, a table: CSV, JSON lines, Parquet, Feather or Excel.
-        folders: With a table, where the paths in a column start, by its name; the table's own
-            folder by default.
+        inputs: Other files of the one song, by the name of an input that an encoder declares.
+        fields: Metadata fields for every recording, such as `{"artist_popularity": 63}`.
+        table: Instead of songs, a table: CSV, JSON lines, Parquet, Feather or Excel.
+        folders: With a table, folder of the files in a column, by its name; the table's folder by
+            default.
         descriptors: An encoder or a modality that measures the fields that aren't given.
-        out: With a table, a CSV file to write the predictions to as well.
-        settings: Settings of encoders in the place of the model's, by modality or encoder.
+        out: With a table, CSV file to write the predictions to as well.
+        settings: Encoder settings that override the model's, by modality or encoder.
 
     Returns:
-        The predictions, which `to_frame` gives as a table. A row of a table that can't be read has
-        no popularity, and a warning that says why. For tables that don't fit into memory use the
-        command, which holds a chunk at a time.
+        The predictions; `to_frame` converts them to a table. A row that can't be read has no
+        popularity, and a warning with the reason. For tables that don't fit in memory, use the
+        command, which keeps only one chunk in memory.
 
     Raises:
-        UserError: if something that was asked for can't be used.
+        UserError: if an argument is invalid.
 
     Example:
         >>> import deephits_keras as dh
@@ -316,7 +317,7 @@ def predict(
 
 @contextlib.contextmanager
 def open_csv(out: str | Path | None) -> Iterator[TextIO | None]:
-    """A file that is complete or isn't there; None without a name."""
+    """A file that is written atomically; None without a name."""
     if out is None:
         yield None
         return

@@ -1,1 +1,1 @@
-"""Training as the paper does it (Section 2.2.2), and what a trained run leaves behind."""
+"""Training as in the paper (Section 2.2.2), and the files of a trained run."""

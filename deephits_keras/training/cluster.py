@@ -1,4 +1,4 @@
-"""What is known of a distributed training before TensorFlow is imported: TF_CONFIG, settings."""
+"""Checks of a distributed training before TensorFlow is imported: TF_CONFIG and settings."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ VARIABLE = "TF_CONFIG"
 
 @dataclass(frozen=True)
 class Worker:
-    """This process among the workers that train together.
+    """The worker of this process.
 
     Attributes:
-        index: Its number, from 0. Worker 0 alone writes the run folder.
+        index: Its number, from 0. Only worker 0 writes the run folder.
         count: Number of workers.
     """
 
@@ -27,7 +27,7 @@ class Worker:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """What TF_CONFIG says; the only worker if it isn't set.
+        """Create the worker from TF_CONFIG; a single worker if it isn't set.
 
         Raises:
             UserError: if it isn't `{"cluster": {"worker": [ADDRESS, ...]}, "task": {...}}`, or
@@ -56,17 +56,17 @@ class Worker:
 
     @property
     def leads(self) -> bool:
-        """Whether it extracts, writes the run folder and prints."""
+        """Whether it is worker 0, which extracts, writes the run folder and prints."""
         return self.index == 0
 
 
 def check_distributable(training: TrainingConfig, cache: str) -> None:
-    """Refuse settings with which several devices can't train.
+    """Refuse settings that several devices don't support.
 
     Raises:
-        UserError: for compilation by XLA, which can't run the devices' collective operations; for
-            features on one device; for an ensemble, whose members follow each other; and for a
-            rate that changes between epochs, which the devices' copies would not hear of.
+        UserError: for XLA, which can't run the devices' collective operations; for features on one
+            device; for an ensemble, whose members are trained in sequence; and for a learning rate
+            that changes between epochs, which the devices' copies would not receive.
     """
     for unfit, option in (
         (training.xla, "--xla"),

@@ -1,8 +1,8 @@
-"""Training on several devices and machines with `tf.distribute`, to the weights of one.
+"""Training on several devices and machines with `tf.distribute`, with the weights of one device.
 
 Keras 3.15's `fit` trains with `MirroredStrategy` but fails with `MultiWorkerMirroredStrategy` (its
-authors don't support it: keras#20601), and weighs the parts of an unevenly cut batch alike. So an
-epoch here is Keras' own `train_step`, run by the strategy on parts that are weighted.
+authors don't support it: keras#20601), and gives unequal parts of a batch equal weight. So an epoch
+here is Keras' `train_step`, run by the strategy on weighted parts.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ LOST = (
     tf.errors.DeadlineExceededError,
     tf.errors.UnavailableError,
 )
-"""What a collective operation raises when another worker is gone."""
+"""Errors of a collective operation if another worker has stopped."""
 
 
 class Distribution:
     """The devices and processes that train one model together.
 
     Args:
-        worker: This process among the workers.
-        strategy: What `tf.distribute` runs a step with.
+        worker: The worker of this process.
+        strategy: Strategy of `tf.distribute`.
     """
 
     def __init__(self, worker: Worker, strategy: tf.distribute.Strategy) -> None:
@@ -43,9 +43,9 @@ class Distribution:
 
     @classmethod
     def start(cls, worker: Worker) -> Distribution:
-        """Join the other workers, if there are any; take every GPU of this machine, or its CPU.
+        """Join the other workers, if any; use every GPU of this machine, or its CPU.
 
-        To be called before TensorFlow computes anything.
+        Must be called before TensorFlow computes anything.
 
         Raises:
             UserError: with a backend other than TensorFlow, or an address that can't be used.
@@ -64,18 +64,18 @@ class Distribution:
 
     @property
     def replicas(self) -> int:
-        """Number of devices in all."""
+        """Total number of devices."""
         return int(self.strategy.num_replicas_in_sync)
 
     def replicate(self, model: keras.Model) -> ReplicatedModel:
-        """A compiled model on every device."""
+        """Copy a compiled model to every device."""
         return ReplicatedModel(model, self)
 
     def wait(self) -> None:
-        """Wait until every worker is here.
+        """Wait for all workers.
 
         Raises:
-            DeepHitsError: if one is gone.
+            DeepHitsError: if one has stopped.
         """
         if self.worker.count > 1:
             with self.together():
@@ -83,10 +83,10 @@ class Distribution:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Say what it means if another worker is gone.
+        """Convert errors of this block that mean that another worker has stopped.
 
         Raises:
-            DeepHitsError: if so.
+            DeepHitsError: if another worker has stopped.
         """
         try:
             yield
@@ -100,14 +100,14 @@ class Distribution:
 
 
 class ReplicatedModel:
-    """A model on every device of a distribution, beside the one that it was made from.
+    """Copies of a model on every device of a distribution.
 
-    Batch normalisation takes its statistics from the whole batch. Dropout is drawn on each device
-    by itself, so that the loss curve is that of one device only without it.
+    Batch normalisation uses statistics of the whole batch. Dropout is drawn separately on each
+    device, so the loss curve equals that of one device only without dropout.
 
     Args:
-        model: A compiled model, which gets the weights and the optimizer's state back after
-            each epoch.
+        model: A compiled model; after each epoch it receives the weights and the optimizer's
+            state.
         distribution: The devices.
     """
 
@@ -119,20 +119,20 @@ class ReplicatedModel:
             path = Path(folder) / "model.keras"
             model.save(path)
             self._replicas = keras.saving.load_model(path)
-        # No public way leads to layers that are inside of an encoder's own layers.
+        # There is no public API for layers inside an encoder's layers.
         for layer in self._replicas._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
         self._step: Any = None
 
     def fit(self, batches: Batches) -> dict[str, list[float]]:
-        """Train on an epoch's batches, each of them shared by all devices.
+        """Train for one epoch; all devices share each batch.
 
         Returns:
             The epoch's metrics, as those of `keras.Model.fit`.
 
         Raises:
-            DeepHitsError: if another worker is gone.
+            DeepHitsError: if another worker has stopped.
         """
         strategy, replicas = self.distribution.strategy, self._replicas
         with self.distribution.together():
@@ -155,7 +155,7 @@ class ReplicatedModel:
 
     def _traced(self, batches: Batches) -> Any:
         strategy, replicas = self.distribution.strategy, self._replicas
-        # A metric makes its variables when it is first used, which a traced function can't do.
+        # A metric creates variables on first use, which isn't possible in a traced function.
         example = next(iter(as_tf_dataset(Share(batches, range(1), self.distribution.replicas))))
         strategy.run(replicas.test_step, args=(example,))
 
@@ -170,13 +170,13 @@ class ReplicatedModel:
             here = self.distribution.replicas // context.num_input_pipelines
             first = context.input_pipeline_id * here
             share = Share(batches, range(first, first + here), self.distribution.replicas)
-            # Before each step of a finite dataset the workers would agree on whether it is over.
+            # Avoids a synchronisation of the workers before each step of a finite dataset.
             return as_tf_dataset(share).repeat()
 
         return dataset
 
     def _reseed(self, batches: Batches) -> None:
-        """Draw each device's dropout of an epoch from the seed, the epoch and the device."""
+        """Seed each device's dropout of an epoch by the seed, the epoch and the device."""
         strategy = self.distribution.strategy
         states = [v for v in self._replicas.variables if v.name == "seed_generator_state"]
         for number, state in enumerate(states):

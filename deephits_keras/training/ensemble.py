@@ -1,9 +1,9 @@
-"""An ensemble's folder: a whole run for each member, and over them the run of their average.
+"""The folder of an ensemble: one run per member, and the run of their average.
 
-    RUN/members/seed-0/, RUN/members/seed-1/, ...     runs, each as `train` leaves one
-    RUN/...                                           the ensemble's own files, without a model
+    RUN/members/seed-0/, RUN/members/seed-1/, ...     runs as written by `train`
+    RUN/...                                           files of the ensemble, without a model
 
-The members' folders are named after their seeds, which the run's configuration tells.
+The members' folders are named after their seeds, which are in the run's configuration.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 
 
 def open_member(run: Run, name: str) -> Run:
-    """A member as a run, begun now if it hasn't been.
+    """The run of a member; it is created if necessary.
 
     Args:
         run: The ensemble.
-        name: Of `run.config.members`.
+        name: A key of `run.config.members`.
     """
     folder = run.folder / name
     if not (folder / CONFIG).exists():
@@ -42,7 +42,7 @@ def open_member(run: Run, name: str) -> Run:
 
 
 def finish_ensemble(run: Run, corpus: Corpus) -> None:
-    """Score with the average of the finished members, and write the ensemble's own files.
+    """Score the average of the finished members, and write the files of the ensemble.
 
     Args:
         run: The ensemble.
@@ -70,6 +70,6 @@ def finish_ensemble(run: Run, corpus: Corpus) -> None:
 
 
 def _history(members: dict[str, Run]) -> pd.DataFrame:
-    """The members' histories under each other, with their names as `member`."""
+    """The concatenated histories of the members, with their names in the column `member`."""
     tables = {name: member.history for name, member in members.items()}
     return pd.concat(tables, names=["member"]).reset_index(level="member").reset_index(drop=True)

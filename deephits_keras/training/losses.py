@@ -1,4 +1,4 @@
-"""What training minimises: the paper's loss, or one that minds rare tiers or their order."""
+"""Training losses: the paper's, and losses for rare tiers or for the order of tiers."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from deephits_keras.types import Tensor
 
 
 class _TierLoss(keras.losses.Loss):  # type: ignore[misc]
-    """A loss of tier indices `(batch,)` and logits `(batch, tiers)`."""
+    """Base class of losses of tier indices `(batch,)` and logits `(batch, tiers)`."""
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """The loss of each track, `(batch,)`."""
+        """Loss per track, `(batch,)`."""
         tiers = ops.reshape(ops.cast(y_true, "int32"), (-1,))
         return self.of(ops.one_hot(tiers, y_pred.shape[-1], dtype=y_pred.dtype), y_pred)
 
     def of(self, truth: Tensor, logits: Tensor) -> Tensor:
-        """The loss of each track from its one-hot tier."""
+        """Loss per track, from one-hot tiers."""
         raise NotImplementedError
 
 
 @keras.saving.register_keras_serializable("deephits")
 class FocalLoss(_TierLoss):
-    """Cross-entropy that fades for tracks which are right already (Lin et al. 2017).
+    """Focal loss: cross-entropy with less weight for well-classified tracks (Lin et al. 2017).
 
     Args:
-        gamma: How fast it fades: it is times (1 - score of the true tier) to this power.
+        gamma: Focusing parameter: the loss is multiplied by (1 - score of the true tier) ** gamma.
     """
 
     def __init__(self, gamma: float = 2.0, name: str = "focal", **kwargs: Any) -> None:
@@ -39,7 +39,7 @@ class FocalLoss(_TierLoss):
         self.gamma = gamma
 
     def of(self, truth: Tensor, logits: Tensor) -> Tensor:
-        """Keras' focal cross-entropy, every tier weighted alike."""
+        """Keras' focal cross-entropy with equal tier weights."""
         return keras.losses.categorical_focal_crossentropy(
             truth, logits, alpha=1.0, gamma=self.gamma, from_logits=True
         )
@@ -51,10 +51,10 @@ class FocalLoss(_TierLoss):
 
 @keras.saving.register_keras_serializable("deephits")
 class CostLoss(_TierLoss):
-    """Cross-entropy plus the expected cost, a tier's cost being its distance from the true one.
+    """Cross-entropy plus the expected cost; the cost of a tier is its distance from the true one.
 
-    Cost-sensitive learning (Elkan 2001) with the cost that an ordinal scale suggests: the second
-    part is the mean distance in tiers of a tier drawn by the class scores.
+    Cost-sensitive learning (Elkan 2001) with the natural cost of an ordinal scale: the second term
+    is the expected distance, in tiers, of a tier drawn by the class scores.
     """
 
     def __init__(self, name: str = "cost", **kwargs: Any) -> None:
@@ -70,14 +70,14 @@ class CostLoss(_TierLoss):
 
 @keras.saving.register_keras_serializable("deephits")
 class PerMember(keras.losses.Loss):  # type: ignore[misc]
-    """A loss of each member of a batch ensemble, averaged: each learns to be right by itself.
+    """The mean loss of the members of a batch ensemble, computed per member.
 
     Called on the targets `(batch,)` and, in training, `(batch, members * outputs)`; on
     `(batch, outputs)`, as at inference, it is the loss itself.
 
     Args:
         loss: The loss of one member.
-        outputs: Number of raw outputs of each.
+        outputs: Number of raw outputs per member.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class PerMember(keras.losses.Loss):  # type: ignore[misc]
         self.loss, self.outputs = loss, outputs
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """The loss of each track, `(batch,)`."""
+        """Loss per track, `(batch,)`."""
         members = y_pred.shape[-1] // self.outputs
         cuts = [y_pred[:, m * self.outputs : (m + 1) * self.outputs] for m in range(members)]
         return ops.mean(ops.stack([self.loss.call(y_true, cut) for cut in cuts]), axis=0)
@@ -99,21 +99,21 @@ class PerMember(keras.losses.Loss):  # type: ignore[misc]
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> PerMember:
-        """The loss of `get_config`'s result."""
+        """Create the loss from the result of `get_config`."""
         loss = keras.saving.deserialize_keras_object(config["loss"])
         return cls(**{**config, "loss": loss})
 
 
 @keras.saving.register_keras_serializable("deephits")
 class RankLoss(keras.losses.Loss):  # type: ignore[misc]
-    """Squared error plus the order of the batch's pairs of tracks (after Yu et al. 2017).
+    """Squared error plus a pairwise ranking loss over the batch (after Yu et al. 2017).
 
-    Of each pair whose targets differ: softplus of minus the scores' difference, taken in the
-    targets' order (RankNet, Burges et al. 2005), which fades as the order gets right. Yu et al.
-    draw their pairs by a rule that isn't public; here all pairs of a batch count.
+    For each pair with different targets: softplus of minus the difference of the outputs, in the
+    order of the targets (RankNet, Burges et al. 2005). Yu et al. sample pairs by an unpublished
+    rule; here all pairs of a batch are used.
 
     Args:
-        weight: Of the pairs' part.
+        weight: Weight of the ranking term.
     """
 
     def __init__(self, weight: float = 1.0, name: str = "rank", **kwargs: Any) -> None:
@@ -121,7 +121,7 @@ class RankLoss(keras.losses.Loss):  # type: ignore[misc]
         self.weight = weight
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """The loss of each track, `(batch,)`: its own error, and the mean of its pairs."""
+        """Loss per track, `(batch,)`: its squared error, and the mean over its pairs."""
         scores = ops.reshape(y_pred, (-1,))
         truth = ops.reshape(ops.cast(y_true, scores.dtype), (-1,))
         order = ops.sign(truth[:, None] - truth[None, :])
@@ -143,10 +143,10 @@ def loss_of(task: Task) -> keras.losses.Loss:
 
 
 def training_loss(task: Task, training: TrainingConfig) -> keras.losses.Loss:
-    """The loss that the settings say.
+    """The loss of the settings.
 
     Raises:
-        UserError: if it is one of tiers and the task a regression, or the other way round.
+        UserError: if it doesn't suit the kind of task.
     """
     if training.loss == "paper":
         return loss_of(task)

@@ -1,4 +1,4 @@
-"""When memory runs out in the middle of a step."""
+"""Errors of a device that runs out of memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from deephits_keras.errors import DeepHitsError
 
 @contextmanager
 def explained(batch_size: int) -> Iterator[None]:
-    """Say what to do where a backend says that the memory of a device ran out.
+    """Convert a backend's out-of-memory error to a message that says what to do.
 
     Args:
-        batch_size: Tracks a batch.
+        batch_size: Tracks per batch.
 
     Raises:
-        DeepHitsError: in place of the backend's error.
+        DeepHitsError: instead of the backend's error.
     """
     try:
         yield
@@ -31,7 +31,7 @@ def explained(batch_size: int) -> Iterator[None]:
 
 
 def _ran_out(error: Exception) -> bool:
-    """Some have a class for it; JAX, and PyTorch on a CPU, say it in the message."""
+    """Some backends have a class for it; JAX, and PyTorch on a CPU, state it in the message."""
     classes = ("MemoryError", "ResourceExhaustedError", "OutOfMemoryError")
     names = {kind.__name__ for kind in type(error).__mro__}
     said = ("resource_exhausted", "out of memory", "can't allocate memory")

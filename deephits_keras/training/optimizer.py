@@ -1,4 +1,4 @@
-"""Adam and OneCycle with PyTorch's semantics, which the paper's hyper-parameters are (FACTS).
+"""Adam and OneCycle with PyTorch's semantics, which the paper's hyper-parameters assume.
 
 Keras' Adam differs in three ways that matter here: its epsilon is scaled by the bias correction,
 its `weight_decay` is decoupled (AdamW's), and its first-moment rate can't follow a schedule.
@@ -26,8 +26,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         initial: Value before the first step.
         peak: Value at the end of the warm-up.
         final: Value at the last step.
-        steps: Number of optimizer steps in all.
-        warmup: Share of the steps in the first phase.
+        steps: Total number of optimizer steps.
+        warmup: Fraction of the steps in the first phase.
         anneal: `linear` (the paper: "linearly increases") or `cos` (PyTorch's default).
     """
 
@@ -67,7 +67,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 
 @keras.saving.register_keras_serializable("deephits")
 class TorchAdam(keras.optimizers.Optimizer):  # type: ignore[misc]
-    """`torch.optim.Adam`, step for step.
+    """Adam with the update rule of `torch.optim.Adam`.
 
     Args:
         learning_rate: A number or a schedule.
@@ -102,7 +102,7 @@ class TorchAdam(keras.optimizers.Optimizer):  # type: ignore[misc]
         self._second = [self.add_variable_from_reference(v, name="second") for v in variables]
 
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
-        """One step of one variable."""
+        """Update one variable."""
         dtype = variable.dtype
         index = self._get_variable_index(variable)
         first, second = self._first[index], self._second[index]
@@ -132,11 +132,11 @@ class TorchAdam(keras.optimizers.Optimizer):  # type: ignore[misc]
 
 
 def make_optimizer(training: TrainingConfig, *, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer that the settings say, on their schedule.
+    """The optimizer of the settings, with their schedule.
 
     Args:
         training: The settings; the defaults are the paper's: Adam with coupled L2 on a OneCycle.
-        steps: Steps in all.
+        steps: Total number of steps.
     """
     optimizer = _optimizer(training, steps)
     if training.precision == "mixed_float16":
@@ -165,7 +165,7 @@ def _optimizer(training: TrainingConfig, steps: int) -> keras.optimizers.Optimiz
 
 
 def plateau_rate(training: TrainingConfig, history: Sequence[Mapping[str, Any]]) -> float:
-    """The learning rate of the epoch after some, with the schedule `plateau`.
+    """The learning rate of the next epoch with the schedule `plateau`.
 
     Args:
         training: The settings.

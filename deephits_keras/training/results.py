@@ -1,4 +1,4 @@
-"""What a run says of its held-out tracks, written once its model is chosen."""
+"""Predictions and metrics of a run on held-out tracks, written after the model is selected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def score_parts(
     corpus: Corpus,
     stores: Mapping[str, FeatureSource],
 ) -> dict[str, Scored]:
-    """What a model says of the run's held-out parts, by part, without any temperature."""
+    """A model's outputs on the run's held-out parts, by part, without temperature."""
     return {
         part: score_rows(model, run.task, stores, corpus, rows)
         for part, rows in run.split.parts.items()
@@ -51,9 +51,9 @@ def write_results(
         run: The run.
         corpus: Its corpus.
         stores: The feature store of each modality, or its cache.
-        scored: What `score_parts` gave.
+        scored: Result of `score_parts`.
         history: One row per epoch.
-        selection: What `metrics.json` tells of the chosen checkpoint.
+        selection: Entries of `metrics.json` about the selected checkpoint.
     """
     training = run.config.training
     chosen_on = scored["validation"]
@@ -87,7 +87,7 @@ def write_results(
 
 
 def _missing(stores: Mapping[str, FeatureSource], split: Split) -> dict[str, dict[str, int]]:
-    """Tracks without an input, by modality and part."""
+    """Number of tracks without an input, by modality and part."""
     return {
         modality: {part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()}
         for modality, store in stores.items()
@@ -95,7 +95,7 @@ def _missing(stores: Mapping[str, FeatureSource], split: Split) -> dict[str, dic
 
 
 def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
-    """Metrics of always saying the most frequent tier, on the part that is reported."""
+    """Metrics of the majority baseline on the reported part."""
     trained, reported = (
         corpus.popularity[split.parts[part]] for part in ("train", reported_part(split.parts))
     )

@@ -24,10 +24,10 @@ BATCH_SIZE = 256
 
 @dataclass(frozen=True)
 class Scored:
-    """A model's outputs on some rows, beside the truth.
+    """A model's outputs on some rows, with the true popularity.
 
     Attributes:
-        task: What the model predicts.
+        task: The task of the model.
         rows: `(n,)` row numbers.
         popularity: `(n,)` true popularity, 0-100.
         outputs: `(n, task.outputs)` raw outputs.
@@ -40,7 +40,7 @@ class Scored:
 
     @property
     def prediction(self) -> Prediction:
-        """The outputs, decoded."""
+        """The decoded outputs."""
         return self.task.decode(self.outputs)
 
     @property
@@ -89,10 +89,10 @@ def score_rows(
 
     Args:
         model: The model.
-        task: What it predicts.
+        task: Its task.
         stores: The feature store of each modality, or its cache.
         corpus: The corpus.
-        rows: Which rows.
+        rows: The rows.
     """
     rows = np.asarray(rows, dtype=np.int64)
     popularity = corpus.popularity[rows]

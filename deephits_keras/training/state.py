@@ -1,4 +1,4 @@
-"""What an unfinished run goes on from: the last and the best checkpoint, and the history."""
+"""The state of an unfinished run: the last and the best checkpoint, and the history."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class TrainingState:
     """The folder `state/` of a run.
 
-    One file, `state.json`, says which checkpoints count; it is renamed into place after they are
-    whole, so that an interruption at any moment leaves the state of the last finished epoch.
+    The file `state.json` names the current checkpoints. It is written atomically after them, so
+    that an interruption at any time leaves the state of the last finished epoch.
 
     Args:
         folder: The folder.
@@ -34,10 +34,10 @@ class TrainingState:
 
     @classmethod
     def open(cls, folder: Path) -> TrainingState:
-        """The state in `folder`, or the state before the first epoch if there is none.
+        """Read the state in `folder`; without one, return the state before the first epoch.
 
         Raises:
-            UserError: if it is there but damaged.
+            UserError: if it is damaged.
         """
         path = folder / "state.json"
         if not path.exists():
@@ -51,15 +51,15 @@ class TrainingState:
         return len(self.history)
 
     def out_of_patience(self, patience: int) -> bool:
-        """Whether the best epoch lies that many epochs back; never for 0."""
+        """Whether the best epoch is that many epochs ago; False for 0."""
         return patience > 0 and self.finished_epochs - self.best_epoch >= patience
 
     def checkpoint(self, epoch: int) -> Path:
-        """Where an epoch's model and optimizer are."""
+        """Path of an epoch's model and optimizer."""
         return self.folder / f"epoch-{epoch:05d}.keras"
 
     def load_last(self, run: Run) -> keras.Model | None:
-        """The model as the last finished epoch left it, compiled; None before the first."""
+        """The compiled model after the last finished epoch; None before the first."""
         from deephits_keras.runs.run import load_model
 
         if not self.history:
@@ -73,7 +73,7 @@ class TrainingState:
         return load_model(self.checkpoint(self.best_epoch), run, compiled=False)
 
     def finish_epoch(self, model: keras.Model, metrics: Mapping[str, Any], *, select: str) -> None:
-        """Keep what an epoch made of the model.
+        """Store the model after an epoch.
 
         Args:
             model: The model after the epoch, compiled.

@@ -63,19 +63,19 @@ def new_run(
     """Create a run folder that `train` can work on.
 
     Args:
-        folder: Where; it must not exist or be empty.
+        folder: The folder; if it exists, it must be empty.
         corpus: The corpus, its features extracted with `encoders`.
         encoders: The encoders by modality.
-        split: Which rows are trained on and which are held out.
-        task: What to predict.
-        fusion: How to combine the modalities.
-        training: How to train; the paper's settings by default.
-        command: The command line, for the record.
-        recipe: The recipe and what was asked for beside it (`recipes.Choices.record`), likewise.
+        split: Rows of each part.
+        task: The task.
+        fusion: The fusion.
+        training: Settings of the training; the paper's by default.
+        command: Command line, stored in the configuration.
+        recipe: Recipe and overriding settings (`recipes.Choices.record`), stored as well.
 
     Raises:
-        UserError: if the folder holds something already, a part of the split is empty, or there
-            is no such model.
+        UserError: if the folder isn't empty, a part of the split is empty, or the model can't be
+            built.
     """
     if folder.exists() and not _is_free(folder):
         raise UserError(
@@ -121,7 +121,7 @@ def new_run(
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether a folder holds nothing, or what `new_run` leaves that was killed half-way."""
+    """Whether a folder is empty, or was left by an interrupted `new_run`."""
     return folder.is_dir() and all(
         p.name == SPLIT or p.name.startswith(PARTIAL) for p in folder.iterdir()
     )
@@ -151,25 +151,25 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     distribution: Distribution | None = None,
 ) -> None:
-    """Train a run to its end, from the start or from where it stopped.
+    """Train a run to its end, from the start or from its last finished epoch.
 
-    Interrupted at any point, it keeps every finished epoch; called again, it goes on to the same
-    result as if it had not stopped. An ensemble's members are trained one after the other.
+    If interrupted, finished epochs are kept; called again, it continues and gives the same result
+    as without an interruption. The members of an ensemble are trained in sequence.
 
     Args:
-        run: A run made by `new_run`, unfinished.
-        corpus: The corpus that it was made for.
-        report: Called with each epoch's metrics; for an ensemble's member with its name, too.
-        cache: Where features are meanwhile: `none` (the store), `memory` or `device`. It changes
-            how fast an epoch is and nothing else: another one may be chosen to go on with.
-        callbacks: Keras callbacks; each member of an ensemble is a training of its own to them.
-        distribution: The devices and processes that train together; each of them calls this, and
-            worker 0 alone writes the run folder.
+        run: An unfinished run of `new_run`.
+        corpus: The corpus of the run.
+        report: Called with each epoch's metrics, and in an ensemble with the member's name.
+        cache: Where features are kept during training: `none` (the store), `memory` or `device`.
+            It only affects speed, and may differ when a run is resumed.
+        callbacks: Keras callbacks; each member of an ensemble is a separate training.
+        distribution: Devices and processes that train together; each process calls this function,
+            and only worker 0 writes the run folder.
 
     Raises:
-        UserError: if the corpus isn't the run's, or lacks its features, or the cache is too small,
-            or the settings don't suit the distribution, or callbacks are given with one.
-        DeepHitsError: if the loss is no longer a finite number, or another worker is gone.
+        UserError: if the corpus isn't the run's or lacks its features, the cache is too small, the
+            settings don't support distribution, or callbacks are given with one.
+        DeepHitsError: if the loss is not finite, or another worker has stopped.
     """
     run.require(corpus)
     if distribution:
@@ -214,7 +214,8 @@ def _train_one(
         model = state.load_last(run) or _new_model(run, corpus, stores, split, steps=len(batches))
         fed = held.feed(model)
         if keras.backend.backend() != "tensorflow":
-            # Or `fit` looks at a batch to build the metrics, and mixes up the first epoch's order.
+            # Otherwise `fit` reads a batch to build the metrics, which changes the first epoch's
+            # order.
             with memory.explained(training.batch_size):
                 fed.test_on_batch(*batches[0])
         listeners = Listeners(callbacks, fed, epochs=training.epochs)
@@ -265,7 +266,7 @@ def _check_finite(values: Any, what: str) -> None:
 def _fit(
     model: keras.Model, hooks: Sequence[keras.callbacks.Callback], batches: Batches
 ) -> dict[str, list[float]]:
-    # TensorFlow draws from generators of its own, and would prepare every graph anew.
+    # TensorFlow has its own generators, and would retrace every graph.
     seeded = [_Seeded(batches)] if keras.backend.backend() == "torch" else []
     fitted: dict[str, list[float]] = model.fit(
         dataset(batches), shuffle=False, verbose=0, callbacks=[*seeded, *hooks]
@@ -274,10 +275,10 @@ def _fit(
 
 
 class _Seeded(keras.callbacks.Callback):  # type: ignore[misc]
-    """Seeds the one generator that Keras draws dropout from on PyTorch.
+    """Seed the global generator that Keras uses for dropout on PyTorch.
 
-    At the first batch: what Keras does before takes numbers from it in the first epoch of a
-    process, but not in those that follow.
+    At the first batch, as Keras uses the generator before it in the first epoch of a process, but
+    not in later ones.
     """
 
     def __init__(self, batches: Batches) -> None:
@@ -328,26 +329,26 @@ def _new_model(
     model.compile(
         optimizer=make_optimizer(training, steps=training.epochs * steps),
         loss=PerMember(loss, run.task.outputs) if per_member else loss,
-        # In training a batch ensemble gives every member's answer, of which no metric knows.
+        # In training a batch ensemble returns every member's outputs, which metrics don't support.
         weighted_metrics=[] if per_member else [_metric(run.task)],
         jit_compile=training.xla,
     )
-    # What has its variables before the first step is traced once; else, TensorFlow does it twice.
+    # With variables created before the first step, TensorFlow traces once instead of twice.
     model.optimizer.build(model.trainable_variables)
     return model
 
 
 def _metric(task: Task) -> keras.metrics.Metric:
-    """What the progress of an epoch is shown in."""
+    """The progress bar of an epoch."""
     if task.kind == "classification":
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     return keras.metrics.MeanAbsoluteError(name="mae")
 
 
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
-    """Draw an epoch's dropout from the seed and the epoch alone.
+    """Seed an epoch's dropout by the seed and the epoch only.
 
-    A saved model doesn't hold its generators' states, so a resumed run couldn't repeat them.
+    A saved model doesn't contain its generators' states, so a resumed run couldn't continue them.
     """
     states = [v for v in model.variables if v.name == "seed_generator_state"]
     seeds = np.random.SeedSequence([seed, epoch]).spawn(len(states))
@@ -378,7 +379,7 @@ def _finish(
 ) -> None:
     model = state.load_best(run)
     history = pd.DataFrame(state.history)
-    # Apart from the history, which is the same for the same seed.
+    # Not in the history, which is equal for equal seeds.
     seconds = float(history.pop("seconds").sum()) if "seconds" in history else 0.0
     run.config = dataclasses.replace(run.config, training_seconds=seconds)
     run.write_config()

@@ -1,6 +1,7 @@
-"""`train` and `evaluate`: from a corpus to a run, and a run's metrics again.
+"""`train` and `evaluate`: train a run on a corpus, and compute its metrics.
 
-What can be checked without Keras is checked before it is imported: a mistake is told at once.
+Whatever can be checked without Keras is checked before Keras is imported, so that mistakes are
+reported immediately.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ Report = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A training that has been checked as far as that goes without Keras.
+    """A training, checked as far as possible without Keras.
 
     Attributes:
-        corpus: What it is on.
-        folder: The run that it makes.
-        encoders: By modality.
-        split: Which rows are trained on and which are held out.
-        task: What is predicted.
-        choices: The recipe and what was asked for beside it, the seed included.
-        command: The command line, for the record.
+        corpus: The corpus.
+        folder: Folder of the run.
+        encoders: Encoders by modality.
+        split: Rows of each part.
+        task: The task.
+        choices: The recipe with overriding settings, including the seed.
+        command: Command line, stored in the configuration.
     """
 
     corpus: Corpus
@@ -56,7 +57,7 @@ class TrainingPlan:
 
     @property
     def notes(self) -> list[str]:
-        """What a split by artist can't promise, in words."""
+        """Notes on artists that a split by artist may share between parts."""
         if self.split.kind != "artist":
             return []
         found = not_placed_apart(self.corpus, self.split)
@@ -72,7 +73,7 @@ class TrainingPlan:
         ]
 
     def begin(self, *, jobs: int = -1, engine: str = "local", scheduler: str | None = None) -> Run:
-        """Extract what isn't extracted yet and make the run's folder; see `train`."""
+        """Extract missing features and create the run's folder; see `train`."""
         from deephits_keras.training.trainer import new_run
 
         with on_engine(engine, scheduler):
@@ -149,29 +150,29 @@ def train(
     scheduler: str | None = None,
     report: Report | None = None,
 ) -> Run:
-    """Train a model on a corpus, as `deephits train` does, and leave the same folder.
+    """Train a model on a corpus, as `deephits train` does, and write the same folder.
 
     Features that aren't extracted yet are extracted first.
 
     Args:
         corpus: The corpus, or its folder.
-        run: The folder to make.
-        recipe: Whose system to train; what else is given wins over it.
-        modalities: `"mel,lyrics=my_encoder,meta"`; the recipe's by default.
+        run: The folder to create.
+        recipe: Name of the recipe; the other arguments override it.
+        modalities: `"mel,lyrics=my_encoder,meta"`; those of the recipe by default.
         settings: Settings of encoders, by modality or encoder.
         fusion: `name` and settings of the fusion.
-        training: Fields of `TrainingConfig`, for example `{"epochs": 5}`; all others are the
-            recipe's. Or a `TrainingConfig`, of which all fields count.
+        training: Fields of `TrainingConfig`, for example `{"epochs": 5}`; the others are set by
+            the recipe. Or a `TrainingConfig`, which overrides all of them.
         task: `regression`, `tiers-3`, `tiers-5` or `tiers-10`.
-        seed: Seed of the split and of the training.
+        seed: Random seed of the split and the training.
         split: `kind` and further arguments of `corpus.make_split`; the paper's random one of 80
             and 20 percent by default.
-        callbacks: Keras callbacks. At the end of an epoch they see its metrics: `loss`,
+        callbacks: Keras callbacks. At the end of an epoch they get its metrics: `loss`,
             `val_loss`, `val_macro_f1`, `val_accuracy`, `seconds`. One that sets
             `model.stop_training` ends the training after the epoch.
-        cache: Where features are held while training: `none`, `memory` or `device`.
-        jobs: Worker processes of the extraction; -1 for one per core.
-        engine: What extracts: `local`, `dask` or `ray`.
+        cache: Where features are kept during training: `none`, `memory` or `device`.
+        jobs: Number of worker processes of the extraction; -1: one per core.
+        engine: Engine of the extraction: `local`, `dask` or `ray`.
         scheduler: Address of the cluster's scheduler.
         report: Called with each epoch's metrics.
 
@@ -179,8 +180,8 @@ def train(
         The finished run.
 
     Raises:
-        UserError: if something that was asked for can't be used, or the folder isn't free.
-        DeepHitsError: if the loss is no longer a finite number, or memory runs out.
+        UserError: if an argument is invalid, or the folder isn't empty.
+        DeepHitsError: if the loss is not finite, or memory runs out.
 
     Example:
         >>> import deephits_keras as dh
@@ -213,10 +214,10 @@ def finish(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     distribution: Distribution | None = None,
 ) -> Run:
-    """Train a begun run to its end and write its page; see `trainer.train`.
+    """Train a run to its end and write its report; see `trainer.train`.
 
     Returns:
-        The finished run; to a worker that doesn't lead, the run as it is.
+        The finished run; for workers other than 0, the run in its current state.
     """
     from deephits_keras.report.run_report import write_report
     from deephits_keras.training import trainer
@@ -240,7 +241,7 @@ def resumable(folder: str | Path) -> Run:
     """An unfinished run.
 
     Raises:
-        UserError: if there is none, or nothing is left to do.
+        UserError: if there is none, or it is finished.
     """
     run = Run(folder)
     if run.finished and (run.folder / REPORT).exists():
@@ -256,17 +257,17 @@ def evaluate(
     jobs: int = -1,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Compute a run's metrics again (paper, Section 2.2.3), as `deephits evaluate` does.
+    """Compute the metrics of a run (paper, Section 2.2.3), as `deephits evaluate` does.
 
     Args:
         run: A finished run, or its folder.
-        corpus: Another corpus: all of its tracks are scored.
-        part: A part of the run's split; by default each that was held out.
-        jobs: Worker processes of the extraction, for another corpus.
-        settings: Settings of encoders to use in the place of the run's, if `run` is a folder.
+        corpus: Another corpus, of which all tracks are scored.
+        part: Part of the run's split; by default every held-out part.
+        jobs: Number of worker processes of the extraction, for another corpus.
+        settings: Encoder settings that override the run's, if `run` is a folder.
 
     Returns:
-        By part (`all` of another corpus), what `evaluation.metrics.evaluate` gives.
+        The result of `evaluation.metrics.evaluate` by part (`all` for another corpus).
 
     Raises:
         UserError: if the run isn't finished, its corpus has changed, or it has no such part.
@@ -299,7 +300,7 @@ def rows_to_score(
     part: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[Run, Corpus, dict[str, Any]]:
-    """The run, the corpus and the rows by part that `evaluate` scores, without Keras."""
+    """The run, corpus and rows by part for `evaluate`, determined without Keras."""
     opened = run if isinstance(run, Run) else Run(run, settings)
     if corpus is not None:
         if part:
