@@ -17,7 +17,7 @@ DEMO := demo
 # sources for itself: six seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-tfio test-backends test-jax test-torch test-lowest coverage docs lint bench bench-gpu clean
+.PHONY: demo test test-tfio test-backends test-jax test-torch test-lowest coverage docs notebook lint bench bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/deephits sample $(DEMO)/raw --tracks 600
@@ -66,6 +66,11 @@ coverage: $(VENV)/installed
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "Pages: .docs/index.html"
+
+# What docs/python.md says, with what its cells show.
+notebook: $(VENV)/installed
+	$(UV) pip install --quiet --python $(VENV) nbclient ipykernel
+	$(BIN)/python docs/notebook.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -243,8 +243,8 @@ def test_functions_and_command_leave_the_same_files(
     assert dh.verify("called/run").whole
 
     one = dh.predict(run, fields={"tempo": 120, "artist_popularity": 50})
-    assert [each.popularity for each in dh.predict(run, [dh.Track("a", {"tempo": 120.0})])]
-    assert one[0].missing == ()
+    same = dh.Track("a", fields={"tempo": 120.0, "artist_popularity": 50.0})
+    assert [each.popularity for each in dh.predict(run, [same, same])] == [one[0].popularity] * 2
     with pytest.raises(dh.UserError, match="did you mean tempo"):
         dh.predict(run, fields={"tmpo": 120})
     with pytest.raises(dh.UserError, match="There is no file"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from deephits_keras.cli.common import PATH, json_option, print_json, print_table
+from deephits_keras.cli.common import PATH, json_option, print_json, print_table, print_wrapped
 from deephits_keras.corpus.importers import Registration, find_importer, registrations
 from deephits_keras.errors import UserError
 
@@ -37,7 +37,9 @@ def list_importers(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table("Importers", ("importer", "dataset"), ((r["importer"], r["summary"]) for r in rows))
+    for row in rows:
+        click.echo(row["importer"])
+        print_wrapped(row["summary"], indent=2)
 
 
 def _described(registration: Registration) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from deephits_keras.cli.common import json_option, print_json, print_table
+from deephits_keras.cli.common import json_option, print_json, print_table, print_wrapped
 
 
 @click.group()
@@ -33,12 +33,10 @@ def list_recipes(as_json: bool) -> None:
     if as_json:
         print_json([recipe.to_json() for recipe in found])
         return
-    print_table(
-        "Recipes",
-        ("recipe", "fidelity", "modalities", "from", "summary"),
-        ((r.name, r.fidelity, _modalities(r.modalities), r.distribution, r.summary) for r in found),
-        text_columns=5,
-    )
+    for recipe in found:
+        click.echo(f"{recipe.name} ({recipe.fidelity})")
+        print_wrapped(recipe.summary, indent=2)
+        print_wrapped(f"{_modalities(recipe.modalities)}, {recipe.distribution}", indent=2)
 
 
 def _modalities(modalities: object) -> str:

@@ -65,9 +65,9 @@ class Corpus:
             raise UserError(f"{folder / TRACKS} can't be read: {error}") from error
 
     @classmethod
-    def open(cls, folder: Path) -> Corpus:
+    def open(cls, folder: str | Path) -> Corpus:
         """Open a corpus; see the class."""
-        return cls(folder)
+        return cls(Path(folder))
 
     def __len__(self) -> int:
         """Number of tracks."""

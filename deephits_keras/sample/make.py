@@ -36,6 +36,7 @@ songs. It is for trying the software and for checking that a model finds what wa
 
 Data Sources/          spotify_tracks.csv, spotify_artists.csv, spotify_albums.csv, in the format
                        of the SpotGenTrack Popularity Dataset
+songs.csv              the same songs in one table
 previews/              an MP3 a track, named by its id, of as many seconds as synthetic.json says; a
                        few tracks have none, and shorter tracks are there whole
 truth.csv              what each track's popularity is made of

@@ -6,6 +6,7 @@ missing lyric is a placeholder and a missing preview is empty, as in the files i
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +80,12 @@ TRACK_COLUMNS = [
     "valence",
     "type",
 ]
+DESCRIPTORS = (
+    *("acousticness", "danceability", "duration_ms", "energy", "instrumentalness", "key"),
+    *("liveness", "loudness", "mode", "speechiness", "tempo", "time_signature", "valence"),
+)
+"""Columns of the tracks that `songs.csv` has, too."""
+
 ARTIST_COLUMNS = [
     "artist_popularity",
     "followers",
@@ -134,8 +141,28 @@ class Tables:
         for name in ("artists", "albums", "tracks"):
             with replacing(folder / "Data Sources" / f"spotify_{name}.csv") as temporary:
                 getattr(self, name).to_csv(temporary, encoding="utf-8-sig", lineterminator="\n")
+        with replacing(folder / "songs.csv") as temporary:
+            self.songs().to_csv(temporary, encoding="utf-8", index=False, lineterminator="\n")
         with replacing(folder / "truth.csv") as temporary:
             self.truth.to_csv(temporary, index=False, lineterminator="\n")
+
+    def songs(self) -> pd.DataFrame:
+        """The same songs as one plain table, such as people have of their own."""
+        tracks = self.tracks.rename(columns={"id": "track_id", "name": "title"})
+        first = tracks["artists_id"].map(lambda text: ast.literal_eval(text)[0])
+        artists = self.artists.drop_duplicates("id").set_index("id")
+        dates = self.albums.drop_duplicates("id").set_index("id")["release_date"]
+        return pd.DataFrame(
+            {
+                **{name: tracks[name] for name in ("track_id", "title")},
+                "artist": first.map(artists["name"]),
+                "track_popularity": tracks["popularity"],
+                "artist_popularity": first.map(artists["artist_popularity"]),
+                "release_date": tracks["album_id"].map(dates),
+                **{name: tracks[name] for name in DESCRIPTORS},
+                "lyrics": tracks["lyrics"].replace(PLACEHOLDER, ""),
+            }
+        )
 
 
 def draw_tables(tracks: int, seed: int, causes: str = "all") -> Tables:

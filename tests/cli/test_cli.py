@@ -128,8 +128,13 @@ def test_at_80_columns_nothing_that_is_copied_is_cut(
     deephits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    for group, key in (("encoders", "encoder"), ("recipes", "name"), ("importers", "importer")):
+        listed = deephits(group, "list").out
+        assert max(map(len, listed.splitlines())) <= 80
+        words = listed.split()
+        for row in json.loads(deephits(group, "list", "--json").out):
+            assert row[key] in words
     listed = deephits("encoders", "list").out
-    assert max(map(len, listed.splitlines())) <= 80
     for name in ("essentia_descriptors", "numeric"):
         assert name in listed
         shown = deephits("encoders", "show", name)

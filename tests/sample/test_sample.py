@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from deephits_keras.corpus import Corpus, import_spotgentrack
+from deephits_keras.corpus import Corpus, import_spotgentrack, import_table
 from deephits_keras.encoders.registry import registry
 from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import corpus_encoders, extract_features
@@ -239,6 +239,22 @@ def test_a_relative_folder_means_the_current_one_whatever_the_workers(
         assert extract_features(corpus, encoders["mel"], jobs=2, shard_size=1).failed == 0
         assert list((tmp_path / place / "raw" / "previews").glob("*.mp3"))
         assert list((tmp_path / place / "corpus").rglob("part-*.npy"))
+
+
+def test_the_plain_table_is_of_the_same_songs(folder: Path, tmp_path: Path) -> None:
+    joined = import_spotgentrack(folder, tmp_path / "joined", filters=()).corpus
+    plain = import_table(
+        folder / "songs.csv",
+        tmp_path / "plain",
+        columns={"popularity": "track_popularity"},
+        audio=folder / "previews",
+    ).corpus
+    assert plain.synthetic
+    assert plain.encoder_settings == joined.encoder_settings
+    for name in ("track_id", "popularity", "artist_popularity", "tempo", "release_year", "title"):
+        assert plain.column(name).tolist() == joined.column(name).tolist()
+    for name in ("lyrics", "audio"):
+        assert plain.column(name).isna().tolist() == joined.column(name).isna().tolist()
 
 
 def test_the_seed_changes_the_corpus(tmp_path: Path) -> None:
