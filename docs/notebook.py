@@ -1,7 +1,6 @@
 """examples/notebook.ipynb from docs/python.md, which is its only source: `make notebook`.
 
-The cells are run, and what they show is kept; what goes to standard error (progress, TensorFlow's
-notes) isn't.
+The cells are run, and what they show is kept; progress and TensorFlow's notes aren't.
 """
 
 from __future__ import annotations
@@ -62,8 +61,16 @@ def executed(unrun: dict[str, Any]) -> dict[str, Any]:
     for cell in book.cells:
         cell.metadata.clear()
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = tidied(cell.outputs)
     return dict(book)
+
+
+def tidied(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A cell's outputs: what it printed in one piece, without standard error and warnings."""
+    printed = "".join(o["text"] for o in outputs if o.get("name") == "stdout")
+    text = re.sub(r"^WARNING:tensorflow:.*\n", "", printed, flags=re.MULTILINE)
+    stream = {"name": "stdout", "output_type": "stream", "text": text}
+    return [stream] * bool(text) + [o for o in outputs if o["output_type"] != "stream"]
 
 
 def main() -> None:

@@ -40,6 +40,9 @@ TESTED_ELSEWHERE = {
 SECONDS, TRACKS = 10, 72
 """Of every page's sample: docs/essentia.md learns from fifty recordings."""
 
+SAMPLES = {"README.md": "raw", "docs/python.md": "walk/raw"}
+"""Where a page's Python makes its sample."""
+
 SMALLER = {"--tracks": str(TRACKS), "--epochs": "2", "--seeds": "1"}
 SMALLER_IN_PYTHON = {"tracks": TRACKS, "seconds": SECONDS, "epochs": 2, "seeds": 1, "repeats": 2}
 
@@ -143,10 +146,10 @@ def test_every_python_block_runs(
     page: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if page == "docs/python.md":
-        lend(request.getfixturevalue("sample"), tmp_path / "walk" / "raw")
     shared: dict[str, Any] = {}
     for block in blocks(page, "python"):
+        if "make_sample" in block:
+            lend(request.getfixturevalue("sample"), tmp_path / SAMPLES[page])
         for name, size in SMALLER_IN_PYTHON.items():
             block = re.sub(rf"\b{name}=\d+", f"{name}={size}", block)
         exec(compile(block, page, "exec"), shared)  # noqa: S102
