@@ -1,1 +1,1 @@
-"""Recipes side by side: the same splits, the same metrics, one leaderboard."""
+"""Comparison of recipes on the same splits with the same metrics."""

@@ -1,4 +1,4 @@
-"""The control: a corpus whose popularity is dealt out anew among its tracks."""
+"""The control: a corpus whose popularity is shuffled among its tracks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deephits_keras.corpus.table import Corpus
 
 
 class ShuffledCorpus(Corpus):
-    """A corpus whose tracks have each other's popularity (after Pachet and Roy 2008).
+    """A corpus with shuffled popularity (after Pachet and Roy 2008).
 
-    Nothing can be learned from it. A model that still predicts it has seen the answers: through a
-    field that tells them, or through something fitted to tracks that are held out.
+    Nothing can be learned from it. A model that still predicts it has a target leak: a field that
+    contains the target, or something fitted to held-out tracks.
 
     Args:
-        folder: The corpus's folder; its features serve as they are.
-        seed: Of the order.
+        folder: The corpus's folder; its features are reused.
+        seed: Random seed of the order.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -37,5 +37,5 @@ class ShuffledCorpus(Corpus):
 
     @cached_property
     def popularity(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """`(n,)` popularity, 0-100, of another track each."""
+        """`(n,)` shuffled popularity, 0-100."""
         return self.column("popularity").to_numpy(dtype=np.float32)

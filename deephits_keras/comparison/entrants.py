@@ -1,4 +1,4 @@
-"""Which recipes take part with a corpus, on which of their inputs, and why others can't."""
+"""Select the recipes that a corpus supports, with their available inputs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ POST_RELEASE = "post_release"
 
 @dataclass(frozen=True)
 class Entrant:
-    """A recipe that takes part.
+    """A recipe that can be trained on a corpus.
 
     Attributes:
         recipe: The recipe.
-        encoders: Its encoders, by modality, as far as the corpus has their inputs.
-        without: The reason for each modality that it does without.
+        encoders: Its encoders whose inputs the corpus has, by modality.
+        without: Reason for each modality that is left out.
     """
 
     recipe: Recipe
@@ -42,17 +42,17 @@ def enter(
     post_release: Iterable[str] = (),
     jobs: int = -1,
 ) -> tuple[list[Entrant], dict[str, str]]:
-    """Extract what each recipe needs, and see who can take part.
+    """Extract the features of each recipe, and select the recipes that can be trained.
 
     Args:
         corpus: The corpus.
         names: Names of recipes.
-        settings: Settings of encoders, over the recipes'.
-        post_release: Columns that must not be used, beside those that the corpus marks.
-        jobs: Worker processes for extraction.
+        settings: Encoder settings that override the recipes'.
+        post_release: Columns that must not be used, in addition to those that the corpus marks.
+        jobs: Number of worker processes for extraction.
 
     Returns:
-        Those who take part; and the reason for each of the others, by name.
+        The selected recipes; and the reason for each of the others, by name.
     """
     forbidden = {*post_release, *corpus.info.get(POST_RELEASE, ())}
     entrants, left_out = [], {}
@@ -100,7 +100,7 @@ def _enter(
 
 
 class LaterFieldError(UserError):
-    """An encoder reads what is only known after the release."""
+    """An encoder reads columns that are only known after the release."""
 
 
 def _refuse_later_fields(encoder: AnyEncoder, forbidden: set[str]) -> None:
@@ -113,7 +113,7 @@ def _refuse_later_fields(encoder: AnyEncoder, forbidden: set[str]) -> None:
 
 
 def _extracted(corpus: Corpus, encoder: AnyEncoder, jobs: int) -> AnyEncoder | str:
-    """The encoder, its features extracted; or why it is of no use."""
+    """The encoder with extracted features, or the reason why it can't be used."""
     try:
         extract_features(corpus, encoder, jobs=jobs)
         present = FeatureStore.open(corpus, encoder).present
@@ -123,7 +123,7 @@ def _extracted(corpus: Corpus, encoder: AnyEncoder, jobs: int) -> AnyEncoder | s
 
 
 def _default_modalities(recipe: Recipe) -> list[str]:
-    """For a recipe that names none: an estimator of nothing, or a network of the defaults."""
+    """Encoders of a recipe without modalities: none for an estimator, else the defaults."""
     if recipe.shallow:
         return []
     from deephits_keras.encoders.registry import registry

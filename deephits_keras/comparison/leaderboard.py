@@ -1,4 +1,4 @@
-"""What a comparison came to: a leaderboard for each task and protocol, as a page and as files.
+"""Results of a comparison: one leaderboard per task and protocol, as a page and as files.
 
 OUT/leaderboard.html   everything, self-contained
 OUT/leaderboard.md     the tables, for a document
@@ -32,7 +32,7 @@ LEAK_LEVEL = 0.001
 
 TIER_METRICS = ("macro_f1", "accuracy", "roc_auc", "spearman")
 SCALE_METRICS = ("r2", "mae", "spearman", "kendall")
-"""Shown of tiers and of a regression; the first one ranks."""
+"""Metrics of tiers and of regression; recipes are ranked by the first one."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Line:
 
     Attributes:
         recipe: Its name.
-        kind: `reference` for what stands beside, else the recipe's fidelity.
+        kind: `reference` for a baseline, else the recipe's fidelity.
         seeds: Number of seeds.
         metrics: Mean and standard deviation of each metric over the seeds; None where undefined.
         rank: Mean rank; None if it lacks splits that others have.
-        seconds: Mean seconds of training.
-        parameters: Trainable parameters; None for what has none.
-        modalities: What it ran on.
-        control: Probability of its controls' rank correlation without a leak; None without any.
+        seconds: Mean training time in seconds.
+        parameters: Number of trainable parameters; None if it has none.
+        modalities: Modalities that it used.
+        control: p-value of its controls' rank correlation without a leak; None without controls.
     """
 
     recipe: str
@@ -75,9 +75,9 @@ class Board:
         task: The task.
         protocol: The protocol.
         meaning: The protocol in words.
-        metrics: Names of the metrics; the first one ranks.
-        lines: A line for each recipe.
-        ranking: Of the recipes that have every split; None if there is none.
+        metrics: Names of the metrics; recipes are ranked by the first one.
+        lines: One line per recipe.
+        ranking: Ranking of the recipes with every split; None if there is none.
     """
 
     task: str
@@ -94,12 +94,12 @@ class Leaderboard:
 
     Attributes:
         out: The comparison's folder.
-        boards: One for each task and protocol.
-        rows: Every result.
+        boards: One per task and protocol.
+        rows: All results.
         outcome: Reasons: `left_out` and `without`.
-        published: Printed figures of the recipes, and why they can't be compared.
-        synthetic: Whether the corpus was made up by `deephits sample`.
-        tracks: Tracks of the corpus.
+        published: Published metrics of the recipes, and why they can't be compared.
+        synthetic: Whether the corpus was made by `deephits sample`.
+        tracks: Number of tracks of the corpus.
     """
 
     out: Path
@@ -112,11 +112,11 @@ class Leaderboard:
 
     @classmethod
     def of(cls, out: Path, *, synthetic: bool, tracks: int) -> Leaderboard:
-        """Read what is finished in a comparison's folder.
+        """Read the finished trials in a comparison's folder.
 
         Args:
             out: The folder.
-            synthetic: Whether the corpus was made up.
+            synthetic: Whether the corpus is synthetic.
             tracks: Its number of tracks.
 
         Raises:
@@ -138,7 +138,7 @@ class Leaderboard:
 
     @property
     def warnings(self) -> list[str]:
-        """What stands above everything else."""
+        """Warnings at the top of the page."""
         if not self.leaks:
             return []
         names = ", ".join(self.leaks)
@@ -153,7 +153,7 @@ class Leaderboard:
         return self.out / "leaderboard.html"
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each recipe, task and protocol: means of its metrics, and its mean rank."""
+        """One row per recipe, task and protocol: means of its metrics, and its mean rank."""
         return pd.DataFrame(
             {
                 "task": board.task,
@@ -168,7 +168,7 @@ class Leaderboard:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON types."""
+        """The leaderboard as JSON types."""
         return {
             "synthetic": self.synthetic,
             "tracks": self.tracks,
@@ -181,7 +181,7 @@ class Leaderboard:
         }
 
     def write(self) -> Path:
-        """Write the page and the files beside it.
+        """Write the page and the other files.
 
         Returns:
             The page's path.

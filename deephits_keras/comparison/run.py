@@ -1,4 +1,4 @@
-"""`compare`: every recipe on the same splits of a corpus, going on where it stopped."""
+"""`compare`: train every recipe on the same splits of a corpus; resumable."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from deephits_keras.utils.progress import progress
 
 SETTINGS = "settings.json"
 REFERENCES = ("majority", "boosting")
-"""Recipes that stand beside every comparison."""
+"""Baselines of every comparison."""
 
 PROTOCOLS = {
     "random": "70 % training, 10 % validation and 20 % test tracks at random",
     "artist": "no artist is in two parts",
     "date": "the newest tracks are the test part, the next newest the validation part",
 }
-"""Kinds of splits by name, in words."""
+"""Descriptions of the protocols."""
 
 VALIDATION, TEST = 0.1, 0.2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared.
+    """A comparison to run.
 
     Attributes:
         corpus: The corpus.
-        out: Where to.
+        out: Folder of the results.
         recipes: Names of the recipes.
         tasks: Names of the tasks.
-        protocols: Of `PROTOCOLS`.
+        protocols: Names in `PROTOCOLS`.
         seeds: Number of seeds, from 0.
-        controls: How many of the seeds are trained on shuffled popularity, too.
-        settings: Settings of encoders, over the recipes'.
-        training: Fields of `TrainingConfig`, over the recipes'.
+        controls: Number of seeds that are also trained on shuffled popularity.
+        settings: Encoder settings that override the recipes'.
+        training: Fields of `TrainingConfig` that override the recipes'.
         post_release: Columns that must not be used.
-        command: The command line, for the record.
+        command: Command line, stored with the results.
     """
 
     corpus: Corpus
@@ -64,10 +64,10 @@ class Plan:
     command: str = ""
 
     def claim(self) -> None:
-        """Mark the folder as this comparison's.
+        """Store the settings of the comparison in its folder.
 
         Raises:
-            UserError: if it holds something else, or a comparison that isn't comparable.
+            UserError: if it contains something else, or a comparison with other settings.
         """
         wanted = {
             "corpus": self.corpus.fingerprint,
@@ -92,12 +92,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a comparison.
+    """Outcome of a comparison.
 
     Attributes:
-        left_out: Why each recipe that couldn't take part couldn't, by its name.
-        without: What each recipe did without, and why: by its name, then by modality.
-        failed: Why each trial failed that did, by its folder in OUT.
+        left_out: Reason for each recipe that was skipped, by name.
+        without: Reason for each modality that was left out, by recipe and modality.
+        failed: Reason for each failed trial, by its folder in OUT.
     """
 
     left_out: Mapping[str, str]
@@ -106,11 +106,11 @@ class Outcome:
 
 
 def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
-    """Train and measure whatever isn't there yet.
+    """Train and evaluate all unfinished trials.
 
     Args:
-        plan: What is compared.
-        jobs: Worker processes; -1 for one a core.
+        plan: The comparison.
+        jobs: Number of worker processes; -1: one per core.
 
     Raises:
         UserError: if the corpus can't be split so, a task or protocol is unknown, or the folder
@@ -149,11 +149,11 @@ def _note(plan: Plan, outcome: Outcome) -> None:
 
 
 def trials_of(plan: Plan, entrants: Sequence[Entrant]) -> list[Trial]:
-    """Every trial of a plan, whole seeds first."""
+    """All trials of a plan, ordered by seed."""
     return [
         Trial(
             corpus=plan.corpus.folder.resolve(),
-            # Workers may be older than this process's current folder, and keep their own.
+            # Workers may have been started in another working directory.
             out=plan.out.resolve(),
             protocol=protocol,
             task=task,
@@ -191,7 +191,7 @@ def _carry_out_all(trials: Sequence[Trial], jobs: int) -> dict[str, str]:
     workers = joblib.Parallel(
         n_jobs=max(1, min(joblib.effective_n_jobs(jobs), len(trials))),
         return_as="generator",
-        # Networks of one process must not wait for each other's locks.
+        # Networks of one process must not block each other.
         backend="loky" if joblib.effective_n_jobs(jobs) > 1 else "sequential",
     )
     found = workers(joblib.delayed(carry_out)(trial) for trial in trials)

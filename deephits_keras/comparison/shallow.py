@@ -1,4 +1,4 @@
-"""Recipes of scikit-learn models: columns of the encoders, fitted to the training part alone."""
+"""Recipes with scikit-learn models on the encoders' columns, fitted to the training part only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MODELS: dict[str, tuple[type, type, bool]] = {
     "svm": (svm.SVC, svm.SVR, True),
     "logistic": (linear_model.LogisticRegression, linear_model.Ridge, True),
 }
-"""Classifier and regressor by an estimator's name, and whether it needs scaled columns."""
+"""Classifier, regressor and whether columns must be scaled, by name of the estimator."""
 
 SEEDED = ("boosting", "forest", "adaboost", "svm")
 
@@ -48,15 +48,15 @@ def shallow_outputs(
     *,
     seed: int,
 ) -> dict[str, FloatArray]:
-    """Fit a shallow recipe to the training part, and give what it says of the held-out parts.
+    """Fit a shallow recipe to the training part, and predict the held-out parts.
 
     Args:
         recipe: A recipe with an estimator.
         corpus: The corpus.
-        encoders: Its encoders, by modality, their features extracted.
+        encoders: Its encoders with extracted features, by modality.
         split: The split.
-        task: What to predict.
-        seed: Of what the model draws at random.
+        task: The task.
+        seed: Random seed of the model.
 
     Returns:
         `(n, task.outputs)` raw outputs of each held-out part, for `Task.decode`.
@@ -123,8 +123,8 @@ def _outputs(model: Any, values: FloatArray, task: Task) -> FloatArray:
     last = model.steps[-1][1] if isinstance(model, Pipeline) else model
     logits = np.full((len(values), task.outputs), -np.inf)
     if isinstance(last, svm.SVC):
-        # Margins order the tiers as its predictions do; scikit-learn's probabilities need five
-        # further fits and may disagree with them.
+        # Margins are consistent with its predictions; scikit-learn's probabilities need five
+        # further fits and may contradict them.
         margins = model.decision_function(values)
         margins = np.stack([-margins, margins], axis=1) if margins.ndim == 1 else margins
         logits[:, last.classes_] = margins

@@ -1,4 +1,4 @@
-"""Mean ranks of several recipes on the same splits, and what difference counts (Demsar 2006)."""
+"""Mean ranks of recipes on the same splits, and significant differences (Demsar 2006)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.05
-"""Of significance."""
+"""Significance level."""
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What the ranks of several recipes come to.
+    """Ranking of several recipes.
 
     Attributes:
-        blocks: Splits on which all of them were measured.
-        ranks: Mean rank of each, 1 for the best; equal metrics share their ranks.
-        p_value: Of Friedman's test that all are alike; None with fewer than two blocks or three
-            recipes.
-        critical_difference: Nemenyi's: mean ranks that differ by less can't be told apart at the
-            level 0.05; None likewise.
+        blocks: Number of splits with results of all recipes.
+        ranks: Mean rank of each, 1 for the best; ties get the average rank.
+        p_value: p-value of Friedman's test that all recipes are equal; None with fewer than two
+            blocks or three recipes.
+        critical_difference: Nemenyi's critical difference: mean ranks that differ by less are not
+            significantly different at the level 0.05; None like `p_value`.
     """
 
     blocks: int
@@ -32,13 +32,13 @@ class Ranking:
 
 
 def rank(values: Mapping[str, Sequence[float]]) -> Ranking:
-    """Rank recipes by a metric of which more is better.
+    """Rank recipes by a metric for which higher is better.
 
-    The blocks of Friedman's test are to be independent. Splits of one corpus share their tracks,
-    so that the test is too sure of itself: it is a lower bound of the noise.
+    Friedman's test assumes independent blocks. Splits of one corpus share tracks, so the test
+    overestimates significance.
 
     Args:
-        values: Each recipe's metric on each split, the splits in the same order.
+        values: Metric of each recipe on each split, with splits in the same order.
 
     Raises:
         ValueError: if the recipes have different numbers of splits.
@@ -61,9 +61,9 @@ def rank(values: Mapping[str, Sequence[float]]) -> Ranking:
 
 
 def leak_p_value(correlations: Sequence[float], tracks: Sequence[int]) -> float:
-    """How likely controls would be to predict so well if there were no leak (one-sided).
+    """One-sided p-value of the controls' rank correlation without a leak.
 
-    Under it, a rank correlation on n tracks is about normal with a variance of 1 / (n - 1).
+    Without a leak, a rank correlation on n tracks is about normal with variance 1 / (n - 1).
 
     Args:
         correlations: Spearman's rho of each control on its held-out tracks.

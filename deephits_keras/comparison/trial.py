@@ -1,8 +1,8 @@
-"""One trial: a recipe, trained and measured on one split.
+"""One trial: a recipe, trained and evaluated on one split.
 
-OUT/runs/<protocol>/<task>/<recipe>/seed-<n>/result.json    written last: the trial is finished
-OUT/runs/<protocol>/<task>/<recipe>/seed-<n>/run/           a network's run, as `train` leaves it
-OUT/controls/...                                            the same on shuffled popularity
+OUT/runs/<protocol>/<task>/<recipe>/seed-<n>/result.json    written last, marks the trial as
+finished OUT/runs/<protocol>/<task>/<recipe>/seed-<n>/run/           a network's run, as written by
+`train` OUT/controls/...                                            the same on shuffled popularity
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from deephits_keras.utils.files import write_json
 
 RESULT = "result.json"
 CONTROL_SEED = 7919
-"""Added to a trial's seed for the order of its control's popularity."""
+"""Offset of a trial's seed for the shuffled popularity of its control."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a comparison; everything a worker process needs to know.
+    """One trial of a comparison, with all data for a worker process.
 
     Attributes:
         corpus: Folder of the corpus.
@@ -34,12 +34,12 @@ class Trial:
         protocol: Name of the protocol.
         task: Name of the task.
         recipe: Name of the recipe.
-        seed: Of the split and of the training.
+        seed: Random seed of the split and the training.
         control: Whether the popularity is shuffled.
         modalities: `modality=encoder` pairs.
         settings: Settings of each encoder, by its name.
-        training: Fields of `TrainingConfig` that were asked for.
-        command: The command line, for the record.
+        training: Fields of `TrainingConfig` that override the recipe's.
+        command: Command line, stored with the results.
     """
 
     corpus: Path
@@ -56,13 +56,13 @@ class Trial:
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
+        """Its folder."""
         kind = "controls" if self.control else "runs"
         return self.out / kind / self.protocol / self.task / self.recipe / f"seed-{self.seed}"
 
     @property
     def split_file(self) -> Path:
-        """The split of its protocol and seed, the same one for every recipe and task."""
+        """The split of its protocol and seed, equal for every recipe and task."""
         return self.out / "splits" / self.protocol / f"seed-{self.seed}.parquet"
 
     @property
@@ -72,7 +72,7 @@ class Trial:
 
 
 def carry_out(trial: Trial) -> str | None:
-    """Train and measure, going on where it was interrupted; for a worker process.
+    """Train and evaluate; an interrupted trial is continued. Called in a worker process.
 
     Returns:
         The reason if it failed; None if its result is written.
@@ -173,13 +173,13 @@ def _network(
         "tracks": len(table),
         "metrics": {**recorded["parts"][part], "ranking": ranking},
         "parameters": run.architecture.total,
-        # Of the epochs that this process trained: an interrupted trial took longer.
+        # Time of the epochs of this process only; an interrupted trial took longer.
         "seconds": sum(seconds),
     }
 
 
 def _fitting(trial: Trial) -> dict[str, Any]:
-    """What was asked for; and the plain loss where the recipe's is of another kind of task."""
+    """Overriding settings; and the default loss if the recipe's is for another kind of task."""
     from deephits_keras.recipes import get_recipe
     from deephits_keras.tasks import get_task
 

@@ -1,6 +1,7 @@
-"""`compare`: recipes side by side on a corpus, as a function.
+"""`compare`: compare recipes on a corpus.
 
-What can be checked without Keras is checked before it is imported: a mistake is told at once.
+Whatever can be checked without Keras is checked before Keras is imported, so that mistakes are
+reported immediately.
 """
 
 from __future__ import annotations
@@ -82,29 +83,28 @@ def compare(
 ) -> Leaderboard:
     """Train recipes on the same splits and rank them, as `deephits compare` does.
 
-    Stopped at any point, the same call goes on where it was. `out/leaderboard.html` shows it all.
+    If interrupted, the same call continues. `out/leaderboard.html` shows all results.
 
     Args:
         corpus: The corpus, or its folder.
-        out: The folder of the comparison: new, or one begun with the same settings.
-        recipes: Names of recipes, or `all`; `majority` and `boosting` are always there.
-        seeds: Number of seeds, from 0; each draws a split and initialises a model.
-        protocols: How tracks are held out: `random`, `artist`, `date`.
-        tasks: `tiers-3`, `tiers-5`, `tiers-10`, `regression`, or `hit-65` with any threshold.
-        controls: Seeds that are trained on shuffled popularity, too, to find leaks.
-        epochs: Fewer epochs than the recipes', to try.
-        post_release: Columns that are only known after the release: a recipe that reads one is
-            left out.
+        out: The folder of the comparison: new, or with the same settings.
+        recipes: Names of recipes, or `all`; `majority` and `boosting` are always included.
+        seeds: Number of random seeds, from 0; each gives a split and an initial model.
+        protocols: How test tracks are chosen: `random`, `artist`, `date`.
+        tasks: `tiers-3`, `tiers-5`, `tiers-10`, `regression`, or `hit-N` (popularity N or more).
+        controls: Number of seeds that are also trained on shuffled popularity, to detect leaks.
+        epochs: Number of epochs for every recipe, for a quick try; set by the recipe by default.
+        post_release: Columns that are only known after the release; recipes that read one are
+            skipped.
         settings: Settings of encoders, by modality or encoder.
-        jobs: Worker processes; -1 for one per core.
+        jobs: Number of worker processes; -1: one per core.
 
     Returns:
-        The leaderboard, which `to_frame` gives as a table.
+        The leaderboard; `to_frame` converts it to a table.
 
     Raises:
-        UserError: if something that was asked for can't be used.
-        DeepHitsError: once all others are done, if trials failed, or if a control says that
-            answers leak.
+        UserError: if an argument is invalid.
+        DeepHitsError: after all trials, if some failed, or if a control shows target leakage.
 
     Example:
         >>> import deephits_keras as dh
@@ -128,10 +128,10 @@ def compare(
 
 
 def finish(plan: Plan, *, jobs: int = -1) -> tuple[Leaderboard, Outcome]:
-    """Carry a plan out and write its page.
+    """Run a comparison and write its page.
 
     Raises:
-        UserError: if the folder holds something else, or the corpus can't be split so.
+        UserError: if the folder contains something else, or the corpus can't be split.
         DeepHitsError: if every trial failed.
     """
     from deephits_keras.comparison.leaderboard import Leaderboard
@@ -149,7 +149,7 @@ def require_all(found: Leaderboard, outcome: Outcome) -> None:
     """Check that the leaderboard can be trusted and is complete.
 
     Raises:
-        DeepHitsError: if answers leak, or a trial failed.
+        DeepHitsError: if there is target leakage, or a trial failed.
     """
     if found.leaks:
         raise DeepHitsError(

@@ -1,1 +1,1 @@
-"""Why a run says what it says, for one track and on the whole."""
+"""Explanations of a run: of one prediction, and of the whole model."""

@@ -1,4 +1,4 @@
-"""Gradients on every backend: the one thing that Keras has no neutral form of."""
+"""Gradients on every backend, for which Keras has no common API."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from deephits_keras.encoders.features import Features
 from deephits_keras.types import Tensor
 
 Function = Callable[[Mapping[str, Tensor]], Tensor]
-"""Named tensors `(batch, *shape)` -> `(batch,)` scores, each of its own row alone."""
+"""Maps named tensors `(batch, *shape)` to `(batch,)` scores, row by row."""
 
 
 def values_and_gradients(
     function: Function, inputs: Features
 ) -> tuple[np.ndarray[Any, Any], Features]:
-    """Evaluate a function of a batch, with its gradient in each input.
+    """Evaluate a function of a batch, and its gradient with respect to each input.
 
     Args:
-        function: Made of `keras.ops` and Keras layers.
+        function: A function of `keras.ops` and Keras layers.
         inputs: float32 `(batch, *shape)` by name.
 
     Returns:
-        `(batch,)` values, and for each input the gradient of a row's value in that row; zeros
-        where the value doesn't depend on it.
+        `(batch,)` values, and for each input the gradient of each row's value; zeros if the value
+        doesn't depend on the input.
 
     Raises:
         NotImplementedError: on a backend without gradients (NumPy, OpenVINO).

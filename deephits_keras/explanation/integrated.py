@@ -14,26 +14,26 @@ from deephits_keras.utils.progress import progress
 
 NODES = np.array([0, (1 - (3 / 7) ** 0.5) / 2, 0.5, (1 + (3 / 7) ** 0.5) / 2, 1])
 WEIGHTS = np.array([1 / 20, 49 / 180, 16 / 45, 49 / 180, 1 / 20])
-"""Gauss-Lobatto quadrature on 0 to 1, exact to degree 7; its ends tell a segment's difference."""
+"""Gauss-Lobatto quadrature on 0 to 1, exact to degree 7; it includes both ends."""
 
 FIRST_SEGMENTS = 8
 MOST_SEGMENTS = 96
-"""Each holds a gradient: a bound on time and on memory."""
+"""Most segments of the path, which limits time and memory."""
 
 ROUNDING = 1e-5
-"""Of a score: what float32 leaves of a hundred summed layers (1.2e-7 each)."""
+"""Relative rounding error of a score: float32 over a hundred layers (1.2e-7 each)."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """What each input contributed to the difference between two scores.
+    """Contributions of the inputs to the difference between two scores.
 
     Attributes:
         values: Contributions, float64, in the shapes of the inputs; negative where the input
             lowered the score.
         baseline_score: The score at the baseline.
         score: The score at the point.
-        segments: Pieces that the path was cut into, five gradients each.
+        segments: Number of segments of the path, with five gradients each.
     """
 
     values: Features
@@ -43,14 +43,14 @@ class Attribution:
 
     @property
     def difference(self) -> float:
-        """What the contributions should add up to."""
+        """The difference of the scores, to which the contributions should add up."""
         return self.score - self.baseline_score
 
     @property
     def error(self) -> float:
-        """How far the contributions' sum is from the difference, as a share of it.
+        """Completeness error: the contributions' sum minus the difference, relative to it.
 
-        A difference within float32's rounding of the scores counts as that rounding.
+        A difference below float32's rounding of the scores is replaced by that rounding.
         """
         total = sum(float(array.sum()) for array in self.values.values())
         return abs(total - self.difference) / max(
@@ -60,7 +60,7 @@ class Attribution:
 
 @dataclass(frozen=True)
 class _Segment:
-    """The part of the path from `start` to `end`, shares of the whole."""
+    """A segment of the path from `start` to `end`, as fractions of it."""
 
     start: float
     end: float
@@ -78,17 +78,17 @@ def integrated_gradients(
 ) -> Attribution:
     """Attribute `function(point) - function(baseline)` to the inputs.
 
-    The gradient is integrated along the straight line from the baseline to the point, a segment
-    of five nodes at a time. Each segment's contributions should add up to its own difference of
-    scores: the segment that misses it most is halved, until the errors' sum is small enough.
-    A value that is NaN in either stays as it is in `point` and gets no contribution.
+    The gradient is integrated along the straight line from the baseline to the point, in segments
+    of five nodes. Each segment's contributions should add up to its difference of scores; the
+    segment with the largest error is halved until the sum of errors is small enough. A value that
+    is NaN in either keeps its value in `point` and gets no contribution.
 
     Args:
-        function: The score, of a batch of inputs.
+        function: Maps a batch of inputs to scores.
         point: Float arrays by name, without a batch axis.
         baseline: The same shapes.
-        tolerance: Most that the segments' errors may add up to, as a share of the difference. It
-            bounds `Attribution.error`, unless `MOST_SEGMENTS` are reached first.
+        tolerance: Largest allowed sum of the segments' errors, relative to the difference. It
+            bounds `Attribution.error`, unless `MOST_SEGMENTS` is reached first.
     """
     steps = {name: _step(baseline[name], point[name]) for name in point}
 
@@ -128,7 +128,7 @@ def _step(start: np.ndarray[Any, Any], end: np.ndarray[Any, Any]) -> np.ndarray[
 
 
 def _product(gradient: np.ndarray[Any, Any], step: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Their product; 0 where there is no step, whatever the gradient."""
+    """Their product; 0 where the step is 0, even if the gradient isn't finite."""
     return np.where(step == 0, 0.0, gradient * step)
 
 

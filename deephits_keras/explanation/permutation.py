@@ -31,19 +31,19 @@ LOWER_IS_BETTER = ("loss", "mae")
 
 @dataclass(frozen=True)
 class Importance:
-    """What is lost when one part of the input is exchanged between tracks at random.
+    """Increase of the error when one part of the input is permuted between tracks.
 
     Attributes:
         name: The modality, or the field.
-        worsening: For each metric by how much it got worse in each repeat, `(repeats,)`: a fall of
-            macro-F1, a rise of the loss. About 0 where the model doesn't use the part.
+        worsening: Change for the worse of each metric in each repeat, `(repeats,)`: a decrease of
+            macro-F1, an increase of the loss. About 0 if the model doesn't use the part.
     """
 
     name: str
     worsening: dict[str, Array]
 
     def to_json(self) -> dict[str, Any]:
-        """Mean and standard deviation over the repeats for each metric."""
+        """Mean and standard deviation over the repeats, per metric."""
         return {
             metric: {"mean": float(values.mean()), "deviation": float(values.std())}
             for metric, values in self.worsening.items()
@@ -56,11 +56,11 @@ class Importances:
 
     Attributes:
         part: The part of the split.
-        tracks: Its size.
-        repeats: Permutations of each part.
-        metrics: The metrics without any permutation.
-        modalities: Importance of each modality, its absence from some tracks included.
-        fields: Importance of each field of a modality, by modality, among the tracks that have it.
+        tracks: Its number of tracks.
+        repeats: Number of permutations of each part.
+        metrics: The metrics without permutation.
+        modalities: Importance of each modality, including its absence from some tracks.
+        fields: Importance of each field, by modality, among the tracks with the modality.
         synthetic: Whether the run was trained on a synthetic corpus.
     """
 
@@ -78,7 +78,7 @@ class Importances:
         return next(iter(self.metrics))
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each modality and each field of one: by how much each metric gets worse.
+        """One row per modality and field: the mean change for the worse of each metric.
 
         The columns are `modality`, `field` (empty for the whole modality), and the mean over the
         repeats of each metric.
@@ -92,7 +92,7 @@ class Importances:
         return pd.DataFrame(rows)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON types."""
+        """The importances as JSON types."""
         return {
             "part": self.part,
             "tracks": self.tracks,
@@ -107,7 +107,7 @@ class Importances:
 def importances(
     run: Run, corpus: Corpus, *, part: str | None = None, repeats: int = 10, seed: int = 0
 ) -> Importances:
-    """Measure how much worse a run gets without each part of its input.
+    """Compute the permutation importance of each part of a run's input.
 
     Each branch runs once over the tracks; a permutation of a modality then costs no more than the
     model's second half.
@@ -116,8 +116,8 @@ def importances(
         run: A finished run.
         corpus: The run's corpus, with its features.
         part: A part of the run's split; by default `test` if there is one, else `validation`.
-        repeats: Permutations of each part.
-        seed: Seed of the permutations.
+        repeats: Number of permutations of each part.
+        seed: Random seed of the permutations.
 
     Raises:
         UserError: if the corpus has changed, the split has no such part, or it is too small.
@@ -146,7 +146,7 @@ def importances(
 
 
 class _HeldOut:
-    """A run's embeddings of some tracks, and its metrics when they are mixed up."""
+    """A run's embeddings of some tracks, and its metrics for permuted embeddings."""
 
     def __init__(self, run: Run, corpus: Corpus, rows: IntArray) -> None:
         self.run, self.corpus, self.rows = run, corpus, rows
@@ -167,7 +167,7 @@ class _HeldOut:
     def metrics(
         self, rows: IntArray, embeddings: Mapping[str, Array], present: Mapping[str, Array]
     ) -> Metrics:
-        """Metrics of tracks whose inputs are given in the place of their own."""
+        """Metrics with the given embeddings instead of the tracks' own."""
         outputs = np.asarray(ops.convert_to_numpy(self.anatomy.outputs(embeddings, present)))
         scored = Scored(self.run.task, rows, self.corpus.popularity[rows], outputs)
         metrics = scored.metrics()
@@ -177,7 +177,7 @@ class _HeldOut:
         return {"loss": scored.loss, **{name: tiers[name] for name in ("macro_f1", "accuracy")}}
 
     def of_modalities(self, repeats: int, seed: int) -> tuple[Importance, ...]:
-        """Exchange whole modalities, each with its presence."""
+        """Permute whole modalities, each with its presence mask."""
         names = self.anatomy.modalities
 
         def metrics(sources: Mapping[str, IntArray]) -> Metrics:
@@ -188,7 +188,7 @@ class _HeldOut:
         return _importances(names, len(self.rows), metrics, repeats, seed)
 
     def of_fields(self, modality: str, repeats: int, seed: int) -> tuple[Importance, ...]:
-        """Exchange single numbers of a modality between the tracks that have it."""
+        """Permute single fields of a modality between the tracks with the modality."""
         fields = self.run.encoders[modality].fields()
         known = np.flatnonzero(self.present[modality][:, 0])
         if len(known) < 2:
@@ -213,7 +213,7 @@ class _HeldOut:
 
 
 class _Sources(BaseEstimator):  # type: ignore[misc]
-    """What scikit-learn takes for an estimator: here its columns are row numbers."""
+    """An estimator for scikit-learn whose columns are row numbers."""
 
     def fit(self, rows: Any, targets: Any) -> _Sources:
         """Nothing to fit."""
@@ -228,14 +228,14 @@ def _importances(
     repeats: int,
     seed: int,
 ) -> tuple[Importance, ...]:
-    """scikit-learn's permutation importance of a table that says which track a part comes from.
+    """scikit-learn's permutation importance of a table of row numbers, one column per part.
 
     Args:
-        names: The parts, a column each.
+        names: The parts, one per column.
         tracks: Number of rows.
-        metrics: The metrics when each track's part `name` comes from track `sources[name]`.
-        repeats: Permutations of each column.
-        seed: Seed of the permutations.
+        metrics: Computes the metrics if each track's part `name` comes from track `sources[name]`.
+        repeats: Number of permutations of each column.
+        seed: Random seed of the permutations.
     """
 
     def score(estimator: Any, sources: Array, targets: Any) -> Metrics:

@@ -1,4 +1,4 @@
-"""One track through the branches of several models, whose average is explained."""
+"""Explainable inputs of an ensemble: one track in the branches of several models."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class ExplainableTogether(Explainable):
-    """A modality of an ensemble: a part's contribution is the sum of its members'.
+    """A modality of an ensemble; a part's contribution is the sum over the members.
 
     Args:
-        members: The same track's explainable input for each member's branch, from one encoder.
+        members: The track's explainable input for each member's branch, from one encoder.
     """
 
     def __init__(self, members: Sequence[Explainable]) -> None:
@@ -34,7 +34,7 @@ class ExplainableTogether(Explainable):
         )
 
     def embed(self, values: Mapping[str, Tensor]) -> Tensor:
-        """The members' embeddings side by side, as in the ensemble's branch."""
+        """The concatenated embeddings of the members, as in the ensemble's branch."""
         own = (
             {name: values[f"{n}.{name}"] for name in member.point}
             for n, member in enumerate(self.members)
@@ -43,11 +43,11 @@ class ExplainableTogether(Explainable):
         return ops.concatenate([member.embed(point) for member, point in pairs], axis=-1)
 
     def parts(self, attribution: Features) -> Sequence[Part]:
-        """The first member's parts, each with all members' contributions."""
+        """The first member's parts, with the contributions of all members."""
         return self.members[0].parts(self._sum(attribution))
 
     def draw(self, attribution: Features) -> Figure | Markup | None:
-        """The first member's picture, of all members' contributions."""
+        """The first member's picture, with the contributions of all members."""
         return self.members[0].draw(self._sum(attribution))
 
     def _sum(self, attribution: Features) -> Features:

@@ -1,4 +1,4 @@
-"""Why a run gives a track the score that it gives."""
+"""Explanation of a prediction by integrated gradients."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModalityExplanation:
-    """What one modality contributed to a score.
+    """Contribution of one modality to a score.
 
     Attributes:
         modality: The modality.
         encoder: Its encoder's name.
-        reference: What the baseline is.
-        parts: Its named parts in the encoder's order; their contributions are all of it.
+        reference: Description of the baseline.
+        parts: Its named parts in the encoder's order; their contributions add up to the modality's.
         picture: The encoder's drawing of them, or None.
-        unattributed: What of its input stays as it is, and has no part: whole numbers.
+        unattributed: Features that are held fixed and have no part: integers.
     """
 
     modality: str
@@ -59,13 +59,14 @@ class ModalityExplanation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a track got its score, as contributions that add up.
+    """Explanation of a track's score as contributions that add up.
 
     Attributes:
-        prediction: What the run says of the track.
-        target: What is explained, for example `score of tier 25-65` (0-1) or `popularity` (0-100).
-        attribution: The contributions as integrated gradients gave them, with both scores.
-        modalities: The modalities that the track has.
+        prediction: The prediction for the track.
+        target: The explained quantity, for example `score of tier 25-65` (0-1) or `popularity`
+        (0-100).
+        attribution: The contributions by integrated gradients, with both scores.
+        modalities: The track's modalities.
         synthetic: Whether the run was trained on a synthetic corpus.
     """
 
@@ -77,13 +78,13 @@ class Explanation:
 
     @property
     def baseline_words(self) -> str:
-        """At which input the score is `attribution.baseline_score`, in words."""
+        """Description of the input whose score is `attribution.baseline_score`."""
         if any(modality.unattributed for modality in self.modalities):
             return "with every attributed input at its baseline"
         return "with every input at its baseline"
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each part: `modality`, `part`, `value` (in words) and `contribution`."""
+        """One row per part: `modality`, `part`, `value` (as text) and `contribution`."""
         import pandas as pd
 
         rows = [
@@ -94,7 +95,7 @@ class Explanation:
         return pd.DataFrame(rows, columns=["modality", "part", "value", "contribution"])
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the pictures and the single values, as JSON types."""
+        """The explanation as JSON types, without pictures and single values."""
         return {
             "prediction": dataclasses.asdict(self.prediction),
             "synthetic": self.synthetic,
@@ -116,7 +117,7 @@ class Explanation:
 
 
 class TrackExplainer:
-    """A run, ready to explain tracks by integrated gradients.
+    """Explains predictions of a run by integrated gradients.
 
     Args:
         predictor: The run.
@@ -142,12 +143,12 @@ class TrackExplainer:
     def explain(self, track: Track) -> Explanation:
         """Attribute the predicted tier's score, or the popularity of a regression.
 
-        All modalities that the track has go from their baselines to its own input together;
-        those that it lacks stay missing.
+        All of the track's modalities are interpolated together, from their baselines to the
+        track's input; missing modalities stay missing.
 
         Raises:
-            UserError: if nothing of the track can be used.
-            ExtractionError: if an encoder raises anything unexpected.
+            UserError: if no input of the track can be used.
+            ExtractionError: if an encoder raises an unexpected error.
         """
         prediction, features = self.predictor.predict_with_features(track)
         if prediction.tier is None:

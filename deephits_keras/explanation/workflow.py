@@ -1,4 +1,4 @@
-"""`explain`: why a song gets its score, or what a run uses of its input, as a function."""
+"""`explain`: explain a prediction, or compute which inputs matter to a run."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExplanationPlan:
-    """What is to be explained, checked as far as that goes without Keras.
+    """An explanation to compute, checked as far as possible without Keras.
 
     Attributes:
         run: The run.
         track: The song; None for the whole run.
         part: For the run: a part of its split, or None for the reported one.
-        repeats: For the run: permutations of each part of the input.
-        seed: For the run: seed of the permutations.
-        out: Where the page goes, or None for the run's own folder.
-        unread: Fields that no encoder reads, which songs may well have.
+        repeats: For the run: number of permutations of each part of the input.
+        seed: For the run: random seed of the permutations.
+        out: Folder of the page, or None for the run's folder.
+        unread: Standard columns that no encoder reads.
     """
 
     run: Run
@@ -43,17 +43,17 @@ class ExplanationPlan:
 
     @property
     def page(self) -> Path:
-        """The page that `carry_out` writes; a JSON file of the same name stands beside it."""
+        """Path of the page that `carry_out` writes; a JSON file has the same name."""
         name = "importance"
         if self.track is not None:
             name = "track-" + re.sub(r"[^\w-]+", "_", self.track.id)[:80]
         return (self.out or self.run.folder / EXPLANATIONS) / f"{name}.html"
 
     def carry_out(self) -> Explanation | Importances:
-        """Explain, and write the page.
+        """Compute the explanation, and write the page.
 
         Raises:
-            UserError: if the song has no input that can be used, or the run's corpus has changed.
+            UserError: if no input of the song can be used, or the run's corpus has changed.
         """
         from deephits_keras.utils.files import write_json, write_text
 
@@ -63,7 +63,7 @@ class ExplanationPlan:
         if self.out is None and (self.run.folder / REPORT).exists():
             from deephits_keras.report.run_report import write_report
 
-            # The run's page links to its explanations.
+            # The run's report links to its explanations.
             write_report(self.run.folder)
         return result
 
@@ -99,7 +99,7 @@ def plan_explanation(
     out: str | Path | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> ExplanationPlan:
-    """Check what is to be explained without importing Keras; see `explain`."""
+    """Check the arguments without importing Keras; see `explain`."""
     named = bool(song or lyrics or inputs or fields)
     if named and track_id:
         raise UserError("Give either a song or --track, not both")
@@ -144,23 +144,23 @@ def explain(
     out: str | Path | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Explanation | Importances:
-    """Explain a song's score, or what a run uses of its input, as `deephits explain` does.
+    """Explain a prediction, or which inputs matter to a run, as `deephits explain` does.
 
-    Writes a page and a JSON file, too: `track-ID.html` or `importance.html`.
+    Also writes a page and a JSON file: `track-ID.html` or `importance.html`.
 
     Args:
         run: A finished run, or its folder.
-        song: A recording or a `Track`. Without any song, the run itself is explained.
+        song: A recording or a `Track`. Without a song, the run is explained.
         lyrics: A text file with the song's lyrics.
-        inputs: The song's further files, by the name of an input that an encoder declares.
-        fields: The song's fields of the corpus: `{"artist_popularity": 63}`.
-        track_id: In the place of a song, a track of the run's corpus.
+        inputs: Other files of the song, by the name of an input that an encoder declares.
+        fields: Metadata fields of the song, such as `{"artist_popularity": 63}`.
+        track_id: Instead of a song, id of a track of the run's corpus.
         part: For the run: a part of its split; by default `test` if there is one, else
             `validation`.
-        repeats: For the run: permutations of each part of the input.
-        seed: For the run: seed of the permutations.
+        repeats: For the run: number of permutations of each part of the input.
+        seed: For the run: random seed of the permutations.
         out: Folder of the page; `explain` in the run's folder by default.
-        settings: Settings of encoders in the place of the run's, if `run` is a folder.
+        settings: Encoder settings that override the run's, if `run` is a folder.
 
     Returns:
         For a song, an `Explanation`: integrated gradients, which add up to the score of the
@@ -168,7 +168,7 @@ def explain(
         fields. Both have `to_frame`.
 
     Raises:
-        UserError: if something that was asked for can't be used.
+        UserError: if an argument is invalid.
 
     Example:
         >>> import deephits_keras as dh

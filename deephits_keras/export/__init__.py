@@ -1,1 +1,1 @@
-"""A trained run as a bundle that scores songs without Keras: its graph, and what surrounds it."""
+"""Export of a trained run as a bundle that predicts without Keras."""

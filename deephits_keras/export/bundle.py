@@ -1,13 +1,13 @@
-"""A bundle: a model that has left its run, with what surrounds it. Read without Keras.
+"""A bundle: an exported model with all data that prediction needs. Read without Keras.
 
-bundle.json      what the model is and needs: `Manifest`; docs/export.md describes each field
+bundle.json      description of the model (`Manifest`); docs/export.md describes each field
 model.onnx       the graph, of float32 and int32 inputs with a dynamic batch
-examples.npz     two example tracks' inputs with the outputs that the model gave for them
+examples.npz     inputs of two example tracks, and the model's outputs for them
 README.md        the model card
 checksums.json   SHA-256 of all of these
 
-A bundle may come from a stranger: every file is compared with its checksum, and the graph is looked
-through (`inspection`) before anything is loaded.
+A bundle may be untrusted: every file is compared with its checksum, and the graph is inspected
+(`inspection`) before anything is loaded.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from deephits_keras.utils.files import read_json, sha256
 WHAT = "a deephits bundle"
 MANIFEST, CHECKSUMS, EXAMPLES, CARD = "bundle.json", "checksums.json", "examples.npz", "README.md"
 GRAPHS = {"onnx": "model.onnx"}
-"""The graph's file by format."""
+"""File name of the graph by format."""
 
 FORMAT = 1
 LARGEST_GRAPH = 2**31
-"""Bytes: what one ONNX file can hold."""
+"""Largest size of an ONNX file, in bytes."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `bundle.json` holds.
+    """Content of `bundle.json`.
 
     Attributes:
         format: Version of this layout.
         kind: Format of the graph: `onnx`.
-        graph: Its file.
+        graph: Name of its file.
         inputs: Its inputs.
-        output: Name, shape and meaning of what it gives.
+        output: Name, shape and description of its output.
         run: The run's `config.json`: task, encoders with version and settings, training, split,
-            versions, and of the corpus whether it is synthetic.
-        calibration: The run's `calibration.json`; the temperature is in the graph already.
-        licences: Of the code and of the weights, in words.
+            versions, and whether the corpus is synthetic.
+        calibration: The run's `calibration.json`; the temperature is already in the graph.
+        licences: Licences of the code and of the weights.
     """
 
     format: int
@@ -76,14 +76,14 @@ class Manifest:
         kind: str,
         weights_licence: str,
     ) -> Self:
-        """The manifest of a run's model.
+        """Create the manifest of a run's model.
 
         Args:
             config: The run's configuration.
             calibration: Its calibration.
             encoders: Its encoders.
             kind: Format of the graph.
-            weights_licence: The licence that whoever exports gives the weights.
+            weights_licence: Licence of the weights.
         """
         task = get_task(config.task)
         return cls(
@@ -99,14 +99,14 @@ class Manifest:
                 else "logits of the tiers, over the temperature",
                 "tiers": list(task.tiers.labels),
             },
-            # Neither paths nor commands of whoever trained it leave home.
+            # Paths and commands of the training machine are removed.
             run=dataclasses.replace(config, command="", corpus={**config.corpus, "folder": ""}),
             calibration=calibration,
             licences={"code": "Apache-2.0 (deephits-keras)", "weights": weights_licence},
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON types."""
+        """The manifest as JSON types."""
         return {
             "format": self.format,
             "kind": self.kind,
@@ -128,7 +128,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, values: Any) -> Self:
-        """What `to_json` gave.
+        """Create a manifest from the result of `to_json`.
 
         Raises:
             UserError: if something is missing, of the wrong type or of another version.
@@ -156,11 +156,11 @@ class Manifest:
 
 
 class Bundle:
-    """A bundle, open for scoring; it serves a `Predictor` as a run does.
+    """A bundle, open for prediction; a `Predictor` uses it like a run.
 
     Args:
         folder: The folder.
-        settings: Encoders' settings to use in the place of the bundle's, by encoder or modality.
+        settings: Encoder settings that override the bundle's, by encoder or modality.
 
     Raises:
         UserError: if the folder isn't a bundle, a file differs from its checksum, or an encoder
@@ -184,12 +184,12 @@ class Bundle:
 
     @property
     def calibration(self) -> Calibration:
-        """The sets of the model; its temperature is in the graph already."""
+        """The prediction sets; the temperature is already in the graph."""
         return self.manifest.calibration
 
     @property
     def task(self) -> Task:
-        """What the model predicts."""
+        """The task of the model."""
         return get_task(self.config.task)
 
     @property
@@ -199,15 +199,15 @@ class Bundle:
 
     @cached_property
     def encoders(self) -> dict[str, AnyEncoder]:
-        """The encoders, whose outer halves turn a track into the graph's inputs."""
+        """The encoders; they extract the graph's inputs from a track."""
         return load_encoders(self.config.modalities, self.settings)
 
     @cached_property
     def session(self) -> Any:
-        """The graph in onnxruntime, once it was looked through.
+        """The graph in onnxruntime, after inspection.
 
         Raises:
-            UserError: if onnxruntime isn't installed, or the graph isn't what the manifest says.
+            UserError: if onnxruntime isn't installed, or the graph doesn't match the manifest.
         """
         try:
             import onnxruntime
@@ -241,7 +241,7 @@ class Bundle:
 def load_encoders(
     records: Mapping[str, EncoderRecord], settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, AnyEncoder]:
-    """The encoders of a model that was trained elsewhere, by modality.
+    """The encoders of an exported model, by modality.
 
     Raises:
         UserError: if one isn't installed in the version that was used, or serves another modality.
@@ -262,10 +262,10 @@ def check_files(folder: Path) -> int:
     """Compare every file of a bundle with its checksum.
 
     Returns:
-        How many there are.
+        The number of files.
 
     Raises:
-        UserError: if one is missing, differs, is a link, or isn't one that a bundle has.
+        UserError: if one is missing, differs, is a link, or doesn't belong to a bundle.
     """
     recorded = read_json(folder / CHECKSUMS, WHAT)
     wanted = {MANIFEST, EXAMPLES, CARD}
@@ -287,5 +287,5 @@ def check_files(folder: Path) -> int:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder claims to be a bundle."""
+    """Whether a folder contains the manifest of a bundle."""
     return (folder / MANIFEST).is_file()

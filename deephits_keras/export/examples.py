@@ -1,4 +1,4 @@
-"""A bundle's example tracks: what it is asked, and what it must answer."""
+"""A bundle's example tracks: inputs and expected outputs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from deephits_keras.runs.scorer import model_inputs
 from deephits_keras.tasks import Task
 
 TOLERANCE = 1e-5
-"""How far a score, 0-1, or a popularity over 100 may be from the Keras model's."""
+"""Tolerance of class scores (0-1) and popularity / 100, compared with the Keras model."""
 
 OUTPUT_TOLERANCE = 1e-4
-"""The same for raw outputs, as a share of the largest, or of 1."""
+"""Relative tolerance of raw outputs, relative to the largest or 1."""
 
 EXAMPLE_TRACKS = 2
 
@@ -30,8 +30,8 @@ Inputs = dict[str, np.ndarray[Any, Any]]
 def example_inputs(encoders: Mapping[str, AnyEncoder]) -> Inputs:
     """Inputs of two example tracks, of which the second lacks the first of several modalities.
 
-    Each encoder's own example tracks; where it can't use them here (a checkpoint that isn't at
-    hand), the modality is missing.
+    They are the example tracks of each encoder; if it can't use them (for example without its
+    checkpoint), the modality is missing.
     """
     inputs: Inputs = {}
     for number, (_, encoder) in enumerate(encoders.items()):
@@ -49,7 +49,7 @@ def example_inputs(encoders: Mapping[str, AnyEncoder]) -> Inputs:
 
 
 def wrong_answers(bundle: Bundle) -> str:
-    """How a bundle's answers for its example tracks differ from those it came with, or nothing.
+    """Difference of a bundle's outputs from the stored ones, as text; empty if they agree.
 
     Raises:
         UserError: if the examples or the graph can't be used.
@@ -59,7 +59,7 @@ def wrong_answers(bundle: Bundle) -> str:
     difference = score_difference(bundle.task, given, wanted)
     if difference > TOLERANCE:
         return f"its example tracks' scores differ by {difference:.2g}, more than {TOLERANCE:g}"
-    # Where a score is as good as 0 or 1, its logit tells more.
+    # For scores close to 0 or 1, compare logits as well.
     share = float(np.abs(given - wanted).max() / max(1.0, np.abs(wanted).max()))
     if share > OUTPUT_TOLERANCE:
         return f"its example tracks' outputs differ by {share:.2g} of the largest"
@@ -67,7 +67,7 @@ def wrong_answers(bundle: Bundle) -> str:
 
 
 def score_difference(task: Task, ours: Any, theirs: Any) -> float:
-    """The largest difference of two models' outputs, as scores or as popularity over 100."""
+    """The largest difference of two models' outputs, in scores or popularity / 100."""
     pairs = [task.decode(outputs) for outputs in (ours, theirs)]
     differences = [np.abs(pairs[0].popularity - pairs[1].popularity).max() / 100]
     if pairs[0].scores is not None and pairs[1].scores is not None:
@@ -76,10 +76,10 @@ def score_difference(task: Task, ours: Any, theirs: Any) -> float:
 
 
 def read_examples(bundle: Bundle) -> tuple[np.ndarray[Any, Any], Inputs]:
-    """The example tracks' outputs and inputs.
+    """The outputs and inputs of the example tracks.
 
     Raises:
-        UserError: if they aren't what the manifest says.
+        UserError: if they don't match the manifest.
     """
     path = bundle.folder / EXAMPLES
     expected = {t.name: ((EXAMPLE_TRACKS, *t.shape), t.dtype) for t in bundle.manifest.inputs}

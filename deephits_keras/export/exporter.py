@@ -1,4 +1,4 @@
-"""`export_run`: a finished run as a bundle."""
+"""`export_run`: export a finished run as a bundle."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def export_run(
     weights_licence: str = "not stated",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bundle:
-    """Write a finished run as a bundle, and compare the bundle's answers with the run's.
+    """Export a finished run as a bundle, and compare its outputs with the run's.
 
     Args:
         run: The run, or its folder; Keras must run on TensorFlow.
-        out: The bundle's folder, which must not exist or be empty.
-        kind: The graph's format: `onnx`.
-        weights_licence: The licence that you give the weights, in words.
-        settings: Settings of encoders in the place of the run's, if `run` is a folder.
+        out: The bundle's folder; if it exists, it must be empty.
+        kind: Format of the graph: `onnx`.
+        weights_licence: Licence of the weights.
+        settings: Encoder settings that override the run's, if `run` is a folder.
 
     Returns:
         The bundle.
 
     Raises:
-        UserError: if the run isn't finished, the folder is taken, or the model can't be expressed
-            in the format or answers otherwise there.
+        UserError: if the run isn't finished, the folder isn't empty, or the model can't be
+            converted or its outputs differ after conversion.
 
     Example:
         >>> export_run("run", "bundle")  # doctest: +SKIP

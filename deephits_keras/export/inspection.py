@@ -1,4 +1,4 @@
-"""A look through an ONNX graph before anything loads it: what a bundle's graph may hold."""
+"""Inspection of an ONNX graph before it is loaded."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from deephits_keras.errors import UserError
 from deephits_keras.export.tensors import TensorInfo
 
 DOMAINS = ("", "ai.onnx")
-"""Where ONNX's own operators live."""
+"""Domains of ONNX's standard operators."""
 
 LARGEST_TENSOR = 2**28
 """Most values of a tensor per track, and of a weight."""
 
 DTYPES = {1: "float32", 6: "int32"}
-"""ONNX's numbers of the types that inputs and outputs have."""
+"""ONNX's numbers of the data types of inputs and outputs."""
 
 
 def check_graph(path: Path, inputs: Sequence[TensorInfo], outputs: int) -> None:
-    """Refuse a graph that isn't a plain function of the inputs stated.
+    """Refuse a graph that isn't a pure function of the given inputs.
 
     Args:
         path: The ONNX file.
-        inputs: What it must take, a batch axis before each shape.
-        outputs: How many numbers per track it must give, as `outputs`.
+        inputs: Its inputs; each shape is preceded by a batch axis.
+        outputs: Number of values per track of its output `outputs`.
 
     Raises:
-        UserError: for another domain's operators, functions, weights in other files, other inputs
-            or outputs, or a tensor too large to be meant; or if `onnx` isn't installed.
+        UserError: for operators of other domains, functions, weights in other files, other inputs
+            or outputs, or too large tensors; or if `onnx` isn't installed.
     """
     try:
         import onnx
@@ -47,14 +47,14 @@ def check_graph(path: Path, inputs: Sequence[TensorInfo], outputs: int) -> None:
 
 
 def is_standard(node: Any) -> bool:
-    """Whether a node's operator is one of ONNX's own."""
+    """Whether a node's operator is a standard one of ONNX."""
     import onnx
 
     return node.domain in DOMAINS and onnx.defs.has(node.op_type)
 
 
 def _problems(model: Any, inputs: Sequence[TensorInfo], outputs: int) -> Iterator[str]:
-    """Everything wrong, the cheapest to find first."""
+    """All problems, in order of the cost to find them."""
     if model.functions:
         yield "it defines functions of its own"
     for graph in _graphs(model.graph):
@@ -85,7 +85,7 @@ def _described(value: Any) -> tuple[str, str, tuple[int, ...]]:
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and those within its loops and branches."""
+    """A graph and the subgraphs of its loops and branches."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
@@ -103,7 +103,7 @@ def _tensors(graph: Any) -> Iterator[Any]:
 
 
 def _too_large(model: Any) -> Iterator[str]:
-    """Tensors that would be too large for a batch of one track."""
+    """Tensors that are too large for a batch of one track."""
     import onnx
 
     one = type(model)()

@@ -1,8 +1,8 @@
-"""A run's Keras model as an ONNX graph, through TensorFlow's frozen function and tf2onnx.
+"""Convert a Keras model to ONNX with TensorFlow's frozen function and tf2onnx.
 
-Keras' own `export(format="onnx")` won't do: normalisation becomes inputs, and a `where` whose
-condition isn't `isnan` itself becomes products, through which NaN leaks. From the frozen function
-constants stay inside, and SelectV2 is made ONNX's Where.
+Keras' `export(format="onnx")` can't be used: normalisation constants become inputs, and a `where`
+whose condition isn't `isnan` becomes products, which propagate NaN. With the frozen function
+constants stay in the graph, and SelectV2 becomes ONNX's Where.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OUTPUT = "outputs"
 def write_onnx(model: keras.Model, path: Path) -> None:
     """Write a model of `{modality}_{feature}` inputs as ONNX, with a dynamic batch.
 
-    The graph's inputs bear the model's input names; its output, `outputs`, is the model's.
+    The graph has the model's input names, and one output named `outputs`.
 
     Args:
         model: The model; Keras must run on TensorFlow.
@@ -86,7 +86,7 @@ def _frozen(model: keras.Model) -> Any:
 
 
 def _rename(proto: Any, inputs: dict[str, str]) -> None:
-    """Give inputs and output their plain names, and the batch axis its own."""
+    """Rename inputs, output and batch axis."""
     (output,) = proto.graph.output
     names = {**inputs, output.name: OUTPUT}
     for node in _nodes(proto.graph):
@@ -100,7 +100,7 @@ def _rename(proto: Any, inputs: dict[str, str]) -> None:
 
 
 def _nodes(graph: Any) -> Any:
-    """Every node of a graph, and of the graphs within its loops and branches."""
+    """Every node of a graph and of its subgraphs."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:

@@ -1,6 +1,6 @@
-"""TensorFlow's operations that tf2onnx doesn't know, or not as they are meant, in ONNX's own.
+"""ONNX conversions of TensorFlow operations that tf2onnx lacks or converts incorrectly.
 
-Each is a handler of tf2onnx: it takes a node out of the graph and puts others in its place.
+Each is a handler of tf2onnx that replaces a node of the graph.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TAILS = (
     -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773,
     -0.0076224613, 0.00943887047, 1.00167406, 2.83297682,
 )  # fmt: skip
-"""Of the inverse error function in float32 (Giles 2010, "Approximating the erfinv function")."""
+"""Float32 coefficients of erfinv (Giles 2010, "Approximating the erfinv function")."""
 
 
 def _as_where(context: Any, node: Any, name: str, args: Any) -> Any:
@@ -32,7 +32,7 @@ def _as_where(context: Any, node: Any, name: str, args: Any) -> Any:
 
 
 def _as_log(context: Any, node: Any, name: str, args: Any) -> None:
-    """log(1 + x), as TensorFlow's Log1p; its precision near 0 is float32's near 1."""
+    """log(1 + x) for TensorFlow's Log1p; near 0 its precision is that of float32 near 1."""
     del args
     (shape,), (dtype,) = node.output_shapes, node.output_dtypes
     context.remove_node(node.name)
@@ -44,7 +44,7 @@ def _as_log(context: Any, node: Any, name: str, args: Any) -> None:
 
 
 def _as_count(context: Any, node: Any, name: str, args: Any) -> None:
-    """TensorFlow's LowerBound of one sorted row: how many of it are less than each value."""
+    """TensorFlow's LowerBound of one sorted row: the number of elements less than each value."""
     del args
     (shape,), (dtype,) = node.output_shapes, node.output_dtypes
     row, values = node.input
@@ -68,7 +68,7 @@ def _as_count(context: Any, node: Any, name: str, args: Any) -> None:
 
 
 def _as_polynomials(context: Any, node: Any, name: str, args: Any) -> None:
-    """The inverse error function, as two polynomials of -log(1 - x^2); to 3e-7 of its value."""
+    """The inverse error function by two polynomials of -log(1 - x^2); relative error 3e-7."""
     del args
     (shape,), (dtype,) = node.output_shapes, node.output_dtypes
     (x,) = node.input
@@ -91,7 +91,7 @@ def _as_polynomials(context: Any, node: Any, name: str, args: Any) -> None:
         return total
 
     one = constant(1.0)
-    # TensorFlow goes through (x + 1) / 2, whose rounding near 1 is part of what it answers.
+    # TensorFlow computes (x + 1) / 2 first, and its rounding near 1 affects the result.
     x = of("Sub", of("Add", x, one), one)
     rest = of("Neg", of("Log", of("Mul", of("Sub", one, x), of("Add", one, x))))
     near = polynomial(of("Sub", rest, constant(2.5)), CENTRAL)
@@ -108,4 +108,4 @@ HANDLERS: dict[str, Callable[..., Any]] = {
     "LowerBound": _as_count,
     "Erfinv": _as_polynomials,
 }
-"""By TensorFlow's name of the operation."""
+"""Handlers by name of the TensorFlow operation."""

@@ -1,4 +1,4 @@
-"""A run or a bundle, whichever a folder holds."""
+"""Open a folder as a run or a bundle."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def open_model(
     folder: Path, settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Run | Bundle:
-    """Open a run or a bundle for scoring; a bundle needs no Keras.
+    """Open a run or a bundle for prediction; a bundle doesn't need Keras.
 
     Args:
-        folder: Either.
-        settings: Encoders' settings to use in the place of its own, by encoder or modality.
+        folder: Folder of a run or a bundle.
+        settings: Encoder settings that override its own, by encoder or modality.
 
     Raises:
         UserError: if it is neither, or is damaged.

@@ -10,7 +10,7 @@ from deephits_keras.encoders.features import PRESENT, input_dtype, input_name
 from deephits_keras.encoders.registry import AnyEncoder
 
 LARGEST_INPUT = 2**28
-"""Values of one input of one track; the paper's spectrogram has 165,376."""
+"""Most values of one input per track; the paper's spectrogram has 165,376."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class TensorInfo:
         name: Its name: `{modality}_{feature}`, or `{modality}_present`.
         shape: Its shape for one track; the graph has a batch axis before it.
         dtype: `float32` or `int32`.
-        description: What it holds, with units.
+        description: Its content, with units.
     """
 
     name: str
@@ -40,7 +40,7 @@ class TensorInfo:
 
 
 def tensors(encoders: Mapping[str, AnyEncoder]) -> list[TensorInfo]:
-    """The inputs of a model of some encoders, in the order of their names."""
+    """The inputs of a model with some encoders, sorted by name."""
     found = []
     for modality, encoder in encoders.items():
         for spec in encoder.feature_specs:

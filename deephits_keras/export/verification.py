@@ -1,4 +1,4 @@
-"""Whether a bundle is whole, and answers as it did when it was made."""
+"""Verify a bundle: its files, and its outputs for the example tracks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deephits_keras.utils.findings import Finding, Verification
 
 
 def verify_bundle(folder: Path) -> Verification:
-    """Check a bundle: each file's checksum, the graph, and the example tracks' answers.
+    """Check a bundle: every checksum, the graph, and the outputs for the example tracks.
 
     Args:
         folder: The bundle.
