@@ -88,7 +88,7 @@ def build(
         with replacing(plot) as temporary:
             draw_architecture(architecture).savefig(temporary)
     if as_json:
-        print_json(architecture.to_json())
+        print_json(architecture)
         return
     print_table(
         f"DeepHits: {architecture.task}, {architecture.fusion} fusion",

@@ -14,6 +14,7 @@ import click
 
 from deephits_keras import cpu
 from deephits_keras.errors import UserError
+from deephits_keras.utils.records import to_plain
 
 TASK = "tiers-10"
 """The default task."""
@@ -253,8 +254,9 @@ def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[as
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON document; dataclasses by their fields."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=to_plain)
+    click.echo(text)
 
 
 def print_wrapped(text: str, *, indent: int = 0) -> None:

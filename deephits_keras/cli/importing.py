@@ -242,7 +242,7 @@ def _show(summary: ImportSummary, *, as_json: bool) -> None:
     corpus = summary.corpus
     if as_json:
         described = {f.name: getattr(summary, f.name) for f in dataclasses.fields(summary)}
-        steps = [step.to_json() for step in summary.steps]
+        steps = summary.steps
         print_json(
             {**described, "corpus": str(corpus.folder), "steps": steps, "tracks": len(corpus)}
         )

@@ -31,7 +31,7 @@ def list_recipes(as_json: bool) -> None:
 
     found = installed().values()
     if as_json:
-        print_json([recipe.to_json() for recipe in found])
+        print_json(found)
         return
     for recipe in found:
         click.echo(f"{recipe.name} ({recipe.fidelity})")
@@ -57,7 +57,7 @@ def show(name: str, as_json: bool) -> None:
 
     recipe = get_recipe(name)
     if as_json:
-        print_json(recipe.to_json())
+        print_json(recipe)
         return
     click.echo(f"{recipe.name}: {recipe.summary}")
     click.echo(f"{recipe.source or 'no source'} ({recipe.fidelity}; {recipe.distribution})\n")

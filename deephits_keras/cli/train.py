@@ -42,7 +42,6 @@ from deephits_keras.runs.training_config import (
 if TYPE_CHECKING:
     from deephits_keras.training.distribution import Distribution
 
-DEFAULTS = TrainingConfig()
 RECIPES = "set by the recipe"
 
 
@@ -50,7 +49,7 @@ def training_option(
     name: str, help: str, choices: tuple[str, ...] = ()
 ) -> Callable[[Command], Command]:
     """An option named after a field of `TrainingConfig`, None where it isn't given."""
-    kind: Any = click.Choice(choices) if choices else type(getattr(DEFAULTS, name))
+    kind: Any = click.Choice(choices) if choices else type(getattr(TrainingConfig, name))
     return click.option(f"--{name.replace('_', '-')}", show_default=RECIPES, type=kind, help=help)
 
 

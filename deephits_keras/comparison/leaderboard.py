@@ -20,7 +20,7 @@ from deephits_keras.comparison.run import PROTOCOLS, REFERENCES
 from deephits_keras.comparison.statistics import Ranking, leak_p_value, rank
 from deephits_keras.comparison.trial import RESULT
 from deephits_keras.errors import UserError
-from deephits_keras.recipes import get_recipe
+from deephits_keras.recipes import Recipe, get_recipe
 from deephits_keras.report.labels import METRICS
 from deephits_keras.report.pages import render_page
 from deephits_keras.reproduction.tables import published
@@ -293,11 +293,11 @@ def _fidelity(name: str) -> str:
         return "not installed here"
 
 
-def _told(name: str) -> dict[str, Any]:
+def _told(name: str) -> Recipe:
     try:
-        return get_recipe(name).to_json()
+        return get_recipe(name)
     except UserError:
-        return {"summary": "not installed here", "source": "", "remarks": []}
+        return Recipe(name, "not installed here")
 
 
 def shown(value: tuple[float, float] | None) -> str:

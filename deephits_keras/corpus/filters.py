@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -64,10 +63,6 @@ class FilterStep:
     removed: int
     removed_percent: float
     remaining: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The line as JSON types."""
-        return asdict(self)
 
 
 def apply_filters(

@@ -155,7 +155,7 @@ def finish_import(
             steps = []
         told: dict[str, Any] = {
             "made_by": __version__,
-            "filters": [step.to_json() for step in steps],
+            "filters": [dataclasses.asdict(step) for step in steps],
             "factors": dict(factors or {}),
             "lyrics": dataclasses.asdict(lyrics),
             "separators": list(source.separators),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deephits_keras.errors import UserError
-from deephits_keras.utils.files import read_json
+from deephits_keras.utils.files import read_record
 
 
 def source_info(source: Path) -> dict[str, Any]:
@@ -21,9 +21,7 @@ def source_info(source: Path) -> dict[str, Any]:
     settings: dict[str, dict[str, Any]] = {}
     path = source / "encoder-settings.json"
     if path.exists():
-        given = read_json(path, "encoder settings")
-        if not isinstance(given, dict) or not all(isinstance(v, dict) for v in given.values()):
-            raise UserError(f"{path} must hold an object of settings for each encoder's name")
+        given = read_record(path, dict[str, dict[str, Any]], "encoder settings")
         for encoder, values in given.items():
             settings[encoder] = {k: _resolved(source, v) for k, v in values.items()}
     return {

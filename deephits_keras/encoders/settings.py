@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import types
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from deephits_keras.errors import UserError
+from deephits_keras.utils.records import from_plain
 
 
 def setting(
@@ -60,29 +62,15 @@ class EncoderConfig:
             UserError: for an unknown name, a wrong type or a value that isn't allowed.
         """
         hints = typing.get_type_hints(cls)
-        fields = {f.name: f for f in dataclasses.fields(cls)}
-        converted: dict[str, Any] = {}
-        for name, value in values.items():
-            if name not in fields:
-                known = ", ".join(fields) or "none"
-                raise UserError(f"{cls.__name__} has no setting {name!r}. It has: {known}")
-            try:
-                converted[name] = _convert(value, hints[name])
-            except (TypeError, ValueError) as error:
-                wanted = str(hints[name]).replace("<class '", "").replace("'>", "")
+        spelt = {name: _spelt(value, hints.get(name)) for name, value in values.items()}
+        for field in dataclasses.fields(cls):
+            choices = field.metadata.get("choices", ())
+            if choices and spelt.get(field.name, choices[0]) not in choices:
                 raise UserError(
-                    f"{cls.__name__}.{name} must be {wanted}. Received: {value!r}"
-                ) from error
-            choices = fields[name].metadata.get("choices", ())
-            if choices and converted[name] not in choices:
-                raise UserError(
-                    f"{cls.__name__}.{name} must be one of {', '.join(choices)}. "
-                    f"Received: {value!r}"
+                    f"{cls.__name__}: {field.name} must be one of {', '.join(choices)}. "
+                    f"Received: {spelt[field.name]!r}"
                 )
-        try:
-            return cls(**converted)
-        except ValueError as error:
-            raise UserError(f"{cls.__name__}: {error}") from error
+        return from_plain(spelt, cls, cls.__name__, strict=False)
 
     @classmethod
     def paths(cls) -> tuple[str, ...]:
@@ -106,27 +94,23 @@ class EncoderConfig:
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON types; `from_json` is the inverse."""
         return {
-            f.name: list(v) if isinstance(v := getattr(self, f.name), tuple) else v
-            for f in dataclasses.fields(self)
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
         }
 
 
-def _convert(value: Any, hint: Any) -> Any:
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        options = [o for o in typing.get_args(hint) if o is not type(None)]
-        return None if value in (None, "none") else _convert(value, options[0])
-    if typing.get_origin(hint) is tuple:
-        items = [v for v in value.split(",") if v] if isinstance(value, str) else value
-        return tuple(_convert(item, typing.get_args(hint)[0]) for item in items)
-    if hint is bool:
-        named = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-        if isinstance(value, str):
-            value = named.get(value.lower())
-        if not isinstance(value, bool):
-            raise TypeError
+def _spelt(value: Any, hint: Any) -> Any:
+    """What a text, as of the command line, spells for a setting's type; others as they are."""
+    if not isinstance(value, str):
         return value
-    if isinstance(value, bool) or (hint is str and not isinstance(value, str)):
-        raise TypeError
-    if hint is int and isinstance(value, float) and not value.is_integer():
-        raise ValueError
-    return hint(value)
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return None if value == "none" else _spelt(value, options[0])
+    if typing.get_origin(hint) is tuple:
+        return [_spelt(part, options[0]) for part in value.split(",") if part]
+    if hint is bool:
+        return {"yes": True, "no": False}.get(value.lower(), value)
+    if hint in (int, float):
+        with contextlib.suppress(ValueError):
+            return hint(value)
+    return value

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deephits_keras.errors import UserError
 from deephits_keras.tasks import POPULARITY_MAX, Prediction, Task
 from deephits_keras.types import BoolArray, FloatArray, IntArray
 
@@ -60,17 +58,14 @@ class Calibration:
     def __post_init__(self) -> None:
         shares = [s for s in (self.ece_before, self.ece_after, self.coverage) if s is not None]
         numbers = [self.temperature, *shares, *([] if self.threshold is None else [self.threshold])]
-        # `type`, not isinstance, as bool is a subclass of int.
-        if any(type(number) not in (int, float) for number in numbers):
-            raise ValueError(f"it must hold numbers. Received: {numbers}")
         if not all(map(math.isfinite, numbers)) or min(numbers) < 0 or max(shares) > 1:
             raise ValueError(f"a number is out of its range. Received: {numbers}")
         if not 1 / HOTTEST <= self.temperature <= HOTTEST:
             raise ValueError(f"temperature must be 1/20 to 20. Received: {self.temperature}")
         if (self.threshold is None) != (self.coverage == 0) or self.coverage == 1:
             raise ValueError("a threshold must come with a coverage between 0 and 1")
-        if type(self.kept) is not bool or type(self.tracks) is not int or self.tracks < 0:
-            raise ValueError("kept must be true or false, tracks a number of tracks")
+        if self.tracks < 0:
+            raise ValueError(f"tracks must be a number of tracks. Received: {self.tracks}")
 
     @property
     def divisor(self) -> float:
@@ -144,22 +139,6 @@ class Calibration:
             "coverage": float(sets[np.arange(len(sets)), true_tiers].mean()),
             "set_size": float(sets.sum(axis=1).mean()),
         }
-
-    def to_json(self) -> dict[str, Any]:
-        """The numbers as JSON types; `from_json` gives an equal calibration back."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The calibration from `to_json`'s result.
-
-        Raises:
-            UserError: if it is something else, or holds a number that can't be.
-        """
-        try:
-            return cls(**values)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"calibration.json is damaged: {error}") from error
 
 
 def calibrate(

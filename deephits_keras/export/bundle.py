@@ -29,7 +29,8 @@ from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.runs.config import EncoderRecord, RunConfig
 from deephits_keras.runs.scorer import Score
 from deephits_keras.tasks import Task, get_task
-from deephits_keras.utils.files import read_json, sha256
+from deephits_keras.utils.files import read_json, read_record, sha256
+from deephits_keras.utils.records import from_plain
 
 WHAT = "a deephits bundle"
 MANIFEST, CHECKSUMS, EXAMPLES, CARD = "bundle.json", "checksums.json", "examples.npz", "README.md"
@@ -105,54 +106,25 @@ class Manifest:
             licences={"code": "Apache-2.0 (deephits-keras)", "weights": weights_licence},
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """The manifest as JSON types."""
-        return {
-            "format": self.format,
-            "kind": self.kind,
-            "graph": self.graph,
-            "inputs": [
-                {
-                    "name": tensor.name,
-                    "shape": list(tensor.shape),
-                    "dtype": tensor.dtype,
-                    "description": tensor.description,
-                }
-                for tensor in self.inputs
-            ],
-            "output": self.output,
-            "run": self.run.to_json(),
-            "calibration": self.calibration.to_json(),
-            "licences": self.licences,
-        }
-
     @classmethod
-    def from_json(cls, values: Any) -> Self:
-        """Create a manifest from the result of `to_json`.
+    def from_json(cls, values: Any, where: str | Path = MANIFEST) -> Self:
+        """Create a manifest from the values of its JSON file.
+
+        Args:
+            values: The content of the file.
+            where: The file's name in messages.
 
         Raises:
             UserError: if something is missing, of the wrong type or of another version.
         """
-        try:
-            if values["format"] != FORMAT or values["kind"] not in GRAPHS:
-                raise ValueError("another version of deephits-keras wrote it")
-            if values["graph"] != GRAPHS[values["kind"]]:
-                raise ValueError(f"the graph must be {GRAPHS[values['kind']]}")
-            inputs = [TensorInfo(**{**v, "shape": tuple(v["shape"])}) for v in values["inputs"]]
-            return cls(
-                format=FORMAT,
-                kind=values["kind"],
-                graph=values["graph"],
-                inputs=tuple(inputs),
-                output=dict(values["output"]),
-                run=RunConfig.from_json(values["run"]),
-                calibration=Calibration.from_json(values["calibration"]),
-                licences=dict(values["licences"]),
-            )
-        except UserError as error:
-            raise UserError(f"{MANIFEST} is damaged: {error}") from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{MANIFEST} is damaged: {error}") from error
+        blame = f"{where} is damaged"
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise UserError(f"{blame}: another version of deephits-keras wrote it")
+        if values.get("kind") not in GRAPHS or values.get("graph") != GRAPHS[values["kind"]]:
+            known = ", ".join(f"{graph} of {kind}" for kind, graph in GRAPHS.items())
+            raise UserError(f"{blame}: the graph must be {known}")
+        config = RunConfig.from_json(values.get("run", {}), f"{where}: run")
+        return from_plain({**values, "run": config}, cls, blame)
 
 
 class Bundle:
@@ -178,7 +150,8 @@ class Bundle:
     ) -> None:
         self.folder = folder
         check_files(folder)
-        self.manifest = Manifest.from_json(read_json(folder / MANIFEST, WHAT))
+        manifest = folder / MANIFEST
+        self.manifest = Manifest.from_json(read_json(manifest, WHAT), manifest)
         self.config = self.manifest.run
         self.settings = settings or {}
 
@@ -267,9 +240,8 @@ def check_files(folder: Path) -> int:
     Raises:
         UserError: if one is missing, differs, is a link, or doesn't belong to a bundle.
     """
-    recorded = read_json(folder / CHECKSUMS, WHAT)
-    wanted = {MANIFEST, EXAMPLES, CARD}
-    names = set(recorded) if isinstance(recorded, dict) else set()
+    recorded = read_record(folder / CHECKSUMS, dict[str, str], WHAT)
+    wanted, names = {MANIFEST, EXAMPLES, CARD}, set(recorded)
     if not (wanted < names and len(names - wanted) == 1 and names - wanted <= {*GRAPHS.values()}):
         raise UserError(
             f"{folder / CHECKSUMS} must name {', '.join(sorted(wanted))} and a graph. "

@@ -72,7 +72,7 @@ def export_run(
         inputs = example_inputs(run.encoders)
         answers: dict[str, Any] = {**inputs, "outputs": run.scorer(inputs)}
         np.savez_compressed(folder / EXAMPLES, **answers)
-        write_json(folder / MANIFEST, manifest.to_json())
+        write_json(folder / MANIFEST, manifest)
         write_text(folder / CARD, model_card(run, manifest))
         names = (MANIFEST, manifest.graph, EXAMPLES, CARD)
         write_json(folder / CHECKSUMS, {name: sha256(folder / name) for name in names})

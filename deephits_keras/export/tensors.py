@@ -30,13 +30,12 @@ class TensorInfo:
     description: str
 
     def __post_init__(self) -> None:
-        if type(self.name) is not str or self.dtype not in ("float32", "int32"):
+        if self.dtype not in ("float32", "int32"):
             raise ValueError(f"input {self.name!r} must be of float32 or int32")
-        sizes = self.shape
-        if not all(type(size) is int and size > 0 for size in sizes):
-            raise ValueError(f"input {self.name!r}: the sizes of a shape must be positive integers")
-        if math.prod(sizes) > LARGEST_INPUT:
-            raise ValueError(f"input {self.name!r}: shape {sizes} is too large")
+        if min(self.shape, default=1) < 1:
+            raise ValueError(f"input {self.name!r}: the sizes of a shape must be positive")
+        if math.prod(self.shape) > LARGEST_INPUT:
+            raise ValueError(f"input {self.name!r}: shape {self.shape} is too large")
 
 
 def tensors(encoders: Mapping[str, AnyEncoder]) -> list[TensorInfo]:

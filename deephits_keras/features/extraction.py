@@ -224,7 +224,7 @@ def _prepare_layout(
         corpus, encoder, written.shard_size if written else shard_size
     )
     if layout != written:
-        write_json(folder / "store.json", layout.to_json())
+        write_json(folder / "store.json", layout)
     return layout
 
 

@@ -31,6 +31,7 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.types import BoolArray
 from deephits_keras.utils.files import read_json, replacing, sha256, write_json
+from deephits_keras.utils.records import from_plain
 
 T = TypeVar("T")
 
@@ -108,21 +109,17 @@ class StoreLayout:
                     f"{path} was written by an earlier version of deephits-keras, which didn't "
                     "record what each feature was extracted from"
                 )
-            layout = cls(**values)
+            layout = from_plain(values, cls, f"{path} is damaged")
             layout.specs()
             layout.declared()
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError) as error:
             raise UserError(f"{path} is damaged: {error!r}") from error
         if layout.format != FORMAT:
             raise UserError(f"{path} is of format {layout.format}, not {FORMAT}")
         for count in (layout.shard_size, layout.tracks):
-            if not isinstance(count, int) or count < 1:
+            if count < 1:
                 raise UserError(f"{path} is damaged: {count!r} is no number of tracks")
         return layout
-
-    def to_json(self) -> dict[str, Any]:
-        """The layout as JSON types."""
-        return dataclasses.asdict(self)
 
     def specs(self) -> tuple[FeatureSpec, ...]:
         """The features that it describes."""
@@ -187,10 +184,7 @@ class ShardRecord:
                 f"{path} is damaged: its content doesn't match its checksum. "
                 "To compute it again, run `deephits extract`"
             )
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise DeepHitsError(f"{path} is not a shard's record: {error}") from error
+        return from_plain(values, cls, f"{path} is not a shard's record")
 
     def write(self, folder: Path, shard: int) -> None:
         """Write the sidecar with its own checksum."""

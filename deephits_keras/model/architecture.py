@@ -6,12 +6,7 @@ A description that `deephits build` prints, a run stores (`architecture.json`) a
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
-
-from deephits_keras.errors import UserError
 
 Shape = tuple[int, ...]
 
@@ -31,11 +26,6 @@ class LayerRow:
     kind: str
     output_shape: Shape
     parameters: int
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The row from its part in `Architecture.to_json`'s result."""
-        return cls(**{**values, "output_shape": tuple(values["output_shape"])})
 
 
 @dataclass(frozen=True)
@@ -58,12 +48,6 @@ class Branch:
     parameters: int
     layers: tuple[LayerRow, ...]
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The branch from its part in `Architecture.to_json`'s result."""
-        inputs = {name: tuple(shape) for name, shape in values["inputs"].items()}
-        return cls(**{**values, "inputs": inputs, "layers": _layer_rows(values["layers"])})
-
 
 @dataclass(frozen=True)
 class Part:
@@ -80,11 +64,6 @@ class Part:
     output_size: int
     parameters: int
     layers: tuple[LayerRow, ...]
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The part from its place in `Architecture.to_json`'s result."""
-        return cls(**{**values, "layers": _layer_rows(values["layers"])})
 
 
 @dataclass(frozen=True)
@@ -115,30 +94,3 @@ class Architecture:
         """Trainable parameters of the whole model, of all members of an ensemble together."""
         rest = self.missing_embeddings + self.fusion_part.parameters + self.output.parameters
         return self.members * (sum(branch.parameters for branch in self.branches) + rest)
-
-    def to_json(self) -> dict[str, Any]:
-        """The description as JSON types; `from_json` gives an equal one back."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The description from `to_json`'s result, as it is or read back from JSON.
-
-        Raises:
-            UserError: if it isn't such a description.
-        """
-        try:
-            return cls(
-                **{
-                    **values,
-                    "branches": tuple(Branch.from_json(b) for b in values["branches"]),
-                    "fusion_part": Part.from_json(values["fusion_part"]),
-                    "output": Part.from_json(values["output"]),
-                }
-            )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise UserError(f"This is not a model's architecture: {error!r}") from error
-
-
-def _layer_rows(rows: list[Mapping[str, Any]]) -> tuple[LayerRow, ...]:
-    return tuple(LayerRow.from_json(row) for row in rows)

@@ -20,6 +20,7 @@ from deephits_keras.model.heads import output_layer
 from deephits_keras.model.layers import GatedAverage, WeightedScores
 from deephits_keras.model.members import BatchEnsembleDense, MemberOutput
 from deephits_keras.types import Tensor
+from deephits_keras.utils.records import from_plain
 
 
 @dataclass(frozen=True)
@@ -203,13 +204,7 @@ def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:
     name = settings.pop("name", None)
     if not isinstance(name, str) or name not in FUSIONS:
         raise UserError(f"There is no fusion named {name!r}. Fusions: {', '.join(FUSIONS)}")
-    for key, value in settings.items():
-        if isinstance(value, list):
-            settings[key] = tuple(tuple(v) if isinstance(v, list) else v for v in value)
-    try:
-        return FUSIONS[name](**settings)
-    except TypeError as error:
-        raise UserError(f"The fusion {name!r} can't be made from {settings}: {error}") from error
+    return from_plain(settings, FUSIONS[name], f"The fusion {name!r}")
 
 
 __all__ = ["FUSIONS", "EarlyFusion", "Fusion", "GatedFusion", "LateFusion", "get_fusion"]

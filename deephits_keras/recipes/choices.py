@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,7 @@ def choose(
         record={
             "name": recipe.name,
             "distribution": recipe.distribution,
-            "recipe": recipe.to_json(),
+            "recipe": dataclasses.asdict(recipe),
             "options": {name: value for name, value in asked.items() if value},
         },
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any, Self
 
 from deephits_keras.errors import UserError
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.utils.records import from_plain
 
 FIDELITIES = ("exact", "adapted", "reconstructed")
 """Fidelity of a recipe to the publication: all of it from public sources; the same parts with other
@@ -63,26 +63,19 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if not self.summary:
-            raise UserError(f"The recipe {self.name!r} has no summary")
+            raise UserError("it has no summary")
         if self.fidelity not in FIDELITIES:
             raise UserError(
-                f"The recipe {self.name!r}: fidelity must be one of {', '.join(FIDELITIES)}. "
-                f"Received: {self.fidelity!r}"
+                f"fidelity must be one of {', '.join(FIDELITIES)}. Received: {self.fidelity!r}"
             )
         if self.shallow and (self.fusion or self.training):
-            raise UserError(
-                f"The recipe {self.name!r} has an estimator: it can have neither fusion nor "
-                "training"
-            )
+            raise UserError("it has an estimator, and so neither fusion nor training")
         if self.task:
             # Recipes are listed by `--help`, which imports no NumPy.
             from deephits_keras.tasks import get_task
 
             get_task(self.task)
-        try:
-            TrainingConfig.from_json(self.training)
-        except UserError as error:
-            raise UserError(f"The recipe {self.name!r}: {error}") from error
+        TrainingConfig.from_json(self.training)
 
     @property
     def shallow(self) -> bool:
@@ -105,33 +98,8 @@ class Recipe:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UserError(f"The recipe {name!r} is not TOML: {error}") from error
-        kinds = {
-            f.name: _KINDS.get(f.name, str)
-            for f in dataclasses.fields(cls)
-            if f.name not in ("name", "distribution")
-        }
-        for key, value in values.items():
-            if key not in kinds:
-                raise UserError(f"The recipe {name!r} has no {key!r}. It has: {', '.join(kinds)}")
-            if not isinstance(value, kinds[key]):
-                raise UserError(
-                    f"The recipe {name!r}: {key} must be {kinds[key].__name__}. Received: {value!r}"
-                )
-        listed: dict[str, Any] = {k: tuple(values.pop(k, ())) for k in ("remarks", "needs")}
-        try:
-            return cls(name=name, distribution=distribution, **listed, **values)
-        except TypeError as error:
-            raise UserError(f"The recipe {name!r} has no summary") from error
-
-    def to_json(self) -> dict[str, Any]:
-        """The recipe as JSON types."""
-        listed = {"remarks": list(self.remarks), "needs": list(self.needs)}
-        return {**dataclasses.asdict(self), **listed}
-
-
-_KINDS: dict[str, type] = {
-    "remarks": list,
-    "needs": list,
-    **dict.fromkeys(("modalities", "encoders", "fusion", "training", "estimator"), dict),
-}
-"""Types of values other than texts."""
+        own = {"name": name, "distribution": distribution}
+        for key in own:
+            if key in values:
+                raise UserError(f"The recipe {name!r} can't state its {key} itself")
+        return from_plain({**values, **own}, cls, f"The recipe {name!r}")

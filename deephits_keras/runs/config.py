@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Self, TypedDict
 
 from deephits_keras.encoders.registry import AnyEncoder, Registry, registry
 from deephits_keras.errors import UserError
 from deephits_keras.runs.files import CHECKSUMS, CONFIG, MODEL, RECORDED, member_name
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.utils.records import from_plain
 from deephits_keras.version import __version__
 
 FORMAT = 1
 
-CORPUS_FACTS = {"folder": str, "fingerprint": str, "synthetic": bool, "tracks": int}
-"""Entries about the corpus."""
+
+class CorpusFacts(TypedDict):
+    """Entries about the corpus; there may be others."""
+
+    folder: str
+    fingerprint: str
+    synthetic: bool
+    tracks: int
 
 
 @dataclass(frozen=True)
@@ -137,45 +144,25 @@ class RunConfig:
         members = tuple(f"{name}/{CHECKSUMS}" for name in self.members)
         return tuple(n for n in RECORDED if not members or n != MODEL) + members
 
-    def to_json(self) -> dict[str, Any]:
-        """The configuration as JSON types."""
-        return {**dataclasses.asdict(self), "training": self.training.to_json()}
-
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration from `to_json`'s result.
+    def from_json(cls, values: Mapping[str, Any], where: str | Path = CONFIG) -> Self:
+        """The configuration from its fields as JSON gives them.
+
+        Args:
+            values: What JSON gave.
+            where: Where it stands, for messages.
 
         Raises:
             UserError: if something is missing or has a newer format.
         """
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise UserError(
-                f"{CONFIG} is not a run's configuration of format {FORMAT}: "
+                f"{where} is not a run's configuration of format {FORMAT}: "
                 "it was written by another version of deephits-keras, or damaged"
             )
-        try:
-            records = {m: EncoderRecord(**r) for m, r in values["modalities"].items()}
-            training = TrainingConfig.from_json(values["training"])
-            config = cls(**{**values, "modalities": records, "training": training})
-            _check_types(config)
-            for record in records.values():
-                _check_types(record)
-            for name, kind in CORPUS_FACTS.items():
-                _check_type(f"corpus.{name}", config.corpus[name], kind)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{CONFIG} is damaged: {error}") from error
+        config = from_plain(values, cls, f"{where} is damaged")
+        from_plain(config.corpus, CorpusFacts, f"{where} is damaged: corpus", closed=False)
         return config
-
-
-def _check_types(record: Any) -> None:
-    """Check the fields of a dataclass that came from JSON, as far as JSON tells types apart."""
-    for name, hint in typing.get_type_hints(type(record)).items():
-        _check_type(name, getattr(record, name), typing.get_origin(hint) or hint)
-
-
-def _check_type(name: str, value: Any, kind: type) -> None:
-    if type(value) is not kind:
-        raise TypeError(f"{name} must be {kind.__name__}. Received: {value!r:.80}")
 
 
 def versions() -> dict[str, str]:

@@ -26,7 +26,8 @@ from deephits_keras.runs.files import (
     SPLIT,
 )
 from deephits_keras.tasks import Task, get_task
-from deephits_keras.utils.files import read_json, sha256, write_json
+from deephits_keras.utils.files import read_json, read_record, sha256, write_json
+from deephits_keras.utils.records import from_plain
 
 if TYPE_CHECKING:
     import keras
@@ -70,7 +71,8 @@ class Run:
         settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.folder = Path(folder)
-        self.config = RunConfig.from_json(read_json(self.folder / CONFIG, "a deephits run"))
+        path = self.folder / CONFIG
+        self.config = RunConfig.from_json(read_json(path, "a deephits run"), path)
         self.settings = settings or {}
 
     @property
@@ -169,7 +171,7 @@ class Run:
         path = self.folder / CALIBRATION
         if not path.exists():
             return Calibration()
-        return Calibration.from_json(read_json(path, "a run's calibration"))
+        return read_record(path, Calibration, "a run's calibration")
 
     @cached_property
     def split(self) -> Split:
@@ -194,9 +196,9 @@ class Run:
         Raises:
             UserError: if the run isn't finished, or the file is damaged.
         """
-        metrics = read_json(self.folder / METRICS, WHAT)
-        if not isinstance(metrics, dict) or not isinstance(metrics.get("parts"), dict):
-            raise UserError(f"{self.folder / METRICS} is damaged: it holds no metrics by part")
+        metrics = read_record(self.folder / METRICS, dict[str, Any], WHAT)
+        parts = f"{self.folder / METRICS} is damaged: parts"
+        from_plain(metrics.get("parts"), dict[str, dict[str, Any]], parts)
         return metrics
 
     @property
@@ -214,10 +216,7 @@ class Run:
             UserError: if the file is damaged.
         """
         path = self.folder / BASELINES
-        baselines = read_json(path, WHAT) if path.exists() else {}
-        if not isinstance(baselines, dict):
-            raise UserError(f"{path} is damaged: it holds no baselines by name")
-        return baselines
+        return read_record(path, dict[str, dict[str, Any]], WHAT) if path.exists() else {}
 
     @cached_property
     def architecture(self) -> Architecture:
@@ -228,7 +227,7 @@ class Run:
         """
         from deephits_keras.model.architecture import Architecture
 
-        return Architecture.from_json(read_json(self.folder / ARCHITECTURE, WHAT))
+        return read_record(self.folder / ARCHITECTURE, Architecture, WHAT)
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -296,7 +295,7 @@ class Run:
 
     def write_config(self) -> None:
         """Write `config.json`."""
-        write_json(self.folder / CONFIG, self.config.to_json())
+        write_json(self.folder / CONFIG, self.config)
 
     def write_checksums(self) -> None:
         """Write `checksums.json`, the last step, which marks the run as finished."""

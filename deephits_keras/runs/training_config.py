@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from deephits_keras.errors import UserError
+from deephits_keras.utils.records import check_types, from_plain
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -98,13 +99,11 @@ class TrainingConfig:
     ensemble: int = 1
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
-            whole = kind is float and type(value) is int
-            if type(value) is not kind and not whole:
-                raise UserError(f"{field.name} must be {kind.__name__}. Received: {value!r}")
-            if kind is float and not math.isfinite(value):
-                raise UserError(f"{field.name} must be a finite number. Received: {value}")
+        check_types(self)
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{name} must be a finite number. Received: {value}")
         positive = ("epochs", "batch_size", "max_learning_rate", "div_factor", "final_div_factor")
         for name in positive:
             if getattr(self, name) <= 0:
@@ -157,11 +156,4 @@ class TrainingConfig:
         Raises:
             UserError: for an unknown setting or a value that isn't allowed.
         """
-        known = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise UserError(f"Unknown training settings: {', '.join(unknown)}")
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise UserError(f"Bad training settings: {error}") from error
+        return from_plain(values, cls, "training settings")

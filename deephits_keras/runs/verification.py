@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deephits_keras.errors import UserError
 from deephits_keras.runs.files import CHECKSUMS, CONFIG, LATER, RECORDED, REPORT, STATE
-from deephits_keras.utils.files import read_json, sha256
+from deephits_keras.utils.files import read_json, read_record, sha256
 from deephits_keras.utils.findings import Finding, Verification
 
 
@@ -21,11 +21,10 @@ def verify_run(folder: Path) -> Verification:
         findings = [_unfinished(folder), *_damaged_checkpoints(folder, remedy)]
         return Verification(folder, "run", 0, tuple(findings))
     try:
-        recorded = read_json(folder / CHECKSUMS, "a finished run")
+        recorded = read_record(folder / CHECKSUMS, dict[str, str], "a finished run")
     except UserError as error:
         damaged = Finding(str(folder / CHECKSUMS), "damaged", str(error), remedy)
         return Verification(folder, "run", 1, (damaged,))
-    recorded = recorded if isinstance(recorded, dict) else {}
     try:
         config = Run(folder).config
         names, members = config.recorded, list(config.members)

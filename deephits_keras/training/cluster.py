@@ -9,8 +9,23 @@ from typing import Self
 
 from deephits_keras.errors import UserError
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.utils.records import from_plain
 
 VARIABLE = "TF_CONFIG"
+
+
+@dataclass(frozen=True)
+class _Task:
+    type: str
+    index: int
+
+
+@dataclass(frozen=True)
+class _Cluster:
+    """What TF_CONFIG says."""
+
+    cluster: dict[str, list[str]]
+    task: _Task
 
 
 @dataclass(frozen=True)
@@ -37,16 +52,16 @@ class Worker:
         if not text:
             return cls()
         try:
-            values = json.loads(text)
-            addresses, task = values["cluster"]["worker"], values["task"]
-            index, jobs = int(task["index"]), set(values["cluster"]) | {task["type"]}
-            if not isinstance(addresses, list) or not 0 <= index < len(addresses):
+            found = from_plain(json.loads(text), _Cluster, VARIABLE, strict=False, closed=False)
+            addresses, index = found.cluster["worker"], found.task.index
+            if not 0 <= index < len(addresses):
                 raise ValueError(f"there is no worker {index} of {addresses}")
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, KeyError, UserError) as error:
             raise UserError(
                 f'{VARIABLE} must be {{"cluster": {{"worker": ["host:port", ...]}}, '
-                f'"task": {{"type": "worker", "index": 0}}}}. Received: {text} ({error!r})'
+                f'"task": {{"type": "worker", "index": 0}}}}. Received: {text} ({error})'
             ) from error
+        jobs = {*found.cluster, found.task.type}
         if jobs != {"worker"}:
             raise UserError(
                 f"{VARIABLE} may name workers only, of which number 0 leads. "

@@ -37,7 +37,7 @@ def open_member(run: Run, name: str) -> Run:
             run.config.training, seed=run.config.members[name], ensemble=1
         )
         config = dataclasses.replace(run.config, training=training)
-        write_json(folder / CONFIG, config.to_json())
+        write_json(folder / CONFIG, config)
     return Run(folder, run.settings)
 
 
@@ -52,7 +52,7 @@ def finish_ensemble(run: Run, corpus: Corpus) -> None:
     members = {name: Run(run.folder / name) for name in run.config.members}
     first = next(iter(members.values()))
     architecture = dataclasses.replace(first.architecture, members=len(members))
-    write_json(run.folder / ARCHITECTURE, architecture.to_json())
+    write_json(run.folder / ARCHITECTURE, architecture)
     epochs = {name: member.metrics["selected_epoch"] for name, member in members.items()}
     stores = {m: FeatureStore.open(corpus, encoder) for m, encoder in run.encoders.items()}
     write_results(

@@ -64,7 +64,7 @@ def write_results(
         temperature=training.calibrate == "auto",
         coverage=training.coverage,
     )
-    write_json(run.folder / CALIBRATION, calibration.to_json())
+    write_json(run.folder / CALIBRATION, calibration)
     with replacing(run.folder / HISTORY) as temporary:
         history.to_csv(temporary, index=False)
     scaled = {

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.utils.files import read_json, replacing, write_json
+from deephits_keras.utils.files import read_record, replacing, write_json
 
 if TYPE_CHECKING:
     import keras
 
     from deephits_keras.runs.run import Run
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What `state.json` holds."""
+
+    best_epoch: int
+    history: list[dict[str, Any]]
 
 
 class TrainingState:
@@ -42,8 +51,8 @@ class TrainingState:
         path = folder / "state.json"
         if not path.exists():
             return cls(folder, [], 0)
-        saved = read_json(path, "the state of a run")
-        return cls(folder, saved["history"], saved["best_epoch"])
+        saved = read_record(path, _Saved, "the state of a run")
+        return cls(folder, saved.history, saved.best_epoch)
 
     @property
     def finished_epochs(self) -> int:

@@ -116,7 +116,7 @@ def new_run(
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
     split.to_parquet(folder / SPLIT, corpus)
-    write_json(folder / CONFIG, config.to_json())
+    write_json(folder / CONFIG, config)
     return Run(folder, {m: e.get_config() for m, e in encoders.items()})
 
 
@@ -384,7 +384,7 @@ def _finish(
     run.config = dataclasses.replace(run.config, training_seconds=seconds)
     run.write_config()
     architecture = describe(model, run.encoders, fusion=run.fusion, task=run.task)
-    write_json(run.folder / ARCHITECTURE, architecture.to_json())
+    write_json(run.folder / ARCHITECTURE, architecture)
     write_results(
         run,
         corpus,

@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.utils.records import from_plain, to_plain
+
+T = TypeVar("T")
 
 PARTIAL = ".partial-"
 """How the names of files begin that aren't whole."""
@@ -90,8 +93,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write `value` as indented JSON, whole or not at all; dataclasses by their fields."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=to_plain) + "\n")
 
 
 def read_json(path: Path, what: str) -> Any:
@@ -110,6 +113,22 @@ def read_json(path: Path, what: str) -> Any:
         raise UserError(f"{path.parent} is not {what}: it has no {path.name}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} can't be read as {what}: {error}") from error
+
+
+def read_record(path: Path, kind: type[T], what: str, *, closed: bool = True) -> T:
+    """An object from a JSON file.
+
+    Args:
+        path: The file.
+        kind: The object's type, as in `utils.records.from_plain`.
+        what: What the file should be, for the message.
+        closed: Whether a dataclass may have no other keys than its fields.
+
+    Raises:
+        UserError: if it isn't there, isn't JSON, or holds something else: the message names the
+            file and the key.
+    """
+    return from_plain(read_json(path, what), kind, f"{path} is damaged", closed=closed)
 
 
 def sha256(path: Path) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from deephits_keras.errors import UserError
 from deephits_keras.types import Array
 from deephits_keras.utils.files import read_json, write_json
+from deephits_keras.utils.records import from_plain
 
 from .measure import STATISTICS
 from .models import DESCRIPTORS, MODEL_STATISTICS
@@ -155,12 +156,7 @@ class Mapping:
         learnt = {name: rule for name, rule in self.rules.items() if rule.r2 is not None}
         write_json(
             path,
-            {
-                "format": FORMAT,
-                "tracks": self.tracks,
-                "statistics": list(self.statistics),
-                "descriptors": {name: vars(rule) for name, rule in learnt.items()},
-            },
+            _Saved(FORMAT, self.tracks, list(self.statistics), learnt),
         )
 
 
@@ -204,17 +200,15 @@ def read_mapping(path: Path, models: Sequence[str] | None = None) -> Mapping:
     values = read_json(path, "a calibration")
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise UserError(f"{path} is not a calibration of the format {FORMAT!r}")
-    learnt_from = values.get("statistics")
+    saved = from_plain(values, _Saved, f"{path} is damaged")
+    learnt_from = saved.statistics
     if learnt_from not in (list(STATISTICS), [*STATISTICS, *MODEL_STATISTICS]):
         raise UserError(f"{path} is of other statistics than this version measures: fit again")
-    descriptors, tracks = values.get("descriptors"), values.get("tracks")
-    if not isinstance(descriptors, dict) or not isinstance(tracks, int):
-        raise UserError(f"{path} is damaged: it has no descriptors, or no number of tracks")
     default = default_mapping(models)
     rules: dict[str, Rule] = {}
-    for name, rule in descriptors.items():
-        known = _rule(path, name, rule, learnt_from)
-        weights = dict(zip(learnt_from, known.weights, strict=True))
+    for name, rule in saved.descriptors.items():
+        _check_rule(path, name, rule, len(learnt_from))
+        weights = dict(zip(learnt_from, rule.weights, strict=True))
         measured = (*STATISTICS, *(models or ()))
         if lacking := [s for s, weight in weights.items() if weight and s not in measured]:
             raise UserError(
@@ -222,25 +216,28 @@ def read_mapping(path: Path, models: Sequence[str] | None = None) -> Mapping:
                 "Name their folder with --essentia-models FOLDER"
             )
         ours = tuple(weights.get(statistic, 0.0) for statistic in default.statistics)
-        rules[name] = replace(known, weights=ours)
-    return default.with_learnt(rules, tracks)
+        rules[name] = replace(rule, weights=ours)
+    return default.with_learnt(rules, saved.tracks)
 
 
-def _rule(path: Path, name: str, values: Any, statistics: Sequence[str]) -> Rule:
+@dataclass(frozen=True)
+class _Saved:
+    """What `Mapping.save` writes."""
+
+    format: str
+    tracks: int
+    statistics: list[str]
+    descriptors: dict[str, Rule]
+
+
+def _check_rule(path: Path, name: str, rule: Rule, statistics: int) -> None:
     if name not in LEARNABLE:
         raise UserError(f"{path} is damaged: there is no descriptor {name!r} to learn")
-    expected = set(Rule.__dataclass_fields__)
-    if not isinstance(values, dict) or set(values) != expected:
-        raise UserError(f"{path} is damaged: {name} must have {', '.join(sorted(expected))}")
-    weights = values["weights"]
-    if not isinstance(weights, list) or len(weights) != len(statistics):
-        raise UserError(f"{path} is damaged: {name} must have {len(statistics)} weights")
-    numbers = [*weights, values["bias"], values["r2"], values["mae"]]
-    if not all(_finite(number) for number in numbers):
-        raise UserError(f"{path} is damaged: {name} holds what isn't a finite number")
-    return Rule(tuple(map(float, weights)), *(float(v) for v in numbers[-3:]))
-
-
-def _finite(number: Any) -> bool:
-    # The model's float32 must be able to hold it; NaN compares as neither.
-    return type(number) in (int, float) and -1e30 < number < 1e30
+    if len(rule.weights) != statistics:
+        raise UserError(f"{path} is damaged: {name} must have {statistics} weights")
+    # The model's float32 must be able to hold each; NaN compares as neither.
+    for number in (*rule.weights, rule.bias, rule.r2, rule.mae):
+        if number is None or not -1e30 < number < 1e30:
+            raise UserError(
+                f"{path} is damaged: {name} must have finite numbers. Received: {number}"
+            )

@@ -18,6 +18,7 @@ import numpy as np
 
 from deephits_keras.errors import UserError
 from deephits_keras.utils.files import hash_of_files, read_json
+from deephits_keras.utils.records import from_plain
 
 from .measure import decoded_copy, import_essentia
 from .model import Model
@@ -124,8 +125,8 @@ def _read_embedding(folder: Path) -> Model:
 
 def _read_head(folder: Path, name: str) -> Model:
     path = folder / f"{name}.json"
-    classes = _described(path).get("classes")
-    if not isinstance(classes, list) or not all(label in classes for label in HEADS[name]):
+    classes = _described(path).classes or []
+    if not all(label in classes for label in HEADS[name]):
         wanted = ", ".join(HEADS[name])
         raise UserError(f"{path} must name the class {wanted}. Received: classes={classes!r}")
     columns = tuple(classes.index(label) for label in HEADS[name])
@@ -141,34 +142,43 @@ def _read_model(
     columns: tuple[int, ...] = (),
 ) -> Model:
     path = folder / f"{name}.json"
-    schema = _described(path)["schema"]
-    inputs = [entry for entry in schema["inputs"] if entry.get("shape") == list(shape)]
-    outputs = [entry for entry in schema["outputs"] if entry.get("output_purpose") == purpose]
+    schema = _described(path).schema
+    inputs = [node for node in schema.inputs if node.shape == list(shape)]
+    outputs = [node for node in schema.outputs if node.output_purpose == purpose]
     if not inputs:
         raise UserError(f"{path} describes no input of shape {list(shape)}")
-    if (
-        not outputs
-        or not isinstance(outputs[0].get("shape"), list)
-        or outputs[0]["shape"][-1:] != [size]
-    ):
+    if not outputs or (outputs[0].shape or [])[-1:] != [size]:
         raise UserError(f"{path} describes no output for {purpose} of {size} values")
-    return Model(
-        name, folder, str(inputs[0]["name"]), str(outputs[0]["name"]), shape, size, columns
-    )
+    return Model(name, folder, inputs[0].name, outputs[0].name, shape, size, columns)
 
 
-def _described(path: Path) -> dict[str, Any]:
-    """A description, as far as it is one."""
+@dataclass(frozen=True)
+class _Node:
+    """An input or an output of a graph."""
+
+    name: str
+    shape: list[Any] | None = None
+    output_purpose: str = ""
+
+
+@dataclass(frozen=True)
+class _Schema:
+    inputs: list[_Node]
+    outputs: list[_Node]
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What is used of the JSON beside a model."""
+
+    schema: _Schema
+    classes: list[str] | None = None
+
+
+def _described(path: Path) -> _Description:
     values = read_json(path, "a description of one of Essentia's models")
-    schema = values.get("schema") if isinstance(values, dict) else None
-    sides = [schema.get(s) if isinstance(schema, dict) else None for s in ("inputs", "outputs")]
-    nodes = [node for side in sides for node in (side if isinstance(side, list) else [None])]
-    if not all(isinstance(node, dict) and isinstance(node.get("name"), str) for node in nodes):
-        raise UserError(
-            f"{path} doesn't describe one of Essentia's models: it must have a schema with the "
-            "names of inputs and outputs"
-        )
-    return dict(values)
+    blame = f"{path} doesn't describe one of Essentia's models"
+    return from_plain(values, _Description, blame, closed=False)
 
 
 class LoadedModels:

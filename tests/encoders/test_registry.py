@@ -125,7 +125,7 @@ def test_a_wrong_name_says_which_are_right(spec: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"mel": {"colour": "red"}}, "no setting 'colour'. It has: .*frames"),
+        ({"mel": {"colour": "red"}}, "there is no 'colour'. Known: .*frames"),
         ({"mel": {"frames": "many"}}, r"frames must be int. Received: 'many'"),
         ({"mel": {"crop": "end"}}, "crop must be one of"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from deephits_keras.evaluation.calibration import (
 )
 from deephits_keras.evaluation.metrics import expected_calibration_error
 from deephits_keras.tasks import TASKS, TIERS, Prediction
+from deephits_keras.utils.files import read_record
+from deephits_keras.utils.records import from_plain, to_plain
 
 THREE = TASKS["tiers-3"]
 MIDDLES = np.array([12.5, 45.0, 82.5])
@@ -246,8 +249,8 @@ def test_the_top_tier_is_always_in_the_set() -> None:
 def test_a_calibration_round_trips_through_json() -> None:
     popularity, logits = planted(100, heat=3)
     found = calibrate(THREE, popularity, logits, temperature=True, coverage=0.9)
-    assert Calibration.from_json(json.loads(json.dumps(found.to_json()))) == found
-    assert Calibration.from_json({}) == Calibration()
+    assert from_plain(json.loads(json.dumps(found, default=to_plain)), Calibration, "it") == found
+    assert from_plain({}, Calibration, "it") == Calibration()
 
 
 @pytest.mark.parametrize(
@@ -271,6 +274,7 @@ def test_a_calibration_round_trips_through_json() -> None:
         "[1]",
     ],
 )
-def test_a_spoiled_calibration_is_refused(spoiled: str) -> None:
+def test_a_spoiled_calibration_is_refused(spoiled: str, tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text(spoiled)
     with pytest.raises(UserError, match=r"calibration\.json is damaged"):
-        Calibration.from_json(json.loads(spoiled))
+        read_record(tmp_path / "calibration.json", Calibration, "a calibration")

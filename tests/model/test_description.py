@@ -6,6 +6,7 @@ import pytest
 
 from deephits_keras.errors import UserError
 from deephits_keras.model.architecture import Architecture, Branch, LayerRow, Part
+from deephits_keras.utils.records import from_plain, to_plain
 
 PAPER = Architecture(
     task="tiers-10",
@@ -31,14 +32,14 @@ def test_total_counts_the_embeddings_of_missing_inputs():
 
 
 def test_json_gives_an_equal_description_back():
-    assert Architecture.from_json(json.loads(json.dumps(PAPER.to_json()))) == PAPER
+    assert from_plain(json.loads(json.dumps(PAPER, default=to_plain)), Architecture, "it") == PAPER
 
 
 @pytest.mark.parametrize(
     "values",
-    [{}, [], {**PAPER.to_json(), "branches": [{"modality": "mel"}]}, {"unknown": 1}],
+    [{}, [], {**vars(PAPER), "branches": [{"modality": "mel"}]}, {"unknown": 1}],
     ids=["empty", "a list", "half a branch", "another thing"],
 )
 def test_what_is_no_description_is_refused(values):
-    with pytest.raises(UserError, match="not a model's architecture"):
-        Architecture.from_json(values)
+    with pytest.raises(UserError, match="it: "):
+        from_plain(values, Architecture, "it")

@@ -17,6 +17,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.recipes import Recipe, choose, get_recipe, recipes
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.sample import make_sample
+from deephits_keras.utils.records import to_plain
 
 NAMES = sorted(recipes())
 
@@ -34,7 +35,7 @@ def test_each_names_what_is_there(name: str) -> None:
         assert get_fusion(choose(recipe).fusion)
     assert recipe.source
     assert recipe.distribution.startswith("deephits-keras")
-    json.dumps(recipe.to_json())
+    json.dumps(recipe, default=to_plain)
 
 
 def test_the_papers_recipe_is_the_papers_training() -> None:
@@ -71,10 +72,10 @@ def test_what_is_asked_for_wins() -> None:
     ("text", "said"),
     [
         ("summary = ", "not TOML"),
-        ("[fusion]\nname = 'early'", "has no summary"),
-        ("summary = 's'\nfussion = 3", "has no 'fussion'"),
+        ("[fusion]\nname = 'early'", "summary is missing"),
+        ("summary = 's'\nfussion = 3", "there is no 'fussion'"),
         ("summary = 's'\nfusion = 3", "fusion must be dict"),
-        ("summary = 's'\n[training]\nepoch = 3", "Unknown training settings: epoch"),
+        ("summary = 's'\n[training]\nepoch = 3", "settings: there is no 'epoch'"),
         ("summary = 's'\n[training]\noptimizer = 'magic'", "optimizer must be one of"),
         ("summary = 's'\nfidelity = 'perfect'", "fidelity must be one of"),
         ("summary = 's'\ntask = 'tiers-4'", "no task named 'tiers-4'"),
@@ -124,7 +125,9 @@ def test_a_run_keeps_the_recipe_and_the_options(
     assert outcome.code == 0, outcome.err
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"]["name"] == "paper"
-    assert config["recipe"]["recipe"] == json.loads(json.dumps(get_recipe("paper").to_json()))
+    assert config["recipe"]["recipe"] == json.loads(
+        json.dumps(get_recipe("paper"), default=to_plain)
+    )
     assert config["recipe"]["options"]["training"]["optimizer"] == "adadelta"
     assert config["recipe"]["options"]["settings"] == {"meta": {"units": "4"}}
     assert config["training"] == dataclasses.asdict(

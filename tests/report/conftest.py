@@ -48,7 +48,7 @@ def make_run(tmp_path: Path) -> RunMaker:
         folder.mkdir()
         sizes = {"train": 2880, **(parts or {"validation": 720})}
         write_json(folder / "config.json", {**_config(task, sizes), **(config or {})})
-        write_json(folder / "architecture.json", ARCHITECTURE.to_json())
+        write_json(folder / "architecture.json", ARCHITECTURE)
         _history(task).to_csv(folder / "history.csv", index=False)
         held_out = {part: _tracks(n, seed) for seed, (part, n) in enumerate(sizes.items()) if seed}
         scored = {
