@@ -1,4 +1,4 @@
-"""DeepHits-Keras: how popular a song will be, and why.
+"""DeepHits-Keras: predict the popularity of songs, and explain the predictions.
 
 A Keras 3 implementation of *DeepHits: A Multimodal CNN Approach to Hit Song Prediction* (Nofer,
 Nimani and Hinz, Mach. Learn. Knowl. Extr. 2026, 8(3), 58) around a plug-in registry of modalities.

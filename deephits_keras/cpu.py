@@ -1,4 +1,4 @@
-"""What makes TensorFlow fast on a CPU and isn't its default everywhere."""
+"""CPU settings that make TensorFlow fast and aren't always its default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8
 
 
 def tune() -> None:
-    """Do all of it; before TensorFlow is imported."""
+    """Apply all settings; call it before TensorFlow is imported."""
     ask_for_onednn()
     keep_freed_memory()
 
@@ -19,24 +19,22 @@ def tune() -> None:
 def ask_for_onednn() -> None:
     """Let TensorFlow use oneDNN's kernels.
 
-    TensorFlow asks for oneDNN by itself only on CPUs with AVX-512's VNNI or newer; a training step
-    takes a third of the time through it (docs/performance.md), with AVX2 alone too. The variable
-    `TF_ENABLE_ONEDNN_OPTS`, where it is set already, stands; TensorFlow reads it once, when it is
-    imported.
+    By default TensorFlow uses oneDNN only on CPUs with AVX-512 VNNI or newer; with it a training
+    step takes a third of the time, also with AVX2 only (docs/performance.md). An existing value of
+    `TF_ENABLE_ONEDNN_OPTS` is kept; TensorFlow reads it once, when it is imported.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees, for its next allocation.
+    """Let this process keep freed memory for its next allocations.
 
-    Extracting a track, or a training step, frees and allocates the same megabytes again and again.
-    glibc gives large blocks back to the kernel, which then has to find and clear every page anew: a
-    sixth of the time of extraction (docs/performance.md). Peak memory stays the same. Elsewhere
-    than with glibc nothing is changed.
+    Extraction and training steps repeatedly free and allocate the same megabytes. glibc returns
+    large blocks to the kernel, which must clear every page again: a sixth of the time of extraction
+    (docs/performance.md). Peak memory is unchanged. Without glibc this does nothing.
 
     Returns:
-        Whether the C library took all of it.
+        Whether the C library accepted all settings.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,15 +1,15 @@
-"""The errors a caller can be expected to handle.
+"""Errors that callers may handle.
 
-`UserError` is a mistake in what was asked for (the command line exits with 2); any other
-`DeepHitsError` is a job that could not be done as asked (exit 1).
+`UserError` is an invalid argument or input (the command line exits with 2); any other
+`DeepHitsError` is a task that failed (exit code 1).
 """
 
 from __future__ import annotations
 
 
 class DeepHitsError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base class of the errors of this package."""
 
 
 class UserError(DeepHitsError):
-    """What was asked for can't be right: the message says what, where, and what to do."""
+    """An argument or input is invalid; the message says what, where, and what to do."""

@@ -1,4 +1,4 @@
-"""What is predicted: popularity as a number, or as one of 3, 5 or 10 tiers (paper, Section 3.2)."""
+"""Tasks: popularity as a number, or as one of 3, 5 or 10 tiers (paper, Section 3.2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POPULARITY_MAX = 100.0
 
 @dataclass(frozen=True)
 class Tiers:
-    """A cut of the 0-100 popularity scale into tiers.
+    """A division of the 0-100 popularity scale into tiers.
 
     Attributes:
         name: `tiers-3`, `tiers-5` or `tiers-10`.
@@ -61,12 +61,12 @@ TIERS = {
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of a batch of tracks.
+    """Predictions for a batch of tracks.
 
     Attributes:
         popularity: `(n,)` expected popularity, 0-100.
-        scores: `(n, tiers)` class scores that sum to 1, or None for a regression. Calibrated
-            probabilities no more than the outputs are (paper, Section 3.1;
+        scores: `(n, tiers)` class scores that sum to 1, or None for a regression. They are
+            probabilities only as far as the model is calibrated (paper, Section 3.1;
             `evaluation.calibration`).
     """
 
@@ -74,7 +74,7 @@ class Prediction:
     scores: FloatArray | None
 
     def tiers(self, tiers: Tiers) -> IntArray:
-        """Tier of each track: argmax of the scores where they are for `tiers`, else by value."""
+        """Tier of each track: argmax of the scores if they are for `tiers`, else by popularity."""
         if self.scores is not None and self.scores.shape[1] == tiers.count:
             best: IntArray = self.scores.argmax(axis=1).astype(np.int32)
             return best
@@ -83,14 +83,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Task:
-    """A target and the way back from a model's raw outputs.
+    """A prediction target, and the decoding of a model's raw outputs.
 
     Attributes:
         name: `regression` or the name of its tiers.
-        kind: `classification` (the model gives one logit per tier) or `regression` (the model gives
+        kind: `classification` (the outputs are one logit per tier) or `regression` (the output is
             popularity / 100).
-        reported_tiers: The tiers that evaluation reports; the first is the main one. A regression
-            is discretised into each (paper, Section 3.1).
+        reported_tiers: The tiers whose metrics are reported; the first is the main one. The output
+            of a regression is discretised into them (paper, Section 3.1).
     """
 
     name: str
@@ -104,7 +104,7 @@ class Task:
 
     @property
     def tiers(self) -> Tiers:
-        """The tiers that the task is about; for a regression, the ten that it is selected by."""
+        """The tiers of the task; for a regression, the ten tiers that select the checkpoint."""
         return self.reported_tiers[0]
 
     def targets(self, popularity: FloatArray) -> np.ndarray[Any, Any]:
@@ -114,7 +114,7 @@ class Task:
         return (np.asarray(popularity) / POPULARITY_MAX).astype(np.float32)
 
     def decode(self, outputs: FloatArray) -> Prediction:
-        """Turn the model's raw outputs `(n, outputs)` into class scores and popularities.
+        """Convert raw outputs `(n, outputs)` to class scores and popularities.
 
         The popularity of a classification is the mean of the tiers' midpoints weighted by their
         class scores.
@@ -135,7 +135,7 @@ TASKS = {
 
 
 def get_task(name: str | Task) -> Task:
-    """The task of that name: one of `TASKS`, or `hit-65` with any threshold.
+    """The task of a name: one of `TASKS`, or `hit-65` with any threshold.
 
     Raises:
         UserError: if there is none; the message lists the known ones.
@@ -153,7 +153,7 @@ def get_task(name: str | Task) -> Task:
 
 
 HIT = "hit-"
-"""How the names of tasks begin that tell hits from other songs."""
+"""Prefix of the names of hit tasks (hit or not)."""
 
 
 def _hit_task(name: str) -> Task:

@@ -14,19 +14,19 @@ _UNCHANGED: Final = object()
 class Track:
     """One song before extraction: files, texts and fields, each by name.
 
-    `audio` and `lyrics` are the file and the text that most encoders read, and have arguments and
-    properties of their own; whatever else an encoder declares (`deephits_keras.Input`) is in
-    `files`, `texts` and `fields` under the name that it declares.
+    `audio` and `lyrics`, the file and the text that most encoders read, have their own arguments
+    and properties; other declared inputs (`deephits_keras.Input`) are in `files`, `texts` and
+    `fields` under their names.
 
     Attributes:
-        id: Identifier, unique in its corpus; named in every error.
-        fields: The other columns of the tracks table by name (for example `tempo` in BPM,
-            `artist_popularity` 0-100, `release_year`). A value that is unknown is absent, None
-            or NaN; `number` reads all three alike.
+        id: Identifier, unique in its corpus; part of every error message.
+        fields: Other columns of the tracks table by name (for example `tempo` in BPM,
+            `artist_popularity` 0-100, `release_year`). An unknown value is absent, None or
+            NaN; `number` treats all three alike.
         files: Path of each file by the name of its input, for example `audio`, a recording in any
             format that libsndfile reads.
-        texts: Each text by the name of its input, for example `lyrics`. Never a placeholder:
-            importers remove those.
+        texts: Each text by the name of its input, for example `lyrics`. Importers remove
+            placeholders of missing texts.
 
     Example:
         >>> track = Track("song", audio=Path("song.mp3"), files={"cover": Path("front.jpg")})
@@ -58,8 +58,8 @@ class Track:
             audio: Path of the recording, or None for a track without one.
             lyrics: The text, or None for a track without one.
             fields: See the class.
-            files: Files, `audio` among them unless it is given on its own.
-            texts: Texts, `lyrics` among them unless they are given on their own.
+            files: Files by input name; may contain `audio` instead of the argument.
+            texts: Texts by input name; may contain `lyrics` instead of the argument.
         """
         object.__setattr__(self, "id", id)
         object.__setattr__(self, "fields", {} if fields is None else fields)
@@ -80,14 +80,14 @@ class Track:
         """The field `name` as a float, NaN if unknown.
 
         Raises:
-            ValueError: if the field holds something that isn't a number.
+            ValueError: if the field's value isn't a number.
         """
         value = self.fields.get(name)
         return float("nan") if value is None or value == "" else float(value)
 
 
 def _with(values: Mapping[str, Any] | None, name: str, value: Any) -> dict[str, Any]:
-    """The values that are there, with another one of `name` if one is given."""
+    """The known values, with the value of `name` replaced if one is given."""
     named = dict(values or {})
     if value is not _UNCHANGED:
         named[name] = value

@@ -1,4 +1,4 @@
-"""Names of array types that several rooms use."""
+"""Array types that several packages use."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 Tensor = Any
-"""A tensor of whichever backend Keras runs on."""
+"""A tensor of Keras' current backend."""

@@ -1,4 +1,4 @@
-"""`verify`: whether every file of a corpus, a run or a bundle is there and as it was written."""
+"""`verify`: check that every file of a corpus, a run or a bundle exists and is undamaged."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from deephits_keras.utils.findings import Verification
 
 
 def verify(folder: str | Path, *, check_content: bool = False) -> Verification:
-    """Read every file of a corpus, a run or a bundle that has a checksum, and compare.
+    """Compare every file of a corpus, a run or a bundle with its checksum.
 
-    A bundle is also asked for its example tracks' answers.
+    The outputs of a bundle for its example tracks are compared as well.
 
-    A corpus's features are checked without their encoders, which needn't be installed, and
-    compared with what they were extracted from: texts, fields, and the files by their size and
-    modification time. Recordings and other such files aren't part of a corpus: one that is gone
-    is no fault.
+    The features of a corpus are checked without their encoders, which needn't be installed, and
+    compared with their inputs: texts, fields, and files by size and modification time. Input files
+    such as recordings aren't part of a corpus, so a missing one isn't a finding.
 
     Args:
         folder: The corpus, the run or the bundle.
-        check_content: Read those files, too, and compare their content.
+        check_content: Also compare the content of the input files.
 
     Raises:
-        UserError: if it is none of them.
+        UserError: if the folder is none of them.
     """
     folder = Path(folder)
     if any((folder / name).is_file() for name in (INFO, TRACKS)):

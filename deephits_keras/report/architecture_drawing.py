@@ -1,4 +1,4 @@
-"""A picture of a model: one lane a modality, from its features to the fusion and the output."""
+"""A drawing of a model: one lane per modality, from its features to the fusion and the output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LANE, LINE = 1.5, 0.28
 INPUTS, ENCODERS, FUSION, OUTPUT = 1.3, 4.5, 8.0, 11.0
 WIDTH = 12.4
 INCHES = 0.72
-"""Inches a unit of the picture's coordinates."""
+"""Inches per unit of the drawing's coordinates."""
 
 
 @styled
@@ -93,7 +93,7 @@ def _box(axes: Axes, x: float, y: float, colour: str, lines: list[str]) -> None:
 def _arrow(
     axes: Axes, start: tuple[float, float], end: tuple[float, float], label: str = ""
 ) -> None:
-    """An arrow between the sides of the boxes around two points, with a size written on it."""
+    """An arrow between the boxes around two points, labelled with a size."""
     x0, x1 = start[0] + BOX_WIDTH / 2, end[0] - BOX_WIDTH / 2
     axes.add_patch(
         FancyArrowPatch(

@@ -1,1 +1,1 @@
-"""The paper's tables and figures, computed on any corpus and shown beside the published ones."""
+"""The paper's tables and figures, computed on any corpus and compared with the published ones."""

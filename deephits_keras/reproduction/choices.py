@@ -1,4 +1,4 @@
-"""What can be asked of a reproduction, by name; light, as `--help` lists it."""
+"""Names of tables, protocols and families; imports nothing heavy, as `--help` lists them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ DEEP, SHALLOW = ("5", "7", "A2", "beyond"), ("6", "A4", "A8", "A9")
 DATASET = ("2", "4", "A1", "A3", "A5", "A6", "A7")
 TABLES = (*DATASET, *DEEP, *SHALLOW)
 SAME = {"A4": "6", "A5": "4"}
-"""Tables that come with another one."""
+"""Tables that are computed as part of another one."""
 
 FAMILIES = ("logistic", "mlp", "boosting")
 
 
 def chosen_tables(given: Sequence[str]) -> tuple[str, ...]:
-    """The tables named, by comma or one by one, in any case.
+    """The tables named, separated by commas or given one by one; case is ignored.
 
     Raises:
         UserError: if there is no such table.
@@ -35,7 +35,7 @@ def chosen_tables(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def expanded(given: Sequence[str], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The names given, or all of them.
+    """The given names, or all names.
 
     Raises:
         UserError: if there is no such name.

@@ -21,22 +21,22 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Comparison:
-    """One model against another, of the same protocol and seed and so on the same tracks.
+    """Comparison of two models of the same protocol and seed, on the same tracks.
 
     Attributes:
         protocol: Their protocol.
-        tiers: The tiers they are compared by.
-        model: Task and variant of the first.
-        reference: Task and variant of the second.
+        tiers: Tiers of the comparison.
+        model: Task and variant of the first model.
+        reference: Task and variant of the second model.
         seed: Their seed.
         tracks: Number of held-out tracks.
-        only_model: Tracks that only the first puts into the right tier.
-        only_reference: Tracks that only the second does.
+        only_model: Tracks that only the first model predicts correctly.
+        only_reference: Tracks that only the second model predicts correctly.
         mcnemar_p: Two-sided p-value of the exact McNemar test.
         accuracy_difference: The first's accuracy minus the second's, 0-1.
         macro_f1_difference: The first's macro-F1 minus the second's, 0-1.
         macro_f1_low: Lower end of its 95 % bootstrap interval.
-        macro_f1_high: Upper end.
+        macro_f1_high: Upper end of the interval.
     """
 
     protocol: str
@@ -55,7 +55,7 @@ class Comparison:
 
     @property
     def label(self) -> str:
-        """What is compared with what, for a table."""
+        """Names of the compared models, for a table."""
         task, _, variant = self.model.partition(", ")
         other, _, whole = self.reference.partition(", ")
         if task == other:
@@ -66,12 +66,12 @@ class Comparison:
 def mcnemar(only_first: int, only_second: int) -> float:
     """Two-sided p-value of the exact McNemar test (McNemar 1947).
 
-    Of the tracks that exactly one of two models gets right, each is as likely to be the one's as
-    the other's if the models are equally good: a binomial test.
+    If two models are equally good, a track that exactly one of them predicts correctly is equally
+    likely to be of either: a binomial test.
 
     Args:
-        only_first: Tracks that only the first model gets right.
-        only_second: Tracks that only the second does.
+        only_first: Number of tracks that only the first model predicts correctly.
+        only_second: Number of tracks that only the second model predicts correctly.
     """
     discordant = only_first + only_second
     if not discordant:
@@ -80,7 +80,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def macro_f1(truth: IntArray, predicted: IntArray) -> float:
-    """Macro-F1 as `tier_metrics` has it, fast enough for thousands of resamples."""
+    """Macro-F1 as in `tier_metrics`, fast enough for thousands of resamples."""
     size = int(max(truth.max(), predicted.max())) + 1
     true = np.bincount(truth, minlength=size)
     said = np.bincount(predicted, minlength=size)
@@ -92,13 +92,13 @@ def macro_f1(truth: IntArray, predicted: IntArray) -> float:
 def bootstrap_difference(
     truth: IntArray, first: IntArray, second: IntArray, *, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile interval of the difference of two models' macro-F1, tracks drawn in pairs.
+    """Percentile bootstrap interval of the difference of two models' macro-F1, paired by track.
 
     Args:
         truth: `(n,)` true tiers.
-        first: `(n,)` one model's tiers.
-        second: `(n,)` the other's.
-        seed: Seed of the resamples.
+        first: `(n,)` tiers predicted by the first model.
+        second: `(n,)` tiers predicted by the second model.
+        seed: Random seed of the resamples.
     """
 
     def difference(*drawn: IntArray) -> float:
@@ -159,10 +159,10 @@ def _predicted(row: Row, tiers: Tiers) -> tuple[IntArray, Any, IntArray]:
 
 
 def compare_all(rows: Sequence[Row]) -> Iterator[Comparison]:
-    """Each ablated model against the whole one, and each regression against the classification.
+    """Compare each ablated model with the whole one, and each regression with the classification.
 
     Args:
-        rows: Every row; those without their counterpart are left out.
+        rows: All rows; those without a counterpart are ignored.
     """
     found = {(*row.key, row.seed): row for row in rows}
     for row in rows:

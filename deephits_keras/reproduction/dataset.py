@@ -1,4 +1,4 @@
-"""The dataset's tables (2, A1, 4 and A5, A3, A6, A7), counted in the imported corpus."""
+"""The dataset's tables (2, A1, 4 and A5, A3, A6, A7), computed on the imported corpus."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from deephits_keras.tasks import TIERS, get_task
 COUNT, PERCENT = Column("count", "{:,.0f}"), Column("%")
 SPEECH, LENGTH = PAPER_FILTERS[0], PAPER_FILTERS[1:]
 THRESHOLDS = (0.60, 0.66, 0.70)
-"""Of Table A7."""
+"""Thresholds of Table A7."""
 RAP = r"\brap\b|hip[ -]?hop"
-"""The genres that Table A7 counts as rap, as a regular expression. The paper doesn't give its
-own."""
+"""Regular expression of the rap genres in Table A7; the paper doesn't state its own."""
 GENRES_SHOWN = 10
 WINDOW = 512
-"""BERT's window in tokens; the paper takes words as a proxy."""
+"""BERT's maximum number of tokens; the paper counts words instead."""
 
 
 def dataset_tables(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> list[Table]:
-    """Every table of the dataset that the corpus has the columns for.
+    """Every table of the dataset for which the corpus has the columns.
 
     Args:
         corpus: The corpus.
@@ -39,7 +38,7 @@ def dataset_tables(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> list[T
 
 
 def table_2(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> Table:
-    """Numbers per track of each modality, or of each part that its encoder names."""
+    """Number of values per track of each modality, or of each part that its encoder names."""
     printed = published()["tables"]["2"]
     lines = beside("tracks", [len(corpus)], [printed["tracks"]])
     for modality, encoder in encoders.items():
@@ -55,7 +54,7 @@ def table_2(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> Table:
 
 
 def table_4(corpus: Corpus) -> Table | None:
-    """What each filter removed at import (Tables 4 and A5)."""
+    """Number of tracks that each filter removed at import (Tables 4 and A5)."""
     steps = corpus.info.get("filters") or []
     if not steps:
         return None
@@ -129,7 +128,7 @@ def _percent_over(words: pd.Series[float]) -> float | None:
 
 
 def _genres(tracks: pd.DataFrame) -> pd.Series[str]:
-    """A line for each genre of each track, in lower case, indexed by the track."""
+    """One row per genre of each track, in lower case, indexed by the track."""
     listed: pd.Series[str] = tracks["genres"].explode().dropna().astype("string").str.casefold()
     return listed
 
@@ -162,7 +161,7 @@ def table_a6(corpus: Corpus) -> Table | None:
 
 
 def table_a7(corpus: Corpus) -> Table | None:
-    """What other thresholds of the speech filter would remove."""
+    """Number of tracks that other thresholds of the speech filter would remove."""
     wanted = dict.fromkeys([*(f.column for f in PAPER_FILTERS), "genres"])
     names = [c for c in wanted if c in corpus.columns]
     if SPEECH.column not in names or not corpus.info.get("filters"):
@@ -207,7 +206,7 @@ def table_a7(corpus: Corpus) -> Table | None:
 
 
 def table_a1(encoders: Mapping[str, AnyEncoder], fusion: Mapping[str, Any]) -> Table:
-    """Trainable parameters of each part of the three-class model, as built here."""
+    """Trainable parameters of each part of the three-class model of this package."""
     from deephits_keras.model.builder import build_model, describe
     from deephits_keras.model.fusion import get_fusion
 

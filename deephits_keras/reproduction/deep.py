@@ -1,11 +1,10 @@
-"""The deep protocol (Tables 5, 7, A2 and beyond): one run folder for each variant and seed.
+"""Deep models (Tables 5, 7, A2 and beyond): one run folder per variant and seed.
 
-    OUT/settings.json                                    what every run in OUT has in common
-    OUT/runs/<protocol>/<task>/<variant>/seed-<n>/       a run, as `deephits train` leaves it
+    OUT/settings.json                                    settings of every run in OUT
+    OUT/runs/<protocol>/<task>/<variant>/seed-<n>/       a run, as written by `deephits train`
 
-Training writes a run's model last but for the checksums, which can be made at any time: a folder
-that has one is finished. The rows of results are read from the finished runs whenever they are
-needed.
+Training writes a run's model last, except for the checksums, which can be made at any time: a
+folder with a model is finished. The rows of results are read from the finished runs.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ TASKS_OF_TABLE = {
 
 
 def variants_of_table(table: str, encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
-    """What a table compares: Table 5 tasks only, `beyond` settings, the others ablations.
+    """Variants of a table: tasks only in Table 5, settings in `beyond`, ablations in the others.
 
     Raises:
         UserError: if an encoder's parts can't be used.
@@ -63,15 +62,15 @@ def variants_of_table(table: str, encoders: Mapping[str, AnyEncoder]) -> list[Va
 
 @dataclass(frozen=True)
 class Setup:
-    """What every run of a reproduction has in common.
+    """Settings of every run of a reproduction.
 
     Attributes:
         corpus: The corpus.
         out: The reproduction's folder.
         encoders: Every encoder, by modality.
-        training: How to train; each run has a seed of its own.
+        training: Settings of the training; the seed differs per run.
         fusion: Name and settings of the fusion.
-        command: The command line, for the record.
+        command: Command line, stored with the results.
     """
 
     corpus: Corpus
@@ -82,7 +81,7 @@ class Setup:
     command: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """What must not differ from one call to the next, as JSON types."""
+        """Settings that must be equal in every call, as JSON types."""
         training = self.training.to_json()
         del training["seed"]
         return {
@@ -95,10 +94,10 @@ class Setup:
         }
 
     def claim(self) -> None:
-        """Mark the folder as this reproduction's.
+        """Store the settings of the reproduction in its folder.
 
         Raises:
-            UserError: if it holds something else, or a reproduction with other settings.
+            UserError: if it contains something else, or a reproduction with other settings.
         """
         path = self.out / SETTINGS
         wanted = self.to_json()
@@ -128,13 +127,13 @@ def _differences(found: Any, wanted: Any, name: str = "") -> list[str]:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One run of the plan.
+    """One planned run.
 
     Attributes:
         protocol: Name of its protocol.
         task: Name of its task.
-        variant: What it sees.
-        seed: Seed of the split and of the training.
+        variant: Encoders and changed settings.
+        seed: Random seed of the split and the training.
     """
 
     protocol: str
@@ -143,7 +142,7 @@ class Experiment:
     seed: int
 
     def folder(self, out: Path) -> Path:
-        """Where its run is."""
+        """Folder of its run."""
         return out / "runs" / self.protocol / self.task / self.variant.slug / f"seed-{self.seed}"
 
 
@@ -153,12 +152,12 @@ def plan(
     protocols: Sequence[str],
     seeds: Iterable[int],
 ) -> list[Experiment]:
-    """The runs that some tables need, whole seeds first, each run once.
+    """The runs of some tables, ordered by seed, without duplicates.
 
     Args:
-        tables: Of `TASKS_OF_TABLE`.
+        tables: Names in `TASKS_OF_TABLE`.
         encoders: Every encoder, by modality.
-        protocols: Of `PROTOCOLS`.
+        protocols: Names in `PROTOCOLS`.
         seeds: The seeds.
 
     Raises:
@@ -179,22 +178,22 @@ def plan(
 
 
 def run_plan(setup: Setup, experiments: Sequence[Experiment], *, jobs: int = -1) -> dict[str, str]:
-    """Carry out what isn't finished yet, going on with what was interrupted.
+    """Run all unfinished experiments; interrupted ones are continued.
 
     Args:
-        setup: What the runs have in common.
-        experiments: The plan.
-        jobs: Worker processes for extraction.
+        setup: Settings of the runs.
+        experiments: The planned runs.
+        jobs: Number of worker processes for extraction.
 
     Returns:
-        The reason for each run that failed, by its folder in OUT. The others went on.
+        Reason for each failed run, by its folder in OUT.
 
     Raises:
-        UserError: if the corpus can't be split so, or the settings can't be used.
+        UserError: if the corpus can't be split, or the settings are invalid.
     """
     from deephits_keras.features.extraction import extract_features
 
-    # Every split before the first run: a corpus that can't be split so is no surprise at the end.
+    # Make all splits first, so that an impossible split is reported before any training.
     splits = {
         (e.protocol, e.seed): PROTOCOLS[e.protocol].draw(setup.corpus, e.seed) for e in experiments
     }
@@ -217,7 +216,7 @@ def run_plan(setup: Setup, experiments: Sequence[Experiment], *, jobs: int = -1)
 
 
 def _tidy(folder: Path) -> None:
-    """Do what an interruption just after a run's end left undone."""
+    """Finish a run that was interrupted after training."""
     from deephits_keras.report.run_report import write_report
 
     if finished(folder):
@@ -230,7 +229,7 @@ def _tidy(folder: Path) -> None:
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run folder holds a finished run; an ensemble has no model but its members'."""
+    """Whether a run is finished; an ensemble has only the models of its members."""
     return (folder / MODEL).exists() or (folder / CHECKSUMS).exists()
 
 
@@ -244,7 +243,7 @@ def _train(setup: Setup, experiment: Experiment, split: Split) -> None:
     if (folder / CONFIG).exists():
         run = Run(folder, {m: e.get_config() for m, e in encoders.items()})
     else:
-        # What an interruption left before the run had a configuration.
+        # Left by an interruption before the run had a configuration.
         shutil.rmtree(folder, ignore_errors=True)
         run = new_run(
             folder,
@@ -263,7 +262,7 @@ def _train(setup: Setup, experiment: Experiment, split: Split) -> None:
 
 
 def changed_fusion(fusion: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A fusion's settings with a variant's changes; weights are of one fusion only."""
+    """Settings of a fusion with a variant's changes; fixed weights are for one fusion only."""
     kept = {k: v for k, v in fusion.items() if "name" not in changes or k != "weights"}
     return {**kept, **changes}
 
@@ -277,11 +276,11 @@ class Row:
         task: Name of its task.
         variant: Name of its variant.
         seed: Its seed.
-        part: The part of the split that `metrics` are of.
+        part: Part of the split with the `metrics`.
         parameters: Trainable parameters.
-        selected_epoch: The epoch of the kept checkpoint; None for an ensemble, which has several.
+        selected_epoch: Epoch of the selected checkpoint; None for an ensemble.
         metrics: Metrics of the reported part, by tiers (and `regression`).
-        selection: The same of the validation part, which the checkpoint was selected on.
+        selection: Metrics of the validation part, on which the checkpoint was selected.
         folder: The run's folder.
     """
 
@@ -298,7 +297,7 @@ class Row:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Protocol, task and variant: what its seeds share."""
+        """Protocol, task and variant, which its seeds share."""
         return (self.protocol, self.task, self.variant)
 
     def to_json(self, out: Path) -> dict[str, Any]:
@@ -307,7 +306,7 @@ class Row:
 
 
 def read_rows(out: Path) -> list[Row]:
-    """One row for each finished run in a reproduction's folder, in a fixed order.
+    """One row per finished run in a reproduction's folder, in a fixed order.
 
     Raises:
         UserError: if a finished run is damaged.

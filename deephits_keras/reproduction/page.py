@@ -1,7 +1,7 @@
-"""Everything that a reproduction came to, as one page and as files for other programs.
+"""Results of a reproduction, as one page and as files for other programs.
 
 OUT/reproduction.html     every table and figure, self-contained
-OUT/reproduction.json     the same without the pictures
+OUT/reproduction.json     the same without the figures
 OUT/tables.csv            one line per value of a table
 OUT/rows.csv              one line per deep run
 OUT/comparisons.csv       one line per pair of deep runs
@@ -44,15 +44,15 @@ PAGE = "reproduction.html"
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Everything that was computed.
+    """All results of a reproduction.
 
     Attributes:
-        setup: What the runs have in common.
-        rows: A row for each deep run.
-        shallow: What `shallow.measure` gave for each split.
+        setup: Settings of the runs.
+        rows: One row per deep run.
+        shallow: Results of `shallow.measure`, one per split.
         comparisons: Paired tests of the deep runs.
-        tables: Every table, in the page's order.
-        pictures: Every figure.
+        tables: All tables, in the page's order.
+        pictures: All figures.
     """
 
     setup: Setup
@@ -64,7 +64,7 @@ class Reproduction:
 
     @classmethod
     def from_setup(cls, setup: Setup) -> Reproduction:
-        """Collect what is finished in the reproduction's folder, and count the corpus.
+        """Collect the finished results in the reproduction's folder, and those of the corpus.
 
         Raises:
             UserError: if a finished run is damaged.
@@ -92,11 +92,11 @@ class Reproduction:
         return self.setup.out / PAGE
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each value of each table, as in `tables.csv`."""
+        """One row per value of each table, as in `tables.csv`."""
         return pd.DataFrame([record for table in self.tables for record in table.records()])
 
     def to_json(self) -> dict[str, Any]:
-        """All of it but the pictures, as JSON types."""
+        """The results without figures, as JSON types."""
         corpus = self.setup.corpus
         return {
             "corpus": {
@@ -117,7 +117,7 @@ class Reproduction:
         }
 
     def write(self) -> Path:
-        """Write the page and the files beside it.
+        """Write the page and the other files.
 
         Returns:
             The page's path.
@@ -136,10 +136,10 @@ class Reproduction:
         return self.page
 
     def render(self, values: Mapping[str, Any]) -> str:
-        """The page as HTML: no scripts, nothing loaded from elsewhere.
+        """The page as self-contained HTML without scripts.
 
         Args:
-            values: What `to_json` gives.
+            values: Result of `to_json`.
         """
         return render_page(
             __package__,
@@ -153,7 +153,7 @@ class Reproduction:
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A deep row with a column for each metric, `tiers-10.macro_f1` and the like."""
+    """A deep row with one column per metric, such as `tiers-10.macro_f1`."""
     plain = {k: v for k, v in row.items() if not isinstance(v, Mapping)}
     for prefix, groups in (("", row["metrics"]), ("validation.", row["selection"])):
         for group, metrics in groups.items():
@@ -170,7 +170,7 @@ def _shallow_lines(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 
 
 def _write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write a table, or remove an older one if there is nothing to write."""
+    """Write a table, or remove an outdated one if it is empty."""
     if not records:
         path.unlink(missing_ok=True)
         return

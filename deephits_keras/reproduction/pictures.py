@@ -1,4 +1,4 @@
-"""The paper's figures (1, 3 to 7, A1, A2), of what was counted and measured here."""
+"""The paper's figures (1, 3 to 7, A1, A2), drawn from the corpus and the runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Pictures = dict[str, tuple[str, Figure]]
 
 
 def dataset_pictures(corpus: Corpus) -> Pictures:
-    """Figures 1, 3 and A2 of the corpus, those that it has the columns for."""
+    """Figures 1, 3 and A2 of the corpus, as far as it has the columns."""
     pictures: Pictures = {}
     owners = {
         what: corpus.column(name)
@@ -55,10 +55,10 @@ def dataset_pictures(corpus: Corpus) -> Pictures:
 
 @styled
 def tracks_per_owner(owners: Mapping[str, pd.Series[Any]]) -> Figure:
-    """How many artists, and albums, have how many tracks (the paper's Figure 1).
+    """Distribution of the number of tracks per artist and album (the paper's Figure 1).
 
     Args:
-        owners: For each kind of owner its id, or list of ids, of each track.
+        owners: For each kind of owner, the id or list of ids of each track.
     """
     figure = Figure(figsize=(7, 2.8))
     ends = [*(b - 1 for b in BUCKETS[1:]), None]
@@ -111,7 +111,7 @@ def lyric_lengths(words: pd.Series[float]) -> Figure:
 
 
 def deep_pictures(rows: Sequence[Row]) -> Pictures:
-    """Figures 4 to 7 of the ten-class models, of the first protocol and seed that were run."""
+    """Figures 4 to 7 of the ten-class models, for the first finished protocol and seed."""
     found = [row for row in rows if row.task == MAIN_TASK]
     whole = [row for row in found if row.variant == ALL_FEATURES]
     if not whole:
@@ -135,7 +135,7 @@ def deep_pictures(rows: Sequence[Row]) -> Pictures:
 
 
 def ablation_losses(rows: Sequence[Row]) -> dict[str, dict[str, list[float]]]:
-    """Points of accuracy lost without a part, one value per seed, by protocol and variant."""
+    """Loss of accuracy without a part, in percentage points per seed, by protocol and variant."""
     found = {(row.protocol, row.variant, row.seed): row for row in rows}
     losses: dict[str, dict[str, list[float]]] = {}
     for (protocol, variant), seeds in by_key(rows, lambda r: (r.protocol, r.variant)).items():
@@ -152,7 +152,7 @@ def _accuracy(row: Row) -> float:
 
 @styled
 def losses_figure(losses: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
-    """Accuracy lost without each part, with the spread over seeds (the paper's Figure 4)."""
+    """Loss of accuracy without each part, with the spread over seeds (the paper's Figure 4)."""
     variants = list(dict.fromkeys(v for of in losses.values() for v in of))
     figure = Figure(figsize=(6.6, 1 + 0.5 * len(variants)))
     axes = figure.subplots()
@@ -173,7 +173,7 @@ def losses_figure(losses: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure
 
 
 def shallow_pictures(results: Sequence[Mapping[str, Any]]) -> Pictures:
-    """Figure A1 of the ten-class baselines of the first family that was run."""
+    """Figure A1 of the ten-class baselines, for the first finished family."""
     found = [r for r in results if r["task"] == MAIN_TASK]
     found = [r for r in found if r["family"] == found[0]["family"]]
     if not found:

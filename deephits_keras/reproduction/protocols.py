@@ -1,4 +1,4 @@
-"""How tracks are held out, and which of them the reported metrics are of."""
+"""Protocols: how tracks are held out, and which of them are reported on."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to measure a model.
+    """A protocol of evaluation.
 
     Attributes:
         name: `paper`, `holdout` or `artist`.
         split: Kind of the split.
-        validation: Share of tracks that the checkpoint is selected on.
-        test: Share of tracks that are only reported on; 0 to report on the validation tracks.
-        meaning: One sentence for the report.
+        validation: Fraction of tracks on which the checkpoint is selected.
+        test: Fraction of test tracks; 0 to report on the validation tracks.
+        meaning: Description for the report, one sentence.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Protocol:
     meaning: str
 
     def draw(self, corpus: Corpus, seed: int) -> Split:
-        """The split of a seed: the same one for every variant and task.
+        """The split of a seed, equal for every variant and task.
 
         Raises:
-            UserError: if the corpus is too small, or lacks what the split needs.
+            UserError: if the corpus is too small, or lacks columns for the split.
         """
         from deephits_keras.corpus.splits import make_split
 

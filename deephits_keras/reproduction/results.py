@@ -1,4 +1,4 @@
-"""The tables of models: deep (5, 7, A2), shallow (6, A4, A8, A9), and what they come to."""
+"""The tables of deep (5, 7, A2) and shallow (6, A4, A8, A9) models, and comparisons."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SIGNIFICANT = 1 - CONFIDENCE
 
 
 def by_key(items: Iterable[T], key: Any) -> dict[Any, list[T]]:
-    """The items in groups, in the order in which the groups appear."""
+    """Group items, in order of the first item of each group."""
     groups: dict[Any, list[T]] = defaultdict(list)
     for item in items:
         groups[key(item)].append(item)
@@ -46,7 +46,7 @@ def by_key(items: Iterable[T], key: Any) -> dict[Any, list[T]]:
 
 
 def deep_tables(rows: Sequence[Row]) -> list[Table]:
-    """Tables 5, 7 and A2 and the two that the paper lacks, of the runs that there are."""
+    """Tables 5, 7 and A2, and two tables that the paper lacks, from the finished runs."""
     tables = [
         table_5(rows),
         _ablation("7", "tiers-10", "Ablations of the 10-class model", rows),
@@ -65,7 +65,7 @@ def _of(rows: Sequence[Row], **wanted: str) -> list[Row]:
 def _by_protocol(
     name: str, rows: Sequence[Row], group: str, metrics: Sequence[str], part: str = "metrics"
 ) -> list[Line]:
-    """A line for each protocol: the metrics' mean over its seeds."""
+    """One line per protocol: mean of the metrics over its seeds."""
     return [
         summary(name, protocol, [getattr(row, part)[group] for row in of_protocol], metrics)
         for protocol, of_protocol in by_key(rows, lambda row: row.protocol).items()
@@ -73,7 +73,7 @@ def _by_protocol(
 
 
 def table_5(rows: Sequence[Row]) -> Table | None:
-    """Regression, discretised, against classification."""
+    """Discretised regression compared with classification."""
     printed = published()["tables"]["5"]["rows"]
     lines: list[Line] = []
     for kind, tiers in (k.split() for k in printed):
@@ -112,14 +112,14 @@ def _ablation(number: str, task: str, title: str, rows: Sequence[Row]) -> Table 
     notes = [f"Trainable parameters: {counted}."]
     if number == "A2":
         notes.append(
-            "Every model here has the same schedule; the paper trained its ablated ones for five "
+            "All models here have the same schedule; the paper trained its ablated models for five "
             "epochs (Section 3.3.2)."
         )
     return Table(number, title, metric_columns(MACRO), tuple(lines), tuple(notes))
 
 
 def beyond_table(rows: Sequence[Row]) -> Table | None:
-    """All features with another head, loss, fusion and the like each."""
+    """All features, each time with another head, loss, fusion or other setting."""
     found = [
         dataclasses.replace(row, metrics={row.task: with_sets(row)})
         for row in rows
@@ -146,12 +146,12 @@ def beyond_table(rows: Sequence[Row]) -> Table | None:
 
 
 def with_sets(row: Row) -> Metrics:
-    """A row's metrics of its own tiers, and those of its conformal sets."""
+    """A row's metrics of its task's tiers, and of its conformal sets."""
     return {**row.metrics[row.task], **row.metrics.get("conformal", {})}
 
 
 def bar_table(rows: Sequence[Row]) -> Table | None:
-    """The best published results on SpotGenTrack, and ours with all features."""
+    """The best published results on SpotGenTrack, and results with all features here."""
     lines: list[Line] = []
     for name, row in by_key(published()["bar"].items(), lambda item: item[1]["task"]).items():
         task = get_task(name)
@@ -172,7 +172,7 @@ def bar_table(rows: Sequence[Row]) -> Table | None:
 
 
 def optimism_table(rows: Sequence[Row]) -> Table | None:
-    """The same checkpoints on the tracks they were selected on and on test tracks."""
+    """The same checkpoints on their validation tracks and on test tracks."""
     metrics = ("macro_f1", "accuracy")
     tested = [row for row in rows if row.part == "test" and row.variant == ALL_FEATURES]
     lines: list[Line] = []
@@ -203,7 +203,7 @@ def _gap(first: float | None, second: float | None) -> float | None:
 
 
 def shallow_tables(results: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """Tables 6 (with A4), A8 and A9 of each family, of the results that there are."""
+    """Tables 6 (with A4), A8 and A9 of each family, from the finished results."""
     tables: list[Table] = []
     for (family, task), seeds in by_key(results, lambda r: (r["family"], r["task"])).items():
         if task == "tiers-10":
@@ -246,7 +246,7 @@ def _baselines(
 
 
 def _sources(seeds: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What `shallow.base_row` takes, for each line of sensitivity."""
+    """Argument of `shallow.base_row`, for each line of the sensitivity analysis."""
     return seeds[0].get("sources") or [""]
 
 
@@ -342,5 +342,5 @@ def _excludes_zero(comparison: Comparison) -> bool:
 
 
 def protocols_of(rows: Sequence[Row]) -> dict[str, str]:
-    """What each protocol that was run means."""
+    """Descriptions of the protocols with results."""
     return {name: PROTOCOLS[name].meaning for name in dict.fromkeys(row.protocol for row in rows)}

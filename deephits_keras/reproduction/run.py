@@ -1,4 +1,4 @@
-"""`compute`: carry out what some tables need, going on where it stopped."""
+"""`compute`: compute the results of some tables; resumable."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def compute(
     families: Sequence[str] = (shallow.FAMILY,),
     jobs: int = -1,
 ) -> dict[str, str]:
-    """Train and measure what some tables need and isn't there yet.
+    """Compute the missing results of some tables.
 
     Args:
-        setup: What the runs have in common.
-        tables: The paper's numbers; those of the dataset need nothing.
-        protocols: Of `PROTOCOLS`, for the deep models.
+        setup: Settings of the runs.
+        tables: Numbers of the paper's tables; those of the dataset need no training.
+        protocols: Names in `PROTOCOLS`, for the deep models.
         seeds: The seeds.
-        families: Of `evaluation.baselines.FAMILIES`, for the shallow ones.
-        jobs: Worker processes for extraction.
+        families: Names in `evaluation.baselines.FAMILIES`, for the shallow models.
+        jobs: Number of worker processes for extraction.
 
     Returns:
-        The reason for each deep run that failed, by its folder in the reproduction's.
+        Reason for each failed deep run, by its folder in the reproduction's folder.
 
     Raises:
-        UserError: if a table, protocol or family is unknown, the folder holds something else, or
-            the corpus can't be split so.
+        UserError: if a table, protocol or family is unknown, the folder contains something else,
+            or the corpus can't be split.
     """
     for given, known in ((protocols, PROTOCOLS), (families, FAMILIES)):
         if unknown := [name for name in given if name not in known]:
@@ -45,7 +45,7 @@ def compute(
     setup.claim()
     baselines = [t for t in tables if t in shallow.TASKS_OF_TABLE]
     groups = column_groups(setup.encoders)
-    # Among other tables the baselines are left out where no encoder gives columns.
+    # With other tables, the baselines are skipped if no encoder provides columns.
     if baselines and (groups or len(baselines) == len(tables)):
         givers = {name.partition(".")[0] for names in groups.values() for name in names}
         for modality in givers:

@@ -1,7 +1,7 @@
 """The capacity-controlled shallow baselines (Tables 6, A4, A8 and A9), with scikit-learn.
 
-The same family of classifiers on the same stratified 80/20 split of a seed, for each set of
-columns. The encoders give the columns (`ModalityEncoder.tabular`) and name the groups.
+Each set of columns is evaluated with the same family of classifiers on the same stratified 80/20
+split of a seed. The encoders provide the columns (`ModalityEncoder.tabular`) and their groups.
 
     OUT/shallow/<family>/<task>/seed-<n>.json     every metric of one split
 """
@@ -32,8 +32,8 @@ from deephits_keras.utils.files import read_json, write_json
 from deephits_keras.utils.progress import progress
 
 FAMILY = "logistic"
-"""The default family. The paper doesn't name its own. Logistic regression is the simplest that has
-both things that it speaks of, softmax outputs and scikit-learn's `class_weight`."""
+"""The default family. The paper doesn't name its own; logistic regression is the simplest with
+softmax outputs and scikit-learn's `class_weight`, both of which the paper mentions."""
 
 EARLY, LATE, WEIGHTED = "early fusion", "late fusion", "early fusion, class-weighted"
 
@@ -42,7 +42,7 @@ SENSITIVITY = {
     "without liveness": ("liveness",),
     "without both": ("speechiness", "liveness"),
 }
-"""Table A8: the fields of the corpus that Essentia doesn't give (Section 2.1)."""
+"""Table A8: the fields that Essentia doesn't provide (Section 2.1)."""
 
 TASKS_OF_TABLE = {
     "6": ("tiers-10",),
@@ -52,9 +52,9 @@ TASKS_OF_TABLE = {
 }
 VALIDATION = 0.2
 TUNING = 0.2
-"""Share of the training tracks that late fusion's weights are tuned on."""
+"""Fraction of the training tracks on which late fusion's weights are tuned."""
 WEIGHT_STEPS = 10
-"""Late fusion's weights are multiples of one over this; the paper's chosen one is 0.9."""
+"""Late fusion's weights are multiples of one over this; the paper uses 0.9."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Columns:
     """A corpus as a table of numbers.
 
     Attributes:
-        table: One row per track, a column `modality.name` each, NaN where unknown.
+        table: One row per track, columns `modality.name`, NaN where unknown.
         groups: Names of the columns of each part of the input.
     """
 
@@ -70,19 +70,20 @@ class Columns:
     groups: Mapping[str, Sequence[str]]
 
     def of(self, names: Sequence[str]) -> FloatArray:
-        """`(tracks, columns)` of some columns."""
+        """`(tracks, columns)` of the given columns."""
         values: FloatArray = self.table[list(names)].to_numpy(dtype=np.float64)
         return values
 
     def without(self, fields: Sequence[str]) -> FloatArray:
-        """`(tracks, columns)` of all columns but those of some fields of the corpus."""
+        """`(tracks, columns)` of all columns except those of the given fields."""
         return self.of([c for c in self.names if _field(c) not in fields])
 
     def sources(self) -> dict[str, Columns]:
-        """Groups of different modalities that tell the same fields, each without the others.
+        """Groups of different modalities with the same fields, each without the others.
 
         Returns:
-            For each such group the columns with it and without its rivals; empty if there is none.
+            For each such group, the columns without those of the other groups; empty if there is
+            none.
         """
         rivals = {
             group: [g for g in self.groups if self._rivals(group, g)] for group in self.groups
@@ -102,12 +103,12 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """Every column's name."""
+        """Names of all columns."""
         return [str(column) for column in self.table]
 
     @property
     def fields(self) -> set[str]:
-        """The fields of the corpus that columns are made of."""
+        """The fields from which the columns are computed."""
         return {_field(c) for c in self.names}
 
 
@@ -120,28 +121,28 @@ def _field(column: str) -> str:
 
 
 def base_row(source: str) -> str:
-    """Name of the early fusion that a sensitivity is measured against.
+    """Name of the early fusion to which a sensitivity result is compared.
 
     Args:
-        source: Of `Columns.sources`, or empty for all columns.
+        source: A key of `Columns.sources`, or empty for all columns.
     """
     return f"{EARLY} with {source}" if source else EARLY
 
 
 def sensitivity_rows(source: str) -> dict[str, str]:
-    """Name of the row for each of `SENSITIVITY`; see `base_row`."""
+    """Name of the row of each entry of `SENSITIVITY`; see `base_row`."""
     return {name: f"{source} {name}".strip() for name in SENSITIVITY}
 
 
 def read_columns(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> Columns:
-    """The columns of every encoder that gives any, but those that no track has a value of.
+    """The columns of every encoder that provides any, without empty columns.
 
     Args:
-        corpus: The corpus, its features extracted.
+        corpus: The corpus with extracted features.
         encoders: The encoders, by modality.
 
     Raises:
-        UserError: if no encoder gives columns.
+        UserError: if no encoder provides columns.
     """
     groups = column_groups(encoders)
     if not groups:
@@ -171,15 +172,15 @@ def run_shallow(
     *,
     family: str = FAMILY,
 ) -> None:
-    """Measure every set of columns of every task that some tables need; go on where it stopped.
+    """Evaluate every set of columns for the tasks of some tables; finished results are kept.
 
     Args:
         corpus: The corpus.
         columns: Its columns.
         out: The reproduction's folder.
-        tables: Of `TASKS_OF_TABLE`.
-        seeds: Each draws a split and initialises the classifiers.
-        family: Of `evaluation.baselines.FAMILIES`.
+        tables: Names in `TASKS_OF_TABLE`.
+        seeds: Random seeds; each gives a split and initial classifiers.
+        family: A name in `evaluation.baselines.FAMILIES`.
 
     Raises:
         UserError: if the corpus is too small to be split.
@@ -197,7 +198,7 @@ def _file(out: Path, family: str, task: str, seed: int) -> Path:
 
 
 def read_shallow(out: Path) -> list[dict[str, Any]]:
-    """What `measure` gave for each family, task and seed that is finished, in a fixed order."""
+    """The finished results of `measure` by family, task and seed, in a fixed order."""
     results = [read_json(path, "a result") for path in out.glob("shallow/*/*/seed-*.json")]
     return sorted(results, key=lambda r: (r["family"], r["task"], r["seed"]))
 
@@ -208,9 +209,9 @@ def measure(
     """Metrics of every set of columns on one split, as JSON types.
 
     Returns:
-        `rows`: for each set of columns its metrics; `recall`: of the early fusions, the recall of
-        each tier (Figure A1); `weights`: what late fusion chose; `sources`: groups of columns that
-        tell the same fields, each taken without the others for Table A8.
+        `rows`: metrics of each set of columns; `recall`: recall per tier of the early fusions
+        (Figure A1); `weights`: tuned weights of late fusion; `sources`: groups of columns with the
+        same fields, each used without the others in Table A8.
     """
     split = make_split("stratified", corpus, seed=seed, validation=VALIDATION, tiers=task.tiers)
     train, held_out = split.parts["train"], split.parts["validation"]
@@ -279,7 +280,7 @@ def _tune(
 ) -> tuple[float, ...]:
     """The weights with the best macro-F1 on a part of the training tracks.
 
-    The paper tunes on the held-out split itself, which flatters late fusion.
+    The paper tunes on the held-out split itself, which favours late fusion.
     """
     fitted, tuned, known, judged = train_test_split(
         train, popularity, test_size=TUNING, random_state=seed
@@ -297,7 +298,7 @@ def _tune(
 
 
 def _weight_grid(groups: int) -> Iterable[tuple[float, ...]]:
-    """Every way to share one among the groups in steps of a tenth, equal shares first."""
+    """All weights of the groups that add up to 1 in steps of 0.1, the most equal first."""
     steps = range(WEIGHT_STEPS + 1)
     grid = (
         (*w, WEIGHT_STEPS - sum(w))

@@ -1,4 +1,4 @@
-"""A table of results: measured values beside the published ones."""
+"""A table of results: measured and published values."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def published() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Value:
-    """A value.
+    """A value of a table.
 
     Attributes:
-        value: It, or its mean over seeds.
+        value: The value, or its mean over seeds.
         spread: Standard deviation over seeds (of a sample); None for a single seed.
-        low: Lower end of an interval, if it is one.
-        high: Upper end.
+        low: Lower end of an interval, or None.
+        high: Upper end of an interval, or None.
     """
 
     value: float
@@ -46,15 +46,15 @@ class Column:
     """A column of values.
 
     Attributes:
-        name: Its heading, with the unit.
-        format: How to write a value.
+        name: Heading with the unit.
+        format: Format string of its values.
     """
 
     name: str
     format: str = "{:.2f}"
 
     def show(self, value: Value | None) -> str:
-        """The value as text: with its spread or interval, or a dash where there is none."""
+        """The value as text, with its spread or interval; a dash for no value."""
         if value is None:
             return "-"
         text = self.format.format(value.value)
@@ -70,10 +70,10 @@ class Line:
     """A line of a table.
 
     Attributes:
-        name: What it is of; lines of one name are about the same thing.
-        source: Where the values come from: a protocol, `measured`, `published`, `difference`.
-        values: A value for each column, None where there is none.
-        seeds: How many seeds the values are the mean of; 0 where that means nothing.
+        name: Name of the line; lines with one name are compared with each other.
+        source: Source of the values: a protocol, `measured`, `published` or `difference`.
+        values: One value per column, or None.
+        seeds: Number of seeds of the mean; 0 if not applicable.
     """
 
     name: str
@@ -84,14 +84,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table of results.
 
     Attributes:
-        number: The paper's number for it, or a word of ours.
-        title: What it shows.
-        columns: Its columns of values.
-        lines: Its lines.
-        notes: What a reader must know to compare them.
+        number: Number in the paper, or another short name.
+        title: Title.
+        columns: Columns of values.
+        lines: Lines of the table.
+        notes: Notes that readers need for the comparison.
     """
 
     number: str
@@ -111,7 +111,7 @@ class Table:
         return self.number.lstrip("A").isdecimal()
 
     def shown(self) -> list[tuple[str, str, list[str]]]:
-        """Name, source and values of each line as text; a line without any is left out."""
+        """Name, source and values of each line as text, without empty lines."""
         return [
             (
                 line.name,
@@ -175,7 +175,7 @@ def summary(
     Args:
         name: The line's name.
         source: The line's source.
-        seeds: Metrics of each seed, shares from 0 to 1.
+        seeds: Metrics of each seed, as fractions from 0 to 1.
         metrics: Names of the metrics, in the columns' order.
     """
     return Line(name, source, tuple(_over_seeds(seeds, f) for f in metrics), len(seeds))
@@ -208,12 +208,12 @@ def published_line(
 
 
 def beside(name: str, measured: Sequence[float | None], printed: Sequence[Any]) -> list[Line]:
-    """A measured line, the published one, and what lies between them.
+    """A measured line, the published one, and their difference.
 
     Args:
         name: The lines' name.
-        measured: Our values.
-        printed: The published ones, None where there is none; all None leaves them out.
+        measured: The measured values.
+        printed: The published values or None; if all are None, there is no published line.
     """
     lines = [Line(name, MEASURED, tuple(None if v is None else Value(v) for v in measured))]
     if all(value is None for value in printed):

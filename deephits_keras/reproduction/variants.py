@@ -1,4 +1,4 @@
-"""What is compared: the whole model, without a part of its input, or with another setting."""
+"""Variants of the model: whole, without a part of the input, or with another setting."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ALL_FEATURES = "all features"
 
 @dataclass(frozen=True)
 class Variant:
-    """Encoders and changed settings under a name.
+    """A named set of encoders and changed settings.
 
     Attributes:
-        name: `all features`; `without` and what is left out; or what is changed.
+        name: `all features`; `without` and the removed part; or the changed setting.
         encoders: The encoders, by modality.
-        training: Settings of the training to change.
-        fusion: Settings of the fusion to change; `name` makes it another fusion.
+        training: Changed settings of the training.
+        fusion: Changed settings of the fusion; another `name` selects another fusion.
     """
 
     name: str
@@ -45,10 +45,10 @@ def name_of(slug: str) -> str:
 
 
 def ablated_variants(encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
-    """The variants of Section 3.3.2, each without one part of the input; the whole one last.
+    """The variants of Section 3.3.2, each without one part of the input; the whole model last.
 
-    An encoder that names parts of its input (`ModalityEncoder.ablations`) loses them one by one;
-    then the whole branch is removed, as it is of any other encoder, unless it is the only one.
+    If an encoder names parts of its input (`ModalityEncoder.ablations`), each is removed in turn;
+    then the whole branch is removed, as for any other encoder, unless it is the only one.
 
     Args:
         encoders: Every encoder, by modality.
@@ -90,13 +90,13 @@ BEYOND: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "temperature and sets": ({"calibrate": "auto", "coverage": 0.9}, {}),
     "ensemble of 3": ({"ensemble": 3}, {}),
 }
-"""What the paper leaves as future work: changes of the training and of the fusion, by name."""
+"""Future work of the paper: changes of the training and the fusion, by name."""
 
 
 def beyond_variants(encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
-    """The whole model with each setting of `BEYOND`, and as it is.
+    """The whole model with each setting of `BEYOND`, and unchanged.
 
-    What decides between modalities is left out where there is only one.
+    Settings that combine modalities are skipped if there is only one.
 
     Args:
         encoders: Every encoder, by modality.
@@ -110,7 +110,7 @@ def beyond_variants(encoders: Mapping[str, AnyEncoder]) -> list[Variant]:
 
 
 def parts_of(encoder: AnyEncoder) -> dict[str, AnyEncoder]:
-    """For each part of an encoder's input, the encoder that does without it.
+    """For each part of an encoder's input, the encoder without it.
 
     Raises:
         UserError: if a part's name isn't a lower-case identifier.
@@ -127,20 +127,20 @@ def parts_of(encoder: AnyEncoder) -> dict[str, AnyEncoder]:
 
 
 def size_of(encoder: AnyEncoder) -> int:
-    """Numbers that an encoder's features hold for one track."""
+    """Number of values in an encoder's features per track."""
     return sum(math.prod(spec.shape) for spec in encoder.feature_specs)
 
 
 def column_names(encoder: AnyEncoder) -> list[str]:
-    """Names of an encoder's columns for shallow models, in order; none if it gives none."""
+    """Names of an encoder's columns for shallow models, in order; empty if it provides none."""
     return list(encoder.tabular(_no_tracks(encoder)))
 
 
 def column_groups(encoders: Mapping[str, AnyEncoder]) -> dict[str, list[str]]:
     """The columns of each part of the input, qualified by their modality as `modality.column`.
 
-    A part's columns are those that the encoder lacks when it does without the part. An encoder
-    that gives columns but names no parts is a group of its own.
+    The columns of a part are those that the encoder without the part lacks. An encoder with
+    columns but without parts is one group.
     """
     groups: dict[str, list[str]] = {}
     for modality, encoder in encoders.items():

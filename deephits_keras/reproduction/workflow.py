@@ -1,6 +1,7 @@
-"""`reproduce`: the paper's tables and figures on a corpus, as a function.
+"""`reproduce`: compute the paper's tables and figures on a corpus.
 
-What can be checked without Keras is checked before it is imported: a mistake is told at once.
+Whatever can be checked without Keras is checked before Keras is imported, so that mistakes are
+reported immediately.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ PAPER_FUSION = {"name": "early", "head": "softmax", "dropout": 0.5}
 
 @dataclass(frozen=True)
 class ReproductionPlan:
-    """What is to be computed, checked as far as that goes without Keras.
+    """A reproduction to compute, checked as far as possible without Keras.
 
     Attributes:
         corpus: The corpus.
         out: The folder of the reproduction.
         encoders: Every encoder, by modality.
-        training: How to train; each run has a seed of its own.
+        training: Settings of the training; the seed differs per run.
         fusion: Name and settings of the fusion.
-        tables: Of `choices.TABLES`.
-        protocols: Of `PROTOCOLS`.
+        tables: Names in `choices.TABLES`.
+        protocols: Names in `PROTOCOLS`.
         seeds: Number of seeds, from 0.
-        families: Of `choices.FAMILIES`.
-        command: The command line, for the record.
+        families: Names in `choices.FAMILIES`.
+        command: Command line, stored with the results.
     """
 
     corpus: Corpus
@@ -53,10 +54,10 @@ class ReproductionPlan:
     command: str = ""
 
     def carry_out(self, *, jobs: int = -1) -> tuple[Reproduction, Mapping[str, str]]:
-        """Compute what isn't there yet, and write the page; see `reproduce`.
+        """Compute the missing results, and write the page; see `reproduce`.
 
         Returns:
-            Everything that is there now, and the reason for each run that failed by its folder.
+            All results, and the reason for each failed run by its folder.
         """
         from deephits_keras.reproduction.deep import Setup
         from deephits_keras.reproduction.page import Reproduction
@@ -97,7 +98,7 @@ def plan_reproduction(
     training: Mapping[str, Any] | TrainingConfig | None = None,
     command: str = "",
 ) -> ReproductionPlan:
-    """Check a reproduction without importing Keras; see `reproduce`."""
+    """Check the arguments without importing Keras; see `reproduce`."""
     wanted = chosen_tables(tables)
     if seeds < 1:
         raise UserError(f"seeds must be at least 1. Received: {seeds}")
@@ -134,30 +135,30 @@ def reproduce(
 ) -> Reproduction:
     """Compute the paper's tables and figures on a corpus, as `deephits reproduce` does.
 
-    Stopped at any point, the same call goes on where it was; with other tables it adds to what is
-    there. `out/reproduction.html` shows everything beside the published values.
+    If interrupted, the same call continues; with other tables it adds them. The page
+    `out/reproduction.html` compares all results with the published values.
 
     Args:
         corpus: The corpus, or its folder.
-        out: The folder of the reproduction: new, or one begun with the same settings.
-        tables: The paper's numbers (`["4", "A3"]`), `beyond`, or `all`.
-        protocols: How deep models are measured: `paper`, `holdout`, `artist`, or `all`.
-        seeds: Number of seeds, from 0; each draws a split and initialises a model.
+        out: The folder of the reproduction: new, or with the same settings.
+        tables: Numbers of the paper's tables (`["4", "A3"]`), `beyond`, or `all`.
+        protocols: How test tracks are chosen for deep models: `paper`, `holdout`, `artist`, `all`.
+        seeds: Number of random seeds, from 0; each gives a split and an initial model.
         families: Classifiers of the shallow baselines: `logistic`, `mlp`, `boosting`, or `all`.
         modalities: `"mel,lyrics=my_encoder"`; every modality that has a default encoder by default.
         settings: Settings of encoders, by modality or encoder.
-        fusion: `name` and settings of the fusion, over the paper's.
-        training: How to train the deep models, over the paper's settings.
-        jobs: Worker processes; -1 for one per core.
+        fusion: `name` and settings of the fusion that override the paper's.
+        training: Settings of the training that override the paper's.
+        jobs: Number of worker processes; -1: one per core.
 
     Returns:
-        Everything in the folder: its `tables` have `caption` and `records()`, and `to_frame`
-        gives all of them as one.
+        All results in the folder: its `tables` have `caption` and `records()`, and `to_frame`
+        combines all of them.
 
     Raises:
-        UserError: if a table, protocol or family is unknown, the folder holds something else, or
-            the corpus can't be split so.
-        DeepHitsError: once all others are done, if runs failed.
+        UserError: if a table, protocol or family is unknown, the folder contains something else,
+            or the corpus can't be split.
+        DeepHitsError: after all runs, if some failed.
 
     Example:
         >>> import deephits_keras as dh
@@ -184,7 +185,7 @@ def require_all(failed: Mapping[str, str]) -> None:
     """Check that no run failed.
 
     Raises:
-        DeepHitsError: naming the first, and how many there are.
+        DeepHitsError: with the first failed run and their number.
     """
     if failed:
         first, reason = next(iter(failed.items()))

@@ -1,4 +1,4 @@
-"""A synthetic corpus with known causes, in SpotGenTrack's own file format."""
+"""A synthetic dataset with known causes of popularity, in SpotGenTrack's file format."""
 
 from deephits_keras.sample.make import SampleSummary, make_sample
 

@@ -1,9 +1,9 @@
 """Synthetic previews: a chord progression, bass, melody and drums, encoded as MP3.
 
 A preview is a loop of four bars in the track's key, mode, metre and tempo. Its pad (the sustained
-chords) is the brighter the greater the track's audio cause: the harmonics fall off more slowly,
-which a mel spectrogram shows as energy between 1 and 9 kHz. Nothing else about the music depends
-on the cause, not even its loudness.
+chords) is brighter for a greater audio cause of the track: the harmonics fall off more slowly,
+which a mel spectrogram shows as energy between 1 and 9 kHz. Nothing else in the music depends on
+the cause, not even its loudness.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCALES = {1: (0, 2, 4, 5, 7, 9, 11), 0: (0, 2, 3, 5, 7, 8, 10)}
 """Semitones above the tonic: major (1) and natural minor (0), Spotify's numbers for modes."""
 
 PROGRESSIONS = ((0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 3), (0, 5, 2, 4), (0, 2, 3, 4))
-"""Scale degrees of the chords' roots, one a bar, from the tonic."""
+"""Scale degrees of the chords' roots, one per bar, from the tonic."""
 
 MIDDLE_C_HZ = 261.626
 HIGHEST_HARMONIC_HZ = 9_000.0
@@ -41,20 +41,20 @@ Signal = np.ndarray[Any, np.dtype[np.float32]]
 
 @dataclass(frozen=True)
 class Piece:
-    """What a preview is composed from.
+    """Parameters of a preview.
 
     Attributes:
-        title: For the file's tags.
-        artist: For the file's tags.
+        title: Title in the file's tags.
+        artist: Artist in the file's tags.
         tempo: BPM.
         key: Pitch class of the tonic, 0 (C) to 11.
         mode: 1 major, 0 minor.
-        beats: Beats in a bar, 3 or 4.
-        energy: 0-1; how loud the drums are against the rest.
+        beats: Beats per bar, 3 or 4.
+        energy: Relative loudness of the drums, 0-1.
         loudness: RMS of the preview in dB below full scale, at most `LOUDEST_DB`.
-        seconds: Length.
-        brightness: The audio cause, from about N(0, 1).
-        seed: Decides the progression, the melody and the drum pattern.
+        seconds: Duration in seconds.
+        brightness: The audio cause, about N(0, 1).
+        seed: Random seed of the progression, the melody and the drum pattern.
     """
 
     title: str
@@ -71,7 +71,7 @@ class Piece:
 
 
 def write_preview(path: Path, piece: Piece) -> None:
-    """Render a piece and write it as MP3 with variable bit rate, whole or not at all.
+    """Render a piece and write it as MP3 with variable bit rate, atomically.
 
     The same piece gives the same bytes.
 
@@ -90,7 +90,7 @@ def write_preview(path: Path, piece: Piece) -> None:
             channels=2,
             format="MP3",
             bitrate_mode="VARIABLE",
-            compression_level=0.9,  # the quickest that keeps the pad up to 9 kHz
+            compression_level=0.9,  # the fastest that preserves the pad up to 9 kHz
         ) as file,
     ):
         file.title, file.artist, file.comment = piece.title, piece.artist, COMMENT
@@ -120,7 +120,7 @@ def render(piece: Piece) -> Signal:
 
 
 def _pad(piece: Piece, roots: tuple[int, ...], sixteenth: int) -> Signal:
-    """A sustained triad a bar, all notes within one octave; the cause is in its rolloff."""
+    """One sustained triad per bar, within one octave; its rolloff depends on the cause."""
     step = piece.beats * 4 * sixteenth
     rolloff = PAD_ROLLOFF_DB - PAD_ROLLOFF_DB_PER_CAUSE * piece.brightness
     lines = [[_semitones(piece, root + third) % 12 for root in roots] for third in (0, 2, 4)]
@@ -135,7 +135,7 @@ def _bass(piece: Piece, roots: tuple[int, ...], sixteenth: int) -> Signal:
 
 
 def _lead(piece: Piece, roots: tuple[int, ...], sixteenth: int, rng: np.random.Generator) -> Signal:
-    """A melody in eighths, an octave up, that walks through the scale and rests now and then."""
+    """A melody in eighths, an octave higher, a random walk through the scale with rests."""
     steps = 2 * piece.beats
     walk = rng.integers(-2, 3, (len(roots), steps)).cumsum(axis=1).clip(-4, 6)
     degrees = (np.array(roots)[:, None] % 7 + walk).ravel()
@@ -146,7 +146,7 @@ def _lead(piece: Piece, roots: tuple[int, ...], sixteenth: int, rng: np.random.G
 
 
 def _drums(piece: Piece, sixteenth: int, rng: np.random.Generator) -> Signal:
-    """Kick on the first beat and wherever it likes, snare on the off beats, hats in eighths."""
+    """Kick on the first and random beats, snare on the off beats, hats in eighths."""
     steps = np.arange(BARS * piece.beats * 4)
     beat = steps // 4 % piece.beats
     on_beat = steps % 4 == 0
@@ -183,10 +183,10 @@ def _voice(
 
     Args:
         semitones: Notes above middle C, shape `(notes,)`.
-        step: Samples a note.
-        rolloff_db: By how much the harmonics fall off, in dB an octave.
-        attack: Seconds until a note is at its full level; it ends as softly.
-        decay: Seconds in which it then falls by 8.7 dB; None if it is held.
+        step: Samples per note.
+        rolloff_db: Rolloff of the harmonics, in dB per octave.
+        attack: Attack and release time in seconds.
+        decay: Time in seconds for a fall by 8.7 dB; None for a sustained note.
 
     Returns:
         Samples of shape `(notes * step,)`; the tone's RMS is 1 before its envelope.
@@ -194,7 +194,7 @@ def _voice(
     frequencies = MIDDLE_C_HZ * 2.0 ** (semitones / 12)
     harmonics = np.arange(1, int(HIGHEST_HARMONIC_HZ / frequencies.max()) + 1)
     spectrum = np.zeros(TABLE_SIZE // 2 + 1, np.complex128)
-    # Phases that grow with the square keep the peaks of a sum of harmonics low (Schroeder, 1970).
+    # Quadratic phases keep the peaks of a sum of harmonics low (Schroeder, 1970).
     phases = np.pi * harmonics**2 / len(harmonics)
     spectrum[harmonics] = 10 ** (-rolloff_db * np.log2(harmonics) / 20) * np.exp(1j * phases)
     table = np.fft.irfft(spectrum)

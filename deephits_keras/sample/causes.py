@@ -1,8 +1,8 @@
-"""What the popularity of a synthetic track is made of: one known cause a modality, and noise.
+"""The popularity of a synthetic track: one known cause per modality, and noise.
 
-A cause is a number from about N(0, 1), drawn for each track and then made audible in the preview,
-readable in the lyrics or visible in the metadata. The causes are independent of each other, so
-what a model finds in one modality it can't have found in another.
+A cause is a number, about N(0, 1), drawn for each track and expressed in the preview, the lyrics or
+the metadata. The causes are independent of each other, so a model can't find the cause of one
+modality in another.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ MEAN = 50.0
 """Popularity of a track whose causes and noise are all zero."""
 
 WEIGHTS = {"audio": 8.0, "lyrics": 8.0, "meta": 14.0}
-"""Points of popularity that one unit of each cause is worth, if `causes` is `all`."""
+"""Popularity per unit of each cause, if `causes` is `all`."""
 
 NOISE = 5.0
-"""Standard deviation of the part of the popularity that nothing explains, in points."""
+"""Standard deviation of the unexplained part of the popularity."""
 
 CHOICES = ("all", *WEIGHTS)
-"""What `causes` may be: every modality, or the only one that matters."""
+"""Values of `causes`: all modalities, or the only one that matters."""
 
 Z_MAX = 2.5
-"""A cause stays within this many standard deviations, so that every preview is listenable."""
+"""Causes are clipped to this many standard deviations, so that previews sound acceptable."""
 
 
 def weights_for(causes: str) -> dict[str, float]:
-    """Points that one unit of each cause is worth.
+    """Popularity per unit of each cause.
 
     Args:
-        causes: `all`, or the only modality that the popularity depends on. That one then weighs
-            as much as all of them together, so that the popularity's spread stays the same.
+        causes: `all`, or the only modality that the popularity depends on. Its weight
+            is then that of all of them together, so that the popularity's variance is unchanged.
 
     Raises:
         UserError: if `causes` is neither.
@@ -56,17 +56,17 @@ def draw_cause(rng: np.random.Generator, size: int) -> np.ndarray:
 def popularity_from(
     causes: dict[str, np.ndarray], weights: dict[str, float], rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Add up the popularity.
+    """Compute the popularity.
 
     Args:
-        causes: An array of shape `(tracks,)` for each modality; 0 where a track lacks it.
-        weights: Points that one unit of each cause is worth.
-        rng: Source of the noise.
+        causes: One array `(tracks,)` per modality; 0 where a track lacks it.
+        weights: Popularity per unit of each cause.
+        rng: Generator of the noise.
 
     Returns:
         For each modality `<name>_cause` and `<name>_points` (cause times weight), then
-        `noise_points` and `popularity`: `MEAN` plus all points, cut to 0-100 and rounded to an
-        integer as Spotify's is.
+        `noise_points` and `popularity`: `MEAN` plus all points, clipped to 0-100 and rounded to an
+        integer like Spotify's.
     """
     truth = pd.DataFrame({f"{name}_cause": cause for name, cause in causes.items()})
     for name in causes:

@@ -1,4 +1,4 @@
-"""Synthetic lyrics in five languages whose vocabulary carries a cause.
+"""Synthetic lyrics in five languages whose vocabulary depends on a cause.
 
 Each language has words of a bright and of a dark theme; the cause decides how many of the theme
 words are bright. Lengths follow the paper's Table A3: median 254 words, 95 % within 583.
@@ -12,30 +12,30 @@ from dataclasses import dataclass
 import numpy as np
 
 PLACEHOLDER = "Lyrics not available"
-"""What the lyrics column holds for a track without lyrics."""
+"""Value of the lyrics column for a track without lyrics."""
 
 HEADING = "[Synthetic lyrics]"
 """First line of every text."""
 
 MEDIAN_WORDS = 254
 LOG_WORDS_SD = math.log(583 / MEDIAN_WORDS) / 1.645
-"""Of a lognormal with Table A3's median and 95th percentile; its 99th is then 822 (paper: 841)."""
+"""Lognormal with Table A3's median and 95th percentile; its 99th is 822 (paper: 841)."""
 
 SHORTEST_WORDS = 12
 LINES_PER_SECTION = 4
 BRIGHT_LOGIT_PER_CAUSE = 1.5
-"""One unit of cause turns the odds of a bright word by this many nats: 82 % bright at +1."""
+"""Change of the log-odds of a bright word per unit of the cause: 82 % bright at +1."""
 
 
 @dataclass(frozen=True)
 class Language:
-    """What a line of lyrics is made of.
+    """Vocabulary and lines of one language.
 
     Attributes:
-        share: Share of the tracks in this language.
+        share: Fraction of the tracks in this language.
         bright: Theme words of popular tracks.
         dark: Theme words of unpopular tracks.
-        lines: Templates, each with two places for theme words, free of gender and number.
+        lines: Templates with two places for theme words, independent of gender and number.
     """
 
     share: float
@@ -114,11 +114,11 @@ LANGUAGES = {
 
 
 def write_lyrics(cause: float, rng: np.random.Generator) -> str:
-    """Write one text: verses and a chorus that comes back, with line breaks.
+    """Write one text: verses and a repeated chorus, with line breaks.
 
     Args:
-        cause: Decides the share of bright words among the theme words, from about N(0, 1).
-        rng: Decides language, length and words.
+        cause: Determines the fraction of bright theme words, about N(0, 1).
+        rng: Generator of language, length and words.
     """
     languages = list(LANGUAGES.values())
     language = languages[rng.choice(len(languages), p=[x.share for x in languages])]

@@ -1,4 +1,4 @@
-"""Writes a synthetic corpus in SpotGenTrack's own layout."""
+"""Write a synthetic dataset in SpotGenTrack's layout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deephits_keras.utils.files import read_json, write_json, write_text
 from deephits_keras.utils.progress import progress
 
 GENERATOR = 1
-"""Raise it when the same arguments give other bytes."""
+"""Version, to be increased if the same arguments give other bytes."""
 
 MARKER = "synthetic.json"
 SETTINGS = "encoder-settings.json"
@@ -58,16 +58,16 @@ can't be told from any column.
 
 @dataclass(frozen=True)
 class SampleSummary:
-    """What `make_sample` made.
+    """Summary of a sample.
 
     Attributes:
-        folder: Where it is.
+        folder: Its folder.
         tracks: Tracks in the table.
         previews: Tracks with an MP3.
         lyrics: Tracks with lyrics.
         artists: Artists in the table.
         albums: Albums in the table.
-        seed: The seed.
+        seed: The random seed.
         causes: The modality that the popularity depends on, or `all`.
     """
 
@@ -90,23 +90,23 @@ def make_sample(
     seconds: float = PREVIEW_SECONDS,
     jobs: int | None = None,
 ) -> SampleSummary:
-    """Make a synthetic corpus; `README` says what is in it.
+    """Make a synthetic dataset; its README describes the files.
 
-    The same arguments give the same bytes, whatever `jobs` is. A run that was interrupted goes
-    on where it stopped if it is started again with the same arguments.
+    The same arguments give the same bytes, regardless of `jobs`. If interrupted, the same call
+    continues.
 
     Args:
-        folder: An empty or new folder, or one that holds this sample in part.
-        tracks: How many tracks, at least 1.
-        seed: Seed of everything drawn at random, at least 0.
-        causes: What the popularity depends on: `all`, or one of `audio`, `lyrics` and `meta`,
-            to check that a model finds nothing in the others.
-        seconds: Longest preview; encoding is nearly all of the time that a sample takes.
-        jobs: Processes that synthesise previews; one for each core by default.
+        folder: An empty or new folder, or one with a part of this sample.
+        tracks: Number of tracks, at least 1.
+        seed: Random seed, at least 0.
+        causes: Modalities that the popularity depends on: `all`, or one of `audio`, `lyrics` and
+            `meta`, to test that a model finds nothing in the others.
+        seconds: Longest preview in seconds; encoding takes most of the time.
+        jobs: Number of processes that synthesise previews; one per core by default.
 
     Raises:
-        UserError: if an argument is out of range, or the folder holds something else or can't be
-            written to.
+        UserError: if an argument is out of range, or the folder contains something else or can't
+            be written to.
     """
     folder = Path(folder)
     if tracks < 1 or seed < 0 or not 1 <= seconds <= PREVIEW_SECONDS:
@@ -146,7 +146,7 @@ def make_sample(
 
 
 def _claim(folder: Path, recipe: dict[str, Any]) -> None:
-    """Mark the folder as this sample's, unless it holds anything else."""
+    """Store the arguments of the sample in the folder, unless it contains something else."""
     marker = folder / MARKER
     if marker.exists():
         found = read_json(marker, "a synthetic corpus")
@@ -169,9 +169,9 @@ def _claim(folder: Path, recipe: dict[str, Any]) -> None:
 def _write_previews(
     folder: Path, tables: Tables, seed: int, seconds: float, jobs: int | None
 ) -> None:
-    """Write the previews that aren't there yet."""
+    """Write the missing previews."""
     rows = tables.tracks.assign(audio_cause=tables.truth["audio_cause"])
-    # Workers may be older than this process's current folder, and keep their own.
+    # Workers may have been started in another working directory.
     folder = folder.resolve()
     wanted = {
         folder / f"{row['id']}.mp3": _piece(row, seconds, (seed, 2, number))
@@ -187,7 +187,7 @@ def _write_previews(
 
 
 def _piece(row: Mapping[Hashable, Any], seconds: float, seed: tuple[int, ...]) -> Piece:
-    """The piece for a row of the tracks table; a key of -1 (undetected) is a B all the same."""
+    """The piece for a row of the tracks table; an undetected key (-1) becomes B."""
     return Piece(
         title=row["name"],
         artist="Synthetic",
@@ -204,7 +204,7 @@ def _piece(row: Mapping[Hashable, Any], seconds: float, seed: tuple[int, ...]) -
 
 
 def _tracks(folder: Path, tables: Tables) -> list[Track]:
-    """The sample as encoders see it once it is imported, the popularity left out."""
+    """The tracks of the sample after import, without popularity."""
     tracks = []
     for row in tables.tracks.rename(columns={"name": "title"}).to_dict("records"):
         track_id, lyrics = str(row.pop("id")), row.pop("lyrics")
@@ -223,7 +223,7 @@ def _tracks(folder: Path, tables: Tables) -> list[Track]:
 
 
 def _prepare_encoders(folder: Path, tracks: Sequence[Track]) -> None:
-    """Let each installed encoder make what it needs, and keep the settings that it gives."""
+    """Let each installed encoder create the files that it needs, and store its settings."""
     if (folder / SETTINGS).exists():
         return
     encoders = folder / "encoders"

@@ -1,7 +1,7 @@
 """The three tables of a synthetic corpus, with SpotGenTrack's columns and quirks.
 
-Lists are Python literals, numbers are floats, a release date is a year, a month or a day, a
-missing lyric is a placeholder and a missing preview is empty, as in the files its authors ship.
+Lists are Python literals, numbers are floats, a release date is a year, a month or a day, missing
+lyrics are a placeholder and a missing preview is empty, as in the published files.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from deephits_keras.sample.lyrics import PLACEHOLDER, write_lyrics
 from deephits_keras.utils.files import replacing
 
 MISSING_LYRICS = 0.1468
-"""Share of the tracks without lyrics (paper, Table A3)."""
+"""Fraction of the tracks without lyrics (paper, Table A3)."""
 
 MISSING_PREVIEW = 0.03
 UNDEFINED_KEY = 0.02
 
 SPEECH, LONG, SHORT = 5362 / 101_939, 3792 / 101_939, 268 / 101_939
-"""Shares that the paper's three filters remove, in that order (Table 4)."""
+"""Fractions that the paper's three filters remove, in this order (Table 4)."""
 
 ARTISTS, ALBUMS = 56_129 / 101_939, 75_511 / 101_939
-"""Artists and albums for each track (paper, Section 2.1)."""
+"""Number of artists and albums per track (paper, Section 2.1)."""
 
 META_MIX = {"artist_popularity": 0.8, "release_year": 0.45, "danceability": 0.4}
-"""How much each column's z-score counts in the metadata's cause; squares sum to about 1."""
+"""Weight of each column's z-score in the metadata's cause; the squares sum to about 1."""
 
 POPULATION = {
     "artist_popularity": (50.0, 18.0),
     "release_year": (2008.0, 12.0),
     "danceability": (0.58, 0.15),
 }
-"""Mean and standard deviation by which those columns become z-scores."""
+"""Mean and standard deviation of these columns, for z-scores."""
 
 FIRST_YEAR, LAST_YEAR = 1957, 2020
 MEAN_AGE_YEARS = 12.0
@@ -133,7 +133,7 @@ class Tables:
     truth: pd.DataFrame
 
     def write(self, folder: Path) -> None:
-        """Write the three tables below `folder` as SpotGenTrack has them, and `truth.csv`.
+        """Write the three tables below `folder` in SpotGenTrack's layout, and `truth.csv`.
 
         Raises:
             UserError: if the folder can't be written to.
@@ -166,9 +166,9 @@ class Tables:
 
 
 def draw_tables(tracks: int, seed: int, causes: str = "all") -> Tables:
-    """Draw a corpus of `tracks` tracks.
+    """Draw the tables of `tracks` tracks.
 
-    Only the popularity depends on `causes`: every other column is the same for the same seed.
+    Only the popularity depends on `causes`; all other columns depend on the seed only.
 
     Raises:
         UserError: if `causes` isn't one of `causes.CHOICES`.
@@ -199,14 +199,14 @@ def draw_tables(tracks: int, seed: int, causes: str = "all") -> Tables:
         for row, cause in enumerate(drawn["lyrics"])
     ]
     for part in (artists, albums):
-        # One of the tracks, as good as any: the real files name an arbitrary one, too.
+        # An arbitrary track, as in the real files.
         part["track_id"] = rng.choice(table["id"], len(part))
         part["track_name_prev"] = [f"track_{row}" for row in range(len(part))]
     return Tables(table[TRACK_COLUMNS], artists[ARTIST_COLUMNS], albums[ALBUM_COLUMNS], truth)
 
 
 def _ids(kind: str, count: int) -> list[str]:
-    """Identifiers of 22 letters and digits, as Spotify's, that say what they are."""
+    """Ids of 22 letters and digits, like Spotify's, with a descriptive prefix."""
     prefix = f"SYNTHETIC{kind}"
     return [f"{prefix}{number:0{22 - len(prefix)}d}" for number in range(count)]
 
@@ -217,7 +217,7 @@ def _names(count: int, rng: np.random.Generator) -> list[str]:
 
 
 def _lists(values: tuple[str, ...], count: int, most: int, rng: np.random.Generator) -> list[str]:
-    """For each of `count` rows, up to `most` of the values as a Python list literal."""
+    """For each of `count` rows, at most `most` of the values as a Python list literal."""
     return [
         repr([str(v) for v in rng.choice(values, rng.integers(most + 1), replace=False)])
         for _ in range(count)
@@ -267,7 +267,7 @@ def _draw_albums(count: int, artists: pd.DataFrame, rng: np.random.Generator) ->
 
 
 def _draw_descriptors(count: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Spotify's descriptors; some tracks are such that the paper's filters remove them."""
+    """Spotify's descriptors; the paper's filters remove some of the tracks."""
     energy = rng.beta(3, 2, count)
     table = pd.DataFrame(
         {
@@ -297,7 +297,7 @@ def _draw_descriptors(count: int, rng: np.random.Generator) -> pd.DataFrame:
 def _add_links(
     table: pd.DataFrame, album: pd.DataFrame, artists: pd.DataFrame, rng: np.random.Generator
 ) -> None:
-    """Add the columns that name things; `album` has one row per track."""
+    """Add the columns with names; `album` has one row per track."""
     count = len(table)
     ids = _ids("track", count)
     table["id"] = ids
@@ -320,10 +320,9 @@ def _add_links(
 def _with_guests(
     main: pd.Series, artists: pd.DataFrame, rng: np.random.Generator
 ) -> list[list[str]]:
-    """For each track its artist and, on one in five, one or two guests.
+    """The artist of each track and, for one in five, one or two guests.
 
-    Guests are less popular than the artist, so that "the first artist" and "the most popular
-    artist" are the same one.
+    Guests are less popular than the artist, so that the first artist is the most popular one.
     """
     ranked = artists.sort_values("artist_popularity", kind="stable")
     popularity = artists.set_index("id")["artist_popularity"]
@@ -350,18 +349,18 @@ def _meta_cause(table: pd.DataFrame, artists: pd.DataFrame, album: pd.DataFrame)
 
 
 def _each_then_any(things: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """For each of `count` rows one of `things`: each at least once if there are enough rows."""
+    """One of `things` per row, each at least once if there are enough rows."""
     extra = rng.integers(things, size=max(0, count - things))
     chosen = np.concatenate([np.arange(min(things, count)), extra])
     return rng.permutation(chosen)
 
 
 def _hide(count: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """True for the rows that keep something which that share, rounded, doesn't have."""
+    """True for the rows that keep a value that a fraction of rows, rounded, lacks."""
     kept = np.arange(count) >= round(share * count)
     return rng.permutation(kept)
 
 
 def _url(kind: str, identifier: str) -> str:
-    """An address that can't exist: .invalid is reserved for that (RFC 2606)."""
+    """A URL that can't exist; `.invalid` is reserved (RFC 2606)."""
     return f"https://synthetic.invalid/{kind}/{identifier}"

@@ -1,6 +1,6 @@
-"""The conformance suite: what every encoder must keep to, as about forty named checks.
+"""The conformance suite: about forty named checks of an encoder.
 
-The same for an encoder of a third party and for those that ship. In a test of your own:
+It is used for third-party encoders and for those of this package. In your own test:
 
     from deephits_keras.testing import parametrize_with_checks
 

@@ -1,4 +1,4 @@
-"""Checks of what an encoder does inside the graph."""
+"""Checks of an encoder inside the graph."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from deephits_keras.types import Array
 BACKENDS = ("tensorflow", "jax", "torch")
 
 TOLERANCE = 1e-4
-"""Relative and absolute: float32 sums of some thousand terms in another order."""
+"""Relative and absolute tolerance: float32 sums of some thousand terms in another order."""
 
 STEPS = 3
-"""Steps in which every weight must move: the first moves only the last of several zeros."""
+"""Steps after which every weight must have changed; the first may only change the last layer."""
 
 SEEDS = 3
-"""Initial weights to try: a small layer of ReLUs can be dead for every row by bad luck."""
+"""Number of initialisations to try: a small ReLU layer can be inactive for all rows by chance."""
 
 
 class OnePass:
-    """Batches that can be iterated over once, as those of a corpus on disk."""
+    """Batches that can be iterated over only once, like those of a corpus on disk."""
 
     def __init__(self, batches: Sequence[Features]) -> None:
         self.batches = batches
         self.passes = 0
 
     def __iter__(self) -> Iterator[Features]:
-        """Begin a pass; a second one finds nothing, as a generator does."""
+        """Start an iteration; a second one is empty, as for a generator."""
         self.passes += 1
         yield from self.batches if self.passes == 1 else ()
 
@@ -52,7 +52,7 @@ def _halves(features: Sequence[Features]) -> list[Sequence[Features]]:
 
 
 def check_adapt_takes_one_pass(subject: Subject) -> None:
-    """Statistics are learnt in one pass over batches of any size."""
+    """`adapt` computes statistics in one pass over batches of any size."""
     batches = OnePass([subject.training_batch(part) for part in _halves(subject.features)])
     encoder = subject.fresh()
     try:
@@ -70,7 +70,7 @@ def check_adapt_takes_one_pass(subject: Subject) -> None:
 
 
 def check_adapt_ignores_batch_boundaries(subject: Subject) -> None:
-    """Statistics depend on the tracks, not on how they were cut into batches."""
+    """Statistics depend on the tracks, not on how they are divided into batches."""
     features = subject.features
     embeddings: list[Array] = []
     for cuts in ([features], _halves(features)):
@@ -90,7 +90,7 @@ def check_adapt_ignores_batch_boundaries(subject: Subject) -> None:
 
 
 def check_embedding_shape(subject: Subject) -> None:
-    """`build` gives one embedding of a fixed size, with layers that Keras knows."""
+    """`build` returns one embedding of a fixed size, made with Keras layers."""
     encoder = subject.fresh()
     try:
         embedding = branch_of(encoder).outputs[0]
@@ -113,7 +113,7 @@ def check_embedding_shape(subject: Subject) -> None:
 
 
 def check_embedding_is_finite(subject: Subject) -> None:
-    """The tracks' embeddings are numbers."""
+    """The tracks' embeddings are finite."""
     embedding = _infer(subject.shared_branch, subject.inputs())
     require(
         np.isfinite(embedding).all(),
@@ -159,7 +159,7 @@ def check_batch_of_one(subject: Subject) -> None:
 
 
 def check_empty_batch(subject: Subject) -> None:
-    """A batch of no tracks gives no embeddings."""
+    """An empty batch gives no embeddings."""
     none = {name: array[:0] for name, array in subject.inputs().items()}
     model = subject.branch()
     size = model.output_shape[-1]
@@ -167,8 +167,8 @@ def check_empty_batch(subject: Subject) -> None:
         try:
             shape = _infer(model, none).shape
         except Exception:
-            # For no rows oneDNN's convolution gives a wrong shape and keras.ops.add fails, but
-            # not in a graph that XLA compiled for any number of rows, as the second call makes.
+            # For empty batches oneDNN's convolution returns a wrong shape and keras.ops.add fails,
+            # but not in a graph that XLA compiled for any number of rows, as the second call makes.
             model.compile(jit_compile=True)
             for inputs in (subject.inputs(), subject.inputs(subject.features[:1]), none):
                 shape = model.predict_on_batch(inputs).shape
@@ -181,7 +181,7 @@ def check_empty_batch(subject: Subject) -> None:
 
 
 def check_gradients_reach_every_weight(subject: Subject) -> None:
-    """Every trainable weight learns."""
+    """Every trainable weight gets a gradient."""
     still: list[str] = []
     for seed in range(SEEDS):
         model = subject.branch(seed)
@@ -205,7 +205,7 @@ def check_gradients_reach_every_weight(subject: Subject) -> None:
 
 
 def check_presence_mask(subject: Subject) -> None:
-    """A track that lacks the modality, its inputs zeros, disturbs nothing."""
+    """Tracks without the modality (inputs of zeros) don't affect the others."""
     encoder = subject.adapted()
     with _skip_unless_built():
         model = build_model([encoder], task="tiers-3", learned_missing=[encoder.modality])
@@ -258,7 +258,7 @@ def check_mixed_precision(subject: Subject) -> None:
 
 
 def check_saves_and_loads(subject: Subject) -> None:
-    """A saved model loads in safe mode and says the same."""
+    """A saved model loads in safe mode and gives the same outputs."""
     encoder = subject.adapted()
     with _skip_unless_built():
         model = build_model([encoder], task="tiers-3")
@@ -282,7 +282,7 @@ def check_saves_and_loads(subject: Subject) -> None:
 
 
 def check_other_backends(subject: Subject) -> None:
-    """The same model gives the same on every backend of Keras that is installed."""
+    """The model gives the same outputs on every installed Keras backend."""
     here = keras.backend.backend()
     others = [b for b in BACKENDS if b != here and importlib.util.find_spec(b) is not None]
     if not others:
@@ -323,7 +323,7 @@ def _infer(model: keras.Model, inputs: Features) -> Array:
 
 
 def _train(model: keras.Model, inputs: Features, targets: Array) -> None:
-    """A few steps of Adam, whose updates show even the smallest gradient."""
+    """A few steps of Adam, whose updates are visible even for tiny gradients."""
     model.compile(
         optimizer=keras.optimizers.Adam(1e-3, epsilon=1e-12),
         loss="mse",
@@ -349,7 +349,7 @@ def _column(rows: Array, dimensions: int) -> Array:
 
 
 def _masked(encoder: AnyEncoder, inputs: Features, present: float) -> Features:
-    """The whole model's inputs of a modality."""
+    """Inputs of the whole model for one modality."""
     named = {input_name(encoder.modality, name): array for name, array in inputs.items()}
     mask = np.full((_rows(inputs), 1), present, dtype="float32")
     return {**named, input_name(encoder.modality, PRESENT): mask}

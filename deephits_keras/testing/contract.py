@@ -19,7 +19,7 @@ from deephits_keras.testing.subject import CheckSkipped, Subject, outcome, requi
 
 
 def check_names(subject: Subject) -> None:
-    """Name, modality and version are what stores, inputs and options can be named after."""
+    """Name, modality and version can be used in names of stores, inputs and options."""
     encoder = subject.encoder
     for attribute in ("name", "modality"):
         value = getattr(encoder, attribute, None)
@@ -35,7 +35,7 @@ def check_names(subject: Subject) -> None:
 
 
 def check_contract_version(subject: Subject) -> None:
-    """The encoder was written for a version of the contract that this package reads."""
+    """The encoder's contract version is supported by this package."""
     stated = subject.encoder.contract_version
     require(
         stated in SUPPORTED_VERSIONS,
@@ -45,7 +45,7 @@ def check_contract_version(subject: Subject) -> None:
 
 
 def check_documented(subject: Subject) -> None:
-    """People who list and show encoders learn what this one does."""
+    """The summary and the docstring describe the encoder."""
     encoder_class = type(subject.encoder)
     summary = encoder_class.summary
     require(
@@ -110,7 +110,7 @@ def check_settings_as_text(subject: Subject) -> None:
 
 
 def check_fingerprint_follows_settings(subject: Subject) -> None:
-    """Other features get another store, and only they."""
+    """The fingerprint changes if and only if the features change."""
     before = subject.encoder.fingerprint()
     for field, other in other_encoders(subject):
         changed = other.fingerprint() != before
@@ -131,7 +131,7 @@ def check_fingerprint_follows_settings(subject: Subject) -> None:
 
 
 def check_fingerprint_same_everywhere(subject: Subject) -> None:
-    """A store made here is found again elsewhere."""
+    """The fingerprint is equal in another process."""
     environment = {"PYTHONHASHSEED": "4711", "HOME": str(subject.new_folder())}
     elsewhere = subject.ask_worker("fingerprint", environment)
     require(
@@ -143,7 +143,7 @@ def check_fingerprint_same_everywhere(subject: Subject) -> None:
 
 
 def check_settings_declared(subject: Subject) -> None:
-    """A setting that changes the features says so."""
+    """A setting that changes the features is declared with `changes_features=True`."""
     import numpy as np
 
     track, features = subject.usable[0]
@@ -157,7 +157,7 @@ def check_settings_declared(subject: Subject) -> None:
         value = getattr(other.config, field.name)
         same = isinstance(changed, dict) and all(
             changed[name].shape == array.shape
-            # Rounding may differ with the order of sums, as between batch sizes.
+            # Rounding may depend on the order of sums, for example between batch sizes.
             and np.allclose(changed[name], array, rtol=1e-3, atol=1e-5, equal_nan=True)
             for name, array in features.items()
         )
@@ -169,7 +169,7 @@ def check_settings_declared(subject: Subject) -> None:
 
 
 def check_imports_nothing_heavy(subject: Subject) -> None:
-    """`deephits encoders list` stays quick."""
+    """Importing the encoder's module is fast and imports no heavy package."""
     heavy = subject.ask_worker("imports", {})
     require(
         not heavy,
@@ -179,7 +179,7 @@ def check_imports_nothing_heavy(subject: Subject) -> None:
 
 
 def other_encoders(subject: Subject) -> Iterator[tuple[dataclasses.Field[Any], AnyEncoder]]:
-    """For each setting, an encoder with another value of it, if one can be found."""
+    """For each setting, an encoder with another value, if there is a valid one."""
     encoder = subject.encoder
     if not encoder.config.__dataclass_fields__:
         raise CheckSkipped("the encoder has no settings")

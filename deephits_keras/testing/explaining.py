@@ -1,4 +1,4 @@
-"""The check of what an encoder's `explainable` gives."""
+"""The check of an encoder's `explainable`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from deephits_keras.testing.subject import (
 from deephits_keras.tracks import Track
 
 TOLERANCE = 1e-3
-"""Relative and absolute, of an embedding reached by another way than the branch's own."""
+"""Relative and absolute tolerance of an embedding that isn't computed by the branch."""
 
 ON_THE_WAY = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Where gradients are looked at, as shares of the way from the baseline to the track's input."""
+"""Points at which gradients are checked, as fractions of the path from the baseline."""
 
 
 def check_explainable_adds_up(subject: Subject) -> None:
-    """What is attributed leads to the branch's own embedding, and its parts are all of it."""
+    """`embed` gives the branch's embedding, and the parts add up to the attribution."""
     track, features = subject.usable[0]
     track = declared(subject.encoder, track)
     explainable = _explainable(subject, track, features)
@@ -63,7 +63,7 @@ def check_explainable_adds_up(subject: Subject) -> None:
 
 
 def _explainable(subject: Subject, track: Track, features: Features) -> Explainable:
-    # A new encoder, as a loaded run has it: what was learnt is in the branch's layers alone.
+    # A new encoder, as in a loaded run: statistics are in the branch's layers only.
     encoder = subject.fresh()
     branch = subject.shared_branch
     try:
@@ -108,7 +108,7 @@ def _check_point(explainable: Explainable) -> None:
 
 
 def _steps(explainable: Explainable) -> Features:
-    """The way from the baseline to the point; none where either is unknown."""
+    """The difference of point and baseline; 0 where either is unknown."""
     return {
         name: np.nan_to_num(
             np.asarray(array, np.float32) - np.asarray(explainable.baseline[name], np.float32)
@@ -118,7 +118,7 @@ def _steps(explainable: Explainable) -> Features:
 
 
 def _at(explainable: Explainable, *shares: float) -> Features:
-    """A batch of points on the way to the track's own input, at 1."""
+    """A batch of points between the baseline (0) and the track's input (1)."""
     steps = _steps(explainable)
     return {
         name: np.stack(
@@ -154,7 +154,7 @@ def _check_embed(subject: Subject, explainable: Explainable, features: Features)
 
 
 def _check_gradients(explainable: Explainable) -> None:
-    """Finite, and not zero all the way while the embedding changes."""
+    """Gradients are finite, and not zero everywhere if the embedding changes."""
     if not explainable.point:
         return
     from keras import ops
@@ -188,7 +188,7 @@ def _check_gradients(explainable: Explainable) -> None:
 
 
 def _attribution(explainable: Explainable) -> Features:
-    """Contributions drawn at random where there is a step, as integrated gradients give them."""
+    """Random contributions where point and baseline differ, as integrated gradients give them."""
     rng = np.random.default_rng(0)
     return {
         name: np.where(step != 0, rng.normal(size=step.shape), 0.0)

@@ -1,4 +1,4 @@
-"""Checks of what an encoder does outside the graph."""
+"""Checks of an encoder outside the graph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from deephits_keras.tracks import Track
 
 
 def check_feature_specs(subject: Subject) -> None:
-    """The specs are what a store can be made of."""
+    """The feature specs can be stored."""
     specs = subject.encoder.feature_specs
     require(
         isinstance(specs, tuple) and all(isinstance(spec, FeatureSpec) for spec in specs),
@@ -46,7 +46,7 @@ def check_feature_specs(subject: Subject) -> None:
 
 
 def check_extract_gives_what_specs_say(subject: Subject) -> None:
-    """At least two of the tracks have features of the declared names, shapes and dtypes."""
+    """At least two tracks have features with the declared names, shapes and dtypes."""
     count = 0
     for track in subject.tracks:
         try:
@@ -92,7 +92,7 @@ def check_extract_is_deterministic(subject: Subject) -> None:
 
 
 def check_missing_is_none(subject: Subject) -> None:
-    """A track without the input lacks the modality; that is no error."""
+    """A track without the input lacks the modality, which isn't an error."""
     try:
         result = subject.encoder.extract(Track("nothing"))
     except Exception as error:
@@ -108,7 +108,7 @@ def check_missing_is_none(subject: Subject) -> None:
 
 
 def check_bad_input_is_extraction_error(subject: Subject) -> None:
-    """Input that can't be used names the track and the reason, and stops nothing."""
+    """Unusable input raises an `ExtractionError` with the track and the reason."""
     for track, damage, must_fail in damaged_tracks(subject):
         try:
             result = subject.encoder.extract(track)
@@ -135,7 +135,7 @@ def check_bad_input_is_extraction_error(subject: Subject) -> None:
 
 
 def check_extract_many_equals_extract(subject: Subject) -> None:
-    """Many tracks at once give what each gives alone, in order."""
+    """`extract_many` gives the results of `extract`, in order."""
     tracks = [track for track, _ in subject.usable]
     tracks += [Track("nothing"), *(t for t, _, _ in damaged_tracks(subject)), tracks[0]]
     known: list[tuple[Track, Features | ExtractionError | None]] = []
@@ -160,7 +160,7 @@ def check_extract_many_equals_extract(subject: Subject) -> None:
 
 
 def check_works_in_worker_processes(subject: Subject) -> None:
-    """Extraction can be handed to other processes."""
+    """Extraction works in other processes."""
     if not subject.encoder.parallel:
         raise CheckSkipped("the encoder says parallel = False: the core keeps it in one process")
     track, features = subject.usable[0]
@@ -190,10 +190,9 @@ def _extract_there(encoder: AnyEncoder, track: Track) -> Features | None:
 
 
 def damaged_tracks(subject: Subject) -> Iterator[tuple[Track, str, bool]]:
-    """Tracks with something wrong, what it is, and whether `extract` must refuse them.
+    """Damaged tracks, a description of the damage, and whether `extract` must refuse them.
 
-    It must refuse a file that can't be read if it uses the file at all, and the tracks that the
-    encoder's author calls bad.
+    It must refuse an unreadable file if it uses the file, and the encoder's `bad_tracks`.
     """
     for track in subject.bad_tracks:
         yield track, f"the bad track {track.id}", True

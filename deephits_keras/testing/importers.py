@@ -1,6 +1,6 @@
-"""The checks of an importer: what every one must keep to, each by name.
+"""The conformance checks of importers.
 
-In a test of your own:
+In your own test:
 
     from deephits_keras.testing.importers import parametrize_with_importer_checks
 
@@ -33,11 +33,11 @@ NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 @dataclass(frozen=True)
 class ImporterCheckResult:
-    """What came of one check.
+    """Result of one check.
 
     Attributes:
-        name: The check.
-        message: What is wrong; empty if nothing is.
+        name: Name of the check.
+        message: What is wrong; empty if it passed.
     """
 
     name: str
@@ -45,7 +45,7 @@ class ImporterCheckResult:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the check passed."""
         return not self.message
 
 
@@ -65,7 +65,7 @@ def _imported(importer: Importer) -> Iterator[ImportSummary]:
 
 
 def check_says_what_it_is(importer: Importer) -> None:
-    """It has a name that can be typed, and says what it reads and whom to cite."""
+    """It has a valid name, and states its layout and the publication to cite."""
     require(
         bool(NAME.fullmatch(importer.name)),
         f"name is {importer.name!r}: use lower-case letters, digits and hyphens",
@@ -76,7 +76,7 @@ def check_says_what_it_is(importer: Importer) -> None:
 
 
 def check_imports_nothing_heavy(importer: Importer) -> None:
-    """Importing its module loads no large package: listing importers stays quick."""
+    """Importing its module imports no heavy package."""
     module = type(importer).__module__
     source = f"import sys, {module}; print(*[m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
@@ -88,7 +88,7 @@ def check_imports_nothing_heavy(importer: Importer) -> None:
 
 
 def check_refuses_another_layout(importer: Importer) -> None:
-    """A folder that isn't this dataset is a `UserError` that names what it lacks."""
+    """A folder with another layout raises a `UserError` that names missing files."""
     with tempfile.TemporaryDirectory(prefix="deephits-check-") as name:
         folder = Path(name)
         (folder / "notes.txt").write_text("nothing of this kind")
@@ -109,7 +109,7 @@ def check_refuses_another_layout(importer: Importer) -> None:
 
 
 def check_imports_its_example(importer: Importer) -> None:
-    """The example becomes a corpus of three tracks or more that name their artists."""
+    """The example gives a corpus of at least three tracks with artists."""
     with _imported(importer) as summary:
         corpus = summary.corpus
         require(len(corpus) >= 3, f"of its example {len(corpus)} tracks are left; give three")
@@ -122,7 +122,7 @@ def check_imports_its_example(importer: Importer) -> None:
 
 
 def check_accounts_for_every_row(importer: Importer) -> None:
-    """Each row of the source is a track or is rejected with a reason."""
+    """Every row of the source is a track, or is rejected with a reason."""
     with _imported(importer) as summary:
         known = len(summary.corpus) + sum(summary.rejected.values())
         require(
@@ -133,7 +133,7 @@ def check_accounts_for_every_row(importer: Importer) -> None:
 
 
 def check_ids_are_those_of_the_tracks(importer: Importer) -> None:
-    """`track_ids` gives the ids that `tracks` does: recordings are found by them."""
+    """`track_ids` gives the same ids as `tracks`; recordings are found by them."""
     with _example(importer) as (source, _):
         opened = importer.open(source)
         alone = [str(value) for values in opened.track_ids() for value in values]
@@ -145,7 +145,7 @@ def check_ids_are_those_of_the_tracks(importer: Importer) -> None:
 
 
 def check_can_be_read_again(importer: Importer) -> None:
-    """`tracks` and `track_ids` begin anew at each call: an import reads more than once."""
+    """`tracks` and `track_ids` start from the beginning at each call."""
     with _example(importer) as (source, _):
         opened = importer.open(source)
         for method in (opened.tracks, opened.track_ids):
@@ -166,7 +166,7 @@ def check_is_deterministic(importer: Importer) -> None:
 
 
 def check_later_columns_exist(importer: Importer) -> None:
-    """The columns that it says are known only after a release are there."""
+    """The columns declared as known only after a release exist."""
     with _imported(importer) as summary:
         absent = [name for name in importer.later if name not in summary.corpus.columns]
         require(not absent, f"later names columns that its tracks lack: {', '.join(absent)}")
@@ -189,7 +189,7 @@ CHECKS: dict[str, Callable[[Importer], None]] = {
 
 
 def run_importer_checks(importer: Importer) -> list[ImporterCheckResult]:
-    """Apply every check; what the importer raises is a failure of that check.
+    """Run every check; an exception of the importer is a failure of the check.
 
     Example:
         >>> from deephits_keras.corpus.importers import find_importer
@@ -200,7 +200,7 @@ def run_importer_checks(importer: Importer) -> list[ImporterCheckResult]:
 
 
 def parametrize_with_importer_checks(importers: Sequence[Importer]) -> Any:
-    """A pytest decorator that makes a test of each check of each importer."""
+    """A pytest decorator that creates one test per check and importer."""
     import pytest
 
     def check_of(name: str) -> Callable[[Importer], None]:

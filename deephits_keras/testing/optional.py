@@ -1,4 +1,4 @@
-"""Checks of the methods that an encoder may leave out: inputs, accounts, parts, columns."""
+"""Checks of an encoder's optional methods: inputs, remarks, parts, columns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from deephits_keras.types import Array
 
 
 def check_inputs_are_all_that_is_read(subject: Subject) -> None:
-    """`extract` gives the same for a track of the declared inputs alone."""
+    """`extract` gives the same result for a track with the declared inputs only."""
     try:
         inputs = inputs_of(subject.encoder)
     except UserError as error:
@@ -52,7 +52,7 @@ def check_inputs_are_all_that_is_read(subject: Subject) -> None:
 
 
 def check_missing_parts_are_names(subject: Subject) -> None:
-    """`missing_parts` gives the names of parts."""
+    """`missing_parts` returns names of parts."""
     for track, features in _described(subject):
         parts = _given(subject.encoder, "missing_parts", track, features)
         names = list(parts) if isinstance(parts, tuple | list) else None
@@ -65,7 +65,7 @@ def check_missing_parts_are_names(subject: Subject) -> None:
 
 
 def check_remarks_are_sentences(subject: Subject) -> None:
-    """`remarks` gives texts for the reader of a prediction."""
+    """`remarks` returns texts."""
     for track, features in _described(subject):
         remarks = _given(subject.encoder, "remarks", track, features)
         require(
@@ -76,7 +76,7 @@ def check_remarks_are_sentences(subject: Subject) -> None:
 
 
 def check_describe_gives_known_numbers(subject: Subject) -> None:
-    """`describe` gives finite numbers, those of standard columns in their ranges."""
+    """`describe` returns finite numbers, within the ranges of standard columns."""
     for track, features in _described(subject):
         values = _given(subject.encoder, "describe", track, features)
         require(
@@ -97,7 +97,7 @@ def check_describe_gives_known_numbers(subject: Subject) -> None:
 
 
 def check_fields_are_in_features(subject: Subject) -> None:
-    """`fields` names places that the features have, each once."""
+    """`fields` names valid places of the features, each once."""
     encoder = subject.encoder
     shapes = {spec.name: spec.shape for spec in encoder.feature_specs}
     owners: dict[tuple[str, int], str] = {}
@@ -130,7 +130,7 @@ def check_fields_are_in_features(subject: Subject) -> None:
 
 
 def check_ablations_do_without(subject: Subject) -> None:
-    """Without each of the parts in `ablations` the encoder still extracts and builds."""
+    """The encoder extracts and builds without each part of `ablations`."""
     encoder = subject.encoder
     parts = encoder.ablations()
     require(
@@ -166,7 +166,7 @@ def check_ablations_do_without(subject: Subject) -> None:
 
 
 def check_tabular_is_columns(subject: Subject) -> None:
-    """`tabular` gives the same named columns for any batch, each row from its own features."""
+    """`tabular` returns the same columns for any batch, each row from its own features."""
     encoder = subject.encoder
     if type(encoder).tabular is ModalityEncoder.tabular:
         return

@@ -1,4 +1,4 @@
-"""What the checks work on: the encoder under test, its tracks, and what several checks share."""
+"""The encoder under test, its tracks, and intermediate results that checks share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CheckError(AssertionError):
 
 
 class CheckSkipped(Exception):  # noqa: N818
-    """A check can't be made or doesn't apply; the message says why."""
+    """A check can't be run or doesn't apply; the message states the reason."""
 
 
 def require(condition: object, message: str) -> None:
@@ -49,8 +49,8 @@ class Subject:
 
     Args:
         encoder: The encoder.
-        tracks: Different tracks that have the modality; its own `example_tracks` by default.
-        bad_tracks: Tracks whose input is there but can't be used, beside the encoder's own.
+        tracks: Different tracks with the modality; the encoder's `example_tracks` by default.
+        bad_tracks: Tracks with unusable input, in addition to the encoder's `bad_tracks`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Subject:
         self.folder = Path(self._folder.name)
 
     def fresh(self) -> AnyEncoder:
-        """Another encoder of the same configuration, not adapted."""
+        """A new encoder with the same configuration, not adapted."""
         return type(self.encoder)(self.encoder.config)
 
     def new_folder(self) -> Path:
@@ -77,19 +77,19 @@ class Subject:
 
     @cached_property
     def tracks(self) -> tuple[Track, ...]:
-        """The tracks to work with."""
+        """The tracks of the checks."""
         if self._tracks is not None:
             return tuple(self._tracks)
         return tuple(self.encoder.example_tracks(self.new_folder()))
 
     @cached_property
     def bad_tracks(self) -> tuple[Track, ...]:
-        """Tracks that must be refused."""
+        """The tracks that `extract` must refuse."""
         return (*self._bad_tracks, *self.encoder.bad_tracks(self.new_folder()))
 
     @cached_property
     def usable(self) -> list[tuple[Track, Features]]:
-        """The tracks that have features that keep to the specs, two or more, with them.
+        """The tracks with valid features, at least two, with their features.
 
         Raises:
             CheckSkipped: if there are fewer.
@@ -112,11 +112,11 @@ class Subject:
         return [features for _, features in self.usable]
 
     def stored(self) -> Features:
-        """All usable tracks' features as one batch, as they are stored."""
+        """The features of all usable tracks as one batch, in their stored dtypes."""
         return stack(self.features)
 
     def training_batch(self, features: Sequence[Features] | None = None) -> Features:
-        """A batch for `adapt`: the usable tracks' by default, with a popularity where it counts."""
+        """A batch for `adapt`, by default of the usable tracks; with popularity if required."""
         chosen = self.features if features is None else features
         batch = stack(chosen)
         if self.encoder.learns_popularity:
@@ -125,7 +125,7 @@ class Subject:
         return batch
 
     def inputs(self, features: Sequence[Features] | None = None) -> Features:
-        """A batch of inputs of the branch: the usable tracks' by default."""
+        """A batch of inputs of the branch, by default of the usable tracks."""
         from deephits_keras.encoders.features import input_dtype
 
         batch = stack(self.features if features is None else features)
@@ -135,9 +135,9 @@ class Subject:
         }
 
     def varied_inputs(self) -> Features:
-        """More rows than there are tracks, each value that of a track drawn at random.
+        """Random rows; each value is that of a random track.
 
-        Every value keeps its place, so that a category stays one that there is.
+        Every value keeps its place, so that categories stay valid.
         """
         rng = np.random.default_rng(0)
         varied = {}
@@ -149,7 +149,7 @@ class Subject:
     # === The branch ===
 
     def adapted(self) -> AnyEncoder:
-        """A fresh encoder that was adapted on the usable tracks.
+        """A new encoder, adapted to the usable tracks.
 
         Raises:
             CheckSkipped: if `adapt` fails.
@@ -162,7 +162,7 @@ class Subject:
         return encoder
 
     def branch(self, seed: int = 0) -> keras.Model:
-        """The branch of an adapted encoder, as a model of its own.
+        """The branch of an adapted encoder as a model.
 
         Raises:
             CheckSkipped: if it can't be built.
@@ -187,18 +187,18 @@ class Subject:
     # === Other processes ===
 
     def ask_worker(self, question: str, environment: Mapping[str, str], **job: Any) -> Any:
-        """Ask `testing.worker` in a Python process of its own.
+        """Run `testing.worker` in its own Python process.
 
         Args:
-            question: What `worker` calls it.
-            environment: Variables to set there.
-            **job: What else the question needs, as JSON types.
+            question: Name of the task in `worker`.
+            environment: Environment variables to set.
+            **job: Arguments of the task, as JSON types.
 
         Returns:
             The answer, as JSON types.
 
         Raises:
-            CheckError: if the process fails; with its last words.
+            CheckError: if the process fails, with its last output.
         """
         encoder_class = type(self.encoder)
         described = {
@@ -229,7 +229,7 @@ class Subject:
 
 
 def branch_of(encoder: AnyEncoder) -> keras.Model:
-    """An encoder's branch as a model from its features to its embedding."""
+    """An encoder's branch as a model that maps features to the embedding."""
     import keras
 
     from deephits_keras.encoders.features import input_dtype
@@ -247,14 +247,14 @@ def stack(features: Sequence[Features]) -> Features:
 
 
 def same_bytes(first: Features, second: Features) -> bool:
-    """Whether two tracks' features are the same to the bit."""
+    """Whether two tracks' features are identical."""
     return first.keys() == second.keys() and all(
         np.asarray(first[name]).tobytes() == np.asarray(second[name]).tobytes() for name in first
     )
 
 
 def outcome(encoder: AnyEncoder, track: Track) -> Features | ExtractionError | None:
-    """What `extract` gives, an `ExtractionError` as a value."""
+    """The result of `extract`; an `ExtractionError` is returned, not raised."""
     try:
         return encoder.extract(track)
     except ExtractionError as error:
@@ -262,7 +262,7 @@ def outcome(encoder: AnyEncoder, track: Track) -> Features | ExtractionError | N
 
 
 def declared(encoder: Any, track: Track) -> Track:
-    """The track with its declared inputs alone, as the core hands it to an encoder."""
+    """The track with the declared inputs only, as the core passes it to an encoder."""
     try:
         return as_declared(track, inputs_of(encoder))
     except UserError as error:
@@ -270,5 +270,5 @@ def declared(encoder: Any, track: Track) -> Track:
 
 
 def raised(method: str, error: Exception) -> str:
-    """What to say of an exception that a method isn't meant to raise."""
+    """Message for an unexpected exception of a method."""
     return f"{method} raised {type(error).__name__}: {error}"

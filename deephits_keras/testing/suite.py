@@ -1,4 +1,4 @@
-"""Running the checks: one by one with their results, all at once, or as pytest's parameters."""
+"""Run the checks: one by one, all at once, or as pytest parameters."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CHECKS: dict[str, Check] = {
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check said of an encoder.
+    """Result of one check of an encoder.
 
     Attributes:
-        check: Its name.
-        status: `passed`, `failed`, `skipped`, or `xfail` if it failed as was expected.
+        check: Name of the check.
+        status: `passed`, `failed`, `skipped`, or `xfail` if it failed as expected.
         message: What is wrong and what to change, why it was skipped or expected to fail, or
             empty.
-        seconds: How long it took.
+        seconds: Duration in seconds.
     """
 
     check: str
@@ -57,24 +57,22 @@ def run_checks(
     leave_out: Collection[str] = (),
     expected_failed_checks: Mapping[str, str] | None = None,
 ) -> Iterator[CheckResult]:
-    """Run every check on an encoder, and yield each result as it is known.
+    """Run every check on an encoder, and yield each result.
 
-    A check that can't be made because another one fails is skipped, so that one mistake is told
-    once.
+    A check that depends on a failed one is skipped, so that a mistake is reported once.
 
     Args:
-        encoder: The encoder, configured.
-        tracks: Two or more different tracks that have its modality; by default its own
-            `example_tracks`: short recordings with lyrics and Spotify's fields.
-        bad_tracks: Tracks whose input is there and that `extract` must refuse with an
-            `ExtractionError`, beside the damaged files that every encoder is tried with and its
-            own `bad_tracks`.
-        leave_out: Names of checks not to run.
-        expected_failed_checks: The reason for each check that may fail, as scikit-learn's
-            `check_estimator` takes them; beside those that the encoder states of itself.
+        encoder: The configured encoder.
+        tracks: At least two different tracks with its modality; by default its `example_tracks`,
+            short recordings with lyrics and Spotify's fields.
+        bad_tracks: Tracks for which `extract` must raise an `ExtractionError`, in addition to
+            damaged files and the encoder's `bad_tracks`.
+        leave_out: Names of checks that are not run.
+        expected_failed_checks: Reason for each check that may fail, as in scikit-learn's
+            `check_estimator`; in addition to those of the encoder.
 
     Raises:
-        ValueError: if a check that is expected to fail isn't one.
+        ValueError: if `expected_failed_checks` names an unknown check.
     """
     expected = _expected(encoder, expected_failed_checks)
     subject = Subject(encoder, tracks, bad_tracks)
@@ -99,7 +97,7 @@ def check_encoder(
         The results, none of them `failed`.
 
     Raises:
-        CheckError: if any check fails; the message tells of each what to change.
+        CheckError: if any check fails; the message says what to change.
 
     Example:
         >>> check_encoder(MyEncoder())  # doctest: +SKIP
@@ -128,10 +126,10 @@ def parametrize_with_checks(
     bad_tracks: Sequence[Track] = (),
     expected_failed_checks: Mapping[str, str] | None = None,
 ) -> Any:
-    """A pytest decorator that makes a test of each check of each encoder.
+    """A pytest decorator that creates one test per check and encoder.
 
     Args:
-        encoders: Encoders, or functions that make one when the first of its tests runs.
+        encoders: Encoders, or functions that create one when its first test runs.
         tracks: See `run_checks`.
         bad_tracks: See `run_checks`.
         expected_failed_checks: See `run_checks`; such a test counts as an expected failure.
@@ -160,7 +158,7 @@ def _pytest_check(
     bad_tracks: Sequence[Track],
     expected_failed_checks: Mapping[str, str] | None,
 ) -> Callable[[Any], None]:
-    """A function that applies one check; those of an encoder share what they work out."""
+    """A function that runs one check; checks of an encoder share intermediate results."""
 
     def check(encoder: Any) -> None:
         import pytest

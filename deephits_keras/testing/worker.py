@@ -1,4 +1,4 @@
-"""The other end of `Subject.ask_worker`: a Python process that imports one encoder.
+"""The process behind `Subject.ask_worker`, which imports one encoder.
 
 Run as `python -m deephits_keras.testing.worker` with a job as JSON on standard input; the answer is
 the last line of standard output.
@@ -30,7 +30,7 @@ HEAVY = (
     "torch",
     "transformers",
 )
-"""Packages that take tenths of a second or more to import."""
+"""Packages that take 0.1 s or more to import."""
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def fingerprint(encoder: AnyEncoder, job: dict[str, Any]) -> str:
 
 
 def predict(encoder: AnyEncoder, job: dict[str, Any]) -> str:
-    """Load a saved model as a run is loaded, apply it, and save what it says.
+    """Load a saved model as in a run, apply it, and save its outputs.
 
     Args:
         encoder: The encoder that the model was built with.

@@ -1,1 +1,1 @@
-"""What every room uses: whole files, progress, findings."""
+"""Utilities: atomic files, progress, findings of verification."""

@@ -1,4 +1,4 @@
-"""Writing whole files or nothing: a temporary name first, renamed when complete."""
+"""Atomic writing of files: under a temporary name, renamed when complete."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from deephits_keras.utils.records import from_plain, to_plain
 T = TypeVar("T")
 
 PARTIAL = ".partial-"
-"""How the names of files begin that aren't whole."""
+"""Prefix of the names of incomplete files."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
-"""None: NumPy and HDF5 leave the number out when less was written than asked for."""
+"""Error numbers of a full disk; None, as NumPy and HDF5 give no number for a short write."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, with its suffix, and rename it when the block ends.
+    """Yield a temporary path in the folder of `path`, and rename it when the block ends.
 
-    If the block raises, the temporary file is removed and `path` is as it was. The data is on
-    disk before the name is.
+    If the block raises, the temporary file is removed and `path` is unchanged. Data is flushed to
+    disk before renaming.
 
     Raises:
         UserError: if the folder can't be written to.
@@ -67,7 +67,7 @@ def _no_room(path: Path, error: OSError) -> DeepHitsError | None:
 
 
 def _temporary_beside(path: Path) -> tuple[int, Path]:
-    """A new file, held by a lock as long as its handle is open: nobody takes it for a leftover."""
+    """A new file, locked while it is open, so that it isn't removed as a leftover."""
     while True:
         handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
         with contextlib.suppress(OSError):  # some network file systems have no locks
@@ -79,7 +79,7 @@ def _temporary_beside(path: Path) -> tuple[int, Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files in `folder` whose writers were killed; others are left alone."""
+    """Remove temporary files in `folder` whose writers were killed."""
     for path in folder.glob(f"{PARTIAL}*"):
         with contextlib.suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,13 +87,13 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all; dataclasses by their fields."""
+    """Write `value` as indented JSON, atomically; dataclasses by their fields."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=to_plain) + "\n")
 
 
@@ -105,7 +105,7 @@ def read_json(path: Path, what: str) -> Any:
         what: What the file should be, for the message.
 
     Raises:
-        UserError: if it isn't there or isn't JSON.
+        UserError: if it is missing or isn't JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -138,12 +138,12 @@ def sha256(path: Path) -> str:
 
 
 def hash_of_files(folder: Path, names: Iterable[str]) -> str:
-    """One SHA-256 of several files' names and contents, in hexadecimal; missing ones are left out.
+    """One SHA-256 of several files' names and contents, in hexadecimal; missing files are ignored.
 
-    Each file is read once in this process as long as its size and time stay the same.
+    A file is read again only if its size or time changes.
 
     Args:
-        folder: Where they are; it is not part of the hash.
+        folder: Folder of the files; it is not part of the hash.
         names: Their names, in any order.
     """
     whole = hashlib.sha256()
@@ -158,7 +158,7 @@ def hash_of_files(folder: Path, names: Iterable[str]) -> str:
 def hash_of_path(path: Path) -> str:
     """SHA-256 of a file, or one of all files below a folder and their names, in hexadecimal.
 
-    Each file is read once in this process as long as its size and time stay the same.
+    A file is read again only if its size or time changes.
     """
     if path.is_dir():
         inside = (file for file in path.rglob("*") if file.is_file())
@@ -169,5 +169,5 @@ def hash_of_path(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _remembered(path: Path, modified: int, size: int) -> str:
-    del modified, size  # parts of the key only
+    del modified, size  # parts of the cache key only
     return sha256(path)

@@ -1,4 +1,4 @@
-"""What a verification finds."""
+"""Findings of a verification."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ State = Literal["damaged", "missing", "unfinished"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
         file: The file or folder.
         state: `damaged`, `missing` or `unfinished`.
-        problem: What is wrong with it.
-        remedy: What to do.
+        problem: Description of the problem.
+        remedy: How to repair it.
     """
 
     file: str
@@ -28,13 +28,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verification:
-    """What came of checking a folder.
+    """Result of the verification of a folder.
 
     Attributes:
         folder: The folder.
         kind: `corpus`, `run` or `bundle`.
-        checked: Files whose content was read and compared.
-        findings: Everything that is wrong; empty if it is whole.
+        checked: Number of files that were compared.
+        findings: All problems; empty if the folder is whole.
     """
 
     folder: Path
@@ -44,5 +44,5 @@ class Verification:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no problems."""
         return not self.findings

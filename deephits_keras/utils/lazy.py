@@ -1,4 +1,4 @@
-"""Public names of a package that load on first use: importing the package stays quick."""
+"""Public names of a package that are loaded on first use, so that importing it is fast."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def load_on_use(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """A package's `__getattr__` (PEP 562).
 
     Args:
-        package: The package's name.
-        homes: The module that holds each public name.
+        package: Name of the package.
+        homes: Module of each public name.
 
     Example:
         >>> get = load_on_use("deephits_keras", {"Track": "deephits_keras.tracks"})

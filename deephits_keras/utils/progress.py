@@ -15,13 +15,13 @@ SECONDS_BETWEEN_LINES = 10.0
 def progress(
     items: Iterable[T], *, total: int, what: str, weight: Callable[[T], int] = lambda _: 1
 ) -> Iterator[T]:
-    """Yield `items`, showing how many of `total` are done.
+    """Yield `items` and show how many of `total` are done.
 
     Args:
         items: What to iterate over.
-        total: How many there are, or the sum of their weights.
-        what: What is being done, for example `extracting mel_cnn`.
-        weight: How much an item counts for, for example the tracks of a shard.
+        total: Number of items, or sum of their weights.
+        what: Description of the work, for example `extracting mel_cnn`.
+        weight: Weight of an item, for example the number of tracks of a shard.
     """
     if sys.stderr.isatty():
         from rich.console import Console

@@ -1,4 +1,4 @@
-"""Beginning a plug-in: a small distribution from templates."""
+"""Create a plug-in, a small distribution, from templates."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from deephits_keras.utils.files import write_text
 def write_templates(
     package: str, targets: Mapping[str, str], folder: Path, values: Mapping[str, str]
 ) -> list[Path]:
-    """Fill in templates and write what becomes of them.
+    """Render templates and write the files.
 
     Args:
-        package: The package whose folder `templates` holds the templates.
-        targets: For each template the path, in the folder, of the file that it becomes.
-        folder: Where to.
-        values: What the templates speak of.
+        package: Package with the templates in its folder `templates`.
+        targets: For each template, the path of the resulting file in the folder.
+        folder: Folder to write to.
+        values: Variables of the templates.
 
     Returns:
         The files.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    # The templates make source code, not pages: nothing is to be escaped.
+    # The templates are source code, not HTML: no escaping.
     templates = Environment(
         loader=PackageLoader(package, "templates"),
         undefined=StrictUndefined,
@@ -40,10 +40,10 @@ def write_templates(
 
 
 def refuse_filled(folder: Path) -> None:
-    """Refuse a folder that holds something.
+    """Refuse a folder that isn't empty.
 
     Raises:
-        UserError: if it does, or isn't a folder.
+        UserError: if it isn't empty, or isn't a folder.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty: choose another folder with --out")
