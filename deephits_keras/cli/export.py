@@ -43,11 +43,13 @@ def export(
       deephits verify bundle
       deephits predict bundle song.mp3 --lyrics song.txt
     """
-    import_keras()
-    from deephits_keras.export.exporter import export_run
     from deephits_keras.runs.run import Run
 
-    bundle = export_run(Run(run, settings), out, kind=kind, weights_licence=weights_licence)
+    opened = Run(run, settings)
+    import_keras()
+    from deephits_keras.export.exporter import export_run
+
+    bundle = export_run(opened, out, kind=kind, weights_licence=weights_licence)
     size = (out / bundle.manifest.graph).stat().st_size
     click.echo(f"{bundle.manifest.graph}: {size / 1e6:.1f} MB, equal to the run on two tracks")
     click.echo(f"Bundle: {out}")

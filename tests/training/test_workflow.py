@@ -77,6 +77,14 @@ def test_mistakes_are_told_before_keras_is_imported(corpus: Corpus, tmp_path: Pa
         ["train", str(corpus.folder), "run", "--resume"],
         ["evaluate", "no-such-run"],
         ["predict", "no-such-run", "--set", "tempo=100"],
+        ["predict", "no-such-run"],
+        ["explain", "no-such-run"],
+        ["export", "no-such-run", "out"],
+        ["extract", str(corpus.folder), "--modalities", "smell"],
+        ["reproduce", str(corpus.folder), "out", "--table", "99"],
+        ["reproduce", str(corpus.folder), "out", "--modalities", "smell"],
+        ["compare", str(corpus.folder), "out", "--protocol", "chance"],
+        ["compare", str(corpus.folder), "out", "--recipes", "mine"],
     ]
     code = (
         "import sys\n"
