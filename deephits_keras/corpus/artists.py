@@ -172,7 +172,8 @@ class ArtistKeys:
         if guests and artist_key(main) in self.alone:
             named = [guest.rstrip(" )]") for guest in guests]
             return [key for name in (main, *named) for key in self._parts(name)]
-        return self._known_parts(text) or [artist_key(text)]
+        known = self._known_parts(text) if SEPARATORS.search(text) else []
+        return known or [artist_key(text)]
 
     def _known_parts(self, text: str) -> list[str]:
         """Keys of a text that is made of known artists only, each as long as it can be."""

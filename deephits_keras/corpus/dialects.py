@@ -286,9 +286,13 @@ def _is_comment(lines: Sequence[str], number: int) -> bool:
         return True
     if not line.startswith("#"):
         return False
-    under = next((text for text in lines[number + 1 :] if text.strip()), "")
     for separator in SEPARATORS:
-        names, values = (next(csv.reader([text], delimiter=separator)) for text in (line, under))
+        # The values may go over several lines.
+        records = csv.reader(io.StringIO("".join(lines[number:])), delimiter=separator)
+        try:
+            names, values = [*itertools.islice(filter(None, records), 2), [], []][:2]
+        except csv.Error:
+            continue
         if len(names) == len(values) > 1:
             known = [sum(normal(cell) in KNOWN for cell in cells) for cells in (names, values)]
             return not (any(map(NUMBER.fullmatch, values)) or known[0] > known[1])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from deephits_keras.corpus.names import LONGEST_SECONDS, UNITS, UNSTATED, normal
 from deephits_keras.corpus.values import STANDARD, read_numbers
+from deephits_keras.corpus.written import THOUSANDS
 
 SHARES = frozenset(
     name for name, column in STANDARD.items() if column.high == 1 and not column.whole
@@ -16,6 +19,9 @@ SHARES = frozenset(
 
 LONGEST_MINUTES = 20
 """Half of a table's songs are longer than this many seconds, and shorter than as many minutes."""
+
+PLAIN = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
+"""A number that tells nothing but itself."""
 
 UNIT_NAMES = {1e3: "seconds", 6e4: "minutes", 0.01: "percent"}
 
@@ -39,7 +45,7 @@ def unit_factors(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, fl
     factors: dict[str, float] = {}
     for name in ("duration_ms", *sorted(SHARES)):
         if (column := columns.get(name)) in rows and column is not None:
-            numbers, _ = read_numbers(rows[column], name)
+            numbers, _ = read_numbers(_plain(rows[column]), name)
             known = numbers[numbers.notna() & (numbers != 0)]
             if len(known):
                 measure = _duration if name == "duration_ms" else _share
@@ -62,6 +68,20 @@ def unit_notes(factors: Mapping[str, float], columns: Mapping[str, str]) -> list
             verb = "is" if len(named) == 1 else "are"
             notes.append(f"{', '.join(named)} {verb} in {unit}: read as such")
     return notes
+
+
+def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
+    """The values that don't tell their own unit, as `3:20` does, and can be read in one way only.
+
+    `210,500` may be as many milliseconds or seconds and a half: others of the column decide. All
+    values if there are no others.
+    """
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    texts = values.astype("string").fillna("").str.strip()
+    sure = texts.map(lambda text: bool(PLAIN.fullmatch(text) and not THOUSANDS.match(text)))
+    sure = sure.astype(bool)
+    return values[sure] if sure.any() else values
 
 
 def _duration(column: str, known: pd.Series[float]) -> float:

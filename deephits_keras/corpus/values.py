@@ -18,7 +18,7 @@ import pandas as pd
 
 from deephits_keras.corpus.dates import iso_dates, years_of
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
-from deephits_keras.corpus.written import DOTTED, Column, written_number
+from deephits_keras.corpus.written import DOTTED, UNKNOWN, Column, written_number
 
 _SHARE = Column(0, 1)
 
@@ -41,11 +41,6 @@ STANDARD = {
     "valence": _SHARE,
     "time_signature": Column(0, 32, whole=True, unknown=(0,)),
 }
-
-UNKNOWN = frozenset(
-    ["", "-", "--", "?", ".", r"\n", "<na>", "#n/a", "nan", "na", "n/a", "n.a.", "nil", "null"]
-) | {"none", "unknown", "not available", "not found", "missing"}
-"""What tables write, in any case, where a value is unknown."""
 
 ONE_LINE = ("track_id", "title", "artist_name", "release_date", "audio", *STANDARD)
 """Columns whose values never go over several lines: one that does has swallowed other rows."""

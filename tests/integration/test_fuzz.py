@@ -1,13 +1,24 @@
-"""A short run of `benchmarks/fuzz.py`."""
+"""Short runs of what `benchmarks/` tries at length: damage, and what people really have."""
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-FUZZ = Path(__file__).parents[2] / "benchmarks" / "fuzz.py"
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FUZZ = ROOT / "benchmarks" / "fuzz.py"
+
+
+def test_tables_in_any_dialect_have_the_values_that_they_were_made_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    assert not importlib.import_module("benchmarks.fuzz_tables").fuzz(60, seed=7_000_000)
 
 
 def test_whatever_is_damaged_is_accepted_or_rejected_with_a_reason() -> None:
