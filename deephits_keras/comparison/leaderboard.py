@@ -111,7 +111,7 @@ class Leaderboard:
     tracks: int
 
     @classmethod
-    def of(cls, out: Path, *, synthetic: bool, tracks: int) -> Leaderboard:
+    def from_folder(cls, out: Path, *, synthetic: bool, tracks: int) -> Leaderboard:
         """Read the finished trials in a comparison's folder.
 
         Args:

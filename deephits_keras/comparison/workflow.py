@@ -140,7 +140,9 @@ def finish(plan: Plan, *, jobs: int = -1) -> tuple[Leaderboard, Outcome]:
     if outcome.failed and not any(plan.out.glob("runs/*/*/*/*/result.json")):
         first, reason = next(iter(outcome.failed.items()))
         raise DeepHitsError(f"Every trial failed. The first: {first}: {reason}")
-    found = Leaderboard.of(plan.out, synthetic=plan.corpus.synthetic, tracks=len(plan.corpus))
+    found = Leaderboard.from_folder(
+        plan.out, synthetic=plan.corpus.synthetic, tracks=len(plan.corpus)
+    )
     found.write()
     return found, outcome
 

@@ -18,7 +18,7 @@ class Scale:
 
     Example:
         >>> import numpy as np
-        >>> Scale.between_bounds([np.array([[1.0, np.nan], [3.0, 5.0]])], 2).span
+        >>> Scale.from_bounds([np.array([[1.0, np.nan], [3.0, 5.0]])], 2).span
         [2.0, 1.0]
     """
 
@@ -26,12 +26,12 @@ class Scale:
         self.offset, self.span = offset, span
 
     @classmethod
-    def unchanged(cls, columns: int) -> Scale:
+    def from_identity(cls, columns: int) -> Scale:
         """A scale that changes nothing."""
         return cls([0.0] * columns, [1.0] * columns)
 
     @classmethod
-    def between_bounds(cls, batches: Iterable[Array], columns: int) -> Scale:
+    def from_bounds(cls, batches: Iterable[Array], columns: int) -> Scale:
         """A scale that maps the minimum of each column to 0 and its maximum to 1, ignoring NaN."""
         import numpy as np
 
@@ -46,7 +46,7 @@ class Scale:
         return cls(low.astype(float).tolist(), span.astype(float).tolist())
 
     @classmethod
-    def by_moments(cls, batches: Iterable[Array], columns: int) -> Scale:
+    def from_moments(cls, batches: Iterable[Array], columns: int) -> Scale:
         """A scale that maps the mean of each column to 0 and its standard deviation to 1."""
         from deephits_keras.encoders.moments import Moments
 

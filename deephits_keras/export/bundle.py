@@ -68,7 +68,7 @@ class Manifest:
     licences: dict[str, str]
 
     @classmethod
-    def of(
+    def from_run(
         cls,
         config: RunConfig,
         calibration: Calibration,

@@ -62,7 +62,7 @@ def export_run(
     from deephits_keras.export.onnx_graph import write_onnx
 
     model = run.model
-    manifest = Manifest.of(
+    manifest = Manifest.from_run(
         run.config, run.calibration, run.encoders, kind=kind, weights_licence=weights_licence
     )
     out.parent.mkdir(parents=True, exist_ok=True)

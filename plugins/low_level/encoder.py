@@ -60,7 +60,7 @@ class LowLevel(ModalityEncoder[LowLevelConfig]):
 
     def __init__(self, config: LowLevelConfig | None = None) -> None:
         super().__init__(config)
-        self._scale = Scale.unchanged(SIZE)
+        self._scale = Scale.from_identity(SIZE)
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
@@ -95,7 +95,7 @@ class LowLevel(ModalityEncoder[LowLevelConfig]):
     def adapt(self, batches: Iterable[Features]) -> None:
         """Compute the scale of each descriptor."""
         numbers = (batch["numbers"] for batch in batches)
-        learn = Scale.by_moments if self.config.scaling == "moments" else Scale.between_bounds
+        learn = Scale.from_moments if self.config.scaling == "moments" else Scale.from_bounds
         self._scale = learn(numbers, SIZE)
 
     def tabular(self, features: Features) -> Features:

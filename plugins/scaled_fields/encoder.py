@@ -69,7 +69,7 @@ class ScaledFields(ModalityEncoder[ScaledFieldsConfig]):
 
     def __init__(self, config: ScaledFieldsConfig | None = None) -> None:
         super().__init__(config)
-        self._scale = Scale.unchanged(len(self.config.columns))
+        self._scale = Scale.from_identity(len(self.config.columns))
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -104,7 +104,7 @@ class ScaledFields(ModalityEncoder[ScaledFieldsConfig]):
     def adapt(self, batches: Iterable[Features]) -> None:
         """Compute each column's scale."""
         fields = (batch["fields"] for batch in batches)
-        learn = Scale.by_moments if self.config.scaling == "moments" else Scale.between_bounds
+        learn = Scale.from_moments if self.config.scaling == "moments" else Scale.from_bounds
         self._scale = learn(fields, len(self.config.columns))
 
     def tabular(self, features: Features) -> Features:

@@ -52,7 +52,7 @@ class Stylometry(ModalityEncoder[StylometryConfig]):
 
     def __init__(self, config: StylometryConfig | None = None) -> None:
         super().__init__(config)
-        self._scale = Scale.unchanged(SIZE)
+        self._scale = Scale.from_identity(SIZE)
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
@@ -74,7 +74,7 @@ class Stylometry(ModalityEncoder[StylometryConfig]):
     def adapt(self, batches: Iterable[Features]) -> None:
         """Compute each number's scale."""
         numbers = (batch["style"] for batch in batches)
-        learn = Scale.by_moments if self.config.scaling == "moments" else Scale.between_bounds
+        learn = Scale.from_moments if self.config.scaling == "moments" else Scale.from_bounds
         self._scale = learn(numbers, SIZE)
 
     def tabular(self, features: Features) -> Features:
