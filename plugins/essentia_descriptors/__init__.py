@@ -1,4 +1,4 @@
-"""Descriptors measured from the recording with Essentia (AGPL-3.0, the extra `essentia`)."""
+"""Audio descriptors measured in recordings with Essentia (AGPL-3.0, the extra `essentia`)."""
 
 from .encoder import EssentiaDescriptors, EssentiaDescriptorsConfig
 

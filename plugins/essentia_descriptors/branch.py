@@ -14,15 +14,15 @@ from deephits_keras.types import Tensor
 
 @keras.saving.register_keras_serializable("deephits")
 class DescriptorTable(layers.Layer):  # type: ignore[misc]
-    """Statistics -> descriptors by a table of weights, each kept within its range.
+    """Map statistics to descriptors by a weight matrix, clipped to their ranges.
 
-    Called on `(batch, statistics)` and gives `(batch, descriptors)`, NaN for what is unknown. The
-    weights are the layer's configuration, so that a saved model needs no file beside it.
+    Called on `(batch, statistics)`; returns `(batch, descriptors)`, NaN where unknown. The weights
+    are part of the layer's configuration, so that a saved model needs no other file.
 
     Args:
         weights: `(statistics, descriptors)`.
         bias: `(descriptors,)`.
-        ranges: `(2, descriptors)`, the least and the greatest value.
+        ranges: `(2, descriptors)`, minimum and maximum.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class DescriptorTable(layers.Layer):  # type: ignore[misc]
         self.table, self.bias, self.ranges = weights, bias, ranges
 
     def call(self, statistics: Tensor) -> Tensor:
-        """Map; a descriptor is unknown if a statistic that has weight in it is."""
+        """Apply the mapping; a descriptor is unknown if a statistic with non-zero weight is."""
         table = ops.convert_to_tensor(self.table, dtype=statistics.dtype)
         low, high = (ops.convert_to_tensor(r, dtype=statistics.dtype) for r in self.ranges)
         absent = ops.isnan(statistics)
@@ -65,18 +65,18 @@ def descriptor_branch(
     ranges: Sequence[Sequence[float]],
     **branch: Any,
 ) -> Tensor:
-    """The structured numeric branch of Table A1, behind a mapping.
+    """The structured numeric branch of Table A1, after a mapping.
 
     Args:
         statistics: `(batch, statistics)`, NaN where unknown.
         weights: See `DescriptorTable`.
-        bias: Likewise.
-        ranges: Likewise.
+        bias: See `DescriptorTable`.
+        ranges: See `DescriptorTable`.
         branch: Arguments of `field_branch`.
 
     Returns:
         `(batch, units)`.
     """
-    # Single precision at any policy: half of it can't hold a duration in milliseconds.
+    # float32 at any precision policy: float16 can't represent a duration in milliseconds.
     table = DescriptorTable(weights, bias, ranges, dtype="float32", name="descriptors")
     return field_branch(table(statistics), **branch)

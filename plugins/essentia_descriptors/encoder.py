@@ -1,4 +1,4 @@
-"""`EssentiaDescriptors`: the descriptors that Spotify would give, from the recording itself."""
+"""`EssentiaDescriptors`: Spotify-style descriptors, measured in the recording."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class EssentiaDescriptorsConfig(EncoderConfig):
 
     calibration: str | None = setting(
         None,
-        "calibration.json of `deephits essentia fit`; none for the default mapping",
+        "calibration.json of `deephits essentia fit`; none: the default mapping",
         path=True,
     )
     models: str | None = setting(
         None,
-        "folder of Essentia's TensorFlow models, .pb and .json; none to do without",
+        "folder of Essentia's TensorFlow models (.pb and .json); none: don't use them",
         changes_features=True,
         path=True,
     )
@@ -45,18 +45,18 @@ class EssentiaDescriptorsConfig(EncoderConfig):
 class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
     """Spotify-style descriptors of any recording, measured with Essentia (paper, Section 2.1).
 
-    Outside the graph: statistics of Essentia's MusicExtractor, as they are (`measure.STATISTICS`).
+    Outside the graph: statistics of Essentia's MusicExtractor (`measure.STATISTICS`).
     Needs the extra `essentia`, which is under the AGPL-3.0.
 
-    Inside: a table of weights maps them to danceability, energy, loudness, tempo, key, mode,
+    Inside: a weight matrix maps them to danceability, energy, loudness, tempo, key, mode,
     acousticness, instrumentalness, valence and duration; then the structured numeric branch. The
-    table is the documented default, or was learnt by `deephits essentia fit` and given as
-    `calibration`: that isn't part of the features, so nothing is extracted again for another one.
-    Speechiness and liveness are there only if the calibration has learnt them. 22-64-64 by
-    default: 5,632 trainable parameters.
+    matrix is the documented default, or was fitted by `deephits essentia fit` and given as
+    `calibration`, which isn't part of the features, so another one needs no new extraction.
+    Speechiness and liveness need a calibration that includes them. 22-64-64 by default: 5,632
+    trainable parameters.
 
-    With `models`, what Essentia's own TensorFlow models say is measured too (`models.HEADS`), and
-    stands for the descriptors that it tells where no calibration does.
+    With `models`, predictions of Essentia's TensorFlow models are measured as well
+    (`models.HEADS`), and used for their descriptors unless a calibration includes these.
 
     Example:
         >>> encoder = EssentiaDescriptors()
@@ -92,10 +92,10 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
 
     @cached_property
     def default_mapping(self) -> DescriptorMapping:
-        """From statistics to descriptors, without a calibration.
+        """The mapping from statistics to descriptors without a calibration.
 
         Raises:
-            UserError: if the models aren't there or can't be used.
+            UserError: if the models are missing or can't be used.
         """
         from .mapping import default_mapping
 
@@ -103,10 +103,10 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
 
     @cached_property
     def mapping(self) -> DescriptorMapping:
-        """From statistics to descriptors.
+        """The mapping from statistics to descriptors.
 
         Raises:
-            UserError: if the calibration or the models aren't there or can't be used.
+            UserError: if the calibration or the models are missing or can't be used.
         """
         from .mapping import read_mapping
 
@@ -146,7 +146,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
             raise ExtractionError(track.id, str(error)) from error
 
     def describe(self, track: Track, features: Features) -> dict[str, float]:
-        """The descriptors under the names and in the units of Spotify's."""
+        """The descriptors with Spotify's names and units."""
         del track
         mapping = self.mapping
         values = mapping.apply(features["statistics"][None])[0].tolist()
@@ -154,12 +154,12 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
         return {name: value for name, value in pairs if not math.isnan(value)}
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
-        """The descriptors that Essentia can't tell of so little sound, or of no music."""
+        """Descriptors that can't be measured in too short audio, or without music."""
         known = self.describe(track, features)
         return tuple(name for name in self.mapping.descriptors if name not in known)
 
     def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
-        """Which descriptors are on Essentia's scale or a model's, and what the recording has."""
+        """Remarks on uncalibrated descriptors, and on the recording."""
         del features
         by_model = self.mapping.by_model
         plain = [name for name in self.mapping.uncalibrated if name not in by_model]
@@ -180,7 +180,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
             return ()
 
     def path_content(self, name: str) -> str | None:
-        """Of the models, the hash of those that are used."""
+        """The hash of the used models."""
         from .models import find_models
 
         folder = self._model_folder
@@ -189,13 +189,13 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
         return f"sha256:{find_models(folder).fingerprint()}"
 
     def fingerprint_config(self) -> dict[str, Any]:
-        """Essentia's version, too."""
+        """Includes Essentia's version."""
         from .measure import essentia_version
 
         return {**super().fingerprint_config(), "essentia": essentia_version()}
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Take each descriptor's mean and deviation over the tracks that have a value."""
+        """Compute each descriptor's mean and deviation over the tracks with a value."""
         from deephits_keras.encoders.moments import Moments
 
         mapping = self.mapping
@@ -204,7 +204,7 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
         self._moments = moments.mean.tolist(), moments.deviation.tolist()
 
     def tabular(self, features: Features) -> dict[str, np.ndarray[Any, Any]]:
-        """The descriptors by name, `key` as thirteen indicators as in the graph."""
+        """The descriptors by name; `key` as thirteen indicators, as in the graph."""
         from deephits_keras.fields.columns import named_columns
 
         mapping = self.mapping

@@ -1,4 +1,4 @@
-"""Learns the mapping from Essentia's statistics to Spotify's descriptors, cross-validated."""
+"""Fit the mapping from Essentia's statistics to Spotify's descriptors, with cross-validation."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ from .measure import MUSICAL
 
 FOLDS = 5
 FEWEST_TRACKS = 50
-"""Below it no error estimate means anything."""
+"""Minimum number of tracks for a meaningful error estimate."""
 
 FEWEST_FOR_NEW = 500
-"""Tracks from which speechiness and liveness are offered: nothing else could stand in for them."""
+"""Minimum number of tracks for speechiness and liveness, which have no default mapping."""
 
 PENALTIES = np.logspace(-1, 5, 13)
-"""Of the ridge regression; each training fold chooses for itself."""
+"""Candidates of the ridge regression's alpha; each training fold selects its own."""
 
 NOT_LEARNT_FROM = ("tonal.key", "length", *MUSICAL)
-"""Pitch classes have no order, a length is no sound, and the others are there already."""
+"""Statistics that aren't predictors: pitch class, length, and repetitions of others."""
 
 SAME_BPM = 0.04
-"""Two tempi are the same if they differ by less than this share (MIREX's tolerance)."""
+"""Relative tolerance of equal tempi (as in MIREX)."""
 
 
 @dataclass(frozen=True)
 class FittedDescriptor:
-    """How one descriptor came out.
+    """Result for one descriptor.
 
     Attributes:
-        name: The descriptor.
-        outcome: `learnt`, or why the default (or nothing) stays.
+        name: Name of the descriptor.
+        outcome: `learnt`, or the reason why the default mapping (or none) is kept.
         true: `(tracks,)` Spotify's values.
-        learnt: `(tracks,)` each track's value by a mapping learnt without its fold.
-        default: `(tracks,)` by the default mapping; None where there is none.
-        r2: Share of the variance explained by `learnt`.
+        learnt: `(tracks,)` values of a mapping fitted without the track's fold.
+        default: `(tracks,)` values of the default mapping, or None.
+        r2: R² of `learnt`.
         mae: Mean absolute error of `learnt`, in the descriptor's unit.
-        default_r2: The same of `default`.
-        default_mae: Likewise.
+        default_r2: R² of `default`.
+        default_mae: Mean absolute error of `default`, in the descriptor's unit.
     """
 
     name: str
@@ -64,21 +64,20 @@ class FittedDescriptor:
 
     @property
     def tracks(self) -> int:
-        """How many tracks have Spotify's value."""
+        """Number of tracks with Spotify's value."""
         return len(self.true)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What was learnt.
+    """Result of the fit.
 
     Attributes:
-        mapping: The mapping to use.
-        descriptors: How each came out.
-        agreement: Share of tracks on which key, mode or tempo are the same as Spotify's, as
-            measured and without any learning.
-        skipped: Descriptors that can't be learnt from these tracks, with the reason.
-        tracks: Tracks with statistics.
+        mapping: The fitted mapping.
+        descriptors: Result per descriptor.
+        agreement: Fraction of tracks whose measured key, mode or tempo equals Spotify's.
+        skipped: Reason for each descriptor that can't be fitted with these tracks.
+        tracks: Number of tracks with statistics.
     """
 
     mapping: DescriptorMapping
@@ -94,24 +93,23 @@ def fit_mapping(
     groups: IntArray,
     default: DescriptorMapping | None = None,
 ) -> Fit:
-    """Learn a ridge regression for each descriptor, judged on tracks that it hasn't seen.
+    """Fit a ridge regression per descriptor, evaluated by cross-validation.
 
-    A rule is kept where its cross-validated R2 is above zero and its error below the default's:
-    the mean absolute one, since a few tempi at the double or half would decide on a squared one.
+    A regression is used if its cross-validated R² is above zero and its mean absolute error is
+    below the default's. (A squared error would be dominated by a few double or half tempi.)
 
     Args:
-        statistics: `(tracks, statistics)` as measured.
-        spotify: `(tracks,)` Spotify's value of each descriptor that the corpus has, NaN if
-            unknown.
-        groups: `(tracks,)` integers; tracks of the same number (of one artist) stay in one fold.
-        default: The mapping to improve on, of the same statistics; the default one if not given.
+        statistics: `(tracks, statistics)` measured statistics.
+        spotify: `(tracks,)` Spotify's values of each descriptor, NaN if unknown.
+        groups: `(tracks,)` integers; tracks of one group (of one artist) are in one fold.
+        default: The default mapping of the same statistics.
 
     Raises:
-        UserError: if too few tracks, or too few groups of them, have both.
+        UserError: if too few tracks or groups have both.
     """
     default = default or default_mapping()
     by_default = dict(zip(default.descriptors, default.apply(statistics).T, strict=True))
-    # What no track has, as of a model that isn't there, is no predictor.
+    # A statistic that no track has, as of a missing model, isn't a predictor.
     named = ~np.isin(default.statistics, NOT_LEARNT_FROM)
     predictors = np.flatnonzero(named & np.isfinite(statistics).any(axis=0))
     measured = np.isfinite(statistics[:, predictors]).all(axis=1)
@@ -135,7 +133,7 @@ def fit_mapping(
             rules[name] = Rule(tuple(weights.tolist()), bias, outcome.r2, outcome.mae)
     if not fitted:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-        raise UserError(f"No descriptor can be learnt from this corpus. {reasons}")
+        raise UserError(f"No descriptor can be fitted with this corpus. {reasons}")
     tracks = max(descriptor.tracks for descriptor in fitted)
     mapping = default.with_learnt(rules, tracks)
     agreement = dict(_agreement(by_default, spotify))
@@ -143,7 +141,7 @@ def fit_mapping(
 
 
 def _unfit(true: Array, groups: IntArray, fewest: int) -> str:
-    """Why a descriptor can't be learnt; empty if it can."""
+    """Reason why a descriptor can't be fitted; empty if it can."""
     if len(true) < fewest:
         return f"{len(true)} tracks have both, {fewest} are needed"
     if len(np.unique(groups)) < FOLDS:
@@ -184,7 +182,7 @@ def _judge_default(true: Array, default: Array | None) -> tuple[float | None, fl
 
 
 def _line(ridge: Pipeline) -> tuple[Array, float]:
-    """Slopes and bias for statistics as they are: the scaler's shift and scale taken in."""
+    """Weights and bias for unscaled statistics."""
     scaler, regression = ridge[0], ridge[-1]
     slopes = regression.coef_ / scaler.scale_
     return slopes, float(regression.intercept_ - slopes @ scaler.mean_)

@@ -1,4 +1,4 @@
-"""A frozen TensorFlow graph from outside, run only if it does nothing but arithmetic."""
+"""Run an external frozen TensorFlow graph, if it contains only arithmetic operations."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from .model import Model
 
 LARGEST_FILE = 64 * 2**20
-"""Bytes of a graph; MusiCNN has 3.2 million."""
+"""Largest graph in bytes; MusiCNN has 3.2 million."""
 
 LARGEST_TENSOR = 2**24
-"""Values of one tensor for one input; MusiCNN's largest has 2.3 million."""
+"""Most values of one tensor per input; MusiCNN's largest has 2.3 million."""
 
 ARITHMETIC = """
 Placeholder Const Identity NoOp StopGradient Cast
@@ -27,21 +27,21 @@ Relu Relu6 LeakyRelu Elu Selu Sigmoid Softmax Tanh Softplus Exp Log
 Add AddV2 Sub Mul Neg RealDiv Maximum Minimum Square Sqrt Rsqrt SquaredDifference
 Mean Max Min Sum ConcatV2 ExpandDims Squeeze Reshape Shape StridedSlice Pack Pad Transpose
 """
-"""What a convolutional network is made of for inference, as TensorFlow 1 and 2 write it.
+"""Operations of convolutional networks at inference, in TensorFlow 1 and 2.
 
-None of these operations reads a file, calls Python, keeps a state or can go round in a loop.
+None of them reads a file, calls Python, has a state or can loop.
 """
 
 
 class FrozenGraph:
-    """A model's graph, ready to be called on the CPU.
+    """A model's graph, to be called on the CPU.
 
     Args:
-        model: Which file, and its nodes as they are described.
+        model: The file, and its nodes according to its description.
 
     Raises:
-        UserError: if the file is no graph, has operations other than `ARITHMETIC`, or isn't what
-            its description says.
+        UserError: if the file isn't a graph, has operations other than `ARITHMETIC`, or doesn't
+            match its description.
     """
 
     def __init__(self, model: Model) -> None:
@@ -58,12 +58,12 @@ class FrozenGraph:
             except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
                 raise UserError(f"{model.graph} can't be used: {error}") from error
         self._check_shapes(graph)
-        # A graph and a session of its own: it takes no memory of a GPU, which training needs.
+        # A separate graph and session, which uses no GPU memory, as training needs it.
         on_cpu = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
         self._session = tf.compat.v1.Session(graph=graph, config=on_cpu)
 
     def __call__(self, batch: Array) -> Array:
-        """Values of the output.
+        """Compute the output.
 
         Args:
             batch: `(batch, *model.shape)` float32.
@@ -72,7 +72,7 @@ class FrozenGraph:
             `(batch, model.size)` float32.
 
         Raises:
-            UserError: if the graph can't be run, or gives something of another shape.
+            UserError: if the graph can't be run, or its output has another shape.
         """
         import tensorflow as tf
 
@@ -89,7 +89,7 @@ class FrozenGraph:
         return np.asarray(values, dtype=np.float32)
 
     def _checked(self) -> Any:
-        """The graph's definition, once nothing in it can do more than arithmetic."""
+        """The definition of the graph, after checking its operations."""
         from google.protobuf.message import DecodeError
         from tensorflow.compat.v1 import GraphDef
 

@@ -1,6 +1,6 @@
-"""From Essentia's statistics to Spotify's descriptors: a default mapping, or one that was learnt.
+"""Mappings from Essentia's statistics to Spotify's descriptors: default or fitted.
 
-Either is a table of weights: a descriptor is a weighted sum of statistics, kept within its range.
+A descriptor is a weighted sum of statistics, clipped to its range.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .models import DESCRIPTORS, MODEL_STATISTICS
 
 FORMAT = "deephits essentia calibration 1"
 LARGEST_FILE = 1_000_000
-"""Bytes; a calibration has about 40,000."""
+"""Largest calibration in bytes; one has about 40,000."""
 
 RANGES = {
     "acousticness": (0.0, 1.0),
@@ -39,10 +39,10 @@ RANGES = {
     "mode": (0.0, 1.0),
     "key": (-1.0, 11.0),
 }
-"""Every descriptor that there can be, in order, with Spotify's range (-70 LUFS is R128's gate)."""
+"""All descriptors, in order, with Spotify's range (-70 LUFS is R128's gate)."""
 
 MEASURED = ("duration_ms", "mode", "key")
-"""Descriptors that mean the same to Spotify: they are never learnt."""
+"""Descriptors with the same definition as Spotify's; they are never fitted."""
 
 LEARNABLE = tuple(name for name in RANGES if name not in MEASURED)
 
@@ -58,18 +58,18 @@ DEFAULTS: dict[str, tuple[dict[str, float], float]] = {
     "mode": ({"mode": 1.0}, 0.0),
     "key": ({"tonal.key": 1.0}, 0.0),
 }
-"""The default: weights of statistics, and what is added; `docs/essentia.md` says why."""
+"""The default mapping: weights and bias; `docs/essentia.md` explains it."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How one descriptor comes from the statistics.
+    """The mapping to one descriptor.
 
     Attributes:
-        weights: One for each statistic of the mapping.
+        weights: One weight per statistic.
         bias: Added to the weighted sum.
-        r2: Cross-validated share of the variance explained, if it was learnt.
-        mae: Cross-validated mean absolute error in the descriptor's unit, likewise.
+        r2: Cross-validated R², if it was fitted.
+        mae: Cross-validated mean absolute error in the descriptor's unit, if it was fitted.
     """
 
     weights: tuple[float, ...]
@@ -80,12 +80,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Mapping:
-    """A rule for each descriptor.
+    """A mapping to all descriptors.
 
     Attributes:
-        rules: By descriptor, in the order of `RANGES`.
-        tracks: How many tracks it was learnt from; 0 for the default.
-        statistics: Names of the statistics that it maps.
+        rules: Rules by descriptor, in the order of `RANGES`.
+        tracks: Number of tracks of the fit; 0 for the default.
+        statistics: Names of the mapped statistics.
     """
 
     rules: dict[str, Rule]
@@ -94,7 +94,7 @@ class Mapping:
 
     @property
     def descriptors(self) -> tuple[str, ...]:
-        """What it gives."""
+        """Names of its descriptors."""
         return tuple(self.rules)
 
     @property
@@ -104,7 +104,7 @@ class Mapping:
 
     @property
     def by_model(self) -> dict[str, str]:
-        """The uncalibrated descriptors that a model of Essentia's gives, with its name."""
+        """The uncalibrated descriptors from models of Essentia, with the model's name."""
         used = {n: self._used(self.rules[n]) for n in self.uncalibrated}
         return {n: s.rpartition(".")[0] for n, (s, *_) in used.items() if s in MODEL_STATISTICS}
 
@@ -124,17 +124,17 @@ class Mapping:
 
     @property
     def ranges(self) -> Array:
-        """`(2, descriptors)`: the least and the greatest value."""
+        """`(2, descriptors)`: minimum and maximum."""
         return np.array([RANGES[name] for name in self.rules]).T
 
     def apply(self, statistics: np.ndarray[Any, Any]) -> Array:
-        """Statistics to descriptors.
+        """Map statistics to descriptors.
 
         Args:
             statistics: `(tracks, statistics)`, NaN where unknown.
 
         Returns:
-            `(tracks, descriptors)` float64, NaN where a statistic that has weight is unknown.
+            `(tracks, descriptors)` float64, NaN where a statistic with non-zero weight is unknown.
         """
         known = ~np.isnan(statistics)
         values = np.where(known, statistics, 0).astype(np.float64) @ self.weights + self.bias
@@ -142,17 +142,17 @@ class Mapping:
         return np.where(lacking, np.nan, np.clip(values, *self.ranges))
 
     def with_learnt(self, rules: Map[str, Rule], tracks: int) -> Mapping:
-        """The same with learnt rules in the place of its own or beside them.
+        """A copy with fitted rules, which replace its own rules or are added to them.
 
         Args:
-            rules: By descriptor.
-            tracks: How many tracks they were learnt from.
+            rules: Rules by descriptor.
+            tracks: Number of tracks of the fit.
         """
         both = {**self.rules, **rules}
         return Mapping({n: both[n] for n in RANGES if n in both}, tracks, self.statistics)
 
     def save(self, path: Path) -> None:
-        """Write the learnt rules as JSON, whole or not at all."""
+        """Write the fitted rules as JSON, atomically."""
         learnt = {name: rule for name, rule in self.rules.items() if rule.r2 is not None}
         write_json(
             path,
@@ -164,8 +164,8 @@ def default_mapping(models: Sequence[str] | None = None) -> Mapping:
     """The default mapping.
 
     Args:
-        models: The statistics in `MODEL_STATISTICS` that are measured, which stand for what they
-            tell; None to map `measure.STATISTICS` alone.
+        models: The measured statistics of `MODEL_STATISTICS`, which are used for their
+            descriptors; None to map `measure.STATISTICS` only.
     """
     statistics = STATISTICS if models is None else (*STATISTICS, *MODEL_STATISTICS)
     defaults = dict(DEFAULTS)
@@ -184,11 +184,11 @@ def read_mapping(path: Path, models: Sequence[str] | None = None) -> Mapping:
 
     Args:
         path: The file.
-        models: As in `default_mapping`, whose rules stay for what wasn't learnt.
+        models: As in `default_mapping`, whose rules are kept for other descriptors.
 
     Raises:
-        UserError: if it isn't there, isn't a calibration, holds anything but finite numbers, or
-            was learnt from statistics that aren't measured.
+        UserError: if it is missing, isn't a calibration, contains values that aren't finite, or was
+            fitted to statistics that aren't measured.
     """
     if not path.is_file():
         raise UserError(

@@ -1,6 +1,6 @@
-"""What Essentia measures of a recording: statistics of its MusicExtractor, as they are.
+"""Measure a recording with Essentia: statistics of its MusicExtractor.
 
-Essentia's reference of MusicExtractor and of each algorithm that it runs:
+Essentia's reference of MusicExtractor and its algorithms:
 https://essentia.upf.edu/streaming_extractor_music.html
 """
 
@@ -20,13 +20,13 @@ from deephits_keras.audio.errors import AudioError
 from deephits_keras.errors import UserError
 
 SAMPLE_RATE = 44_100
-"""Hz; MusicExtractor resamples every recording to it."""
+"""Sample rate in Hz to which MusicExtractor resamples every recording."""
 
 DISTRIBUTIONS = ("essentia", "essentia-tensorflow")
-"""Either brings the same algorithms."""
+"""Packages with Essentia; both contain the same algorithms."""
 
 REFERENCE = "2.1b6.dev1389"
-"""The version whose statistics are meant where Essentia isn't installed to measure any."""
+"""Version of the statistics if Essentia isn't installed."""
 
 PITCH_CLASSES = {
     name: number
@@ -36,22 +36,22 @@ PITCH_CLASSES = {
     for name in names.split()
 }
 WEAKEST_KEY = 0.5
-"""A weaker correlation with every key is none: noise and clicks give 0.41 to 0.48, songs 0.7."""
+"""Minimum correlation of a key: noise and clicks give 0.41 to 0.48, songs 0.7."""
 
 FLATTEST_CHROMA = 5.1
-"""Bits of entropy of the mean HPCP's 36 bins: noise and sweeps give 5.14 or more, songs 4.6."""
+"""Maximum entropy, in bits, of the mean HPCP's 36 bins: noise and sweeps give 5.14, songs 4.6."""
 
 FEWEST_PITCH_CLASSES, HEARD = 3, 0.1
-"""Pitch classes with this share of the strongest one's energy: below three there is no key."""
+"""Relative energy of a present pitch class; with fewer than three of them there is no key."""
 
 FEWEST_ONSETS = 0.2
-"""A second. Noise and held notes, in which nothing begins, have up to 0.1, slow chords 0.27."""
+"""Minimum onsets per second of music: noise and held notes have up to 0.1, slow chords 0.27."""
 
 HIGHEST_DANCEABILITY = 5.0
-"""Essentia's own description gives 0 to about 3; a tone has 404, and a hum exactly 0."""
+"""Range of danceability: documented as 0 to about 3; a tone has 404, and a hum exactly 0."""
 
 SMALLEST = 1e-10
-"""In the place of what is smaller, before a logarithm is taken."""
+"""Lower bound of values before the logarithm."""
 
 PLAIN = (
     "rhythm.bpm",
@@ -126,16 +126,16 @@ STATISTICS = (
     "danceability",
     "mode",
 )
-"""Names of the statistics, in order: Essentia's, after `log10` where that is what is kept.
+"""Names of the statistics, in order: those of Essentia, with `log10` where it is applied.
 
 `tonal.mode` is 1 for major and 0 for minor, `tonal.key` a pitch class or -1 for none,
 `tonal.key_strength` their correlation, `length` in seconds. `tempo`, `danceability` and `mode` are
-`rhythm.bpm`, `rhythm.danceability` and `tonal.mode` where they mean something, and else unknown:
-Essentia gives each of anything that sounds.
+`rhythm.bpm`, `rhythm.danceability` and `tonal.mode` for music, and unknown for other audio,
+for which Essentia returns values as well.
 """
 
 MUSICAL = ("tempo", "danceability", "mode")
-"""Statistics that repeat another where it means something."""
+"""Statistics that repeat another one."""
 
 Statistics = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -144,14 +144,13 @@ def measure(recording: Path) -> Statistics:
     """Measure a recording.
 
     Args:
-        recording: A file that the package's decoder reads.
+        recording: A file in a format of the package's decoder.
 
     Returns:
-        `(len(STATISTICS),)` float32, NaN for what Essentia can't tell of so little sound, or of
-        what is no music.
+        `(len(STATISTICS),)` float32, NaN for statistics that need longer audio, or music.
 
     Raises:
-        AudioError: if it can't be decoded, or Essentia can't analyse it: it is silent, for one.
+        AudioError: if it can't be decoded, or Essentia can't analyse it (for example if silent).
         UserError: if Essentia isn't installed.
     """
     standard = import_essentia()
@@ -174,12 +173,12 @@ def measure(recording: Path) -> Statistics:
 def decoded_copy(recording: Path, sample_rate: int | None = None) -> Iterator[tuple[Path, float]]:
     """A WAV of a recording for Essentia to read, and its length in seconds.
 
-    Essentia decodes by itself with an FFmpeg that lacks Opus, and that would follow a playlist. So
-    it gets what the package decodes.
+    Essentia's decoder is an FFmpeg without Opus that follows playlists, so it gets the audio as
+    decoded by this package.
 
     Args:
         recording: The recording.
-        sample_rate: Of the copy, in Hz; the recording's own if not given.
+        sample_rate: Sample rate of the copy in Hz; the recording's own by default.
 
     Raises:
         AudioError: if it can't be decoded.
@@ -194,7 +193,7 @@ def decoded_copy(recording: Path, sample_rate: int | None = None) -> Iterator[tu
 
 
 def import_essentia() -> Any:
-    """Essentia's standard mode, its log silenced.
+    """Essentia's standard mode, with logging disabled.
 
     Raises:
         UserError: if it isn't installed; the message says what to install.
@@ -214,7 +213,7 @@ def import_essentia() -> Any:
 
 
 def essentia_version() -> str:
-    """Essentia's version: another one's statistics are not the same."""
+    """Essentia's version, on which statistics depend."""
     for name in DISTRIBUTIONS:
         try:
             return importlib.metadata.version(name)
@@ -248,10 +247,10 @@ def _statistics(pool: Any, length: float) -> Statistics:
 
 
 def _key(chroma: Statistics) -> tuple[int, int, float]:
-    """Pitch class or -1, mode and strength of the key that a mean HPCP is most alike to.
+    """Pitch class (-1 for none), mode and strength of the best matching key of a mean HPCP.
 
-    MusicExtractor's own keys take a chord's harmonics for notes of its key (`usePolyphony`), and
-    find the fourth degree instead: of a hundred synthetic songs they get 54 right, this gets 77.
+    MusicExtractor's keys treat harmonics of a chord as notes (`usePolyphony`) and often return the
+    fourth degree: they are correct for 54 of 100 synthetic songs, this function for 77.
     """
     standard = import_essentia()
     name, scale, strength, _ = standard.Key(
@@ -265,7 +264,7 @@ def _key(chroma: Statistics) -> tuple[int, int, float]:
     total = float(chroma.sum())
     shares = chroma / total if total > 0 else chroma
     entropy = -float(np.sum(shares * np.log2(np.maximum(shares, SMALLEST))))
-    # Three bins a pitch class, the middle one its own.
+    # Three bins per pitch class; the middle one is its own.
     classes = np.roll(chroma, 1).reshape(12, -1).sum(axis=1)
     heard = int((classes > HEARD * classes.max()).sum())
     is_tonal = (

@@ -1,4 +1,4 @@
-"""One frozen graph of Essentia with what its description says of it."""
+"""A frozen graph of Essentia with its description."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Model:
-    """One model of a folder, as its description has it.
+    """A model in a folder, according to its description.
 
     Attributes:
         name: Its name, that of both files.
-        folder: Where they are.
-        input: The graph's input node.
-        output: The node whose values are wanted.
-        shape: Shape of the input, without the batch.
-        size: How many values the output has for each input.
-        columns: Which of them are the classes that are read; empty for all.
+        folder: Folder of the files.
+        input: Name of the input node.
+        output: Name of the output node.
+        shape: Shape of the input, without the batch axis.
+        size: Number of output values per input.
+        columns: Indices of the output values that are used; empty for all.
     """
 
     name: str

@@ -1,10 +1,10 @@
-"""Essentia's own TensorFlow models, from a folder that the user downloaded them into.
+"""Essentia's TensorFlow models, from a folder of the user.
 
-They are under CC BY-NC-SA 4.0, and so not part of this package: https://essentia.upf.edu/models.html.
+They are licensed under CC BY-NC-SA 4.0 and not part of this package: https://essentia.upf.edu/models.html.
 MusiCNN, trained on the Million Song Dataset, turns patches of a log-mel spectrogram into vectors
-of 200; small heads on top of it tell danceability, voice, acoustic sound, arousal and valence. Each
+of size 200; small heads predict danceability, voice, acoustic sound, arousal and valence. Each
 model is a frozen graph (`.pb`) with a description (`.json`). The PyPI package of Essentia can't run
-them, so TensorFlow does, on input that Essentia makes, as its own examples do.
+them, so TensorFlow does, on input computed by Essentia as in its examples.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .model import Model
 
 WEBSITE = "https://essentia.upf.edu/models.html"
 EMBEDDING = "msd-musicnn-1"
-"""The model below every head: patches of a spectrogram to vectors."""
+"""The model before every head: maps patches of a spectrogram to vectors."""
 
 EMBEDDING_SIZE = 200
 HEADS = {
@@ -35,10 +35,10 @@ HEADS = {
     "deam-msd-musicnn-2": ("valence", "arousal"),
     "emomusic-msd-musicnn-2": ("valence", "arousal"),
 }
-"""Heads that are used where they are there, with the classes that are read of each."""
+"""Heads that are used if present, with the classes that are read."""
 
 MODEL_STATISTICS = tuple(f"{head}.{name}" for head, names in HEADS.items() for name in names)
-"""What the models add to `measure.STATISTICS`: means over the recording's patches.
+"""Statistics of the models in addition to `measure.STATISTICS`: means over patches.
 
 Class scores are within 0 and 1; DEAM's and emoMusic's valence and arousal within 1 and 9.
 """
@@ -52,15 +52,15 @@ DESCRIPTORS = {
     "instrumentalness": (("voice_instrumental-msd-musicnn-1.instrumental",), UNIT),
     "valence": (("deam-msd-musicnn-2.valence", "emomusic-msd-musicnn-2.valence"), FROM_1_TO_9),
 }
-"""Statistics that stand for a descriptor, the first that is there, with a factor and a summand."""
+"""Statistics that are used for a descriptor (the first available), with factor and offset."""
 
 SAMPLE_RATE = 16_000
 FRAME, HOP, BANDS = 512, 256, 96
 PATCH, PATCH_HOP = 187, 93
-"""Frames of a patch (3 s) and from one patch to the next: TensorflowPredictMusiCNN's own."""
+"""Frames per patch (3 s) and hop between patches, as in TensorflowPredictMusiCNN."""
 
 BATCH = 8
-"""Patches at once; the first layer's output is 9 MB a patch."""
+"""Patches per batch; the first layer's output takes 9 MB per patch."""
 
 Statistics = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -71,7 +71,7 @@ class ModelFolder:
 
     Attributes:
         embedding: MusiCNN.
-        heads: The heads that are there, in the order of `HEADS`.
+        heads: The available heads, in the order of `HEADS`.
     """
 
     embedding: Model
@@ -79,11 +79,11 @@ class ModelFolder:
 
     @property
     def statistics(self) -> tuple[str, ...]:
-        """The names in `MODEL_STATISTICS` that these models give."""
+        """The names in `MODEL_STATISTICS` that these models provide."""
         return tuple(f"{head.name}.{name}" for head in self.heads for name in HEADS[head.name])
 
     def fingerprint(self) -> str:
-        """SHA-256 of the files that are used, wherever they are, in hexadecimal."""
+        """SHA-256 of the used files, independent of their folder, in hexadecimal."""
         models = (self.embedding, *self.heads)
         names = [f"{model.name}{suffix}" for model in models for suffix in (".json", ".pb")]
         return hash_of_files(self.embedding.folder, names)
@@ -93,8 +93,8 @@ def find_models(folder: Path) -> ModelFolder:
     """The models in a folder; only their descriptions are read.
 
     Raises:
-        UserError: if MusiCNN or every head is missing, one of a model's two files is, or a
-            description isn't what Essentia publishes.
+        UserError: if MusiCNN or all heads are missing, one of a model's two files is missing, or
+            a description doesn't match Essentia's.
     """
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder} of Essentia's models. {_how_to_get()}")
@@ -169,7 +169,7 @@ class _Schema:
 
 @dataclass(frozen=True)
 class _Description:
-    """What is used of the JSON beside a model."""
+    """The used part of a model's JSON description."""
 
     schema: _Schema
     classes: list[str] | None = None
@@ -182,7 +182,7 @@ def _described(path: Path) -> _Description:
 
 
 class LoadedModels:
-    """The models of a folder, ready to be asked.
+    """The models of a folder, loaded.
 
     Args:
         found: The models.
@@ -199,14 +199,14 @@ class LoadedModels:
         self.heads = {model: FrozenGraph(model) for model in found.heads}
 
     def predict(self, recording: Path) -> Statistics:
-        """What the models say of a recording.
+        """Predictions of the models for a recording.
 
         Args:
-            recording: A file that the package's decoder has read.
+            recording: A file that was decoded by the package.
 
         Returns:
-            `(len(MODEL_STATISTICS),)` float32, NaN for models that aren't there, and all NaN for
-            a recording that is shorter than a patch (3 s).
+            `(len(MODEL_STATISTICS),)` float32, NaN for missing models, and all NaN for a
+            recording shorter than a patch (3 s).
 
         Raises:
             UserError: if a graph can't be run.
@@ -222,7 +222,7 @@ class LoadedModels:
 
 
 def load_models(folder: Path) -> LoadedModels:
-    """The models in a folder, loaded once in this process.
+    """The models in a folder, loaded once per process.
 
     Raises:
         UserError: if they can't be used; see `find_models` and `graphs.FrozenGraph`.
@@ -233,7 +233,7 @@ def load_models(folder: Path) -> LoadedModels:
 
 @lru_cache(maxsize=1)
 def _load(found: ModelFolder, content: str) -> LoadedModels:
-    del content  # part of the key only: models that were replaced are loaded again
+    del content  # part of the cache key only, so that replaced models are loaded again
     return LoadedModels(found)
 
 
@@ -244,10 +244,10 @@ def input_patches(recording: Path) -> Statistics:
     frames of 512 samples at 16 kHz, a hop of 256, and log10(1 + 10000 x).
 
     Args:
-        recording: A file that the package's decoder has read.
+        recording: A file that was decoded by the package.
 
     Returns:
-        `(patches, 187, 96)` float32; what is left at the end is left out.
+        `(patches, 187, 96)` float32; the remainder at the end is dropped.
     """
     standard = import_essentia()
     with decoded_copy(recording) as (copy, _):

@@ -1,4 +1,4 @@
-"""What `deephits essentia fit` learnt, as one HTML page with a scatter plot a descriptor."""
+"""The result of `deephits essentia fit` as an HTML page, with one scatter plot per descriptor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .mapping import RANGES
 
 
 def fit_page(fit: Fit, corpus: str, *, synthetic: bool, folds: int) -> str:
-    """The page: no scripts, nothing loaded from elsewhere."""
+    """The page as self-contained HTML without scripts."""
     measured = [
         (
             d.name,
@@ -43,7 +43,7 @@ def _shown(value: float | None) -> str:
 
 @styled
 def scatter(descriptor: FittedDescriptor) -> Figure:
-    """A descriptor's learnt and default values against Spotify's."""
+    """A descriptor's fitted and default values compared with Spotify's."""
     figure = Figure(figsize=(4, 3.8))
     axes = figure.subplots()
     ends = (float(descriptor.true.min()), float(descriptor.true.max()))
