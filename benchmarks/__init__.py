@@ -1,4 +1,4 @@
-"""Measured comparisons with what people would use instead; `make bench` prints them as a table."""
+"""Benchmarks against alternatives; `make bench` prints them as a table."""
 
 from deephits_keras import cpu
 

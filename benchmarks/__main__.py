@@ -23,7 +23,7 @@ NAMES = (
 
 
 def main() -> None:
-    """Run those that are named, or all."""
+    """Run the named benchmarks, or all."""
     from benchmarks.compare import COLUMNS
     from deephits_keras import cpu
     from deephits_keras.cli.common import print_table

@@ -1,4 +1,4 @@
-"""Two ways of doing the same work, side by side in one run."""
+"""Compare two implementations of the same task in one run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison came to.
+    """Result of a comparison.
 
     Attributes:
-        work: What was done.
-        ours: This project's median rate.
-        peer_name: Against what.
-        peer: Its median rate.
-        unit: Of both.
-        ratios: Ours over the peer's, a value a round.
-        target: What the ratio should reach at least, or None.
+        work: Description of the task.
+        ours: Median rate of this package.
+        peer_name: Name of the alternative.
+        peer: Median rate of the alternative.
+        unit: Unit of both rates.
+        ratios: Ratio of the rates, one per round.
+        target: Lowest acceptable ratio, or None.
     """
 
     work: str
@@ -47,7 +47,7 @@ COLUMNS = ("work", "this project", "against", "theirs", "ratio (range)", "at lea
 
 
 def seconds(work: Work) -> float:
-    """How long it takes once."""
+    """Duration of one call in seconds."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
@@ -64,17 +64,17 @@ def compare(
     target: float | None,
     rounds: int = 5,
 ) -> Comparison:
-    """Time both in turn, after one round that doesn't count; the order changes every round.
+    """Time both alternately, after a warm-up round; the order changes every round.
 
     Args:
-        work: What is done.
-        ours: This project's way.
-        peer_name: Against what.
-        peer: The other way.
-        amount: How much a call does, in what `unit` counts per second.
-        unit: For example `tracks/s`.
-        target: What the ratio of rates should reach.
-        rounds: How often.
+        work: Description of the task.
+        ours: Implementation of this package.
+        peer_name: Name of the alternative.
+        peer: The alternative.
+        amount: Amount of work per call, in the unit that `unit` counts per second.
+        unit: Unit of the rate, for example `tracks/s`.
+        target: Lowest acceptable ratio of the rates.
+        rounds: Number of rounds.
     """
     ours(), peer()
     times: list[tuple[float, float]] = []

@@ -27,7 +27,7 @@ sys.exit(done.returncode)
 
 
 def peak(*words: object) -> float:
-    """Peak resident memory in MB of one run of the command in a process of its own.
+    """Peak resident memory in MB of one run of the command in its own process.
 
     Linux counts a process's peak from that of the process which started it: a small one
     starts it, as this one is larger than what it measures.

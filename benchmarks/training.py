@@ -18,7 +18,7 @@ ROUNDS = 3
 
 
 def rate(python: Path, *words: object, **environment: str) -> float:
-    """Examples per second, as a program of its own prints them on its last line."""
+    """Examples per second, as printed by a separate program on its last line."""
     done = subprocess.run(
         [str(python), *map(str, words)],
         cwd=ROOT,
@@ -31,7 +31,7 @@ def rate(python: Path, *words: object, **environment: str) -> float:
 
 
 def keras_rate(*words: object, **environment: str) -> float:
-    """This project's rate."""
+    """The rate of this package."""
     return rate(Path(sys.executable), "-m", "benchmarks.steps_keras", *words, **environment)
 
 
@@ -41,7 +41,7 @@ def torch_rate(*words: object) -> float:
 
 
 def run() -> Iterator[Comparison]:
-    """Measure, a process a figure, in turn."""
+    """Measure, one process per measurement, alternately."""
     for batch, steps in STEPS.items():
         size = ("--batch", batch, "--steps", steps)
         ours: list[float] = []

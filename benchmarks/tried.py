@@ -1,4 +1,4 @@
-"""A training step of the full default model with one thing done otherwise; none is a target."""
+"""A training step of the full default model with one change at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIED = {
     "batch 16": ("--batch", 16),
     "batch 256": ("--batch", 256),
 }
-"""What steps_keras is told."""
+"""Arguments of steps_keras."""
 
 BY_ENVIRONMENT = {
     "without oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "0"},
@@ -30,13 +30,13 @@ BY_ENVIRONMENT = {
 
 
 def run() -> Iterator[Comparison]:
-    """Measure, a process a figure, in turn."""
+    """Measure, one process per measurement, alternately."""
     default: list[float] = []
     tried: dict[str, list[float]] = {name: [] for name in (*TRIED, *BY_ENVIRONMENT)}
     for _ in range(ROUNDS):
         default.append(keras_rate(*DEFAULT, "--steps", STEPS))
         for name, words in TRIED.items():
-            # As many examples as the default sees.
+            # The same number of examples as the default.
             steps = max(2, STEPS * 64 // int(words[1]))
             tried[name].append(keras_rate(*words, "--steps", steps))
         for name, environment in BY_ENVIRONMENT.items():

@@ -1,4 +1,4 @@
-"""The audio branch built otherwise than it is, for `benchmarks.tried`."""
+"""Variants of the audio branch, for `benchmarks.tried`."""
 
 from __future__ import annotations
 

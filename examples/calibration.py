@@ -1,11 +1,11 @@
-"""What a temperature, sets of stated coverage and an ensemble are worth on tracks not yet seen.
+"""Effect of a temperature, prediction sets and an ensemble on held-out tracks.
 
     python examples/calibration.py corpus out --modalities meta --task tiers-3
 
 Draws the splits of the holdout protocol (70 % training, 10 % validation, 20 % test), one per seed;
 trains an ensemble on each; fits temperature and sets on the validation tracks, and prints metrics
-of the test tracks: mean and standard deviation over the splits, a member alone (the mean of the
-members) beside the ensemble. A second start goes on where the first was stopped.
+of the test tracks: mean and standard deviation over the splits, for single members (their mean) and
+for the ensemble. After an interruption, the same command continues.
 """
 
 from __future__ import annotations

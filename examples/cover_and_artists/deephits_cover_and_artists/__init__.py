@@ -1,4 +1,4 @@
-"""Two encoders for deephits-keras: a release's cover art, and who made music with whom."""
+"""Two encoders for deephits-keras: cover art, and the graph of artists' collaborations."""
 
 from .artists import ArtistGraph, ArtistGraphConfig
 from .cover import CoverCNN, CoverCNNConfig

@@ -1,4 +1,4 @@
-"""`ArtistGraph`: a set as an input, with a file that all tracks share and a mask."""
+"""`ArtistGraph`: a set with a mask as an input, and a file that all tracks share."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class ArtistGraphConfig(EncoderConfig):
 
     edges: str | None = setting(
         None,
-        "CSV of two artists a line who made music together, without a header",
+        "CSV of collaborations, two artists per line, without a header",
         changes_features=True,
         path=True,
     )
-    artists: int = setting(6, "artists of a track that are read", changes_features=True)
+    artists: int = setting(6, "most artists per track", changes_features=True)
     dimensions: int = setting(16, "size of an artist's vector", changes_features=True)
-    hops: int = setting(2, "how far neighbours count; 0 for none", changes_features=True)
+    hops: int = setting(2, "number of hops to averaged neighbours; 0: none", changes_features=True)
     units: int = setting(32, "size of the embedding")
 
     def __post_init__(self) -> None:
@@ -44,15 +44,14 @@ class ArtistGraphConfig(EncoderConfig):
 
 
 class ArtistGraph(ModalityEncoder[ArtistGraphConfig]):
-    """Where a track's artists stand among those whom they made music with.
+    """Embedding of a track's artists in the graph of their collaborations.
 
-    Outside the graph of Keras: each artist's vector is a random one of its own, drawn from its
-    name, averaged with those of its neighbours and of theirs (FastRP, Chen et al. 2019), so that
-    artists who share collaborators are near each other. A track whose artists the table of edges
-    doesn't know lacks the modality.
+    Outside the graph of Keras: each artist gets a random vector, seeded by the name, averaged with
+    those of its neighbours and of theirs (FastRP, Chen et al. 2019), so that artists with common
+    collaborators have similar vectors. A track without known artists lacks the modality.
 
-    Inside: one dense layer for each artist, the mean over the track's artists (a set has no
-    order), and another dense layer.
+    Inside: one dense layer per artist, the mean over the track's artists (a set has no order), and
+    another dense layer.
     """
 
     name = "artist_graph"
@@ -67,8 +66,8 @@ class ArtistGraph(ModalityEncoder[ArtistGraphConfig]):
         """`vectors` `(artists, dimensions)` and the mask `known` `(artists,)`, float32."""
         shape = (self.config.artists, self.config.dimensions)
         return (
-            FeatureSpec("vectors", shape, "float32", "place of each artist, about -1 to 1"),
-            FeatureSpec("known", shape[:1], "float32", "1 for each artist that is there"),
+            FeatureSpec("vectors", shape, "float32", "vector of each artist, about -1 to 1"),
+            FeatureSpec("known", shape[:1], "float32", "1 for each known artist"),
         )
 
     @property
@@ -83,7 +82,7 @@ class ArtistGraph(ModalityEncoder[ArtistGraphConfig]):
         """Each artist's vector.
 
         Raises:
-            UserError: if there is no table of edges, or it can't be read.
+            UserError: if the table of edges is missing or can't be read.
         """
         config = self.config
         if config.edges is None:
@@ -93,7 +92,7 @@ class ArtistGraph(ModalityEncoder[ArtistGraphConfig]):
         return _places(Path(config.edges), config.dimensions, config.hops)
 
     def extract(self, track):
-        """The known artists' vectors; None if there are none."""
+        """The vectors of the known artists; None without any."""
         artists = self._known(track)
         if not artists:
             return None
@@ -138,18 +137,18 @@ class ArtistGraph(ModalityEncoder[ArtistGraphConfig]):
         mean = ops.sum(each * known, axis=1) / count
         return layers.Dense(self.config.units, activation="relu")(mean)
 
-    # === What it says of itself ===
+    # === Explanations, ablations, baselines ===
 
     def fields(self):
-        """The set and its mask are exchanged together."""
+        """The set and its mask, which are permuted together."""
         return {"artists": (("vectors", None), ("known", None))}
 
     def ablations(self):
-        """Without the collaborations, each artist a name and no more."""
+        """Without collaborations: each artist has its random vector."""
         return {"neighbours": {"hops": 0}} if self.config.hops else {}
 
     def explainable(self, track, features, branch):
-        """Each artist's place, against none."""
+        """Attribute to each artist's vector, with zeros as the baseline."""
         from .explaining import ExplainableArtists
 
         return ExplainableArtists(self._known(track), features, branch)
@@ -158,14 +157,14 @@ class ArtistGraph(ModalityEncoder[ArtistGraphConfig]):
 
     @classmethod
     def example_tracks(cls, folder):
-        """Songs of three artists, one as the text that a CSV holds."""
+        """Songs of three artists, one with the text of a CSV."""
         del folder
         lists = (["a", "b"], ["b", "c"], "['c', 'a', 'b']")
         return [Track(f"song-{n}", fields={"artist_ids": each}) for n, each in enumerate(lists)]
 
     @classmethod
     def bad_tracks(cls, folder):
-        """A number where a list of artists should be."""
+        """A track with a number instead of a list of artists."""
         del folder
         return [Track("number", fields={"artist_ids": 7})]
 
@@ -187,7 +186,7 @@ class ArtistGraph(ModalityEncoder[ArtistGraphConfig]):
 
 @lru_cache(maxsize=4)
 def _places(edges: Path, dimensions: int, hops: int) -> dict[str, np.ndarray]:
-    """FastRP: random vectors, averaged over the neighbours `hops` times, added up."""
+    """FastRP: random vectors, averaged over neighbours `hops` times, and summed."""
     try:
         with edges.open(newline="", encoding="utf-8") as file:
             pairs = [row for row in csv.reader(file) if row]
@@ -211,6 +210,6 @@ def _places(edges: Path, dimensions: int, hops: int) -> dict[str, np.ndarray]:
 
 
 def _random_vector(name: str, dimensions: int) -> np.ndarray:
-    """The same for a name on every machine."""
+    """A seed from a name, equal on every machine."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return np.random.default_rng(seed).normal(0, dimensions**-0.5, dimensions)

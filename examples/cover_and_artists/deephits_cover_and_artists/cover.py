@@ -1,4 +1,4 @@
-"""`CoverCNN`: a picture as an input, from the file to an explanation of its regions."""
+"""`CoverCNN`: a picture as an input, with an explanation by regions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from deephits_keras import (
 )
 
 COVER = Input("cover", "file", (".jpg", ".jpeg", ".png", ".webp"))
-"""Import finds these below the folder that `--input-dir cover=FOLDER` names, or in a column."""
+"""Endings of the files that import finds in `--input-dir cover=FOLDER`."""
 
 CHANNELS = ("red", "green", "blue")
 
@@ -37,7 +37,7 @@ class CoverCNNConfig(EncoderConfig):
 
 
 class CoverCNN(ModalityEncoder[CoverCNNConfig]):
-    """A release's cover art, made small, through two convolutions.
+    """Cover art, resized, through two convolutions.
 
     Outside the graph: RGB from 0 to 1, resized to a square of 32 pixels with an area filter.
 
@@ -70,7 +70,7 @@ class CoverCNN(ModalityEncoder[CoverCNNConfig]):
     # === Outside the graph ===
 
     def extract(self, track):
-        """A track's cover, small; None if it has none."""
+        """A track's resized cover; None without one."""
         path = track.files.get("cover")
         if path is None:
             return None
@@ -108,10 +108,10 @@ class CoverCNN(ModalityEncoder[CoverCNNConfig]):
         x = layers.GlobalAveragePooling2D()(x)
         return layers.Dense(self.config.units, activation="relu")(x)
 
-    # === What it says of itself ===
+    # === Remarks, explanations, baselines ===
 
     def remarks(self, track, features):
-        """Whether the cover is of one colour, which is most often a placeholder."""
+        """A remark if the cover has only one colour, as placeholders have."""
         del track
         plain = float(np.ptp(features["pixels"].astype("float32"), axis=(0, 1)).max()) < 0.02
         return ("the cover is of one colour: a placeholder?",) if plain else ()
@@ -124,7 +124,7 @@ class CoverCNN(ModalityEncoder[CoverCNNConfig]):
         return columns | {"brightness": grey.mean(axis=1), "contrast": grey.std(axis=1)}
 
     def explainable(self, track, features, branch):
-        """The cover against a plain one of the training covers' mean colour, by regions."""
+        """Attribute to regions; the baseline is a plain cover in the mean training colour."""
         del track
         from .explaining import ExplainableCover
 
@@ -134,7 +134,7 @@ class CoverCNN(ModalityEncoder[CoverCNNConfig]):
 
     @classmethod
     def example_tracks(cls, folder):
-        """Three covers drawn here."""
+        """Three generated covers."""
         files = {name: folder / f"{name}.png" for name in ("dawn", "noon", "dusk")}
         for name, path in files.items():
             _draw_cover(path, name)
@@ -142,7 +142,7 @@ class CoverCNN(ModalityEncoder[CoverCNNConfig]):
 
     @classmethod
     def bad_tracks(cls, folder):
-        """A cover whose download broke off."""
+        """A truncated file."""
         _draw_cover(folder / "whole.png", "whole")
         broken = folder / "broken.png"
         broken.write_bytes((folder / "whole.png").read_bytes()[:200])
@@ -150,7 +150,7 @@ class CoverCNN(ModalityEncoder[CoverCNNConfig]):
 
     @classmethod
     def prepare_sample(cls, folder, tracks):
-        """A made-up cover for each track: `deephits import ... --input-dir cover=FOLDER`."""
+        """A generated cover for each track: `deephits import ... --input-dir cover=FOLDER`."""
         for track in tracks:
             _draw_cover(folder / f"{track.id}.png", track.id)
         return {}

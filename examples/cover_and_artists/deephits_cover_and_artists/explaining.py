@@ -1,4 +1,4 @@
-"""What a score owes to the regions of a cover, and to each artist."""
+"""Attribute a score to regions of a cover, and to artists."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 from deephits_keras import ExplainableFeatures, Part
 
 REGIONS = 4
-"""Along each side."""
+"""Number of regions along each side."""
 
 ROWS = ("top", "upper middle", "lower middle", "bottom")
 COLUMNS = ("left", "centre left", "centre right", "right")
 
 
 class ExplainableCover(ExplainableFeatures):
-    """The pixels, against a plain cover of the training covers' mean colour.
+    """The pixels as the point; the baseline is a plain cover in the mean training colour.
 
     Args:
         pixels: `(size, size, 3)` the track's cover.
@@ -35,7 +35,7 @@ class ExplainableCover(ExplainableFeatures):
         )
 
     def parts(self, attribution):
-        """A part for each of sixteen regions."""
+        """One part for each of sixteen regions."""
         sums = _regions(attribution["pixels"])
         return [
             Part(f"{ROWS[row]}, {COLUMNS[column]}", float(sums[row, column]))
@@ -44,7 +44,7 @@ class ExplainableCover(ExplainableFeatures):
         ]
 
     def draw(self, attribution):
-        """The cover, and beside it what each pixel contributed: blue raises, red lowers."""
+        """The cover, and the contributions of its pixels: blue raises, red lowers the score."""
         contributions = attribution["pixels"].sum(axis=2)
         limit = max(float(np.abs(contributions).max()), 1e-12)
         figure = Figure(figsize=(6.4, 3.2))
@@ -60,22 +60,22 @@ class ExplainableCover(ExplainableFeatures):
 
 
 class ExplainableArtists(ExplainableFeatures):
-    """The artists' places in the graph, against its origin.
+    """The artists' vectors as the point; the baseline is zero.
 
     Args:
         artists: The track's artists that the graph knows.
-        features: What was extracted of them.
+        features: The features extracted from them.
         branch: The branch.
     """
 
     def __init__(self, artists, features, branch):
         self.artists = artists
-        # The mask stays as it is: how many artists there are is no contribution of a place.
+        # The mask is held fixed: the number of artists isn't attributed.
         baseline = {"vectors": np.zeros_like(features["vectors"]), "known": features["known"]}
         super().__init__(features, branch, baseline, "artists without a place in the graph")
 
     def parts(self, attribution):
-        """A part for each artist."""
+        """One part per artist."""
         sums = attribution["vectors"].sum(axis=1).tolist()
         return [Part(name, value) for name, value in zip(self.artists, sums, strict=False)]
 

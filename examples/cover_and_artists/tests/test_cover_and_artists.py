@@ -1,4 +1,4 @@
-"""The two encoders keep the contract, and see what they say that they see."""
+"""The two encoders keep the contract, and measure what they claim."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""Harmony for deephits-keras: chroma and tonnetz, whatever the key."""
+"""Harmony for deephits-keras: chroma and tonnetz, independent of the key."""
 
 from .encoder import ChromaTonnetz, ChromaTonnetzConfig
 

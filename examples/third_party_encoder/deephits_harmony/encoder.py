@@ -25,9 +25,9 @@ TONNETZ_AXES = 6
 class ChromaTonnetzConfig(EncoderConfig):
     """Settings of `ChromaTonnetz`."""
 
-    sample_rate: int = setting(22_050, "Hz", changes_features=True)
-    hop_length: int = setting(2048, "samples from frame to frame", changes_features=True)
-    segments: int = setting(32, "segments of equal length", changes_features=True)
+    sample_rate: int = setting(22_050, "sample rate in Hz", changes_features=True)
+    hop_length: int = setting(2048, "hop length in samples", changes_features=True)
+    segments: int = setting(32, "number of segments of equal length", changes_features=True)
     filters: int = setting(16, "filters of each convolution over time")
     units: int = setting(32, "size of the embedding")
 
