@@ -141,6 +141,8 @@ def _who(run: Scorer) -> dict[str, Any]:
 
 
 def _print_side_by_side(answers: Sequence[tuple[Scorer, TrackPrediction]]) -> None:
+    from deephits_keras.prediction.predictor import unseen_notes
+
     rows = []
     covered = any(p.coverage is not None for _, p in answers)
     for run, p in answers:
@@ -156,7 +158,8 @@ def _print_side_by_side(answers: Sequence[tuple[Scorer, TrackPrediction]]) -> No
     columns = ("run", "modalities", "missing", "popularity", "tier", *["covered"] * covered)
     print_table(answers[0][1].track_id, columns, rows, text_columns=3)
     for run, p in answers:
-        for what, sayings in (("warning", p.warnings), ("remark", p.remarks)):
+        warnings = (*unseen_notes(p.unseen), *p.warnings)
+        for what, sayings in (("warning", warnings), ("remark", p.remarks)):
             for saying in sayings:
                 click.echo(f"{what:<12} {run.folder}: {saying}")
     for line in dict.fromkeys(line for _, p in answers for line in _field_lines(p)):
@@ -164,6 +167,8 @@ def _print_side_by_side(answers: Sequence[tuple[Scorer, TrackPrediction]]) -> No
 
 
 def _print(prediction: TrackPrediction) -> None:
+    from deephits_keras.prediction.predictor import unseen_notes
+
     click.echo(f"track        {prediction.track_id}")
     if prediction.popularity is not None:
         click.echo(f"popularity   {prediction.popularity:.1f} of 100")
@@ -176,7 +181,7 @@ def _print(prediction: TrackPrediction) -> None:
         click.echo(f"missing      {', '.join(prediction.missing)}")
     for modality, parts in prediction.missing_parts.items():
         click.echo(f"missing      {modality}: {', '.join(parts)}")
-    for warning in prediction.warnings:
+    for warning in (*unseen_notes(prediction.unseen), *prediction.warnings):
         click.echo(f"warning      {warning}")
     for remark in prediction.remarks:
         click.echo(f"remark       {remark}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
@@ -110,6 +111,30 @@ def inputs_of(encoder: Declares) -> tuple[Input, ...] | None:
 def names_of(inputs: Collection[Input], kind: Kind) -> list[str]:
     """Names of the inputs of a kind."""
     return [each.name for each in inputs if each.kind == kind]
+
+
+class NamesFields(Declares, Protocol):
+    """What names numbers among its features: a `ModalityEncoder`."""
+
+    def fields(self) -> Mapping[str, Any]:
+        """See `ModalityEncoder.fields`."""
+
+
+def single_fields(encoder: NamesFields) -> list[str]:
+    """Declared fields that are features by themselves: each is known or unknown on its own.
+
+    Not those of which an encoder reads one where it lacks another.
+    """
+    named = encoder.fields()
+    return [name for name in names_of(inputs_of(encoder) or (), "field") if name in named]
+
+
+def without_fields(track: Track, names: Collection[str]) -> Track:
+    """A track in which some fields are unknown."""
+    if track.fields.keys().isdisjoint(names):
+        return track
+    kept = {name: value for name, value in track.fields.items() if name not in names}
+    return dataclasses.replace(track, fields=kept)
 
 
 def as_declared(track: Track, inputs: Sequence[Input] | None) -> Track:

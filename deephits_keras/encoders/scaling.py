@@ -32,8 +32,14 @@ class Scale:
 
     @classmethod
     def from_bounds(cls, batches: Iterable[Array], columns: int) -> Scale:
-        """A scale that maps the minimum of each column to 0 and its maximum to 1, ignoring NaN."""
+        """A scale that maps the minimum of each column to 0 and its maximum to 1, ignoring NaN.
+
+        A column without variation or without a value is 0 whatever its later values are: the
+        model learned nothing from it.
+        """
         import numpy as np
+
+        from deephits_keras.encoders.moments import NEVER
 
         low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
         for batch in batches:
@@ -42,7 +48,7 @@ class Scale:
             high = np.maximum(high, np.where(known, batch, -np.inf).max(axis=0))
         seen = np.isfinite(low)
         low = np.where(seen, low, 0.0)
-        span = np.where(seen & (high > low), high - low, 1.0)
+        span = np.where(seen & (high > low), high - low, NEVER)
         return cls(low.astype(float).tolist(), span.astype(float).tolist())
 
     @classmethod

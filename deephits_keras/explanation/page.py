@@ -12,6 +12,7 @@ from deephits_keras.encoders.explainable import Part
 from deephits_keras.explanation.drawing import draw_bars, draw_parts
 from deephits_keras.explanation.permutation import Importance, Importances
 from deephits_keras.explanation.track import Explanation, ModalityExplanation
+from deephits_keras.prediction.predictor import unseen_notes
 from deephits_keras.report.labels import METRICS
 from deephits_keras.report.pages import number, percent, render_page, signed
 from deephits_keras.types import FloatArray
@@ -62,7 +63,7 @@ def track_page(explanation: Explanation) -> str:
             f"the input (completeness error {percent(attribution.error)})."
         ),
         synthetic=explanation.synthetic,
-        warnings=[*missing, *prediction.warnings, *_incomplete(attribution.error)],
+        warnings=[*missing, *unseen_notes(prediction.unseen), *prediction.warnings, *_incomplete(attribution.error)],
         sections=list(_track_sections(explanation)),
     )
 

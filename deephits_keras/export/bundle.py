@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -56,6 +56,7 @@ class Manifest:
             versions, and whether the corpus is synthetic.
         calibration: The run's `calibration.json`; the temperature is already in the graph.
         licences: Licences of the code and of the weights.
+        unseen_columns: Fields without a value in any training track, by modality.
     """
 
     format: int
@@ -66,6 +67,7 @@ class Manifest:
     run: RunConfig
     calibration: Calibration
     licences: dict[str, str]
+    unseen_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def from_run(
@@ -76,6 +78,7 @@ class Manifest:
         *,
         kind: str,
         weights_licence: str,
+        unseen_columns: Mapping[str, tuple[str, ...]],
     ) -> Self:
         """Create the manifest of a run's model.
 
@@ -85,6 +88,7 @@ class Manifest:
             encoders: Its encoders.
             kind: Format of the graph.
             weights_licence: Licence of the weights.
+            unseen_columns: Those of the run.
         """
         task = get_task(config.task)
         return cls(
@@ -104,6 +108,7 @@ class Manifest:
             run=dataclasses.replace(config, command="", corpus={**config.corpus, "folder": ""}),
             calibration=calibration,
             licences={"code": "Apache-2.0 (deephits-keras)", "weights": weights_licence},
+            unseen_columns=unseen_columns,
         )
 
     @classmethod
@@ -164,6 +169,11 @@ class Bundle:
     def task(self) -> Task:
         """The task of the model."""
         return get_task(self.config.task)
+
+    @property
+    def unseen_columns(self) -> Mapping[str, tuple[str, ...]]:
+        """Fields without a value in any training track, by modality."""
+        return self.manifest.unseen_columns
 
     @property
     def synthetic(self) -> bool:

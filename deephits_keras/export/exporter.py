@@ -63,7 +63,12 @@ def export_run(
 
     model = run.model
     manifest = Manifest.from_run(
-        run.config, run.calibration, run.encoders, kind=kind, weights_licence=weights_licence
+        run.config,
+        run.calibration,
+        run.encoders,
+        kind=kind,
+        weights_licence=weights_licence,
+        unseen_columns=run.unseen_columns,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=out.parent))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from deephits_keras.corpus.values import is_unknown
 from deephits_keras.encoders.features import ExtractionError, Features
-from deephits_keras.encoders.inputs import Input, as_declared, inputs_of
+from deephits_keras.encoders.inputs import Input, as_declared, inputs_of, without_fields
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.features.outcomes import Outcome, blamed, outcomes
 from deephits_keras.prediction.measured import FieldOrigin, MeasuredTrack, measure_fields
@@ -47,6 +48,8 @@ class TrackPrediction:
             run has no sets.
         title: Title of the track in a table; empty otherwise.
         artist: Artist of the track in a table; empty otherwise.
+        unseen: Fields that the track has and no training track had, by modality. They count as
+            unknown.
     """
 
     track_id: str
@@ -64,6 +67,7 @@ class TrackPrediction:
     coverage: float | None = None
     title: str = ""
     artist: str = ""
+    unseen: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -77,8 +81,15 @@ class _Account:
     features: dict[str, Features] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unseen: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def add(self, encoder: AnyEncoder, outcome: Outcome) -> None:
+    def without(self, modality: str, unseen: Sequence[str]) -> Track:
+        """The track for the encoder of a modality, without the fields that training never saw."""
+        if given := tuple(n for n in unseen if not is_unknown(self.track.fields.get(n))):
+            self.unseen[modality] = given
+        return without_fields(self.track, given)
+
+    def add(self, encoder: AnyEncoder, track: Track, outcome: Outcome) -> None:
         """Add an encoder's result for the track, with its remarks."""
         modality = encoder.modality
         if outcome is None or isinstance(outcome, ExtractionError):
@@ -87,14 +98,24 @@ class _Account:
                 self.warnings.append(f"{modality} can't be used: {outcome.reason}")
             return
         self.features[modality] = outcome
-        seen = as_declared(self.track, inputs_of(encoder))
+        seen = as_declared(track, inputs_of(encoder))
         try:
-            with blamed(encoder, self.track):
+            with blamed(encoder, track):
                 if lacking := tuple(encoder.missing_parts(seen, outcome)):
                     self.parts[modality] = lacking
                 self.remarks += [f"{modality}: {said}" for said in encoder.remarks(seen, outcome)]
         except ExtractionError as error:
             self.warnings.append(f"{modality} can't say what it lacks: {error.reason}")
+
+
+def unseen_notes(unseen: Mapping[str, Collection[str]]) -> list[str]:
+    """One sentence per field that counts as unknown because training never saw a value of it.
+
+    Args:
+        unseen: Fields by modality, as in `TrackPrediction.unseen`.
+    """
+    names = dict.fromkeys(name for fields in unseen.values() for name in fields)
+    return [f"{name} counts as unknown: training never saw it" for name in names]
 
 
 class Predictor:
@@ -165,9 +186,11 @@ class Predictor:
         accounts = [_Account(m.track, m.fields, [*m.warnings], [*m.remarks]) for m in measured]
         inputs: dict[str, np.ndarray[Any, Any]] = {}
         for modality, encoder in self.encoders.items():
-            found = outcomes(encoder, [account.track for account in accounts])
-            for account, outcome in zip(accounts, found, strict=True):
-                account.add(encoder, outcome)
+            unseen = self.run.unseen_columns.get(modality, ())
+            tracks = [account.without(modality, unseen) for account in accounts]
+            found = outcomes(encoder, tracks)
+            for account, track, outcome in zip(accounts, tracks, found, strict=True):
+                account.add(encoder, track, outcome)
                 if modality in account.features and modality in self._made_otherwise:
                     account.warnings.append(
                         f"{modality} is measured differently here than for the tracks that "
@@ -200,6 +223,7 @@ class Predictor:
             warnings=(*account.warnings, *unlearned),
             remarks=tuple(account.remarks),
             fields=account.fields,
+            unseen=account.unseen,
         )
         if not account.features:
             nothing = "nothing to predict from: every input is missing"

@@ -27,7 +27,7 @@ from deephits_keras.corpus.values import clean_rows
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, names_of
 from deephits_keras.errors import UserError
 from deephits_keras.prediction.measured import GIVEN, FieldOrigin
-from deephits_keras.prediction.predictor import BATCH_SIZE, Predictor, TrackPrediction
+from deephits_keras.prediction.predictor import BATCH_SIZE, Predictor, TrackPrediction, unseen_notes
 from deephits_keras.tracks import Track
 
 
@@ -178,6 +178,7 @@ def score_table(predictor: Predictor, table: TrackTable) -> Iterator[TrackPredic
     Yields:
         A prediction per row, with the row's title and artist.
     """
+    unseen: dict[str, set[str]] = {}
     rows = iter(table)
     while batch := list(itertools.islice(rows, BATCH_SIZE)):
         tracks = [row for row in batch if isinstance(row, Track)]
@@ -189,7 +190,11 @@ def score_table(predictor: Predictor, table: TrackTable) -> Iterator[TrackPredic
                 continue
             title, artist = (row.fields.get(name) for name in ("title", "artist_name"))
             names = str(title or ""), str(artist or "")
-            yield dataclasses.replace(next(answers), title=names[0], artist=names[1])
+            answer = next(answers)
+            for modality, fields in answer.unseen.items():
+                unseen.setdefault(modality, set()).update(fields)
+            yield dataclasses.replace(answer, title=names[0], artist=names[1])
+    table.notes += unseen_notes({modality: sorted(unseen[modality]) for modality in unseen})
 
 
 PLAIN = ("track_id", "title", "artist", "popularity", "tier", "tier_label")

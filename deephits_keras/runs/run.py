@@ -190,8 +190,9 @@ class Run:
 
         `selected_epoch` (None for an ensemble, which has one per entry of `members`),
         `selected_by`, `parts` with the metrics of each held-out part
-        (`evaluation.metrics.evaluate`), and
-        `missing`: number of tracks without an input, by modality and part.
+        (`evaluation.metrics.evaluate`),
+        `missing`: number of tracks without an input, by modality and part, and
+        `unseen_columns`: fields without a value in any training track, by modality.
 
         Raises:
             UserError: if the run isn't finished, or the file is damaged.
@@ -200,6 +201,18 @@ class Run:
         parts = f"{self.folder / METRICS} is damaged: parts"
         from_plain(metrics.get("parts"), dict[str, dict[str, Any]], parts)
         return metrics
+
+    @property
+    def unseen_columns(self) -> dict[str, tuple[str, ...]]:
+        """Fields without a value in any training track, by modality; empty for older runs.
+
+        Raises:
+            UserError: if the run isn't finished, or the file is damaged.
+        """
+        where = f"{self.folder / METRICS} is damaged: unseen_columns"
+        return from_plain(
+            self.metrics.get("unseen_columns", {}), dict[str, tuple[str, ...]], where
+        )
 
     @property
     def reported_part(self) -> str:

@@ -44,6 +44,10 @@ class Scorer(Protocol):
         """Its prediction sets; the temperature is already applied to the scores."""
 
     @property
+    def unseen_columns(self) -> Mapping[str, tuple[str, ...]]:
+        """Fields without a value in any training track, by modality."""
+
+    @property
     def synthetic(self) -> bool:
         """Whether it was trained on a synthetic corpus."""
 

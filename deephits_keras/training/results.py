@@ -12,6 +12,8 @@ import pandas as pd
 
 from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.inputs import single_fields
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.evaluation.calibration import calibrate
 from deephits_keras.features.store import FeatureSource
@@ -19,6 +21,7 @@ from deephits_keras.runs.files import BASELINES, CALIBRATION, HISTORY, METRICS, 
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task
 from deephits_keras.training.scoring import Scored, score_rows
+from deephits_keras.types import IntArray
 from deephits_keras.utils.files import replacing, write_json
 
 
@@ -81,6 +84,7 @@ def write_results(
             "selected_by": training.select,
             "parts": {part: result.metrics(calibration) for part, result in scaled.items()},
             "missing": _missing(stores, run.split),
+            "unseen_columns": unseen_columns(run.encoders, corpus, run.split.parts["train"]),
         },
     )
     write_json(run.folder / BASELINES, {"majority": _majority(run.task, corpus, run.split)})
@@ -92,6 +96,26 @@ def _missing(stores: Mapping[str, FeatureSource], split: Split) -> dict[str, dic
         modality: {part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()}
         for modality, store in stores.items()
     }
+
+
+def unseen_columns(
+    encoders: Mapping[str, AnyEncoder], corpus: Corpus, rows: IntArray
+) -> dict[str, list[str]]:
+    """Fields that none of some tracks has a value of, by modality; modalities without any left out.
+
+    Args:
+        encoders: By modality.
+        corpus: The corpus.
+        rows: The training tracks.
+    """
+    wanted = {modality: single_fields(encoder) for modality, encoder in encoders.items()}
+    empty = {
+        name
+        for name in {name for names in wanted.values() for name in names}
+        if name not in corpus.columns or not corpus.column(name).iloc[rows].notna().any()
+    }
+    found = {m: [name for name in names if name in empty] for m, names in wanted.items()}
+    return {modality: names for modality, names in found.items() if names}
 
 
 def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
