@@ -109,6 +109,8 @@ def _print(result: Explanation | Importances) -> None:
 
 
 def _print_explanation(explanation: Explanation) -> None:
+    from deephits_keras.prediction.predictor import unseen_notes
+
     prediction, attribution = explanation.prediction, explanation.attribution
     click.echo(f"track        {prediction.track_id}")
     click.echo(f"{explanation.target}: {attribution.score:.4f}")
@@ -116,7 +118,7 @@ def _print_explanation(explanation: Explanation) -> None:
     for modality in filter(lambda m: m.unattributed, explanation.modalities):
         names = ", ".join(modality.unattributed)
         click.echo(f"not attributed: {names} of {modality.modality} (whole numbers are held fixed)")
-    for warning in prediction.warnings:
+    for warning in (*unseen_notes(prediction.unseen), *prediction.warnings):
         click.echo(f"warning      {warning}")
     rows = []
     for modality in explanation.modalities:

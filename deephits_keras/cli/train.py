@@ -262,6 +262,8 @@ def train(
     if as_json:
         print_json({"run": str(run), **metrics})
         return
+    for modality, columns in metrics.get("unseen_columns", {}).items():
+        click.echo(f"Columns that training never saw ({modality}): {', '.join(columns)}")
     epochs = metrics.get("members") or {"": metrics["selected_epoch"]}
     kept = ", ".join(map(str, epochs.values()))
     click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / REPORT}")

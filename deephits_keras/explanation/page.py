@@ -63,7 +63,12 @@ def track_page(explanation: Explanation) -> str:
             f"the input (completeness error {percent(attribution.error)})."
         ),
         synthetic=explanation.synthetic,
-        warnings=[*missing, *unseen_notes(prediction.unseen), *prediction.warnings, *_incomplete(attribution.error)],
+        warnings=[
+            *missing,
+            *unseen_notes(prediction.unseen),
+            *prediction.warnings,
+            *_incomplete(attribution.error),
+        ],
         sections=list(_track_sections(explanation)),
     )
 

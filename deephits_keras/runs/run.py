@@ -210,9 +210,7 @@ class Run:
             UserError: if the run isn't finished, or the file is damaged.
         """
         where = f"{self.folder / METRICS} is damaged: unseen_columns"
-        return from_plain(
-            self.metrics.get("unseen_columns", {}), dict[str, tuple[str, ...]], where
-        )
+        return from_plain(self.metrics.get("unseen_columns", {}), dict[str, tuple[str, ...]], where)
 
     @property
     def reported_part(self) -> str:

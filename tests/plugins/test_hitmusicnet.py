@@ -13,6 +13,7 @@ from deephits_plugins.low_level import LowLevel
 from deephits_plugins.low_level.descriptors import NAMES, low_level
 from deephits_plugins.stylometry.style import style_of
 
+from deephits_keras.encoders.moments import NEVER
 from deephits_keras.encoders.scaling import Scale
 from deephits_keras.model.fusion import get_fusion
 from deephits_keras.tracks import Track
@@ -100,5 +101,5 @@ def test_style_of_a_text() -> None:
 def test_a_scale_leaves_unknown_numbers_out() -> None:
     batches = [np.array([[1.0, np.nan], [3.0, np.nan]]), np.array([[5.0, np.nan]])]
     scale = Scale.from_bounds(batches, 2)
-    assert (scale.offset, scale.span) == ([1.0, 0.0], [4.0, 1.0])
-    assert Scale.from_moments(batches, 2).offset == [3.0, 0.0]
+    assert (scale.offset, scale.span) == ([1.0, 0.0], [4.0, NEVER])
+    assert Scale.by_moments(batches, 2).offset == [3.0, 0.0]
