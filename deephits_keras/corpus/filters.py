@@ -10,13 +10,13 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Filter:
-    """Drops the tracks whose `column` is beyond a limit; an unknown value passes.
+    """Remove tracks whose `column` is beyond a limit; unknown values pass.
 
     Attributes:
-        name: What it removes.
-        column: The column that it looks at.
-        above: Removes values above this, if given.
-        below: Removes values below this, if given.
+        name: Name of the removed tracks.
+        column: The column.
+        above: Remove values above this, if given.
+        below: Remove values below this, if given.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Filter:
 
     @property
     def criterion(self) -> str:
-        """`speechiness > 0.66` and the like."""
+        """The criterion, for example `speechiness > 0.66`."""
         return (
             f"{self.column} > {self.above:g}"
             if self.above is not None
@@ -34,7 +34,7 @@ class Filter:
         )
 
     def removes(self, tracks: pd.DataFrame) -> pd.Series[bool]:
-        """Which rows it removes."""
+        """Mask of the removed rows."""
         values = tracks[self.column]
         return values.gt(self.above) if self.above is not None else values.lt(self.below)
 
@@ -51,11 +51,11 @@ class FilterStep:
     """A line of Table 4.
 
     Attributes:
-        step: What was removed.
-        criterion: By which rule.
-        removed: How many tracks.
-        removed_percent: Share of the raw corpus, in percent (as in Table A5).
-        remaining: How many are left.
+        step: Name of the removed tracks.
+        criterion: The criterion.
+        removed: Number of removed tracks.
+        removed_percent: Removed tracks in percent of the raw corpus (as in Table A5).
+        remaining: Number of remaining tracks.
     """
 
     step: str
@@ -72,20 +72,20 @@ def apply_filters(
 
     Args:
         tracks: One row per track.
-        filters: The filters; one whose column isn't there removes nothing.
+        filters: The filters; a filter whose column is missing removes nothing.
 
     Returns:
-        The tracks that remain, and Table 4, whose first line is the raw corpus.
+        The remaining tracks, and Table 4, whose first line is the raw corpus.
     """
     counted = CountedFilters(filters)
     return counted.apply(tracks), counted.steps
 
 
 class CountedFilters:
-    """Filters for tracks that come a chunk at a time, and Table 4 of all of them.
+    """Apply filters to tracks in chunks, and compute Table 4 of all of them.
 
     Args:
-        filters: The filters; one whose column isn't there removes nothing.
+        filters: The filters; a filter whose column is missing removes nothing.
     """
 
     def __init__(self, filters: Sequence[Filter]) -> None:

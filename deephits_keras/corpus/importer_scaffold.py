@@ -1,4 +1,4 @@
-"""Begins an importer: writes a small distribution that installs and passes the checks."""
+"""Create an importer from templates: a small distribution that passes the checks."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ FILES = {
     "importer.py.jinja": "{package}/importer.py",
     "test.py.jinja": "tests/test_{module}.py",
 }
-"""Templates in `deephits_keras.corpus.templates`, with what becomes of them."""
+"""Templates in `deephits_keras.corpus.templates`, and the files made from them."""
 
 
 def write_importer(folder: Path, name: str) -> list[Path]:
     """Write a distribution with one importer that works as written.
 
-    It reads one table, until its author says which files and columns the dataset has.
+    As a placeholder, it reads one table.
 
     Args:
-        folder: Where to; it must not exist or be empty.
-        name: The importer's name: lower-case letters, digits and hyphens.
+        folder: Folder to create; if it exists, it must be empty.
+        name: Name of the importer: lower-case letters, digits and hyphens.
 
     Returns:
         The files.
 
     Raises:
-        UserError: for a name that can't be an importer's or is taken, or a folder that holds
-            something.
+        UserError: if the name is invalid or taken, or the folder isn't empty.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UserError(

@@ -1,7 +1,7 @@
 """Importers of public datasets: plug-ins that turn the files of one into tracks.
 
-Each reads a dataset as its authors ship it and gives standard columns; what follows (recordings,
-cleaning, ranges, filters, duplicates, artists' keys, writing) is the same for all of them.
+Each reads a dataset in its published layout and returns standard columns. The following steps
+(recordings, cleaning, ranges, filters, duplicates, artists' keys, writing) are common to all.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from deephits_keras.corpus.finishing import ImportSummary, TrackSource
 
 GROUP = "deephits_keras.importers"
-"""The group of entry points by which importers are found."""
+"""Entry point group of importers."""
 
 CONTRACT_VERSION = 1
-"""Version of the contract in this module; an importer states the one that it was written for."""
+"""Version of this contract; every importer states the version that it was written for."""
 
 
 class Importer(abc.ABC):
@@ -39,10 +39,10 @@ class Importer(abc.ABC):
     Attributes:
         name: The importer's name, equal to its entry point's: lower-case letters, digits, `-`.
         summary: One line for `deephits importers list`.
-        layout: The files that it reads and how popularity comes about, in a sentence or two.
-        citation: Whom to cite for the dataset.
+        layout: The files that it reads and the source of popularity, in one or two sentences.
+        citation: Publication to cite for the dataset.
         separators: Texts that always separate artists in this dataset's texts.
-        later: Columns that are known only after a release, such as followers or chart weeks.
+        later: Columns that are only known after a release, such as followers or chart weeks.
         contract_version: The `CONTRACT_VERSION` that the importer was written for.
 
     Example:
@@ -62,25 +62,25 @@ class Importer(abc.ABC):
 
     @abc.abstractmethod
     def open(self, source: Path) -> TrackSource:
-        """Open the dataset; rows are read a chunk at a time, later.
+        """Open the dataset; rows are read later, in chunks.
 
         Args:
             source: The dataset's folder, or its one file.
 
         Raises:
-            UserError: if it isn't this dataset; the message names the files that it lacks.
+            UserError: if it isn't this dataset; the message names missing files.
         """
 
     @classmethod
     @abc.abstractmethod
     def write_example(cls, folder: Path) -> Path:
-        """Write a tiny made-up dataset of the same layout, for the checks.
+        """Write a tiny example dataset of the same layout, for the checks.
 
         Args:
             folder: An empty folder.
 
         Returns:
-            What `open` takes: the folder or a file in it. It holds three tracks or more.
+            The argument of `open`: the folder or a file in it, with at least three tracks.
         """
 
 
@@ -103,7 +103,7 @@ class Registration:
 
         Raises:
             UserError: if it can't be imported, isn't an importer, was written for another version
-                of the contract, or calls itself by another name than its entry point.
+                of the contract, or has another name than its entry point.
         """
         where = f"importer {self.name!r} ({self.target}, {self.distribution})"
         try:
@@ -130,7 +130,7 @@ class Registration:
 
 
 def registrations() -> list[Registration]:
-    """Every importer that the distributions of this environment declare, sorted by name."""
+    """All importers of the distributions in this environment, sorted by name."""
     found = {
         Registration(e.name, e.value, f"{e.dist.name} {e.dist.version}")
         for e in importlib.metadata.entry_points(group=GROUP)
@@ -143,8 +143,8 @@ def find_importer(name: str) -> Importer:
     """The importer of a name.
 
     Raises:
-        UserError: if there is none (the message lists those there are), if two distributions
-            declare that name, or if it can't be loaded.
+        UserError: if there is none (the message lists all), two distributions declare it, or it
+            can't be loaded.
     """
     known = registrations()
     group = [r for r in known if r.name == name]
@@ -168,12 +168,12 @@ def import_dataset(
     inputs: Mapping[str, str | Path] | None = None,
     filters: Sequence[Filter] = (),
 ) -> ImportSummary:
-    """Import a public dataset by the importer of its layout.
+    """Import a public dataset with the importer of its layout.
 
     Args:
         importer: The importer or its name.
-        source: The dataset's folder or file.
-        folder: The corpus to make.
+        source: Folder or file of the dataset.
+        folder: Folder of the corpus.
         audio: Folder of recordings, named after the track ids.
         inputs: Folders of other files, by input name: see `import_table`.
         filters: Filters to apply.
@@ -202,10 +202,10 @@ def import_dataset(
 
 
 def one_of(source: Path, names: Sequence[str], importer: str) -> Path:
-    """The file that a dataset consists of: the source itself, or one of some names in it.
+    """The file of a dataset: the source itself, or a file in it with one of some names.
 
     Raises:
-        UserError: if there is none of them.
+        UserError: if there is no such file.
     """
     if source.is_file():
         return source
@@ -218,10 +218,10 @@ def one_of(source: Path, names: Sequence[str], importer: str) -> Path:
 
 
 def all_of(source: Path, names: Sequence[str], importer: str) -> list[Path]:
-    """The files that a dataset's folder must hold.
+    """The required files of a dataset's folder.
 
     Raises:
-        UserError: if one of them isn't there.
+        UserError: if one of them is missing.
     """
     absent = [name for name in names if not (source / name).is_file()]
     if absent:

@@ -1,7 +1,7 @@
-"""Cleaning lyrics: what services put around and into a song's words is no part of them.
+"""Clean lyrics: remove texts of web pages and services around and within the words.
 
-The page furniture of Genius tells how popular a page is (the numbers of contributors and of
-embeds), which must not reach a model that predicts popularity.
+Texts of Genius pages contain their popularity (numbers of contributors and embeds), which must not
+reach a model that predicts popularity.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOTICES = re.compile(
     r"restricted lyrics.*|lyrics (?:are )?not (?:yet )?available.*)\W*$",
     re.IGNORECASE | re.DOTALL,
 )
-"""A whole text that says that there are no words."""
+"""Texts that state that there are no lyrics."""
 
 HEADING = re.compile(
     r"^\s*(?:\d+\s*contributors?)?(?:\s*translations?(?:[^\n]{0,400}?))?[^\n]{0,200}?\bLyrics"
@@ -75,9 +75,9 @@ class LyricsCleaning:
     """How lyrics are cleaned.
 
     Attributes:
-        enabled: Whether they are at all; placeholders and notices are no lyrics even if not.
-        keep_sections: Whether headers such as `[Chorus]` stay.
-        placeholders: Texts that stand for missing lyrics, beside `PLACEHOLDERS`.
+        enabled: Whether they are cleaned; placeholders and notices are removed in any case.
+        keep_sections: Whether to keep headings such as `[Chorus]`.
+        placeholders: Texts that mean missing lyrics, in addition to `PLACEHOLDERS`.
     """
 
     enabled: bool = True
@@ -86,7 +86,7 @@ class LyricsCleaning:
 
 
 def clean_lyrics(texts: pd.Series[Any], how: LyricsCleaning) -> pd.Series[str]:
-    r"""Lyrics without what isn't theirs; missing where nothing is left.
+    r"""Cleaned lyrics; missing if nothing is left.
 
     Example:
         >>> page = "12 ContributorsSong Lyrics[Verse 1]\nLa la\nYou might also like57Embed"

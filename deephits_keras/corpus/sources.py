@@ -1,4 +1,4 @@
-"""What importers share beside reading tables: what a source folder says of itself."""
+"""Metadata of a source folder, shared by importers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deephits_keras.utils.files import read_record
 
 
 def source_info(source: Path) -> dict[str, Any]:
-    """Whether a source folder is synthetic, and the encoders' settings that it carries.
+    """Whether a source folder is synthetic, and its encoder settings.
 
     Settings are in `encoder-settings.json`, `{"encoder": {"setting": value}}`; a value
     `{"path": "relative/path"}` is a path below the source.

@@ -1,4 +1,4 @@
-"""Splits: which rows are trained on and which are held out (paper, Section 2.2.2)."""
+"""Splits: rows for training and held-out rows (paper, Section 2.2.2)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from deephits_keras.types import FloatArray, IntArray
 from deephits_keras.utils.files import replacing
 
 FEWEST = 2
-"""Tracks that a training and a validation part can be made of."""
+"""Minimum number of tracks for a training and a validation part."""
 
 PARTS = ("train", "validation", "test")
 
 
 def reported_part(parts: Container[str]) -> str:
-    """The held-out part whose metrics count: `test` if there is one, else `validation`."""
+    """The held-out part whose metrics are reported: `test` if there is one, else `validation`."""
     return "test" if "test" in parts else "validation"
 
 
@@ -35,8 +35,8 @@ class Split:
     """Rows of a corpus in parts.
 
     Attributes:
-        kind: How it was drawn.
-        seed: Seed it was drawn with.
+        kind: Kind of the split.
+        seed: Random seed.
         parts: Ascending int64 rows of `train`, `validation` and, if there is one, `test`.
     """
 
@@ -45,7 +45,7 @@ class Split:
     parts: Mapping[str, IntArray]
 
     def to_parquet(self, path: Path, corpus: Corpus) -> None:
-        """Write one line per track: `row`, `track_id`, `part`; and kind and seed beside them."""
+        """Write one row per track (`row`, `track_id`, `part`), with kind and seed as metadata."""
         ids = corpus.track_ids
         lines = pd.DataFrame(
             [(row, ids[row], part) for part, rows in self.parts.items() for row in rows.tolist()],
@@ -61,10 +61,10 @@ class Split:
 
         Args:
             path: The file.
-            tracks: Tracks of the corpus that its rows must lie in.
+            tracks: Number of tracks of the corpus, which limits its rows.
 
         Raises:
-            UserError: if it isn't there, isn't a split, or has rows that the corpus lacks.
+            UserError: if it is missing, isn't a split, or has rows that the corpus lacks.
         """
         try:
             lines = pd.read_parquet(path)
@@ -102,25 +102,25 @@ def make_split(
     Args:
         kind: `random` (the paper's), `stratified` (by tier), `artist` (no artist in two parts),
             `date` (the newest tracks are held out; an unknown date counts as the oldest), `kfold`,
-            `rolling` (what was out before `origin` is trained on, the newest share of it is the
-            validation part, and the `horizon` years from then on are the test part; later tracks
-            and those without a date are in no part), or `group` (the tracks whose column `by` is
+            `rolling` (songs before `origin` are for training, the newest of them the validation
+            part, and the `horizon` years from `origin` the test part; later tracks and those
+            without a date are in no part), or `group` (the tracks whose column `by` is
             `held_out` are the test part: leave one language, genre or market out).
         corpus: The corpus.
-        seed: Same seed, same split.
-        validation: Share of validation tracks; `kfold` doesn't use it.
-        test: Share of test tracks; `kfold` draws them first, the same ones for every fold.
-        fold: For `kfold`, which fold is the validation part, from 0.
-        folds: For `kfold`, how many there are.
-        tiers: What `stratified` keeps the shares of.
-        origin: For `rolling`, the first year that is tested.
-        horizon: For `rolling`, how many years are.
+        seed: Random seed; equal seeds give equal splits.
+        validation: Fraction of validation tracks; not used by `kfold`.
+        test: Fraction of test tracks; with `kfold` they are equal for all folds.
+        fold: For `kfold`, index of the validation fold, from 0.
+        folds: For `kfold`, number of folds.
+        tiers: For `stratified`, the tiers whose proportions are kept.
+        origin: For `rolling`, the first test year.
+        horizon: For `rolling`, number of test years.
         by: For `group`, the column.
-        held_out: For `group`, the value that training never sees.
+        held_out: For `group`, the value of the test part.
 
     Raises:
-        UserError: for a kind that there isn't, shares that leave nothing to train on, or a corpus
-            that lacks what the kind needs.
+        UserError: if the kind is unknown, no training tracks are left, or the corpus lacks columns
+            for the kind.
     """
     if kind not in KINDS:
         raise UserError(f"There is no split named {kind!r}. Splits: {', '.join(KINDS)}")
@@ -181,7 +181,7 @@ def _stratified(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
 
     del folds, fold
     labels = tiers.of(corpus.popularity)
-    # A tier of one or two tracks can't be on both sides: it joins its neighbour for the draw.
+    # A tier of one or two tracks can't be in both parts: merge it with its neighbour.
     counts = np.bincount(labels, minlength=tiers.count)
     populated = np.flatnonzero(counts >= 3)
     nearest = populated[np.abs(populated[None] - np.arange(tiers.count)[:, None]).argmin(axis=1)]
@@ -195,8 +195,8 @@ def _artist(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
     del tiers, folds, fold
     groups = artist_groups(corpus)
 
-    # Not scikit-learn's GroupShuffleSplit: that holds out a share of the groups, and with them
-    # now and then the one group that collaborations make of a large part of a corpus.
+    # Not scikit-learn's GroupShuffleSplit: it holds out a fraction of the groups, and may hold
+    # out the large group that collaborations can form.
     def whole_groups(rows: IntArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
         members, sizes = np.unique(groups[rows], return_counts=True)
         room = round(share * len(rows))
@@ -222,7 +222,7 @@ def _date(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
     dates = corpus.column(name).astype("string").fillna("")
 
     def newest(rows: IntArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
-        # The seed only settles the order of tracks of one date.
+        # The seed only determines the order of tracks of one date.
         shuffled = np.random.default_rng(seed).permutation(rows)
         order = shuffled[np.argsort(dates.to_numpy()[shuffled].astype(str), kind="stable")]
         cut = len(rows) - max(1, round(share * len(rows)))
@@ -243,7 +243,7 @@ def release_years(corpus: Corpus) -> FloatArray:
 
 
 def _around_origin(corpus: Corpus, origin: int | None, horizon: int) -> tuple[IntArray, IntArray]:
-    """Rows before an origin in time, and rows of the years from it on."""
+    """Rows before an origin in time, and rows of the following years."""
     if origin is None or horizon < 1:
         raise UserError(
             "--split rolling needs --origin, the first test year, and a --horizon of one "
@@ -263,7 +263,7 @@ def _around_origin(corpus: Corpus, origin: int | None, horizon: int) -> tuple[In
 def _without_group(
     corpus: Corpus, by: str | None, held_out: str | None
 ) -> tuple[IntArray, IntArray]:
-    """Rows whose column holds another value than the one that is held out, and rows with it."""
+    """Rows without and with the held-out value of a column."""
     if by is None:
         raise UserError("--split group needs --by, the column whose value is held out")
     values = corpus.column(by).reset_index(drop=True)
@@ -305,15 +305,15 @@ KINDS: dict[str, Callable[[Corpus, Tiers, int, int], Draw]] = {
     "rolling": _date,
     "group": _random,
 }
-"""How each kind draws; `rolling` and `group` draw the validation part alone."""
+"""Functions by kind; for `rolling` and `group`, of the validation part only."""
 
 
 ARTIST_COLUMNS = ("artist_keys", "artist_ids", "artist_id", "artists", "artist_name")
-"""Where a corpus may name its artists, the best column first."""
+"""Columns with artists, in order of preference."""
 
 
 def track_artists(corpus: Corpus) -> pd.Series[Any]:
-    """A list of the keys of each track's artists, in row order; see `corpus.artists`.
+    """The keys of each track's artists, in row order; see `corpus.artists`.
 
     Raises:
         UserError: if the corpus has none of `ARTIST_COLUMNS`.
@@ -338,12 +338,12 @@ def _artist_column(corpus: Corpus) -> pd.Series[Any]:
 def artist_groups(corpus: Corpus) -> IntArray:
     """A group number per track: tracks that share an artist, directly or over others, are together.
 
-    Collaborations can join a large part of a corpus into one group: a group that is larger than
-    what is to be held out stays in training, so the held-out tracks are then those of artists
-    outside of it. A track without any artist is a group of its own.
+    Collaborations can join a large part of a corpus into one group. A group larger than the
+    held-out part stays in training, so the held-out tracks are from other artists. A track without
+    artists is its own group.
 
     Raises:
-        UserError: if the corpus names no artists.
+        UserError: if the corpus has no artists.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -358,14 +358,14 @@ def artist_groups(corpus: Corpus) -> IntArray:
 
 
 def not_placed_apart(corpus: Corpus, split: Split) -> dict[str, int]:
-    """Held-out tracks of which a split by artist can't promise that their artists are new.
+    """Held-out tracks whose artists may also be in training, in spite of a split by artist.
 
-    A check of the split by other means than those it was made with: every part of a text that may
-    be an artist counts, whether it was taken for one or not.
+    An independent check of the split: every part of a text that may be an artist is compared,
+    whether it was recognised as one or not.
 
     Returns:
-        `without_artist`: held-out tracks that name no artist; `perhaps_shared`: those with a part
-        of a name that a training track has, too.
+        `without_artist`: number of held-out tracks without artists; `perhaps_shared`: number of
+        those with a part of a name that a training track has as well.
     """
     column = next((n for n in ("artist_name", "artists") if n in corpus.columns), None)
     values = corpus.column(column).reset_index(drop=True) if column else _artist_column(corpus)

@@ -1,12 +1,12 @@
-"""The SpotGenTrack Popularity Dataset, as its authors ship it (paper, Section 2.1).
+"""The SpotGenTrack Popularity Dataset in its published layout (paper, Section 2.1).
 
 `Data Sources/` holds `spotify_tracks.csv`, `spotify_artists.csv` and `spotify_albums.csv`
 (https://data.mendeley.com/datasets/4m2x4zngny/1). Tracks join artists by the ids in
-`artists_id` and albums by `album_id`; a track whose artist or album isn't there lacks those fields.
+`artists_id` and albums by `album_id`; a track whose artist or album is missing lacks those fields.
 
-Beware of its lyrics: the program that collected them (`genius_manager.py` in its authors'
-repository dmgutierrez/hitmusicnet) keeps the last song it found when a search finds nothing, so a
-track may carry the lyrics of the one before it.
+Its lyrics may be wrong: if a search fails, the program that collected them (`genius_manager.py` in
+its authors' repository dmgutierrez/hitmusicnet) keeps the last result, so a track may have the
+lyrics of the one before it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from deephits_keras.utils.files import read_json
 ArtistRule = Literal["first", "max", "mean"]
 
 MAX_LITERAL = 10_000
-"""Longest list literal that is read, in characters: the real ones are a few hundred."""
+"""Longest list literal that is read, in characters; real ones have a few hundred."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class SourceFile:
     """One of the three tables.
 
     Attributes:
-        name: The file's name.
-        required: Columns that it must have.
-        optional: Columns that are read if they are there; all others are left out.
+        name: Name of the file.
+        required: Required columns.
+        optional: Columns that are read if present; others are ignored.
     """
 
     name: str
@@ -78,15 +78,16 @@ def import_spotgentrack(
     """Import the SpotGenTrack folder.
 
     Args:
-        source: The folder that holds `Data Sources/`, or the three files themselves.
-        folder: The corpus to make.
-        audio: Folder of previews named after the track ids; `source/previews` if that is there.
+        source: The folder with `Data Sources/`, or with the three files.
+        folder: Folder of the corpus.
+        audio: Folder of previews named after the track ids; `source/previews` by default, if it
+            exists.
         inputs: Folders of other files, by input name: see `import_table`.
-        artist_rule: Whose popularity counts where a track has several artists: the `first` one
-            listed (Spotify lists the main artist first), or the `max` or `mean` of those that
-            the table knows. The paper doesn't say; the dataset's authors take the mean.
-        lyrics_placeholders: Texts that stand for missing lyrics, beside `lyrics.PLACEHOLDERS`.
-        filters: The paper's three, or others.
+        artist_rule: Popularity of a track's artists: of the `first` one (Spotify lists the main
+            artist first), or the `max` or `mean` of the known ones. The paper doesn't state its
+            rule; the dataset's authors use the mean.
+        lyrics_placeholders: Texts that mean missing lyrics, in addition to `lyrics.PLACEHOLDERS`.
+        filters: The paper's three filters, or others.
 
     Raises:
         UserError: if files or columns are missing, or no row can be used.
@@ -152,7 +153,7 @@ def _open(folder: Path, file: SourceFile) -> SourceTable:
 
 
 def _lookup(table: SourceTable, file: SourceFile) -> Lookup:
-    """What a table says of each id; of several rows of an id, the first counts."""
+    """The row of each id; of several rows of an id, the first is used."""
     columns = [name for name in (*file.required, *file.optional) if name in table.columns]
     found = Lookup(*columns[1:])
     for rows in table.chunks():
@@ -162,7 +163,7 @@ def _lookup(table: SourceTable, file: SourceFile) -> Lookup:
 
 
 def _literal_list(text: Any) -> list[str]:
-    """A Python list literal of strings; a text that isn't one is a list of itself, or of none."""
+    """Read a Python list literal of strings; another text is a list of itself, or empty."""
     if not isinstance(text, str) or len(text) > MAX_LITERAL:
         return []
     try:

@@ -1,4 +1,4 @@
-"""`superstars`: whose artist had a hit shortly before, as training songs tell."""
+"""`superstars`: whether a track's artist had a recent hit among the training songs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from deephits_keras.types import FloatArray, IntArray
 
 
 def superstars(corpus: Corpus, train: IntArray, *, hit: float, years: int) -> FloatArray:
-    """The field "superstar" of Interiano et al. (2018), as far as it can be had without a leak.
+    """The field "superstar" of Interiano et al. (2018), computed without a leak.
 
-    Theirs is whether the artist had a chart entry in the near past. Here hits are training songs
-    of at least a popularity, and "past" is any earlier year than the song's own, so that neither a
-    held-out song nor the song itself nor the artist's future counts.
+    In the original it states whether the artist had a recent chart entry. Here hits are training
+    songs with a minimum popularity in earlier years than the song's, so that neither held-out
+    songs, nor the song itself, nor the artist's later songs are used.
 
     Args:
-        corpus: The corpus; it names artists and years.
+        corpus: A corpus with artists and years.
         train: Rows of the training part.
-        hit: Popularity from which a song is a hit, 0-100.
-        years: How many years back a hit counts.
+        hit: Minimum popularity of a hit, 0-100.
+        years: Number of years before the song in which a hit counts.
 
     Returns:
         `(n,)` 1 or 0 for every track of the corpus; NaN without a year or an artist.

@@ -32,18 +32,18 @@ INFO = "corpus.json"
 REJECTED = "rejected.csv"
 FILTERED = "filtered.parquet"
 ROW_GROUP = 1024
-"""Rows that are read together: a track costs the reading of its row group, not of the table."""
+"""Rows per row group: reading a track needs its row group, not the whole table."""
 
 INPUTS = ("track_id", "popularity", "audio", "lyrics")
-"""Columns that aren't fields of a track, beside those of other files (`Corpus.files`)."""
+"""Columns that aren't metadata fields, in addition to those of other files (`Corpus.files`)."""
 
 
 READING = ("columns", "factors", "lyrics", "separators")
-"""Entries of `corpus.json` that say how the source was read."""
+"""Entries of `corpus.json` on how the source was read."""
 
 
 class Corpus:
-    """A corpus, open for reading; a row number from 0 names a track everywhere.
+    """A corpus, open for reading; tracks are identified by row numbers from 0.
 
     Args:
         folder: The corpus's folder.
@@ -82,7 +82,7 @@ class Corpus:
         """A column of the table, in row order.
 
         Raises:
-            UserError: if there is none of that name; the message lists those there are.
+            UserError: if there is no such column; the message lists all columns.
         """
         if name not in self.columns:
             raise UserError(
@@ -104,7 +104,7 @@ class Corpus:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Names of the inputs that are files: columns of paths, which import confined."""
+        """Names of the file inputs, columns of paths checked by import."""
         return tuple(self.info.get("files", ("audio",)))
 
     def tracks(
@@ -112,11 +112,11 @@ class Corpus:
         rows: Sequence[int] | npt.NDArray[np.integer[Any]],
         inputs: Sequence[Input] | None = None,
     ) -> list[Track]:
-        """The raw input of some tracks; only the row groups that hold them are read.
+        """The raw inputs of some tracks; only their row groups are read.
 
         Args:
             rows: Their row numbers.
-            inputs: What to read of them (`encoders.inputs.inputs_of`); everything if None.
+            inputs: The inputs to read (`encoders.inputs.inputs_of`); all if None.
         """
         tracks: dict[int, Track] = {}
         wanted = np.unique(np.asarray(rows, dtype=np.int64))
@@ -162,7 +162,7 @@ class Corpus:
 
     @property
     def synthetic(self) -> bool:
-        """Whether the corpus was made up by `deephits sample`."""
+        """Whether the corpus was made by `deephits sample`."""
         return bool(self.info["synthetic"])
 
     @property
@@ -172,17 +172,17 @@ class Corpus:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How the source's columns were read, so that another table is read alike."""
+        """How the source's columns were read, so that other tables are read in the same way."""
         return {name: self.info[name] for name in READING if name in self.info}
 
     @property
     def encoder_settings(self) -> dict[str, dict[str, Any]]:
-        """Encoders' settings that the source asks for, by encoder name."""
+        """Encoder settings required by the source, by encoder name."""
         return dict(self.info.get("encoder_settings", {}))
 
     @property
     def features_folder(self) -> Path:
-        """Where the feature stores are."""
+        """Folder of the feature stores."""
         return self.folder / "features"
 
 
@@ -193,17 +193,17 @@ def write_corpus(
     rejected: pd.DataFrame,
     filtered: pd.DataFrame | None = None,
 ) -> Corpus:
-    """Write a corpus, or put other tracks into one that is there; its features stay.
+    """Write a corpus, or replace the tracks of an existing one and keep its features.
 
     Args:
-        folder: Where.
+        folder: Folder of the corpus.
         tracks: One row per track; `INPUTS` and any fields.
-        info: What else `corpus.json` holds. Must not depend on the time or the machine.
-        rejected: Rows that were left out, with the reason.
+        info: Other entries of `corpus.json`. Must not depend on the time or the machine.
+        rejected: Rejected rows, with the reason.
         filtered: Tracks that the filters removed, without their inputs.
 
     Raises:
-        UserError: if the folder holds something else, or can't be written to.
+        UserError: if the folder contains something else, or can't be written to.
     """
     with CorpusWriter(folder) as writer:
         writer.add(tracks, rejected, pd.DataFrame() if filtered is None else filtered)
@@ -211,17 +211,17 @@ def write_corpus(
 
 
 class CorpusWriter:
-    """Writes a corpus a chunk of tracks at a time, whole or not at all: a context manager.
+    """Context manager that writes a corpus in chunks of tracks, atomically.
 
-    The files' bytes don't depend on how the tracks are cut into chunks.
+    The files' bytes don't depend on the chunks.
 
     Args:
-        folder: Where.
+        folder: Folder of the corpus.
         types: Arrow types of columns whose values pandas holds as objects; those that the first
             chunk shows by default.
 
     Raises:
-        UserError: if the folder holds something else, or can't be written to.
+        UserError: if the folder contains something else, or can't be written to.
     """
 
     def __init__(self, folder: Path, types: Mapping[str, pa.DataType] | None = None) -> None:
@@ -233,7 +233,7 @@ class CorpusWriter:
         remove_leftovers(self.folder)
         self._is_new = not self.folder.exists()
         with ExitStack() as files:
-            # Renamed in the reverse order: the tracks last.
+            # Renamed in reverse order, the tracks last.
             self._path = files.enter_context(replacing(self.folder / TRACKS))
             self._tracks = files.enter_context(_GroupWriter(self._path, self._types))
             filtered = files.enter_context(replacing(self.folder / FILTERED))
@@ -255,7 +255,7 @@ class CorpusWriter:
 
         Args:
             tracks: One row per track; `INPUTS` and any fields.
-            rejected: Rows that were left out, with the reason.
+            rejected: Rejected rows, with the reason.
             filtered: Tracks that the filters removed, without their inputs.
         """
         self._tracks.write(tracks)
@@ -263,15 +263,15 @@ class CorpusWriter:
         self.reject(rejected)
 
     def reject(self, rejected: pd.DataFrame) -> None:
-        """Add rows that were left out, with the reason."""
+        """Add rejected rows, with the reason."""
         rejected.to_csv(self._rejected, index=False, header=not self._has_header)
         self._has_header = True
 
     def finish(self, info: Mapping[str, Any]) -> Corpus:
-        """Put the files in their place and open the corpus.
+        """Rename the files to their final names and open the corpus.
 
         Args:
-            info: What else `corpus.json` holds. Must not depend on the time or the machine.
+            info: Other entries of `corpus.json`. Must not depend on the time or the machine.
         """
         self._tracks.close()
         told = {"tracks": self._tracks.rows, "fingerprint": sha256(self._path)}
@@ -281,7 +281,7 @@ class CorpusWriter:
 
 
 class _GroupWriter:
-    """A Parquet file of whole row groups, from chunks of any length: a context manager."""
+    """Context manager that writes a Parquet file of full row groups from chunks of any length."""
 
     def __init__(self, path: Path, types: Mapping[str, pa.DataType]) -> None:
         self.rows = 0
@@ -299,7 +299,7 @@ class _GroupWriter:
             self._writer.close()
 
     def write(self, rows: pd.DataFrame) -> None:
-        """Add rows; what fills no group waits for more."""
+        """Add rows; rows that don't fill a group are buffered."""
         if self._writer is None:
             schema = self._schema_of(rows)
             self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
@@ -308,11 +308,11 @@ class _GroupWriter:
         self._waiting = pa.concat_tables([self._waiting, added.replace_schema_metadata(None)])
         self.rows += len(rows)
         self._write_groups(self._writer, at_least=ROW_GROUP)
-        # Arrow's allocator would keep ever more of what the rows' texts took.
+        # Otherwise Arrow's allocator would keep more and more memory of the rows' texts.
         pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
-        """Write what waits, and the file's end."""
+        """Write the buffered rows, and close the file."""
         if self._writer and self._writer.is_open:
             self._write_groups(self._writer, at_least=1 if self.rows else 0)
             self._writer.close()
@@ -332,7 +332,7 @@ class _GroupWriter:
 
 
 def check_target(folder: Path) -> None:
-    """Refuse to import into a folder that holds something other than a corpus.
+    """Refuse to import into a folder that contains something other than a corpus.
 
     Raises:
         UserError: if it does.
@@ -341,7 +341,7 @@ def check_target(folder: Path) -> None:
         raise UserError(f"{folder} is a file: name a folder to import into")
     if not folder.is_dir() or (folder / INFO).exists():
         return
-    # An import that was interrupted leaves some of these without INFO, which is written last.
+    # An interrupted import leaves some of these without INFO, which is written last.
     own = {TRACKS, REJECTED, FILTERED}
     if any(p.name not in own and not p.name.startswith(PARTIAL) for p in folder.iterdir()):
         raise UserError(f"{folder} is not empty and not a corpus: choose another")

@@ -1,4 +1,4 @@
-"""The same song under two ids: which rows are one recording, and splits that mind it."""
+"""Duplicate recordings under several ids, and splits that take them into account."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from deephits_keras.errors import UserError
 from deephits_keras.types import IntArray
 
 TITLES = ("title", "name")
-"""Columns that may hold a song's name."""
+"""Columns with a song's title."""
 
 
 def twin_groups(corpus: Corpus) -> IntArray:
     """`(n,)` a group number per track: equal for recordings with equal bytes, and for equal names.
 
-    Names are those of song and artist, compared without case and spaces around them.
+    Names are title and artist, compared without case and surrounding spaces.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -51,7 +51,7 @@ def _names(corpus: Corpus) -> pd.Series[str]:
 
 
 def _contents(corpus: Corpus) -> pd.Series[str]:
-    """Digests of recordings that have a length in bytes in common with another's."""
+    """Digests of the recordings whose size in bytes equals that of another one."""
     found = pd.Series([pd.NA] * len(corpus), dtype="string")
     if "audio" not in corpus.columns:
         return found
@@ -67,14 +67,14 @@ def _contents(corpus: Corpus) -> pd.Series[str]:
 
 
 def without_twins(split: Split, groups: IntArray) -> Split:
-    """A split that keeps every held-out track and leaves its twins out of earlier parts.
+    """A split that keeps every held-out track and removes its duplicates from earlier parts.
 
     Args:
         split: Any split.
-        groups: What `twin_groups` gave.
+        groups: Result of `twin_groups`.
 
     Raises:
-        UserError: if that leaves nothing to train on.
+        UserError: if no training tracks are left.
     """
     seen: set[int] = set()
     parts: dict[str, IntArray] = {}

@@ -1,1 +1,1 @@
-"""What `deephits importers new` writes, as Jinja templates; see `corpus.importer_scaffold`."""
+"""Jinja templates of `deephits importers new`; see `corpus.importer_scaffold`."""
