@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deephits_keras.corpus.table import INFO, TRACKS
+from deephits_keras.corpus.files import INFO, TRACKS
 from deephits_keras.errors import UserError
-from deephits_keras.export.bundle import MANIFEST, is_bundle
-from deephits_keras.export.verification import verify_bundle
-from deephits_keras.features.verification import verify_corpus
+from deephits_keras.export.files import MANIFEST
 from deephits_keras.runs.files import CHECKSUMS, CONFIG
-from deephits_keras.runs.verification import verify_run
 from deephits_keras.utils.findings import Verification
 
 
@@ -32,10 +29,16 @@ def verify(folder: str | Path, *, check_content: bool = False) -> Verification:
     """
     folder = Path(folder)
     if any((folder / name).is_file() for name in (INFO, TRACKS)):
+        from deephits_keras.features.verification import verify_corpus
+
         return verify_corpus(folder, check_content=check_content)
-    if is_bundle(folder):
+    if (folder / MANIFEST).is_file():
+        from deephits_keras.export.verification import verify_bundle
+
         return verify_bundle(folder)
     if any((folder / name).is_file() for name in (CONFIG, CHECKSUMS)):
+        from deephits_keras.runs.verification import verify_run
+
         return verify_run(folder)
     raise UserError(
         f"{folder} is neither a corpus (it has no {INFO}) nor a run (it has no {CONFIG}) nor a "

@@ -61,21 +61,22 @@ def build(
       deephits build --modalities mel,meta --fusion late --plot model.png
     """
     from deephits_keras.encoders.registry import resolve_modalities
+    from deephits_keras.model.fusion import get_fusion
+    from deephits_keras.tasks import get_task
 
     for path, endings in ((out, (".keras",)), (plot, (".png", ".svg", ".pdf"))):
         if path is not None and path.suffix not in endings:
             raise UserError(f"{path} must end in {' or '.join(endings)}")
+    wanted = get_task(task or TASK)
+    meeting = get_fusion({"name": "early", **get_fusion_settings(fusion, fusion_weights, head)})
     encoders = resolve_modalities(modalities, settings)
+    meeting.check(list(encoders), classification=wanted.kind == "classification")
 
     import_keras()
     from deephits_keras.model.builder import build_model, describe
-    from deephits_keras.model.fusion import get_fusion
     from deephits_keras.model.symbolic import symbolic_model
-    from deephits_keras.tasks import get_task
     from deephits_keras.utils.files import replacing
 
-    wanted = get_task(task or TASK)
-    meeting = get_fusion({"name": "early", **get_fusion_settings(fusion, fusion_weights, head)})
     symbolic_model(list(encoders.values()), fusion=meeting, task=wanted)
     model = build_model(list(encoders.values()), fusion=meeting, task=wanted)
     architecture = describe(model, encoders, fusion=meeting, task=wanted)

@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 import click
 
 from deephits_keras import cpu
+from deephits_keras.corpus.files import INFO
 from deephits_keras.errors import UserError
+from deephits_keras.export.files import MANIFEST
+from deephits_keras.runs.files import CONFIG
 from deephits_keras.utils.records import to_plain
 
 TASK = "tiers-10"
@@ -23,6 +26,36 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
 
 PATH = click.Path(path_type=Path)
+
+
+class FolderOf(click.Path):
+    """A folder that a command reads, told by its files before anything heavy is imported.
+
+    Args:
+        what: What it must be.
+        files: Names of files of which it has one.
+    """
+
+    def __init__(self, what: str, *files: str) -> None:
+        super().__init__(path_type=Path)
+        self.what, self.files = what, files
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The path.
+
+        Raises:
+            UserError: if the folder is something else.
+        """
+        folder: Any = super().convert(value, param, ctx)
+        if not any((folder / name).exists() for name in self.files):
+            lacking = " or ".join(self.files)
+            raise UserError(f"{folder} is not {self.what}: it has no {lacking}")
+        return folder
+
+
+CORPUS = FolderOf("a corpus", INFO)
+RUN = FolderOf("a deephits run", CONFIG)
+RUN_OR_BUNDLE = FolderOf("a deephits run or bundle", CONFIG, MANIFEST)
 
 
 def json_option(command: Command) -> Command:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import (
+    CORPUS,
     PATH,
     EncoderCommand,
     import_keras,
@@ -22,7 +23,7 @@ PROTOCOLS = ("random", "artist", "date")
 
 
 @click.command(cls=EncoderCommand)
-@click.argument("corpus", type=PATH)
+@click.argument("corpus", type=CORPUS)
 @click.argument("out", type=PATH)
 @click.option(
     "--recipes",

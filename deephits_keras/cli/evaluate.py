@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import (
-    PATH,
+    CORPUS,
+    RUN,
     EncoderCommand,
     import_keras,
     jobs_option,
@@ -19,8 +20,8 @@ from deephits_keras.cli.common import (
 
 
 @click.command(cls=EncoderCommand)
-@click.argument("run", type=PATH)
-@click.option("--corpus", type=PATH, help="Evaluate on all tracks of this corpus instead.")
+@click.argument("run", type=RUN)
+@click.option("--corpus", type=CORPUS, help="Evaluate on all tracks of this corpus instead.")
 @click.option(
     "--part",
     help="Part of the run's split: train, validation or test.  [default: the held-out parts]",

@@ -9,6 +9,7 @@ import click
 
 from deephits_keras.cli.common import (
     PATH,
+    RUN,
     EncoderCommand,
     import_keras,
     json_option,
@@ -27,7 +28,7 @@ PARTS_PRINTED = 5
 
 
 @click.command(cls=EncoderCommand)
-@click.argument("run", type=PATH)
+@click.argument("run", type=RUN)
 @song_options
 @click.option("--track", "track_id", metavar="ID", help="Explain this track of the run's corpus.")
 @click.option(

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from deephits_keras.cli.common import PATH, EncoderCommand, import_keras
+from deephits_keras.cli.common import PATH, RUN, EncoderCommand, import_keras
 
 
 @click.command(cls=EncoderCommand)
-@click.argument("run", type=PATH)
+@click.argument("run", type=RUN)
 @click.argument("out", type=PATH)
 @click.option(
     "--format",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import (
-    PATH,
+    CORPUS,
     EncoderCommand,
     engine_options,
     import_keras,
@@ -20,6 +20,7 @@ from deephits_keras.cli.common import (
     print_table,
 )
 from deephits_keras.encoders.inputs import inputs_of, names_of
+from deephits_keras.encoders.registry import resolve_modalities
 
 if TYPE_CHECKING:
     from deephits_keras.corpus.table import Corpus
@@ -29,7 +30,7 @@ COLUMNS = ("modality", "encoder", "fingerprint", "present", "missing", "failed",
 
 
 @click.command(cls=EncoderCommand)
-@click.argument("corpus", type=PATH)
+@click.argument("corpus", type=CORPUS)
 @modalities_option
 @jobs_option
 @engine_options
@@ -68,6 +69,8 @@ def extract(
       deephits extract corpus --modalities mel,meta --mel-frames 128 --jobs 4
       deephits extract corpus --engine dask --scheduler tcp://10.0.0.5:8786
     """
+    if modalities:
+        resolve_modalities(modalities, settings)
     from deephits_keras.corpus.table import Corpus
     from deephits_keras.features.extraction import corpus_encoders
     from deephits_keras.features.workflow import extract_with

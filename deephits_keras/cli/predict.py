@@ -11,6 +11,7 @@ import click
 
 from deephits_keras.cli.common import (
     PATH,
+    RUN_OR_BUNDLE,
     EncoderCommand,
     import_keras,
     json_option,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=EncoderCommand)
-@click.argument("run", type=PATH, metavar="RUN|BUNDLE")
+@click.argument("run", type=RUN_OR_BUNDLE, metavar="RUN|BUNDLE")
 @song_options
 @click.option(
     "--descriptors",

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import (
+    CORPUS,
     PATH,
     Command,
     EncoderCommand,
@@ -41,7 +42,7 @@ def training_options(command: Command) -> Command:
 
 
 @click.command(cls=EncoderCommand)
-@click.argument("corpus", type=PATH)
+@click.argument("corpus", type=CORPUS)
 @click.argument("out", type=PATH)
 @click.option(
     "--table",

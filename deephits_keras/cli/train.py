@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import (
+    CORPUS,
     PATH,
     Command,
     EncoderCommand,
@@ -54,7 +55,7 @@ def training_option(
 
 
 @click.command(cls=EncoderCommand)
-@click.argument("corpus", type=PATH)
+@click.argument("corpus", type=CORPUS)
 @click.argument("run", type=PATH)
 @click.option(
     "--recipe",
@@ -193,20 +194,21 @@ def train(
       deephits train corpus run --recipe paper --epochs 10
       deephits train corpus run --resume
     """
-    from deephits_keras.corpus import Corpus
     from deephits_keras.runs.run import Run
     from deephits_keras.training.workflow import finish, plan_training, resumable
 
     asked = {name: value for name, value in training.items() if value is not None}
     meeting = get_fusion_settings(fusion, fusion_weights, head, dropout)
-    opened = Corpus.open(corpus)
     if resume:
         _refuse_changes(click.get_current_context(), settings)
         current = resumable(run)
+        from deephits_keras.corpus.table import Corpus
+
+        opened = Corpus.open(corpus)
         config = current.config.training
     else:
         plan = plan_training(
-            opened,
+            corpus,
             run,
             recipe=recipe,
             modalities=modalities,
@@ -228,7 +230,7 @@ def train(
             },
             command=shlex.join(["deephits", *sys.argv[1:]]),
         )
-        config = plan.choices.training
+        opened, config = plan.corpus, plan.choices.training
         for note in plan.notes:
             click.echo(f"note: {note}", err=True)
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deephits_keras.corpus.files import FILTERED, INFO, REJECTED, TRACKS
 from deephits_keras.encoders.inputs import Input, as_declared
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
@@ -27,10 +28,6 @@ from deephits_keras.utils.files import (
 )
 
 FORMAT = 1
-TRACKS = "tracks.parquet"
-INFO = "corpus.json"
-REJECTED = "rejected.csv"
-FILTERED = "filtered.parquet"
 ROW_GROUP = 1024
 """Rows per row group: reading a track needs its row group, not the whole table."""
 

@@ -24,6 +24,7 @@ import numpy as np
 from deephits_keras.encoders.registry import AnyEncoder, registry
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.calibration import Calibration
+from deephits_keras.export.files import CARD, CHECKSUMS, EXAMPLES, MANIFEST
 from deephits_keras.export.inspection import check_graph
 from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.runs.config import EncoderRecord, RunConfig
@@ -33,7 +34,6 @@ from deephits_keras.utils.files import read_json, read_record, sha256
 from deephits_keras.utils.records import from_plain
 
 WHAT = "a deephits bundle"
-MANIFEST, CHECKSUMS, EXAMPLES, CARD = "bundle.json", "checksums.json", "examples.npz", "README.md"
 GRAPHS = {"onnx": "model.onnx"}
 """File name of the graph by format."""
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
-from deephits_keras.export.bundle import EXAMPLES, Bundle
+from deephits_keras.export.bundle import Bundle
+from deephits_keras.export.files import EXAMPLES
 from deephits_keras.features.outcomes import outcomes
 from deephits_keras.runs.scorer import model_inputs
 from deephits_keras.tasks import Task

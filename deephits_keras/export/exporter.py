@@ -12,16 +12,9 @@ import jinja2
 import numpy as np
 
 from deephits_keras.errors import UserError
-from deephits_keras.export.bundle import (
-    CARD,
-    CHECKSUMS,
-    EXAMPLES,
-    GRAPHS,
-    MANIFEST,
-    Bundle,
-    Manifest,
-)
+from deephits_keras.export.bundle import GRAPHS, Bundle, Manifest
 from deephits_keras.export.examples import example_inputs, wrong_answers
+from deephits_keras.export.files import CARD, CHECKSUMS, EXAMPLES, MANIFEST
 from deephits_keras.report.comparison import metric_tables
 from deephits_keras.runs.run import Run
 from deephits_keras.utils.files import PARTIAL, sha256, write_json, write_text

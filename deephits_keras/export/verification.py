@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from deephits_keras.errors import UserError
-from deephits_keras.export.bundle import CHECKSUMS, Bundle, check_files
+from deephits_keras.export.bundle import Bundle, check_files
 from deephits_keras.export.examples import wrong_answers
+from deephits_keras.export.files import CHECKSUMS
 from deephits_keras.utils.findings import Finding, Verification
 
 

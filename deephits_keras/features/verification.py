@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from deephits_keras.corpus.table import INFO, TRACKS, Corpus
+from deephits_keras.corpus.files import INFO, TRACKS
+from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.shards import (
     EarlierFormatError,

@@ -12,6 +12,9 @@ from keras import layers, ops
 from deephits_keras.encoders.features import PRESENT, input_dtype, input_name
 from deephits_keras.encoders.registry import AnyEncoder, resolve_modalities
 from deephits_keras.errors import UserError
+
+# Whoever loads a saved model finds these layers registered.
+from deephits_keras.model import heads, members  # noqa: F401
 from deephits_keras.model.architecture import Architecture, Branch, LayerRow, Part
 from deephits_keras.model.fusion import Fusion, get_fusion
 from deephits_keras.model.layers import MissingEmbedding
@@ -53,6 +56,8 @@ def build_model(
     encoders = resolve_modalities(modalities, settings)
     head = get_fusion(fusion)
     wanted = get_task(task)
+    classification = wanted.kind == "classification"
+    head.check(list(encoders), classification=classification)
     unknown = sorted(set(learned_missing) - set(encoders))
     if unknown:
         raise UserError(f"learned_missing names modalities that the model lacks: {unknown}")
@@ -72,7 +77,7 @@ def build_model(
         substitute = MissingEmbedding(modality in learned_missing, name=f"{modality}_missing")
         embeddings[modality] = substitute(branch(features), presence[modality])
 
-    outputs = head.build(embeddings, presence, wanted.outputs, wanted.kind == "classification")
+    outputs = head.build(embeddings, presence, wanted.outputs, classification)
     return keras.Model(inputs, outputs, name="deephits")
 
 

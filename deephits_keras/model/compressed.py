@@ -4,46 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import keras
-from keras import layers, ops
+from typing import ClassVar
 
 from deephits_keras.model.fusion_base import Fusion, concatenate
-from deephits_keras.model.heads import output_layer
 from deephits_keras.types import Tensor
 
 SMALLEST_CODE = 3
-
-
-@keras.saving.register_keras_serializable("deephits")
-class Reconstruction(layers.Layer):  # type: ignore[misc]
-    """Pass on a code, and add the reconstruction error to the loss.
-
-    Called on a code, the original and its reconstruction.
-
-    Args:
-        weight: Weight of the mean squared error in the loss.
-    """
-
-    def __init__(self, weight: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.weight = weight
-
-    def call(self, code: Tensor, original: Tensor, made: Tensor) -> Tensor:
-        """Return the code unchanged."""
-        # No gradient to the original: it must not move towards its reconstruction.
-        distance = ops.square(ops.stop_gradient(original) - made)
-        self.add_loss(self.weight * ops.mean(distance))
-        return code
-
-    def compute_output_shape(self, shape: tuple[int | None, ...], *_: Any) -> Any:
-        """The code's shape."""
-        return shape
-
-    def get_config(self) -> dict[str, Any]:
-        """The layer's arguments."""
-        return {**super().get_config(), "weight": self.weight}
 
 
 @dataclass(frozen=True)
@@ -76,6 +42,11 @@ class CompressedFusion(Fusion):
         classification: bool,
     ) -> Tensor:
         """Concatenate, compress, and apply the layers to the code."""
+        from keras import layers
+
+        from deephits_keras.model.heads import output_layer
+        from deephits_keras.model.layers import Reconstruction
+
         del presence
         fused = concatenate(list(embeddings.values()), axis=-1, name="fused")
         size = int(fused.shape[-1])

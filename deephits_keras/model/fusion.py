@@ -6,19 +6,14 @@ Add one by subclassing `Fusion` and naming it in `FUSIONS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from keras import layers
-
-from deephits_keras.encoders.layers import dense
 from deephits_keras.errors import UserError
 from deephits_keras.model.compressed import CompressedFusion
 from deephits_keras.model.fusion_base import Fusion, concatenate
-from deephits_keras.model.heads import output_layer
-from deephits_keras.model.layers import GatedAverage, WeightedScores
-from deephits_keras.model.members import BatchEnsembleDense, MemberOutput
+from deephits_keras.model.head_names import SOFTMAX
 from deephits_keras.types import Tensor
 from deephits_keras.utils.records import from_plain
 
@@ -41,6 +36,10 @@ class EarlyFusion(Fusion):
         classification: bool,
     ) -> Tensor:
         """Concatenate; apply dropout, fully connected layers with ReLU, and the output layer."""
+        from keras import layers
+
+        from deephits_keras.model.heads import output_layer
+
         del presence
         x = concatenate(list(embeddings.values()), axis=-1, name="fused")
         x = layers.Dropout(self.dropout, name="fusion_dropout")(x)
@@ -61,6 +60,18 @@ class LateFusion(Fusion):
     name: ClassVar[str] = "late"
     weights: tuple[tuple[str, float], ...] | None = None
 
+    def check(self, modalities: Sequence[str], *, classification: bool) -> None:
+        """As of every fusion; and the weights."""
+        super().check(modalities, classification=classification)
+        if self.weights is None:
+            return
+        given = dict(self.weights)
+        if set(given) != set(modalities) or min(given.values()) <= 0:
+            raise UserError(
+                f"Late fusion needs one positive weight for each of {', '.join(modalities)}. "
+                f"Received: {', '.join(f'{m}={w:g}' for m, w in given.items())}"
+            )
+
     def build(
         self,
         embeddings: Mapping[str, Tensor],
@@ -69,6 +80,11 @@ class LateFusion(Fusion):
         classification: bool,
     ) -> Tensor:
         """One head per modality, and the weighted average of their outputs."""
+        from keras import layers
+
+        from deephits_keras.model.heads import output_layer
+        from deephits_keras.model.layers import WeightedScores
+
         predictions = []
         for modality, embedding in embeddings.items():
             x = layers.Dropout(self.dropout, name=f"fusion_{modality}_dropout")(embedding)
@@ -77,21 +93,10 @@ class LateFusion(Fusion):
             predictions.append(layers.Reshape((1, outputs), name=f"fusion_{modality}_row")(x))
         stacked = concatenate(predictions, axis=1, name="fusion_rows")
         present = concatenate(list(presence.values()), axis=-1, name="fusion_present")
-        average = WeightedScores(
-            classification, self._ordered_weights(list(embeddings)), dtype="float32", name="output"
-        )
+        given = dict(self.weights or ())
+        weights = [given[modality] for modality in embeddings] if given else None
+        average = WeightedScores(classification, weights, dtype="float32", name="output")
         return average(stacked, present)
-
-    def _ordered_weights(self, modalities: list[str]) -> list[float] | None:
-        if self.weights is None:
-            return None
-        given = dict(self.weights)
-        if set(given) != set(modalities) or min(given.values()) <= 0:
-            raise UserError(
-                f"Late fusion needs one positive weight for each of {', '.join(modalities)}. "
-                f"Received: {', '.join(f'{m}={w:g}' for m, w in given.items())}"
-            )
-        return [given[modality] for modality in modalities]
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,12 @@ class GatedFusion(Fusion):
         classification: bool,
     ) -> Tensor:
         """Project to one size; average; apply dropout, dense layers and the output layer."""
+        from keras import layers
+
+        from deephits_keras.encoders.layers import dense
+        from deephits_keras.model.heads import output_layer
+        from deephits_keras.model.layers import GatedAverage
+
         rows = [
             layers.Reshape((1, self.size), name=f"fusion_{modality}_row")(
                 dense(self.size, activation="tanh", name=f"fusion_{modality}")(embedding)
@@ -148,10 +159,19 @@ class MembersFusion(Fusion):
 
     name: ClassVar[str] = "members"
     per_member: ClassVar[bool] = True
-    heads: ClassVar[tuple[str, ...]] = ("softmax",)
+    heads: ClassVar[tuple[str, ...]] = (SOFTMAX,)
     dropout: float = 0.2
     units: tuple[int, ...] = (128, 128)
     members: int = 16
+
+    def check(self, modalities: Sequence[str], *, classification: bool) -> None:
+        """As of every fusion; and the members."""
+        super().check(modalities, classification=classification)
+        if not 1 <= self.members <= 256 or not self.units:
+            raise UserError(
+                "The fusion members needs 1 to 256 members and a layer or more. "
+                f"Received: members={self.members}, units={self.units}"
+            )
 
     def build(
         self,
@@ -161,17 +181,11 @@ class MembersFusion(Fusion):
         classification: bool,
     ) -> Tensor:
         """Concatenate; apply every member's layers with dropout, and average the outputs."""
+        from keras import layers
+
+        from deephits_keras.model.members import BatchEnsembleDense, MemberOutput
+
         del presence
-        if self.head not in self.heads:
-            raise UserError(
-                f"The fusion members has no head but {', '.join(self.heads)}. "
-                f"Received: {self.head!r}"
-            )
-        if not 1 <= self.members <= 256 or not self.units:
-            raise UserError(
-                "The fusion members needs 1 to 256 members and a layer or more. "
-                f"Received: members={self.members}, units={self.units}"
-            )
         x = concatenate(list(embeddings.values()), axis=-1, name="fused")
         for number, units in enumerate(self.units, start=1):
             name = f"members_{number}"

@@ -1,17 +1,18 @@
-"""`Fusion`: the base class of fusions."""
+"""`Fusion`: the base class of fusions.
+
+Settings are known without Keras, which `build` imports: wrong ones are told before.
+"""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from keras import layers
-
-from deephits_keras.encoders.layers import dense
-from deephits_keras.model.heads import HEADS
+from deephits_keras.errors import UserError
+from deephits_keras.model.head_names import HEADS, SOFTMAX, check_head
 from deephits_keras.types import Tensor
 
 
@@ -24,16 +25,34 @@ class Fusion(abc.ABC):
         per_member: Whether the training outputs are those of every member of a batch ensemble.
         dropout: Dropout rate of the embeddings' units.
         units: Sizes of the fully connected layers before the output.
-        heads: Names of the output layers that it supports, from `heads.HEADS`.
+        heads: Names of the output layers that it supports, from `head_names.HEADS`.
         head: The output layer, one of `heads`.
     """
 
     name: ClassVar[str]
     per_member: ClassVar[bool] = False
-    heads: ClassVar[tuple[str, ...]] = tuple(HEADS)
+    heads: ClassVar[tuple[str, ...]] = HEADS
     dropout: float = 0.5
     units: tuple[int, ...] = (64,)
-    head: str = "softmax"
+    head: str = SOFTMAX
+
+    def check(self, modalities: Sequence[str], *, classification: bool) -> None:
+        """Check the settings for a model, without Keras.
+
+        Args:
+            modalities: The model's modalities.
+            classification: Whether the task has tiers.
+
+        Raises:
+            UserError: if the fusion can't be built with them.
+        """
+        del modalities
+        check_head(self.head, classification=classification)
+        if self.head not in self.heads:
+            raise UserError(
+                f"The fusion {self.name} has no head but {', '.join(self.heads)}. "
+                f"Received: {self.head!r}"
+            )
 
     @abc.abstractmethod
     def build(
@@ -57,6 +76,8 @@ class Fusion(abc.ABC):
 
     def _hidden(self, x: Tensor, name: str) -> Tensor:
         """The fully connected layers before an output, with ReLU."""
+        from deephits_keras.encoders.layers import dense
+
         for number, units in enumerate(self.units, start=1):
             x = dense(units, activation="relu", name=f"{name}_{number}")(x)
         return x
@@ -68,4 +89,6 @@ class Fusion(abc.ABC):
 
 def concatenate(tensors: list[Tensor], axis: int, name: str) -> Tensor:
     """Concatenate tensors; a single one is returned unchanged."""
+    from keras import layers
+
     return layers.Concatenate(axis=axis, name=name)(tensors) if len(tensors) > 1 else tensors[0]

@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 from deephits_keras.encoders.layers import dense
-from deephits_keras.errors import UserError
+from deephits_keras.model.head_names import CORN, CUMULATIVE, check_head
 from deephits_keras.types import Tensor
 
 
@@ -100,19 +100,14 @@ class CumulativeTiers(_OrdinalHead):
         return below_upper + above_lower + ops.concatenate([nothing, between, nothing], axis=1)
 
 
-HEADS: dict[str, type[layers.Layer] | None] = {
-    "softmax": None,
-    "corn": ConditionalTiers,
-    "cumulative": CumulativeTiers,
-}
-"""The heads by name; `softmax`, as in the paper, is a dense layer with one unit per output."""
+ORDINAL: dict[str, type[layers.Layer]] = {CORN: ConditionalTiers, CUMULATIVE: CumulativeTiers}
 
 
 def output_layer(head: str, outputs: int, classification: bool, name: str) -> layers.Layer:
     """The output layer of a model, in float32 at any precision policy.
 
     Args:
-        head: A name in `HEADS`.
+        head: A name in `head_names.HEADS`.
         outputs: Number of raw outputs.
         classification: Whether the outputs are tiers.
         name: Name of the layer.
@@ -120,11 +115,7 @@ def output_layer(head: str, outputs: int, classification: bool, name: str) -> la
     Raises:
         UserError: if there is no such head, or it is ordinal and the task a regression.
     """
-    if head not in HEADS:
-        raise UserError(f"There is no head named {head!r}. Heads: {', '.join(HEADS)}")
-    ordinal = HEADS[head]
-    if ordinal is None:
+    check_head(head, classification=classification)
+    if head not in ORDINAL:
         return dense(outputs, dtype="float32", name=name)
-    if not classification:
-        raise UserError(f"The head {head!r} is for tiers, not for regression")
-    return ordinal(outputs, dtype="float32", name=name)
+    return ORDINAL[head](outputs, dtype="float32", name=name)

@@ -141,3 +141,33 @@ class GatedAverage(layers.Layer):  # type: ignore[misc]
     ) -> tuple[int | None, ...]:
         """`(batch, size)`."""
         return (vectors_shape[0], vectors_shape[2])
+
+
+@keras.saving.register_keras_serializable("deephits")
+class Reconstruction(layers.Layer):  # type: ignore[misc]
+    """Pass on a code, and add the reconstruction error to the loss.
+
+    Called on a code, the original and its reconstruction.
+
+    Args:
+        weight: Weight of the mean squared error in the loss.
+    """
+
+    def __init__(self, weight: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.weight = weight
+
+    def call(self, code: Tensor, original: Tensor, made: Tensor) -> Tensor:
+        """Return the code unchanged."""
+        # No gradient to the original: it must not move towards its reconstruction.
+        distance = ops.square(ops.stop_gradient(original) - made)
+        self.add_loss(self.weight * ops.mean(distance))
+        return code
+
+    def compute_output_shape(self, shape: tuple[int | None, ...], *_: Any) -> Any:
+        """The code's shape."""
+        return shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "weight": self.weight}

@@ -9,9 +9,12 @@ from typing import Any
 
 from deephits_keras.encoders.registry import registry
 from deephits_keras.errors import UserError
+from deephits_keras.model.fusion import get_fusion
+from deephits_keras.model.head_names import check_head
 from deephits_keras.recipes.recipe import Recipe
 from deephits_keras.recipes.registry import DEFAULT, get_recipe
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import get_task
 
 TASK = "tiers-10"
 """The task if neither the recipe nor the user gives one."""
@@ -61,7 +64,7 @@ def choose(
         task: Name of the task.
 
     Raises:
-        UserError: for an unknown recipe or setting, or a shallow recipe.
+        UserError: for an unknown recipe, task, fusion, head or setting, or a shallow recipe.
 
     Example:
         >>> choose("paper", training={"epochs": 3}).training.epochs
@@ -80,7 +83,7 @@ def choose(
         "training": dict(training or {}),
         "task": task,
     }
-    return Choices(
+    chosen = Choices(
         modalities=_modalities(recipe, modalities),
         settings=_settings(recipe, settings or {}),
         fusion=_fusion(recipe, fusion or {}),
@@ -93,6 +96,9 @@ def choose(
             "options": {name: value for name, value in asked.items() if value},
         },
     )
+    head = get_fusion(chosen.fusion).head
+    check_head(head, classification=get_task(chosen.task).kind == "classification")
+    return chosen
 
 
 def _modalities(recipe: Recipe, asked: str | None) -> str | None:

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.encoders.registry import AnyEncoder, resolve_modalities
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.features.extraction import corpus_encoders
+from deephits_keras.model.fusion import get_fusion
+from deephits_keras.model.head_names import check_head
 from deephits_keras.reproduction.choices import FAMILIES, chosen_tables, expanded
 from deephits_keras.reproduction.protocols import PROTOCOLS
 from deephits_keras.runs.training_config import TrainingConfig
 
 if TYPE_CHECKING:
+    from deephits_keras.corpus.table import Corpus
     from deephits_keras.reproduction.page import Reproduction
 
 PAPER_FUSION = {"name": "early", "head": "softmax", "dropout": 0.5}
@@ -104,13 +105,23 @@ def plan_reproduction(
         raise UserError(f"seeds must be at least 1. Received: {seeds}")
     if not isinstance(training, TrainingConfig):
         training = TrainingConfig.from_json(training or {})
+    asked = {**PAPER_FUSION, **(fusion or {})}
+    meeting = get_fusion(asked)
+    check_head(meeting.head, classification=True)
+    if modalities:
+        resolve_modalities(modalities, settings)
+    from deephits_keras.corpus.table import Corpus
+    from deephits_keras.features.extraction import corpus_encoders
+
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
+    encoders = corpus_encoders(opened, modalities, settings)
+    meeting.check(list(encoders), classification=True)
     return ReproductionPlan(
         corpus=opened,
         out=Path(out),
-        encoders=corpus_encoders(opened, modalities, settings),
+        encoders=encoders,
         training=training,
-        fusion={**PAPER_FUSION, **(fusion or {})},
+        fusion=asked,
         tables=wanted,
         protocols=expanded(protocols, tuple(PROTOCOLS)),
         seeds=seeds,

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deephits_keras.corpus.files import TRACKS
 from deephits_keras.corpus.finishing import ImportSummary
 from deephits_keras.corpus.importers import Importer, import_dataset
-from deephits_keras.corpus.table import TRACKS
 from deephits_keras.errors import UserError
 from deephits_keras.testing.subject import CheckError, require
 

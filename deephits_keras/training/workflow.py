@@ -1,7 +1,7 @@
 """`train` and `evaluate`: train a run on a corpus, and compute its metrics.
 
-Whatever can be checked without Keras is checked before Keras is imported, so that mistakes are
-reported immediately.
+Whatever can be checked without Keras is checked before Keras is imported, and names before pandas
+is, so that mistakes are reported immediately.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.corpus.splits import Split, make_split, not_placed_apart
-from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.encoders.registry import AnyEncoder, resolve_modalities
 from deephits_keras.errors import UserError
-from deephits_keras.features.engines import engine as on_engine
-from deephits_keras.features.extraction import corpus_encoders, extract_features
+from deephits_keras.model.fusion import get_fusion
 from deephits_keras.recipes import DEFAULT, choose
 from deephits_keras.recipes.choices import Choices
 from deephits_keras.runs.files import REPORT
@@ -28,6 +25,8 @@ from deephits_keras.tasks import Task, get_task
 if TYPE_CHECKING:
     import keras
 
+    from deephits_keras.corpus.splits import Split
+    from deephits_keras.corpus.table import Corpus
     from deephits_keras.training.distribution import Distribution
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -60,6 +59,8 @@ class TrainingPlan:
         """Notes on artists that a split by artist may share between parts."""
         if self.split.kind != "artist":
             return []
+        from deephits_keras.corpus.splits import not_placed_apart
+
         found = not_placed_apart(self.corpus, self.split)
         held_out = sum(len(rows) for part, rows in self.split.parts.items() if part != "train")
         told = {
@@ -74,6 +75,8 @@ class TrainingPlan:
 
     def begin(self, *, jobs: int = -1, engine: str = "local", scheduler: str | None = None) -> Run:
         """Extract missing features and create the run's folder; see `train`."""
+        from deephits_keras.features.engines import engine as on_engine
+        from deephits_keras.features.extraction import extract_features
         from deephits_keras.training.trainer import new_run
 
         with on_engine(engine, scheduler):
@@ -123,8 +126,16 @@ def plan_training(
     )
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, seed=seed))
     wanted, folder = get_task(chosen.task), Path(run)
+    if chosen.modalities:
+        resolve_modalities(chosen.modalities, chosen.settings)
+    from deephits_keras.corpus.splits import make_split
+    from deephits_keras.corpus.table import Corpus
+    from deephits_keras.features.extraction import corpus_encoders
+
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
     encoders = corpus_encoders(opened, chosen.modalities, chosen.settings)
+    classification = wanted.kind == "classification"
+    get_fusion(chosen.fusion).check(list(encoders), classification=classification)
     asked = {"kind": "random", **(split or {})}
     kind = asked.pop("kind")
     rows = make_split(kind, opened, seed=seed, tiers=wanted.tiers, **asked)
@@ -278,6 +289,7 @@ def evaluate(
         0.42
     """
     opened, tracks, parts = rows_to_score(run, corpus=corpus, part=part, settings=settings)
+    from deephits_keras.features.extraction import extract_features
     from deephits_keras.features.store import FeatureStore
     from deephits_keras.training.scoring import score_rows
 
@@ -303,6 +315,8 @@ def rows_to_score(
     """The run, corpus and rows by part for `evaluate`, determined without Keras."""
     opened = run if isinstance(run, Run) else Run(run, settings)
     if corpus is not None:
+        from deephits_keras.corpus.table import Corpus
+
         if part:
             raise UserError("--part is a part of the run's own corpus: leave out --corpus")
         tracks = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))

@@ -16,8 +16,9 @@ import pytest
 
 from deephits_keras.corpus import Corpus, import_table, make_split
 from deephits_keras.errors import UserError
-from deephits_keras.export.bundle import CHECKSUMS, MANIFEST, Bundle
+from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.exporter import export_run
+from deephits_keras.export.files import CHECKSUMS, MANIFEST
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.prediction.predictor import Predictor
 from deephits_keras.runs.run import Run

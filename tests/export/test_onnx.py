@@ -20,7 +20,7 @@ from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.model.builder import build_model, with_temperature
 from deephits_keras.model.ensemble import ensemble
 from deephits_keras.model.fusion import FUSIONS, get_fusion
-from deephits_keras.model.heads import HEADS
+from deephits_keras.model.head_names import HEADS
 from deephits_keras.tasks import get_task
 
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -17,7 +17,8 @@ from deephits_keras import build_model
 from deephits_keras.errors import UserError
 from deephits_keras.model.builder import trainable_parameters
 from deephits_keras.model.fusion import FUSIONS
-from deephits_keras.model.heads import HEADS, ConditionalTiers, CumulativeTiers
+from deephits_keras.model.head_names import HEADS
+from deephits_keras.model.heads import ConditionalTiers, CumulativeTiers
 
 Array = np.ndarray[Any, Any]
 TIERS, SIZE = 5, 7

@@ -68,33 +68,54 @@ def test_two_seeds_are_refused(corpus: Corpus, tmp_path: Path) -> None:
 
 
 def test_mistakes_are_told_before_keras_is_imported(corpus: Corpus, tmp_path: Path) -> None:
-    mistakes = [
+    """Those of a folder or a name before pandas is, too: in the order of what may be imported."""
+    here = str(corpus.folder)
+    build = ["build", "--modalities"]
+    of_names = [
+        [*build, "smell"],
+        [*build, "meta", "--fusion", "nuclear"],
+        [*build, "meta", "--head", "hydra"],
+        [*build, "meta", "--head", "corn", "--task", "regression"],
+        [*build, "meta", "--fusion", "late", "--fusion-weights", "mel=1"],
+        [*build, "meta", "--task", "tiers-7"],
         ["train", "no-such-corpus", "run"],
-        ["train", str(corpus.folder), "run", "--task", "tiers-7"],
-        ["train", str(corpus.folder), "run", "--modalities", "smell"],
-        ["train", str(corpus.folder), "run", "--epochs", "0"],
-        ["train", str(corpus.folder), "run", "--validation", "2"],
-        ["train", str(corpus.folder), "run", "--resume"],
+        ["train", here, "run", "--recipe", "mine"],
+        ["train", here, "run", "--task", "tiers-7"],
+        ["train", here, "run", "--fusion", "nuclear"],
+        ["train", here, "run", "--head", "hydra"],
+        ["train", here, "run", "--modalities", "smell"],
+        ["train", here, "run", "--epochs", "0"],
+        ["train", here, "run", "--resume"],
         ["evaluate", "no-such-run"],
         ["predict", "no-such-run", "--set", "tempo=100"],
         ["predict", "no-such-run"],
         ["explain", "no-such-run"],
         ["export", "no-such-run", "out"],
-        ["extract", str(corpus.folder), "--modalities", "smell"],
-        ["reproduce", str(corpus.folder), "out", "--table", "99"],
-        ["reproduce", str(corpus.folder), "out", "--modalities", "smell"],
-        ["compare", str(corpus.folder), "out", "--protocol", "chance"],
-        ["compare", str(corpus.folder), "out", "--recipes", "mine"],
+        ["verify", "no-such-folder"],
+        ["extract", "no-such-corpus"],
+        ["extract", here, "--modalities", "smell"],
+        ["reproduce", "no-such-corpus", "out"],
+        ["reproduce", here, "out", "--table", "99"],
+        ["reproduce", here, "out", "--modalities", "smell"],
+        ["reproduce", here, "out", "--fusion", "nuclear"],
+        ["compare", "no-such-corpus", "out"],
+    ]
+    of_content = [
+        ["train", here, "run", "--validation", "2"],
+        ["compare", here, "out", "--protocol", "chance"],
+        ["compare", here, "out", "--recipes", "mine"],
     ]
     code = (
         "import sys\n"
         "from deephits_keras.cli import main\n"
-        f"for words in {mistakes!r}:\n"
-        "    try:\n"
-        "        main(words)\n"
-        "    except SystemExit as stop:\n"
-        "        heavy = {'tensorflow', 'keras'} & set(sys.modules)\n"
-        "        assert stop.code == 2 and not heavy, (words, stop.code, heavy)\n"
+        "heavy = ['tensorflow', 'keras', 'sklearn', 'scipy', 'matplotlib']\n"
+        f"for mistakes, more in (({of_names!r}, ['pandas', 'pyarrow']), ({of_content!r}, [])):\n"
+        "    for words in mistakes:\n"
+        "        try:\n"
+        "            main(words)\n"
+        "        except SystemExit as stop:\n"
+        "            loaded = {*heavy, *more} & set(sys.modules)\n"
+        "            assert stop.code == 2 and not loaded, (words, stop.code, loaded)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
