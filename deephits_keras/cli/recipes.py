@@ -31,7 +31,7 @@ def list_recipes(as_json: bool) -> None:
 
     found = installed().values()
     if as_json:
-        print_json(found)
+        print_json(list(found))
         return
     for recipe in found:
         click.echo(f"{recipe.name} ({recipe.fidelity})")
