@@ -1,9 +1,9 @@
-"""Artists as tables name them, and the keys that tell whether two tracks share one.
+"""Artists in the forms that tables use, and keys that identify them.
 
 Public tables hold a track's artists as a list, a Python or JSON literal, a dict of ids, objects
 with an id and a name, or one text such as `A, B & C feat. D`. A separator in a text may also be
-part of a name (`Earth, Wind & Fire`), so a text is split only where its parts are known to be
-artists: each stands alone in another row of the same table, or the caller names the separator.
+part of a name (`Earth, Wind & Fire`), so a text is split only if its parts are known artists (each
+alone in another row of the table), or if the caller gives the separator.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import pandas as pd
 from deephits_keras.corpus.lookup import Lookup
 
 LONGEST_LITERAL = 2**16
-"""Characters; the list of the artists of a track that is longer isn't one."""
+"""Longest text in characters that is read as a list of artists."""
 
 FEATURING = re.compile(r"\s*[(\[]?\s*(?<!\w)(?:feat\.?|ft\.?|featuring)(?=\s)\s*", re.IGNORECASE)
 SEPARATORS = re.compile(r"\s*(?:[;,/&+\u00d7|]|\s(?:x|and|with|vs\.?)\s)\s*", re.IGNORECASE)
 
 
 def artist_key(name: str) -> str:
-    r"""One spelling of a name: compatibility forms, case and blanks don't tell artists apart.
+    r"""Normalised spelling of a name: compatibility forms, case and spaces are ignored.
 
     Example:
         >>> artist_key("  Beyonce\u0301  KNOWLES ") == artist_key("Beyonc\u00e9 Knowles")
@@ -39,13 +39,13 @@ def artist_key(name: str) -> str:
 
 
 def listed_artists(value: Any) -> list[str] | None:
-    """The artists of a value that lists them by its form; None for a plain text.
+    """The artists of a value in list form; None for a plain text.
 
     Args:
         value: A list, tuple, array, mapping, or a text that is a Python or JSON literal of one.
 
     Returns:
-        Ids where the value has them, else names, in its order.
+        Ids if the value has them, else names, in order.
 
     Example:
         >>> listed_artists("['A', 'B']"), listed_artists("{'66CX': 'A'}"), listed_artists("A, B")
@@ -63,7 +63,7 @@ def listed_artists(value: Any) -> list[str] | None:
     if isinstance(value, Iterable):
         found = []
         for item in value:
-            # Arrow gives a map as pairs of key and value.
+            # Arrow returns a map as pairs of key and value.
             pair = isinstance(item, tuple) and len(item) == 2
             nested = item[0] if pair else item
             if _unknown(nested):
@@ -79,7 +79,7 @@ def _unknown(value: Any) -> bool:
 
 
 def _literal(text: str) -> Any:
-    """The list or dict that a text is a literal of, or None."""
+    """The list or dict of a literal, or None."""
     text = text.strip()
     if not text.startswith(("[", "{", "(")) or len(text) > LONGEST_LITERAL:
         return None
@@ -116,7 +116,7 @@ class _Alone:
 
 @dataclass
 class ArtistKeys:
-    """Turns what a table says of a track's artists into keys.
+    """Converts a table's values for artists to keys.
 
     Attributes:
         alone: Keys of the texts that stand alone in a row of the table.
@@ -133,14 +133,14 @@ class ArtistKeys:
 
     @classmethod
     def from_values(cls, values: Iterable[Any], separators: Sequence[str] = ()) -> ArtistKeys:
-        """Note which artists stand alone, in one pass over the table's column.
+        """Collect the artists that are alone in a row, in one pass over the column.
 
         The pass is made when the first text with a separator comes: most tables need none.
         """
         return cls(_Alone(values), tuple(separators))
 
     def of(self, value: Any) -> list[str]:
-        """The keys of a track's artists, each once, in order; empty if none is named.
+        """The keys of a track's artists, each once, in order; empty without artists.
 
         Example:
             >>> keys = ArtistKeys({"a", "b", "earth, wind & fire"})
@@ -176,7 +176,7 @@ class ArtistKeys:
         return known or [artist_key(text)]
 
     def _known_parts(self, text: str) -> list[str]:
-        """Keys of a text that is made of known artists only, each as long as it can be."""
+        """Keys of a text that consists of known artists only; longest matches first."""
         cuts = [(match.start(), match.end()) for match in SEPARATORS.finditer(text)]
         starts = [0, *(end for _, end in cuts)]
         ends = [*(start for start, _ in cuts), len(text)]
@@ -196,7 +196,7 @@ class ArtistKeys:
 
 
 def possible_names(value: Any) -> list[str]:
-    """Keys of every part of a value that may be an artist: what a careful check compares.
+    """Keys of every part of a value that may be an artist, for careful comparisons.
 
     Example:
         >>> possible_names("Earth, Wind & Fire feat. A")

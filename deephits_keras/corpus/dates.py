@@ -1,4 +1,4 @@
-"""Release dates as tables write them, in ISO form."""
+"""Parse release dates of tables to ISO form."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pandas as pd
 
 
 def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
-    """Release dates as found in the wild, in ISO form and only as precise as they are known.
+    """Release dates in ISO form, as precise as they are known.
 
-    `2019`, `2019-06` and `2019-06-14` stay; `20190614` and `14-06-2019` are the same day. Of what
-    spreadsheets make of them (`2/8/19`, `02.08.2019`, `Jun-19`) only the year counts where nobody
-    can tell day from month. Two digits mean a year of this century up to 30, else of the last.
-    Anything else, and Spotify's `0000`, is missing.
+    `2019`, `2019-06` and `2019-06-14` are kept; `20190614` and `14-06-2019` are converted. For
+    formats of spreadsheets (`2/8/19`, `02.08.2019`, `Jun-19`) only the year is kept if day and
+    month are ambiguous. Two digits mean a year of this century up to 30, else of the last. Anything
+    else, and Spotify's `0000`, is missing.
     """
     if pd.api.types.is_datetime64_any_dtype(dates):
         days: pd.Series[str] = dates.dt.strftime("%Y-%m-%d").astype("string")
@@ -39,5 +39,5 @@ def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
 
 
 def years_of(dates: pd.Series[str]) -> pd.Series[float]:
-    """Years of ISO dates, float64 with NaN where there is none."""
+    """Years of ISO dates, float64, NaN where missing."""
     return pd.to_numeric(dates.str[:4]).astype("float64")

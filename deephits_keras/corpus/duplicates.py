@@ -1,4 +1,4 @@
-"""Rows that share a track's id: which of them counts, and whether they agree."""
+"""Rows with the same track id: selection of one, and comparison of their popularity."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from deephits_keras.corpus.lookup import told
 from deephits_keras.errors import UserError
 
 DUPLICATES = ("first", "max", "mean")
-"""Whose popularity counts where several rows have one id."""
+"""Rules for the popularity of rows with the same id."""
 
 REPEATED = "duplicate of an earlier row"
-"""Why a row is rejected whose id is there already; the reason may go on."""
+"""Reason of a rejected duplicate; more text may follow."""
 
 
 class Repeats:
-    """Of the good rows that share a track's id, the first stays; a rule gives its popularity.
+    """Keeps the first valid row per track id; a rule determines its popularity.
 
-    Memory doesn't grow with the rows: SQLite keeps what was seen on disk, as `Lookup` does.
+    Memory doesn't grow with the rows: they are kept on disk by SQLite, as in `Lookup`.
 
     Args:
-        rule: Whose popularity counts: a name in `DUPLICATES`.
-        survey: All good rows, in parts, before any is kept: `track_id` and `popularity`. Read for
-            every rule but `first`.
+        rule: A name in `DUPLICATES`.
+        survey: All valid rows in chunks, with `track_id` and `popularity`. Read for every rule
+            except `first`.
 
     Attributes:
-        disagreeing: Rows of repeated tracks whose popularity isn't the one that counts.
+        disagreeing: Number of duplicate rows with another popularity than the kept one.
         largest: The largest difference of these.
 
     Raises:
@@ -52,19 +52,18 @@ class Repeats:
             self._add(part)
 
     def keep(self, tracks: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series[str]]:
-        """Part the rows that stay from those that repeat one.
+        """Separate the kept rows from duplicates.
 
         Args:
-            tracks: Good rows, with `track_id` and `popularity`.
+            tracks: Valid rows, with `track_id` and `popularity`.
 
         Returns:
-            The rows that stay, with the popularity that counts; and why others don't, by their
-            place in the index.
+            The kept rows with their popularity; and the reasons for the others, by index.
         """
         with told():
             fresh = [self._is_first(key, p) for key, p in self._pairs(tracks)]
             stays = pd.Series(fresh, index=tracks.index, dtype=bool)
-            # Of a first row under the rule `first`, nothing has to be looked up.
+            # With the rule `first`, a first row needs no lookup.
             asked = tracks[~stays] if self.rule == "first" else tracks
             counts = asked["track_id"].map(self._popularity).astype("float64")
         kept = tracks[stays]
@@ -113,7 +112,7 @@ class Repeats:
         return pd.Series(reasons, index=given.index, dtype=object)
 
     def notes(self) -> list[str]:
-        """What came of it, in words."""
+        """Notes on the duplicates."""
         if not self.disagreeing:
             return []
         which = "the first row's, see --duplicates" if self.rule == "first" else f"the {self.rule}"

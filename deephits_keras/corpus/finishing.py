@@ -31,23 +31,22 @@ from deephits_keras.version import __version__
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import came to.
+    """Result of an import.
 
     Attributes:
         corpus: The corpus.
-        source_rows: Rows in the source, malformed lines included.
-        rejected: Rows that can't be used, by field.
-        duplicates: Rows that repeat a track id.
-        steps: Table 4, or empty if nothing was filtered.
-        with_audio: Tracks with a recording.
-        with_lyrics: Tracks with lyrics.
-        with_files: Tracks with each other file, by the input's name.
-        missing: Tracks without a value, by field.
-        audio_notes: Why tracks have no recording and recordings no track, in words.
-        file_notes: The same of other files.
-        unused_files: Columns that are named after an encoder's input of files, which weren't read
-            because no folder was named for it.
-        notes: What was noticed and recognised, in words.
+        source_rows: Number of rows in the source, including malformed lines.
+        rejected: Number of rejected rows, by field.
+        duplicates: Number of rows with a repeated track id.
+        steps: Table 4, or empty without filters.
+        with_audio: Number of tracks with a recording.
+        with_lyrics: Number of tracks with lyrics.
+        with_files: Number of tracks with each other file, by input name.
+        missing: Number of tracks without a value, by field.
+        audio_notes: Reasons why tracks have no recording and recordings no track.
+        file_notes: The same for other files.
+        unused_files: Columns of file inputs that were not read, as no folder was given.
+        notes: Notes on recognised columns and values.
     """
 
     corpus: Corpus
@@ -67,16 +66,16 @@ class ImportSummary:
 
 @dataclass(frozen=True)
 class TrackSource:
-    """Tracks as an importer finds them, a chunk at a time.
+    """Tracks of an importer, read in chunks.
 
     Attributes:
-        tables: The files that they are read from.
-        tracks: Reads them: one row per track in standard columns, indexed by the source's row
-        numbers.
-        track_ids: Reads their ids alone, and perhaps those of lines that aren't rows.
-        types: Arrow types of columns whose values pandas holds as objects.
-        artists: Reads what names each track's artists, if a text has to be split; by default
-            `artist_ids` or `artist_name` is taken as it is.
+        tables: The files of the tracks.
+        tracks: Reads the tracks: one row per track in standard columns, indexed by row numbers of
+            the source.
+        track_ids: Reads only the ids, possibly also those of malformed lines.
+        types: Arrow types of columns that pandas stores as objects.
+        artists: Reads the artists of each track, if texts must be split; by default `artist_ids`
+            or `artist_name` is used unchanged.
         separators: Texts that always separate artists.
     """
 
@@ -101,25 +100,24 @@ def finish_import(
     notes: Sequence[str] = (),
     inputs: Mapping[str, str | Path] | None = None,
 ) -> ImportSummary:
-    """Match recordings and other files, validate, filter and write: the end of every importer.
+    """Match recordings and other files, validate, filter and write: the last step of imports.
 
     Args:
         source: The tracks.
-        folder: The corpus to make.
+        folder: Folder of the corpus.
         audio: Folder of recordings.
         filters: Filters to apply.
-        info: What `corpus.json` says of the source.
-        lyrics: How lyrics are cleaned.
-        duplicates: Whose popularity counts where several rows have one id: one of
-            `duplicates.DUPLICATES`.
-        factors: What to multiply standard columns' numbers with, for those in another unit.
-        notes: What was noticed of the source so far, in words.
-        inputs: Folder of the files of each input, by its name; `audio` may be among them.
+        info: Entries of `corpus.json` on the source.
+        lyrics: Settings of lyrics cleaning.
+        duplicates: Rule for rows with the same id, one of `duplicates.DUPLICATES`.
+        factors: Factors of standard columns in other units.
+        notes: Notes on the source so far.
+        inputs: Folder of the files of each input, by input name; may contain `audio`.
 
     Raises:
-        UserError: if no row can be used, there is no such folder, an input can't be of files, or
-            for a rule of duplicates that there isn't.
-        DeepHitsError: if there is no room on disk for what is looked up.
+        UserError: if no row can be used, a folder is missing, an input can't be a file, or the
+            rule for duplicates is unknown.
+        DeepHitsError: if there is no disk space for lookups.
     """
     lyrics = lyrics or LyricsCleaning()
     named = {**({"audio": audio} if audio else {}), **(inputs or {})}
@@ -180,13 +178,13 @@ def finish_import(
 
 
 RESERVED = ("lyrics", *STANDARD)
-"""Columns that can't hold the paths of files."""
+"""Columns that can't contain paths of files."""
 
 
 def _files(
     source: TrackSource, folder: Path, given: Mapping[str, Path], known: Mapping[str, Input]
 ) -> list[Recordings]:
-    """The files of each input: of the recordings, which every corpus has a column of, first."""
+    """The files of each input; recordings first, for which every corpus has a column."""
     for name in given:
         if name in RESERVED:
             raise UserError(f"{name} is not an input of files: --input-dir takes NAME=FOLDER")
@@ -203,7 +201,7 @@ def _files(
 
 
 class _Rows:
-    """From the rows of a source to tracks: recordings, values, artists' keys, duplicates."""
+    """Converts rows of a source to tracks: recordings, values, artists' keys, duplicates."""
 
     def __init__(
         self,
@@ -222,7 +220,7 @@ class _Rows:
         self.repeats = Repeats(duplicates, self._survey(source))
 
     def checked(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The tracks of some rows that can be used, and the rejected rows."""
+        """The valid tracks of some rows, and the rejected rows."""
         tracks = rows.assign(source_row=rows.index, track_id=read_ids(rows["track_id"]))
         refused = []
         escaped = pd.Series(False, index=tracks.index)
@@ -245,7 +243,7 @@ class _Rows:
         return good, pd.concat([*refused, rejected]).sort_values("source_row", kind="stable")
 
     def _survey(self, source: TrackSource) -> Iterator[pd.DataFrame]:
-        """Id and popularity of every row that can be used, before any of them is."""
+        """Id and popularity of every valid row, read before the tracks."""
         for rows in source.tracks():
             tracks = rows.assign(track_id=read_ids(rows["track_id"]))
             for each in self.files:
@@ -267,7 +265,7 @@ class _Rows:
         self.lyrics_cleaned += int((there & after.notna() & changed).fillna(False).sum())
 
     def notes(self) -> list[str]:
-        """What was noticed, in words."""
+        """Notes on the source."""
         notes = []
         if self.lyrics_left_out:
             notes.append(f"{self.lyrics_left_out:,} texts are notices or placeholders, not lyrics")
@@ -285,7 +283,7 @@ class _Rows:
 
 
 def _hashable(values: pd.Series[Any]) -> bool:
-    """Whether the values are texts, of which equal ones need to be looked at only once."""
+    """Whether the values are texts, so that equal ones are processed only once."""
     texts = isinstance(values.dtype, pd.StringDtype)
     return texts or all(isinstance(value, str) for value in values.dropna())
 
@@ -296,7 +294,7 @@ def _distinct(values: pd.Series[Any]) -> Iterable[Any]:
 
 @dataclass
 class _Counts:
-    """What an import comes to, counted a chunk at a time."""
+    """The result of an import, counted in chunks."""
 
     source_rows: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -328,7 +326,7 @@ class _Counts:
             self.highest = max(self.highest, float(kept["popularity"].max()))
 
     def notes(self) -> list[str]:
-        """What is odd about the popularity."""
+        """Notes on unusual popularity values."""
         if self.kept > 1 and self.lowest == self.highest:
             return [f"every track has the popularity {self.lowest:g}: there is nothing to learn"]
         if self.kept > 1 and self.highest <= 1:
@@ -339,7 +337,7 @@ class _Counts:
         return []
 
     def to_json(self) -> dict[str, Any]:
-        """The fields of `ImportSummary` that `corpus.json` holds, too."""
+        """The fields of `ImportSummary` that are also in `corpus.json`."""
         return {
             "source_rows": self.source_rows,
             "rejected": dict(sorted(self.rejected.items())),
@@ -351,7 +349,7 @@ class _Counts:
 
 
 ARTIST_COLUMNS = ("artist_ids", "artist_id", "artists", "artist_name")
-"""What names a track's artists, the best column first."""
+"""Columns with artists, in order of preference."""
 
 
 def _ordered(tracks: pd.DataFrame, files: Sequence[str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Importers: from the tables of others to a corpus."""
+"""Import tables as a corpus."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ def import_table(
 ) -> ImportSummary:
     """Import any table with a popularity: CSV, JSON lines, Parquet, Feather or Excel.
 
-    Without track ids, an id is made of title and artist: the first 22 hexadecimal digits of the
-    SHA-256 of both in lower case, so that the same song has the same id in every table and
-    repeated ones are found.
+    Without track ids, an id is computed from title and artist: the first 22 hexadecimal digits of
+    the SHA-256 of both in lower case, so that a song has the same id in every table and
+    duplicates are found.
 
     Args:
         source: The file.
-        folder: The corpus to make.
-        columns: The source's column for each standard name, where `names.match_columns` doesn't
-            find it. Other columns keep their names.
-        audio: Folder of recordings, named after the track ids or in a column `audio` that holds
-            paths relative to this folder. Without it, there are no recordings.
-        inputs: The same for files of any name that an encoder declares as its input: `audio`
-            again, or `{"cover": Path("covers")}`.
+        folder: Folder of the corpus.
+        columns: The source's column for each standard name that `names.match_columns` doesn't
+            find. Other columns keep their names.
+        audio: Folder of recordings, named after the track ids or in a column `audio` of
+            paths relative to this folder. None for no recordings.
+        inputs: The same for other file inputs of encoders, such as `{"cover": Path("covers")}`;
+            may contain `audio`.
         filters: Filters to apply.
-        encoding: A text's encoding, if it isn't UTF-8, UTF-16 or Latin-1.
-        lyrics: How lyrics are cleaned.
-        duplicates: Whose popularity counts where several rows have one id: a name in `DUPLICATES`.
+        encoding: Encoding of a text file, if it isn't UTF-8, UTF-16 or Latin-1.
+        lyrics: Settings of lyrics cleaning.
+        duplicates: Rule for rows with the same id: a name in `DUPLICATES`.
         artist_separators: Texts that always separate artists, for example `;`.
-        popularity_scale: What to multiply popularity with: 100 for one from 0 to 1.
+        popularity_scale: Factor of popularity: 100 if it is from 0 to 1.
 
     Raises:
         UserError: if the file can't be read, lacks a column, or no row of it can be used.
@@ -108,7 +108,7 @@ def import_table(
 
 
 def _says(standard: str, column: str) -> bool:
-    """Whether it needs saying that a column is taken for a standard one."""
+    """Whether to note that a column is used as a standard one."""
     return normal(column) != standard and column not in KNOWN_NAMES
 
 
@@ -131,21 +131,21 @@ SHOWN = 10
 """Names in a list of columns."""
 
 KNOWN_NAMES = frozenset(("id", "name", "artist", "artists", "track_name", "track_artist", "year"))
-"""Names that everybody takes for a track's id, title, artist and year."""
+"""Common names of a track's id, title, artist and year."""
 
 
 class TableReader:
-    """A table's rows under standard names: what `import` and `predict` read it by.
+    """A table's rows under standard names, as read by `import` and `predict`.
 
     Args:
         table: The table.
-        source: Where it is, for messages.
-        given: The column for each standard name that the caller names.
-        required: Standard names that must be found.
+        source: Its path, for messages.
+        given: The caller's column for each standard name.
+        required: Required standard names.
         reading: How another table was read (`Corpus.reading`), for columns of the same names.
 
     Raises:
-        UserError: if a given column isn't there, or a required one isn't found.
+        UserError: if a given or a required column is missing.
     """
 
     def __init__(
@@ -191,21 +191,21 @@ class TableReader:
             yield rows["track_id"]
 
     def artists(self) -> Iterator[pd.Series[Any]]:
-        """Read what names the artists alone; nothing if no column does."""
+        """Read only the column with artists; nothing without one."""
         column = next((c for c, name in self._names.items() if name == "artist_name"), None)
         if column is not None:
             for rows in self.table.chunks([column]):
                 yield rows[column]
 
     def _by_size(self, columns: Mapping[str, str]) -> dict[str, float]:
-        """The units of columns that may have another one, by the first rows."""
+        """Units of columns, determined from the first rows."""
         measured = [columns[name] for name in ("duration_ms", *SHARES) if name in columns]
         rows = next(self.table.chunks(measured), None) if measured else None
         return {} if rows is None else unit_factors(rows, columns)
 
 
 def made_ids(tracks: pd.DataFrame) -> pd.Series[str]:
-    """Ids for rows without any: a hash of title and artist, so that repeats are found.
+    """Ids of rows without ids: a hash of title and artist, so that duplicates are found.
 
     Args:
         tracks: Rows under standard names, indexed by their number in the table.
@@ -228,7 +228,7 @@ def made_ids(tracks: pd.DataFrame) -> pd.Series[str]:
 
 
 def _shown_artists(value: Any) -> str:
-    """The artists of a value as one text; a text stays as it is."""
+    """The artists of a value as one text; a text is unchanged."""
     if isinstance(value, str):
         return value
     return ", ".join(listed_artists(value) or [str(value)])

@@ -1,4 +1,4 @@
-"""`Lookup`: what importers look up by a track's, an artist's or an album's id, kept on disk."""
+"""`Lookup`: a table on disk that importers query by the id of a track, artist or album."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from deephits_keras.errors import DeepHitsError
 
 
 class Lookup:
-    """Rows of text by key, in a temporary database of SQLite's: memory doesn't grow with them.
+    """Rows of text by key in a temporary SQLite database, so that memory doesn't grow.
 
-    SQLite keeps it in a file without a name (in `$SQLITE_TMPDIR`, else `/var/tmp`), which goes
-    with this object or with the process, however that ends.
+    SQLite uses an unlinked file (in `$SQLITE_TMPDIR`, else `/var/tmp`), which is freed with this
+    object or with the process.
 
     Args:
-        columns: Names of the texts of a row; none makes a set of keys.
+        columns: Names of the texts of a row; without any, it is a set of keys.
     """
 
     def __init__(self, *columns: str) -> None:
@@ -26,37 +26,37 @@ class Lookup:
         fields = ["key TEXT PRIMARY KEY", *(f"field_{n} TEXT" for n in range(len(columns)))]
         self._marks = ", ".join("?" * len(fields))
         self._database = sqlite3.connect("", isolation_level=None)
-        # Nobody reads this database after a failure: no journal to undo half a change with.
+        # The database isn't used after a failure, so it needs no journal.
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute(f"CREATE TABLE rows ({', '.join(fields)}) WITHOUT ROWID")
 
     def add(self, rows: Iterable[Sequence[str | None]]) -> list[bool]:
-        """Add rows, each a key and its texts; of several rows of a key, the first counts.
+        """Add rows of a key and its texts; of several rows of a key, the first is kept.
 
         Returns:
-            Which of the keys weren't there before.
+            Mask of the new keys.
 
         Raises:
-            DeepHitsError: if there is no room for it on disk.
+            DeepHitsError: if the disk is full.
         """
         insert = f"INSERT OR IGNORE INTO rows VALUES ({self._marks})"  # noqa: S608
         with told():
             return [self._database.execute(insert, row).rowcount > 0 for row in rows]
 
     def __contains__(self, key: object) -> bool:
-        """Whether there is a row of this key."""
+        """Whether the key has a row."""
         with told():
             found = self._database.execute("SELECT 1 FROM rows WHERE key = ?", (key,)).fetchone()
         return found is not None
 
     def get(self, key: str) -> tuple[str | None, ...] | None:
-        """The texts of a key's row, or None if there is none."""
+        """The texts of a key's row, or None."""
         with told():
             found = self._database.execute("SELECT * FROM rows WHERE key = ?", (key,)).fetchone()
         return None if found is None else tuple(found[1:])
 
     def among(self, keys: Iterable[str]) -> pd.DataFrame:
-        """The rows of those of the keys that are there: their texts by column, indexed by key."""
+        """The rows of the existing keys: texts by column, indexed by key."""
         rows = []
         with told():
             for key in keys:
@@ -68,7 +68,7 @@ class Lookup:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Say what to do where SQLite finds no room on disk."""
+    """Convert SQLite's error for a full disk to a message that says what to do."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""Which column of a table is which: exact names, the names of public tables, and near misses."""
+"""Match columns to standard names: exact names, names of public tables, and similar names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deephits_keras.corpus.values import STANDARD
 from deephits_keras.errors import UserError
 
 UNSTATED = ("duration", "length", "song_duration", "track_duration", "song_length", "track_length")
-"""Names of a duration that don't tell its unit."""
+"""Names of a duration column without a unit."""
 
 LONGEST_SECONDS = 10_000
 """A duration of a table's middle song that is no longer than this isn't in milliseconds."""
@@ -44,24 +44,23 @@ ALIASES = {
     "acousticness": ("acoustic",),
     "genre": ("track_genre", "playlist_genre", "main_genre"),
 }
-"""Names under which public tables hold a standard column, as `normal` writes them; the first one
-found counts."""
+"""Names of standard columns in public tables, normalised by `normal`; the first match is used."""
 
 KNOWN = frozenset((*STANDARD, *ALIASES, *(name for names in ALIASES.values() for name in names)))
-"""Names of columns that are recognised."""
+"""Recognised names of columns."""
 
 UNITS = {"_s": 1e3, "_sec": 1e3, "_seconds": 1e3, "_min": 6e4, "_minutes": 6e4}
-"""Endings of a duration's name, with the milliseconds that its unit has."""
+"""Endings of a duration's name, with the unit in milliseconds."""
 
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """Which column is which.
+    """Matched columns.
 
     Attributes:
-        names: The name in the corpus of each column that is taken over.
-        recognised: Columns that were taken for a standard one of another name, by standard name.
-        near_misses: Columns whose names are nearly those of a standard column that is lacking.
+        names: Name in the corpus of each imported column.
+        recognised: Columns with other names that were matched, by standard name.
+        near_misses: Columns with names similar to those of missing standard columns.
     """
 
     names: Mapping[str, str]
@@ -70,12 +69,12 @@ class ColumnNames:
 
     @property
     def by_standard(self) -> dict[str, str]:
-        """The column of each standard name that has another one."""
+        """The column of each standard name with another name."""
         return {new: old for old, new in self.names.items() if new != old}
 
 
 def normal(name: str) -> str:
-    """A column's name without case, blanks, brackets and units.
+    """A column's name in lower case, without spaces, brackets and units.
 
     Example:
         >>> normal("Loudness (dB)"), normal("danceability_%"), normal(" Track ID")
@@ -96,12 +95,12 @@ def match_columns(
 
     Args:
         columns: The table's columns.
-        given: The column for each standard name that the caller names; these win.
+        given: The caller's column for each standard name; these take precedence.
         source: The table, for messages.
-        required: Standard names that must be found.
+        required: Required standard names.
 
     Raises:
-        UserError: if a given column isn't there, or a required one isn't found.
+        UserError: if a given or a required column is missing.
     """
     there = f"It has: {', '.join(columns)}"
     for standard, column in given.items():
@@ -128,7 +127,7 @@ def match_columns(
                 f"--column {standard}={meant}. {there}"
             )
     renamed = {column: standard for standard, column in taken.items()}
-    # A column that bears a standard name but isn't the one that was given for it.
+    # A column with a standard name for which another column was given.
     shadowed = {name for name in taken if name not in renamed}
     names = {name: renamed.get(name, name) for name in columns if name not in shadowed}
     return ColumnNames(

@@ -1,4 +1,4 @@
-"""Reading tables as found in the wild, a chunk at a time: memory doesn't grow with the table."""
+"""Read tables of many dialects in chunks, so that memory doesn't grow with the table."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def open_table(
 ) -> SourceTable:
     """Open a table: CSV, JSON lines, Parquet (a file or a folder of parts), Feather or Excel.
 
-    What it is is told by its content (`corpus.dialects`).
+    The format is detected from the content (`corpus.dialects`).
 
     Args:
         path: The file, or a folder of Parquet files.
-        encoding: A text's encoding, if it isn't UTF-8, UTF-16 or Windows' Latin-1.
-        columns: Which columns of a CSV to read; all by default.
+        encoding: Encoding of a text file, if it isn't UTF-8, UTF-16 or Windows-1252.
+        columns: Columns of a CSV to read; all by default.
 
     Raises:
-        UserError: if there is no such file, or it can't be read.
+        UserError: if the file is missing or can't be read.
     """
     if path.is_dir():
         parts = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".parquet", ".pq"))

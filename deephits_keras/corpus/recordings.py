@@ -1,4 +1,4 @@
-"""Which recording, or other file, is which track's."""
+"""Match recordings and other files to tracks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deephits_keras.errors import UserError
 AUDIO_ENDINGS = frozenset(AUDIO.endings)
 
 PREVIEW_PREFIX = "track_"
-"""Before the id in the names of the previews that SpotGenTrack's own downloader writes."""
+"""Prefix of the id in file names of SpotGenTrack's downloader."""
 
 SPOTIFY_ADDRESS = re.compile(
     r"(?:spotify:track:|(?:https?://)?(?:open|play)\.spotify\.com/(?:intl-[\w-]+/)?track/)"
@@ -27,14 +27,14 @@ SPOTIFY_ADDRESS = re.compile(
     re.ASCII,
 )
 WHOLE_FLOAT = re.compile(r"(\d+)\.0+", re.ASCII)
-"""What a column of ids becomes in which one is missing: `123456789.0`."""
+"""Form of integer ids in a column with missing values: `123456789.0`."""
 
 
 def loose_name(text: str) -> str:
-    """A track's id or a file's stem without what may differ between the two of a pair.
+    """Normalised form of a track id or a file's stem, for matching.
 
-    The id out of a Spotify address; composed letters; no blanks around, no upper case, no zeros in
-    front of a number, no `.0` behind one.
+    The id of a Spotify URL or URI; composed letters; lower case; without surrounding spaces,
+    leading zeros and a trailing `.0`.
 
     Example:
         >>> loose_name("spotify:track:4uLU6hMC"), loose_name("000140"), loose_name(" 140.0")
@@ -51,10 +51,10 @@ def loose_name(text: str) -> str:
 
 
 class TrackNames:
-    """Track ids, to be found by what a file is called.
+    """Track ids, searchable by file name.
 
     Args:
-        track_ids: All of them, in parts.
+        track_ids: All track ids, in chunks.
     """
 
     def __init__(self, track_ids: Iterable[Iterable[str]]) -> None:
@@ -73,13 +73,13 @@ class TrackNames:
             self._repeated.add([(name,)])
 
     def of(self, stem: str) -> tuple[str | None, bool]:
-        """The track that a file is called after, and whether it is called just so.
+        """The track of a file name, and whether the name matches exactly.
 
         Args:
-            stem: The file's name without its ending.
+            stem: File name without its ending.
 
         Returns:
-            The id, or None if it is no track's, or may be several tracks'.
+            The id, or None if it matches no track, or several.
         """
         for name in dict.fromkeys((stem, stem.removeprefix(PREVIEW_PREFIX))):
             if name in self._exact:
@@ -92,25 +92,25 @@ class TrackNames:
 
 
 class FoundRecordings:
-    """The recordings, or other files, anywhere below a folder, by track.
+    """The recordings, or other files, in a folder and its subfolders, by track.
 
-    A file is a track's if it is called `<track id>.<ending>`, or `track_<track id>.<ending>`. If
-    none is, one that is called so but for what `loose_name` takes away, where it is no other
-    track's and no other name is this one's. Of several files of one name the first counts that
-    isn't empty. Links to folders, and links that lead out of the folder, are not followed.
+    A file belongs to a track if its name is `<track id>.<ending>` or `track_<track id>.<ending>`,
+    or else if the names are equal after `loose_name` and the match is unique. Of several files with
+    one name, the first one that isn't empty is used. Links to folders, and links that lead out of
+    the folder, are not followed.
 
     Args:
         folder: The folder.
         names: The tracks.
-        endings: Endings of the files that count, in lower case; every file if there are none.
+        endings: Endings of the files, in lower case; all files if empty.
 
     Attributes:
-        files: How many such files there are.
-        reasons: Why how many of them are no track's.
-        examples: One of each of those.
+        files: Number of such files.
+        reasons: Number of unmatched files by reason.
+        examples: One example per reason.
 
     Raises:
-        UserError: if there is no such folder.
+        UserError: if the folder is missing.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class FoundRecordings:
         self.reasons: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
         self._folder, self._names, self._endings = folder, names, endings
-        # From the best to the poorest: named exactly, loosely, and the same of empty files.
+        # In order of preference: exact name, loose name, and the same for empty files.
         self._ranks = [Lookup("path", "stem") for _ in range(4)]
         self._ambiguous = Lookup()
         root = folder.resolve()
@@ -133,7 +133,7 @@ class FoundRecordings:
                 self.examples.setdefault(reason, str(path.relative_to(folder)))
 
     def _add(self, path: Path, root: Path) -> str:
-        """Why a file is no track's; empty if it is one's."""
+        """Reason why a file matches no track; empty if it does."""
         if not _is_text(str(path)):
             return "have names that aren't text"
         track_id, exact = self._names.of(path.stem)
@@ -152,7 +152,7 @@ class FoundRecordings:
         return ""
 
     def of(self, track_id: str) -> Path | None:
-        """A track's recording."""
+        """The recording of a track."""
         for number, rank in enumerate(self._ranks):
             loose = number % 2 == 1
             found = rank.get(track_id)
@@ -161,11 +161,11 @@ class FoundRecordings:
         return None
 
     def explained(self, without: int, what: str = "recording") -> list[str]:
-        """Why recordings and tracks don't meet, in words.
+        """Notes on unmatched recordings and tracks.
 
         Args:
-            without: How many tracks have no recording.
-            what: What such a file is called.
+            without: Number of tracks without a recording.
+            what: Name of such a file.
         """
         if not self.files:
             endings = " ".join(sorted(self._endings))
@@ -181,17 +181,17 @@ class FoundRecordings:
 
 
 def find_audio(folder: Path, track_ids: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """The recordings below a folder: see `FoundRecordings`.
+    """The recordings in a folder; see `FoundRecordings`.
 
     Args:
         folder: The folder.
         track_ids: The tracks.
 
     Yields:
-        The id and the file of each track that has one.
+        The id and the file of each track with a recording.
 
     Raises:
-        UserError: if there is no such folder.
+        UserError: if the folder is missing.
     """
     wanted = list(track_ids)
     found = FoundRecordings(folder, TrackNames([wanted]))
@@ -201,7 +201,7 @@ def find_audio(folder: Path, track_ids: Iterable[str]) -> Iterator[tuple[str, Pa
 
 
 def _files_below(folder: Path, endings: Collection[str]) -> Iterator[Path]:
-    """Files with one of the endings, in the order of the folders' and files' names."""
+    """Files with one of the endings, sorted by folder and file name."""
     for place, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
@@ -211,7 +211,7 @@ def _files_below(folder: Path, endings: Collection[str]) -> Iterator[Path]:
 
 
 def _is_text(name: str) -> bool:
-    """Whether a file's name can stand in a table: some are bytes that aren't UTF-8."""
+    """Whether a file's name is valid UTF-8, so that a table can contain it."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -233,20 +233,20 @@ def _named(folder: Path, name: str) -> Path | None:
 
 
 class Recordings:
-    """The recordings, or the files of another input, below a folder, by track.
+    """The recordings, or the files of another input, in a folder, by track.
 
     Args:
-        folder: The folder that the files are in, or None if there are none.
-        corpus: The corpus's folder: paths are given relative to it.
-        track_ids: Ids of all tracks, in parts.
-        kind: The input that the files are of.
+        folder: Folder of the files, or None without files.
+        corpus: The corpus's folder, to which paths are relative.
+        track_ids: Ids of all tracks, in chunks.
+        kind: The file input.
 
     Attributes:
-        folder: As given.
-        name: The input's name, and that of the corpus's column.
+        folder: See the argument.
+        name: Name of the input and of the corpus's column.
 
     Raises:
-        UserError: if there is no such folder.
+        UserError: if the folder is missing.
     """
 
     def __init__(
@@ -267,16 +267,16 @@ class Recordings:
         self._found = FoundRecordings(folder, TrackNames(parts), kind.endings)
 
     def of(self, tracks: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[bool]]:
-        """The input's column of a corpus for some of its tracks.
+        """The input's column of the corpus for some tracks.
 
         Args:
             tracks: One row per track, with `track_id`; its own column of the input's name, if
             there,
-                holds paths relative to the folder. A track whose path names no file has none,
-                whatever lies in the folder.
+                has paths relative to the folder. A track whose path names a missing file has
+                no file.
 
         Returns:
-            Paths relative to the corpus, and which rows name a path that leaves the folder.
+            Paths relative to the corpus, and a mask of rows with a path outside the folder.
         """
         escaping = pd.Series(False, index=tracks.index)
         if self.folder is None:
@@ -296,7 +296,7 @@ class Recordings:
         return relative.reindex(tracks.index).astype("string"), escaping
 
     def escaping(self, tracks: pd.DataFrame) -> pd.Series[bool]:
-        """Which rows name a path that leaves the folder."""
+        """Mask of the rows with a path outside the folder."""
         escaping = pd.Series(False, index=tracks.index)
         if self.folder is not None and self.name in tracks:
             root = self.folder.resolve()
@@ -306,19 +306,19 @@ class Recordings:
         return escaping
 
     def _names(self, tracks: pd.DataFrame) -> pd.Series[str]:
-        """The paths that rows name."""
+        """The paths in some rows."""
         return tracks[self.name].dropna().map(str)
 
     def _files_named(self, names: pd.Series[str]) -> pd.Series[Any]:
-        """The file that each path names, or None."""
+        """The file of each path, or None."""
         folder = self.folder or Path()
         return names.map(lambda name: _named(folder, name)).astype(object)
 
     def explained(self, without: int) -> list[str]:
-        """Why tracks have no recording, in words.
+        """Notes on tracks without a recording.
 
         Args:
-            without: How many don't.
+            without: Number of these tracks.
         """
         if self.folder is None:
             return []
