@@ -1,4 +1,4 @@
-"""Tables of Arrow's types: Parquet files, folders of them, and Feather."""
+"""Parquet files, folders of Parquet files, and Feather files."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from deephits_keras.corpus.source_table import CHUNK, filled, malformed_rows
 from deephits_keras.errors import UserError
 
 UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
-"""What pandas calls an index without a name in a file."""
+"""Name of an unnamed pandas index in a file."""
 
 
 class ArrowTable:
-    """Rows of Arrow's types; every chunk has the whole table's ones.
+    """Rows with Arrow types; every chunk has the types of the whole table.
 
     Args:
         path: The file or the folder.
-        parts: The files, in their order.
-        dialect: What they were recognised as.
+        parts: The files, in order.
+        dialect: Their detected format.
 
     Raises:
         UserError: if they can't be read.
@@ -75,7 +75,7 @@ class ArrowTable:
 
     def _batches(self, part: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         if self.dialect.format == "parquet":
-            # Without a column, as for an index that pandas keeps as its limits, rows still count.
+            # Rows count even without columns, for example with a range index of pandas.
             with pq.ParquetFile(part) as file:
                 yield from file.iter_batches(CHUNK, columns=columns or None)
             return
@@ -91,7 +91,7 @@ class ArrowTable:
                     yield batch.slice(start, CHUNK)
 
     def _frame(self, batch: pa.RecordBatch, wanted: Sequence[str], start: int) -> pd.DataFrame:
-        """Some rows, with the index that pandas wrote, if it has a name, as a column."""
+        """Some rows, with a named pandas index as a column."""
         numbers = pd.RangeIndex(start, start + batch.num_rows)
         columns = {}
         for name in wanted:
@@ -115,7 +115,7 @@ class ArrowTable:
 
 
 def _ipc(source: pa.MemoryMappedFile) -> pa.RecordBatchFileReader | pa.RecordBatchStreamReader:
-    """A reader of Arrow's own format, as a file or as a stream, as `datasets` writes it."""
+    """A reader of Arrow files and streams (as written by `datasets`)."""
     try:
         return pa.ipc.open_file(source)
     except pa.ArrowInvalid:
@@ -134,7 +134,7 @@ def _stored(schema: pa.Schema) -> pa.Schema:
 
 
 def _index_of(schema: pa.Schema) -> dict[str, tuple[int, int]]:
-    """Named indices that pandas wrote as limits alone: first value and step."""
+    """Named range indices of pandas: first value and step."""
     found = {}
     for index in (schema.pandas_metadata or {}).get("index_columns", ()):
         if isinstance(index, dict) and index.get("name"):

@@ -1,8 +1,7 @@
-"""Arrow's types as a corpus keeps them: numbers, texts and lists of these.
+"""Convert Arrow types to those of a corpus: numbers, texts and lists of these.
 
-Everything else (times, intervals, bytes, unions, structs, maps) becomes the text that a CSV would
-hold, JSON of what has parts, so that a table means the same in every format. Whole numbers never
-pass through floats.
+Other types (times, intervals, bytes, unions, structs, maps) become text as in a CSV, or JSON if
+nested, so that a table has the same values in every format. Integers are never converted to floats.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 SAFE_DIGITS = 15
-"""Decimal digits that a float64 keeps."""
+"""Decimal digits of float64."""
 
 WHOLE_DIGITS = 18
-"""Decimal digits that an int64 keeps."""
+"""Decimal digits of int64."""
 
 PARTS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-"""Parts of a second that a unit of time counts."""
+"""Units per second."""
 
 NULLABLE = {
     kind: pd.UInt64Dtype() if kind == pa.uint64() else pd.Int64Dtype()
@@ -46,7 +45,7 @@ _SIMPLE: tuple[Callable[[pa.DataType], bool], ...] = (
 
 
 def stored_type(kind: pa.DataType) -> pa.DataType:
-    """The type that values of a type are kept in.
+    """The stored type of an Arrow type.
 
     Example:
         >>> stored_type(pa.dictionary(pa.int8(), pa.date32())), stored_type(pa.decimal128(18, 0))
@@ -72,11 +71,11 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
 
 
 def stored_values(values: pa.Array, kind: pa.DataType) -> pd.Series[Any]:
-    """A column's values for pandas, whole numbers with gaps as nullable integers.
+    """A column's values for pandas; integers with missing values are nullable.
 
     Args:
         values: The column.
-        kind: What `stored_type` says of it; that of the whole table if it has several parts.
+        kind: Its `stored_type` (of the whole table, if it has several parts).
     """
     values = _decoded(values)
     if values.type != kind and stored_type(values.type) == values.type:
@@ -110,7 +109,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _decoded(values: pa.Array) -> pa.Array:
-    """Values without extensions, dictionaries and run lengths, which hold the same ones."""
+    """Values without extension types, dictionaries and run-length encoding."""
     while True:
         if isinstance(values, pa.ExtensionArray) and values.type != pa.uuid():
             values = values.storage
@@ -123,22 +122,22 @@ def _decoded(values: pa.Array) -> pa.Array:
 
 
 def _texts(values: pa.Array) -> list[str | None] | None:
-    """The texts of times and views, which Arrow writes itself; None for other types."""
+    """Texts of times and views, formatted by Arrow; None for other types."""
     kind = values.type
     if pa.types.is_timestamp(kind) and kind.tz is not None:
-        # The moment, whichever zones this machine knows.
+        # The instant, independent of the machine's time zones.
         values = values.cast(pa.timestamp(kind.unit))
     if not _is_time(kind) and kind != pa.string_view():
         return None
     texts = values.cast(pa.string())
     if _is_time(kind):
-        # What a format keeps in milliseconds is the same moment.
+        # Milliseconds represent the same instant.
         texts = pc.replace_substring_regex(texts, r"\.0+$", "")
     return list(texts.to_pylist())
 
 
 def _plain(scalar: pa.Scalar, kind: pa.DataType) -> Any:
-    """A single value, and those inside it, as Python has the stored type's."""
+    """A value and its nested values as Python objects of the stored type."""
     scalar = _inner(scalar)
     if not scalar.is_valid:
         return None
@@ -152,7 +151,7 @@ def _plain(scalar: pa.Scalar, kind: pa.DataType) -> Any:
 
 
 def _inner(scalar: pa.Scalar) -> pa.Scalar:
-    """A value without extensions and dictionaries."""
+    """A value without extension types and dictionaries."""
     while isinstance(scalar, pa.DictionaryScalar | pa.ExtensionScalar | pa.RunEndEncodedScalar):
         if scalar.type == pa.uuid() or not scalar.is_valid:
             return scalar
@@ -212,7 +211,7 @@ def _decoded_bytes(value: bytes) -> str:
 
 
 def _clock(count: int, unit: str) -> str:
-    """A duration as pandas writes it: `0 days 00:03:20`, with as much of a second as there is."""
+    """A duration in the format of pandas: `0 days 00:03:20`, with fractions of a second."""
     seconds, rest = divmod(abs(count), PARTS[unit])
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

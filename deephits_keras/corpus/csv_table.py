@@ -1,4 +1,4 @@
-"""Tables as text: separators, quotes and encodings as found in the wild."""
+"""CSV tables with any separator, quoting and encoding."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from deephits_keras.corpus.source_table import CHUNK, filled, malformed_rows
 from deephits_keras.errors import UserError
 
 UNDECODED = "\N{REPLACEMENT CHARACTER}"
-"""What a byte becomes that its encoding doesn't know."""
+"""Replacement of a byte that is invalid in the encoding."""
 
 FREE_TEXTS = ("lyric", "text", "description", "comment", "words")
-"""What the names of columns say whose values have lines."""
+"""Parts of the names of columns with multi-line values."""
 
 
 class CsvTable:
-    """A CSV; every value stays the text that it is in the file.
+    """A CSV file; all values are kept as text.
 
-    Lines with more values than there are columns are malformed, as are rows with a byte that the
-    encoding doesn't know, and rows in which a quotation mark without its pair swallowed others.
+    Malformed are lines with more values than columns, rows with bytes that are invalid in the
+    encoding, and rows merged with others by an unmatched quotation mark.
 
     Args:
         path: The file.
         dialect: How to read it.
-        columns: Which columns to read; all by default.
+        columns: Columns to read; all by default.
 
     Raises:
         UserError: if it can't be read.
@@ -68,7 +68,7 @@ class CsvTable:
         return malformed_rows(self._path, self._skipped)
 
     def _whole(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows without those that aren't any, which are noted."""
+        """The rows without malformed ones, which are recorded."""
         bad: dict[int, str] = {}
         for name in rows:
             if self.dialect.damaged_lines:
@@ -85,7 +85,7 @@ class CsvTable:
         return rows.drop(index=list(bad)) if bad else rows
 
     def _swallowed(self, text: str) -> str | None:
-        """Why a value of several lines is rows that a quotation mark without its pair swallowed."""
+        """Reason why a multi-line value is rows merged by an unmatched quotation mark."""
         first, *inner = text.split("\n")
         # Of the last line, the rest became values of the row; a blank behind is a sentence's.
         mark = re.compile(re.escape(self.dialect.separator) + r"(?! )")
@@ -121,7 +121,7 @@ class CsvTable:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """Note the lines that pandas says it skipped, and explain what it can't read."""
+        """Record the lines that pandas skipped, and explain its errors."""
         try:
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always")

@@ -1,4 +1,4 @@
-"""What kind of table a file is: its format, and of a text its encoding and separator."""
+"""Detect the format of a table file, and the encoding and separator of a text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEPARATORS = (",", ";", "\t", "|")
 SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 BINARY = ((b"PAR1", "parquet"), (b"ARROW1", "feather"), (b"\xff\xff\xff\xff", "feather"))
-"""How binary tables begin: Parquet, and Arrow's own format as a file and as a stream."""
+"""First bytes of binary tables: Parquet, and Arrow files and streams."""
 
 REFUSED = (
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls): save it as .xlsx or CSV"),
@@ -39,10 +39,10 @@ REFUSED = (
     (b"\x80\x04", "a Python pickle, which is never opened: save it as Parquet"),
     (b"\x80\x05", "a Python pickle, which is never opened: save it as Parquet"),
 )
-"""How files begin that aren't read, with what they are and what to do."""
+"""First bytes of unsupported files, with their type and what to do."""
 
 COMPRESSED = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (b"PK\x03\x04", "zip"))
-"""How files begin that are compressed, of which one table is read."""
+"""First bytes of compressed files, which may contain one table."""
 
 BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -58,11 +58,11 @@ class Dialect:
 
     Attributes:
         format: `csv`, `jsonl`, `parquet`, `feather` or `xlsx`.
-        encoding: Of a text, by Python's name.
-        separator: Of a CSV.
-        skipped: Lines before the header.
-        compression: How it is compressed: a name in `COMPRESSED`, or nothing.
-        damaged_lines: Lines of a UTF-8 text that aren't UTF-8; their rows are rejected.
+        encoding: Encoding of a text, by Python's name.
+        separator: Separator of a CSV.
+        skipped: Number of lines before the header.
+        compression: A name in `COMPRESSED`, or empty.
+        damaged_lines: Number of lines that aren't valid UTF-8; their rows are rejected.
     """
 
     format: str
@@ -73,7 +73,7 @@ class Dialect:
     damaged_lines: int = 0
 
     def describe(self) -> str:
-        """What was recognised, in words, as far as it isn't what everybody expects.
+        """Description of the format, as far as it is unusual.
 
         Example:
             >>> Dialect("csv", "utf-16", ";").describe()
@@ -93,19 +93,19 @@ class Dialect:
 
     @property
     def plain(self) -> bool:
-        """Whether it is what everybody expects: nothing needs to be said."""
+        """Whether the format is the usual one."""
         return self.format == "parquet" or self.describe() == "CSV"
 
 
 def recognise(path: Path, encoding: str | None = None) -> Dialect:
-    """Tell what a file is by its first bytes, and of a text by all of it.
+    """Detect a file's format by its first bytes, and that of a text by its whole content.
 
     Args:
         path: The file.
-        encoding: A text's encoding, if it is known.
+        encoding: Encoding of a text, if known.
 
     Raises:
-        UserError: if it is no table, with what it is and what to do.
+        UserError: if it isn't a table, with its type and what to do.
     """
     with path.open("rb") as file:
         head = file.read(HEAD)
@@ -145,10 +145,10 @@ def recognise(path: Path, encoding: str | None = None) -> Dialect:
 
 
 def open_bytes(path: Path, compression: str = "") -> IO[bytes]:
-    """The file's bytes, unpacked.
+    """The decompressed bytes of a file.
 
     Raises:
-        UserError: if it is a ZIP archive that holds another number of files than one.
+        UserError: if it is a ZIP archive that doesn't contain exactly one file.
     """
     match compression:
         case "gzip":
@@ -186,7 +186,7 @@ def _is_workbook(path: Path) -> bool:
 
 
 DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
-"""What unpacking raises of damaged files."""
+"""Errors of decompressing damaged files."""
 
 
 def _unpacked(path: Path, compression: str) -> bytes:
@@ -194,15 +194,15 @@ def _unpacked(path: Path, compression: str) -> bytes:
         with open_bytes(path, compression) as file:
             return file.read(HEAD)
     except (*DAMAGED, RuntimeError, NotImplementedError) as error:
-        # A member that needs a password, or is packed in a way that Python doesn't know.
+        # A member with a password, or with an unsupported compression.
         raise UserError(f"{path} is damaged: it can't be unpacked: {error}") from error
 
 
 def _encoding(path: Path, head: bytes, compression: str) -> tuple[str, int]:
-    """A text's encoding, and how many of its lines aren't in it.
+    """Encoding of a text, and the number of lines that are invalid in it.
 
-    UTF-8 with or without a mark, UTF-16 by its mark or its zero bytes; else most lines decide
-    between UTF-8 with damaged lines and Windows' Latin-1.
+    UTF-8 with or without a BOM, UTF-16 by its BOM or zero bytes; otherwise the majority of lines
+    decides between UTF-8 with damaged lines and Windows-1252.
     """
     for mark, name in BYTE_ORDER_MARKS:
         if head.startswith(mark):
@@ -244,7 +244,7 @@ def _decodes(line: bytes, encoding: str) -> bool:
 
 
 def _separator(text: str) -> tuple[str, int]:
-    """The separator of a CSV, and how many lines stand before its header."""
+    """The separator of a CSV, and the number of lines before its header."""
     lines = text.splitlines(keepends=True)
     skipped = 0
     if lines and (stated := re.match(r"sep=(.)\s*$", lines[0])):
@@ -256,7 +256,7 @@ def _separator(text: str) -> tuple[str, int]:
     rest = "".join(lines[skipped:])
     best, best_score = ",", (0.0, 0)
     for separator in SEPARATORS:
-        # The last record may be cut off by the end of the sample.
+        # The last record may be truncated.
         reader = csv.reader(io.StringIO(rest), delimiter=separator)
         try:
             rows = [row for row in itertools.islice(reader, SAMPLE_LINES) if row]
@@ -276,10 +276,10 @@ NUMBER = re.compile(r"\s*[+-]?\d+(?:[.,]\d+)?\s*%?\s*")
 
 
 def _is_comment(lines: Sequence[str], number: int) -> bool:
-    """Whether a line before the header says nothing of the rows.
+    """Whether a line before the header is a comment.
 
-    A header may begin with `#`, too: it has as many values as the line under it, in which there are
-    numbers, or which has fewer of the names that columns have.
+    A header may also start with `#`: it has as many values as the next line, which contains
+    numbers or fewer known column names.
     """
     line = lines[number]
     if not line.strip():

@@ -1,4 +1,4 @@
-"""Tables whose rows are objects: JSON lines, and the sheets of Excel."""
+"""JSON lines and Excel tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deephits_keras.errors import UserError
 
 
 class JsonLines:
-    """One JSON object per line; values keep their types.
+    """JSON lines: one object per line; values keep their types.
 
     Args:
         path: The file.
@@ -81,7 +81,7 @@ class JsonLines:
     def _object(self, line_number: int, line: str) -> dict[str, Any] | None:
         try:
             row = json.loads(line.lstrip("\ufeff"))
-            # Half of a surrogate pair, as bytes or as an escape, is no text.
+            # Half of a surrogate pair, as bytes or as an escape, isn't valid text.
             (json.dumps(row, ensure_ascii=False) if "\\u" in line else line).encode("utf-8")
         except (ValueError, RecursionError) as error:
             self._skipped.append((pd.NA, f"line {line_number}: it isn't JSON: {error}"))
@@ -96,7 +96,7 @@ LARGEST_WHOLE = 2**63 - 1
 
 
 def _kind(value: Any) -> pa.DataType:
-    """The type that a value of JSON is kept in."""
+    """The stored type of a JSON value."""
     match value:
         case None:
             return pa.null()
@@ -116,7 +116,7 @@ def _kind(value: Any) -> pa.DataType:
 
 
 def _either(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """The type for values of two types: text where there is no number or list for both."""
+    """The common type of two types; text if they have no other."""
     if one == other or pa.types.is_null(other):
         return one
     if pa.types.is_null(one):
@@ -129,7 +129,7 @@ def _either(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 
 def _as(value: Any, kind: pa.DataType) -> Any:
-    """A value as its column's type has it."""
+    """A value in its column's type."""
     if value is None or isinstance(value, str):
         return value
     if pa.types.is_list(kind):
@@ -138,11 +138,11 @@ def _as(value: Any, kind: pa.DataType) -> Any:
 
 
 class ExcelTable:
-    """The first sheet of an Excel workbook; every value is the text that a CSV of it would hold.
+    """The first sheet of an Excel workbook; values are texts as in an exported CSV.
 
     Args:
         path: The file.
-        dialect: What it was recognised as.
+        dialect: Its detected format.
 
     Raises:
         UserError: if it can't be read, or openpyxl isn't installed.
@@ -194,7 +194,7 @@ class ExcelTable:
 
 
 def _cell(value: Any) -> str | None:
-    """The text of a cell; what Excel took for a time of day is a length in minutes and seconds."""
+    """The text of a cell; a time of day is read as a duration in minutes and seconds."""
     if value is None:
         return None
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():

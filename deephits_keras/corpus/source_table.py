@@ -1,4 +1,4 @@
-"""`SourceTable`: a file of rows, open for reading, a chunk at a time."""
+"""`SourceTable`: a table file, open for reading in chunks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pyarrow as pa
 from deephits_keras.corpus.dialects import Dialect
 
 CHUNK = 4096
-"""Rows in memory at a time."""
+"""Rows per chunk."""
 
 REJECTED_COLUMNS = ["track_id", "source_row", "field", "reason"]
 
 
 class SourceTable(Protocol):
-    """A file of rows, open for reading.
+    """A table file, open for reading.
 
     Attributes:
-        columns: The columns' names.
-        dialect: What the file was recognised as.
-        types: Arrow types of columns whose values pandas holds as objects.
-        malformed: Lines that aren't rows, as rejected rows: those that `chunks` has come by.
+        columns: Names of the columns.
+        dialect: Detected format of the file.
+        types: Arrow types of columns that pandas stores as objects.
+        malformed: Malformed lines read so far by `chunks`, as rejected rows.
     """
 
     columns: list[str]
@@ -35,14 +35,14 @@ class SourceTable(Protocol):
     def malformed(self) -> pd.DataFrame: ...  # noqa: D102
 
     def chunks(self, only: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Read the rows in which something is filled in, from the start.
+        """Read all rows that aren't empty, from the start.
 
         Args:
-            only: The columns to read; all by default. Lines that aren't rows count as rows then.
+            only: The columns to read; all by default. Then malformed lines count as rows.
 
         Yields:
-            Some rows, indexed by their number in the file (from 0; the header and lines that
-            aren't rows aren't counted).
+            Chunks of rows, indexed by their number in the file (from 0; the header and malformed
+            lines aren't counted).
 
         Raises:
             UserError: if the file can't be read.
@@ -51,17 +51,17 @@ class SourceTable(Protocol):
 
 
 def filled(rows: pd.DataFrame, texts: Collection[str]) -> pd.DataFrame:
-    """The rows in which something is filled in, without the texts of no characters."""
+    """The rows that aren't empty, with empty texts as missing values."""
     named = rows[[name for name in rows if name in texts]]
     return rows.assign(**named.replace("", pd.NA)).dropna(how="all")
 
 
 def malformed_rows(path: Path, skipped: Sequence[tuple[Any, str]] = ()) -> pd.DataFrame:
-    """Lines that aren't rows, as rejected rows.
+    """Malformed lines as rejected rows.
 
     Args:
         path: The file.
-        skipped: The row's number, or NA for a line that has none, and the reason.
+        skipped: Number of the row, or NA, and the reason.
     """
     rows = [("", number, path.name, reason) for number, reason in skipped]
     return pd.DataFrame(rows, columns=REJECTED_COLUMNS).astype({"source_row": "Int64"})

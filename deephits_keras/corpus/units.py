@@ -1,4 +1,4 @@
-"""In which unit a column's numbers are, by its name and by their size."""
+"""Detect the unit of a column by its name and its values."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from deephits_keras.corpus.written import THOUSANDS
 SHARES = frozenset(
     name for name, column in STANDARD.items() if column.high == 1 and not column.whole
 )
-"""Columns from 0 to 1, which tables also hold in percent."""
+"""Columns from 0 to 1, which may also be in percent."""
 
 LONGEST_MINUTES = 20
-"""Half of a table's songs are longer than this many seconds, and shorter than as many minutes."""
+"""Limit of the median duration, in seconds or minutes."""
 
 PLAIN = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
 """A number that tells nothing but itself."""
@@ -27,15 +27,15 @@ UNIT_NAMES = {1e3: "seconds", 6e4: "minutes", 0.01: "percent"}
 
 
 def unit_factors(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, float]:
-    """What to multiply the numbers of standard columns with, for those that have units.
+    """Factors that convert standard columns to standard units.
 
-    A duration is in the unit that its column's name tells, unless the median can't be in that one,
-    and in seconds or minutes if the name tells none and the median is that small. A share is in
-    percent if the name says so, or if most values that aren't 0 are above 1.
+    A duration is in the unit of its column's name, unless the median is impossible in that unit; if
+    the name has no unit and the median is small, in seconds or minutes. A fraction is in percent if
+    the name says so, or if most non-zero values are above 1.
 
     Args:
         rows: The table's first rows.
-        columns: Its column of each standard name.
+        columns: The table's column of each standard name.
 
     Example:
         >>> rows = pd.DataFrame({"length": ["201.5", "180"], "energy": ["80", "7"]})
@@ -52,7 +52,7 @@ def unit_factors(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, fl
                 factors[name] = measure(column, known)
     percent = [name for name, factor in factors.items() if factor == 0.01]
     if 2 * len(percent) > len(SHARES & set(factors)):
-        # Of a column that is nearly always 0, the others of the table tell.
+        # For a column that is nearly always 0, use the other columns of the table.
         for name in SHARES & set(factors) - set(percent):
             numbers, _ = read_numbers(rows[columns[name]], name)
             factors[name] = 0.01 if numbers.max() > 1 else factors[name]
@@ -60,7 +60,7 @@ def unit_factors(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, fl
 
 
 def unit_notes(factors: Mapping[str, float], columns: Mapping[str, str]) -> list[str]:
-    """Which columns are in another unit than the standard one, in words."""
+    """Notes on columns in other units."""
     notes = []
     for factor, unit in UNIT_NAMES.items():
         named = [columns.get(name, name) for name, found in factors.items() if found == factor]
@@ -99,6 +99,6 @@ def _duration(column: str, known: pd.Series[float]) -> float:
 def _share(column: str, known: pd.Series[float]) -> float:
     above = known > 1
     if "%" in column or "percent" in column.casefold():
-        # A share that is only called a percentage has fractions and never exceeds 1.
+        # A fraction that is only named a percentage has decimals and never exceeds 1.
         return 0.01 if above.any() or (known % 1 == 0).all() else 1.0
     return 0.01 if above.mean() > 0.5 else 1.0

@@ -1,4 +1,4 @@
-"""Which rows of a table are tracks: values, and ids that aren't there yet."""
+"""Select the valid rows of a table: valid values and new ids."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from deephits_keras.corpus.values import Cleaned
 
 
 def validate(cleaned: Cleaned, repeats: Repeats) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Part the rows that can be used from those that can't.
+    """Separate valid from invalid rows.
 
-    A row with a value that can't be used is rejected with the first reason, as is one without an
-    id. Of the good rows that share a `track_id`, all but the first are rejected.
+    A row with an invalid value is rejected with the first reason, and so is one without an id. Of
+    the valid rows with the same `track_id`, all but the first are rejected.
 
     Args:
-        cleaned: Rows with `track_id` and `source_row`, as `values.clean_rows` gives them.
-        repeats: Knows the good tracks of earlier rows; those of these are added.
+        cleaned: Rows with `track_id` and `source_row`, from `values.clean_rows`.
+        repeats: The valid tracks of earlier rows; new ones are added.
 
     Returns:
-        The good tracks, and the rejected rows as `REJECTED_COLUMNS`.
+        The valid tracks, and the rejected rows with `REJECTED_COLUMNS`.
     """
     tracks, problems = usable(cleaned)
     good, reasons = repeats.keep(tracks)
@@ -34,7 +34,7 @@ def validate(cleaned: Cleaned, repeats: Repeats) -> tuple[pd.DataFrame, pd.DataF
 
 
 def usable(cleaned: Cleaned) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows without a problem that have an id, and the first problem of each other one."""
+    """The valid rows with an id, and the first problem of each other row."""
     ids = cleaned.rows["track_id"]
     unnamed = (ids.isna() | (ids == "")).astype(bool)
     nameless = pd.DataFrame(

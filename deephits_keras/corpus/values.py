@@ -1,7 +1,7 @@
-"""The one place that reads values: what a table or a caller writes -> what a track holds.
+"""The only place that reads values of tables and callers.
 
-`import`, `predict` and `explain` all come through here, so that the same text is the same value in
-training and afterwards.
+`import`, `predict` and `explain` all use it, so that a text has the same value in training and in
+prediction.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ STANDARD = {
     "loudness": Column(-100, 20, unit="dB"),
     "mode": Column(0, 1, whole=True, unit="1 major, 0 minor"),
     "speechiness": _SHARE,
-    # Spotify writes 0 where it found no beat.
+    # Spotify writes 0 if it found no beat.
     "tempo": Column(0, 1000, unit="BPM", unknown=(0,)),
     "valence": _SHARE,
     "time_signature": Column(0, 32, whole=True, unknown=(0,)),
 }
 
 ONE_LINE = ("track_id", "title", "artist_name", "release_date", "audio", *STANDARD)
-"""Columns whose values never go over several lines: one that does has swallowed other rows."""
+"""Columns without multi-line values; a multi-line value means that rows were merged."""
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Rows whose values were read.
+    """Rows with converted values.
 
     Attributes:
-        rows: The rows; standard columns are float64, NaN where unknown or unreadable.
-        problems: A line for each value that can't be used: `row` (the index in `rows`), `field`
-            and `reason`. A row may have several.
+        rows: The rows; standard columns are float64, NaN where unknown or invalid.
+        problems: One row per invalid value: `row` (the index in `rows`), `field` and `reason`.
+            A row may have several.
     """
 
     rows: pd.DataFrame
@@ -61,7 +61,7 @@ class Cleaned:
 
     @property
     def usable(self) -> pd.DataFrame:
-        """The rows without a problem."""
+        """The rows without problems."""
         return self.rows[~self.rows.index.isin(self.problems["row"])]
 
 
@@ -72,17 +72,17 @@ def clean_rows(
     lyrics: LyricsCleaning | None = None,
     factors: Mapping[str, float] | None = None,
 ) -> Cleaned:
-    """Read every standard column, the release date and the lyrics of some rows.
+    """Convert every standard column, the release date and the lyrics of some rows.
 
     A value that is absent, NaN or one of `UNKNOWN` is missing, which is allowed unless the column
-    is required. A value that is there but isn't a number, isn't whole where it must be, or is out
-    of range is a problem: a column that is wrong in one place isn't to be trusted in silence.
+    is required. A value that isn't a number, isn't an integer where required, or is out of range is
+    a problem, as the column may be wrong.
 
     Args:
-        rows: A row per track under standard names; other columns stay as they are.
-        required: Whether a required column that is missing is a problem.
-        lyrics: How lyrics are cleaned; by default as `LyricsCleaning` says.
-        factors: What to multiply a column's numbers with, for one in another unit.
+        rows: One row per track under standard names; other columns are unchanged.
+        required: Whether a missing value of a required column is a problem.
+        lyrics: Settings of lyrics cleaning; the defaults of `LyricsCleaning` if not given.
+        factors: Factors of columns in other units.
 
     Example:
         >>> cleaned = clean_rows(pd.DataFrame({"popularity": ["63 %"], "key": ["F♯"]}))
@@ -132,13 +132,13 @@ def clean_rows(
 
 
 def clean_fields(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read the fields of one track as a table's are read.
+    """Convert the fields of one track as those of a table.
 
     Args:
-        fields: Values by name, as a caller gives them.
+        fields: Values by name.
 
     Returns:
-        The values (unknown ones left out), and the reason for each field that can't be used.
+        The known values, and the reason for each invalid field.
 
     Example:
         >>> clean_fields({"energy": "80", "tempo": "n/a", "duration_ms": "3:20"})
@@ -159,15 +159,15 @@ def clean_fields(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, s
 
 
 LARGEST_WHOLE = 2.0**53
-"""Up to here a float64 holds every whole number."""
+"""Largest integer up to which float64 represents all integers."""
 
 SPOTIFY = re.compile(r"(?:spotify:track:|https?://open\.spotify\.com/(?:[\w-]+/)?track/)(\w+)")
 
 
 def read_ids(given: pd.Series[Any]) -> pd.Series[str]:
-    """Track ids as text: without blanks, Spotify's addresses as ids, whole numbers as they are.
+    """Track ids as text: without spaces; Spotify URLs and URIs become ids, integers are kept.
 
-    A number that came as a float because of a gap in its column has no fraction as an id.
+    An integer that became a float because of missing values in its column is converted back.
 
     Example:
         >>> read_ids(pd.Series(["spotify:track:abc", " 12.0 ", 7])).to_list()
@@ -210,7 +210,7 @@ def _parsed(text: str) -> Any:
 
 
 def is_unknown(value: Any) -> bool:
-    """Whether a single value stands for nothing: absent, NaN, or a text of `UNKNOWN`."""
+    """Whether a value is unknown: None, NaN, or a text of `UNKNOWN`."""
     if isinstance(value, str):
         return value.strip().casefold() in UNKNOWN
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
@@ -224,10 +224,10 @@ def read_numbers(
     Args:
         given: Values of any type.
         name: The column, a key of `STANDARD`.
-        factor: What to multiply plain numbers with.
+        factor: Factor of plain numbers.
 
     Returns:
-        The numbers as float64, NaN where unknown or unreadable; and where they are unknown.
+        The numbers as float64, NaN where unknown or invalid; and a mask of the unknown ones.
     """
     column = STANDARD[name]
     if not _is_text(given):

@@ -1,4 +1,4 @@
-"""Numbers as tables write them: with units, names, decimal commas, separated thousands."""
+"""Parse numbers with units, names, decimal commas and thousands separators."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from deephits_keras.corpus.dates import iso_dates
 
 @dataclass(frozen=True)
 class Column:
-    """What a standard column may hold.
+    """Allowed values of a standard column.
 
     Attributes:
         low: Lowest value allowed.
         high: Highest value allowed.
-        whole: Whether only whole numbers are.
-        required: Whether a track can't do without it.
-        unit: For the documentation; a value may be followed by it.
-        unknown: Numbers that stand for an unknown value.
+        whole: Whether only integers are allowed.
+        required: Whether every track needs a value.
+        unit: Unit, which may follow a value.
+        unknown: Numbers that mean an unknown value.
     """
 
     low: float
@@ -35,7 +35,7 @@ class Column:
 
     @property
     def limits(self) -> str:
-        """The range in words."""
+        """The range as text."""
         return f"from {self.low:.10g} to {self.high:.10g}"
 
 
@@ -51,7 +51,7 @@ CLOCK = re.compile(
     r"(?:(?P<days>\d+) days? )?(?:(?P<hours>\d+):)?"
     r"(?P<minutes>\d{1,2}):(?P<seconds>\d{2}(?:\.\d+)?)$"
 )
-"""`3:20`, `1:00:00`, and what pandas writes: `0 days 00:03:20.500000`."""
+"""`3:20`, `1:00:00`, and the format of pandas: `0 days 00:03:20.500000`."""
 
 SPELLED = re.compile(
     r"(?=.*\d)(?:(?P<hours>\d+) ?h(?:ours?|rs?)?)?,? ?"
@@ -65,11 +65,11 @@ METRE = re.compile(r"(\d{1,2})\s*/\s*\d{1,2}$")
 SPOILED_METRE = re.compile(r"(?P<day>\d{1,2})[-. ](?P<month>[A-Z][a-z]{2})$")
 OTHER_SPOILED_METRE = re.compile(r"(?P<month>[A-Z][a-z]{2})[-. ](?P<day>\d{1,2})$")
 DATED_METRE = re.compile(r"\d{4}-(?P<month>\d{2})-(?P<day>\d{2})(?: 00:00:00)?$")
-"""What spreadsheets make of 4/4, 3/4, 6/8: a day of a month."""
+"""Dates that spreadsheets make of 4/4, 3/4, 6/8."""
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 NOTE_VALUES = (4, 8, 2)
-"""What a time signature counts, the most frequent first."""
+"""Numerators of time signatures, the most frequent first."""
 
 DOTTED = r"\d{1,3}(?:\.\d{3})+"
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[,. \u00a0\u202f']\d{3})+$")
@@ -78,16 +78,16 @@ GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+$|[+-]?\d{1,3}(?:\.\d{3})+,\d
 
 
 def written_number(text: str, name: str, column: Column, factor: float = 1.0) -> float:
-    """The number of a text that isn't written as one.
+    """The number of a text that isn't a plain number.
 
     Args:
-        text: What stands in the table.
+        text: The text of the table.
         name: The standard column.
-        column: What that may hold.
-        factor: What to multiply plain numbers with.
+        column: Its allowed values.
+        factor: Factor of plain numbers.
 
     Returns:
-        The number, NaN if it is none.
+        The number, or NaN.
 
     Example:
         >>> written_number("3:20", "duration_ms", Column(1000, 1e7)), _beats("04-Mar")
@@ -136,7 +136,8 @@ def _beats(text: str) -> float | None:
         day, month = int(match["day"]), 1 + MONTHS.index(match["month"])
     else:
         return None
-    # 3/4 is the third of April or the fourth of March: what is no note value counts the beats.
+    # 3/4 may be the third of April or the fourth of March; the part that isn't a note value is the
+    # beats.
     for unit in NOTE_VALUES:
         if month == unit:
             return float(day)
@@ -160,7 +161,7 @@ _SPECIAL: dict[str, Callable[[str], float | None]] = {
 
 
 def _grouped(text: str, column: Column, factor: float) -> float:
-    """A number with a unit, a percent sign, a decimal comma or separated thousands."""
+    """A number with a unit, a percent sign, a decimal comma or thousands separators."""
     unit = bool(column.unit) and text.casefold().endswith(column.unit.casefold())
     if unit:
         text = text[: -len(column.unit)].strip()
@@ -175,19 +176,19 @@ def _grouped(text: str, column: Column, factor: float) -> float:
         last = max(text.rfind(","), text.rfind("."))
         readings.append(re.sub(r"[,.]", "", text[:last]) + "." + text[last + 1 :])
     readings.append(text)
-    # A value that names its unit is in that one, whatever the column's is.
+    # A value with a unit is in that unit, regardless of the column's.
     stated = share or unit
     scale = (0.01 if share and column.high == 1 else 1.0) if stated else factor
     values = [_plain(reading) * scale for reading in readings]
     known = [value for value in values if not math.isnan(value)]
-    # `210,000` are milliseconds and `120,500` is a tempo: what a column may hold decides.
+    # `210,000` is a duration in ms and `120,500` a tempo: the column's range decides.
     fitting = [value for value in known if column.low <= value <= column.high]
     return (fitting or known or [math.nan])[0]
 
 
 def _plain(text: str) -> float:
     try:
-        # To Python, `1_0` is ten.
+        # Python would read `1_0` as 10.
         return math.nan if "_" in text else float(text)
     except ValueError:
         return math.nan
