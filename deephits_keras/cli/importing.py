@@ -10,6 +10,7 @@ import click
 
 from deephits_keras.cli.common import PATH, Command, json_option, pairs, print_json, print_table
 from deephits_keras.corpus.importers import registrations
+from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
     from deephits_keras.corpus import ImportSummary
@@ -188,6 +189,8 @@ def table(
     Example:
       deephits import table songs.csv corpus --column popularity=track_popularity
     """
+    if not file.exists():
+        raise UserError(f"There is no file {file}")
     from deephits_keras.corpus import PAPER_FILTERS, import_table
     from deephits_keras.corpus.lyrics import LyricsCleaning
 

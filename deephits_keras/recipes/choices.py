@@ -9,12 +9,9 @@ from typing import Any
 
 from deephits_keras.encoders.registry import registry
 from deephits_keras.errors import UserError
-from deephits_keras.model.fusion import get_fusion
-from deephits_keras.model.head_names import check_head
 from deephits_keras.recipes.recipe import Recipe
 from deephits_keras.recipes.registry import DEFAULT, get_recipe
 from deephits_keras.runs.training_config import TrainingConfig
-from deephits_keras.tasks import get_task
 
 TASK = "tiers-10"
 """The task if neither the recipe nor the user gives one."""
@@ -96,6 +93,11 @@ def choose(
             "options": {name: value for name, value in asked.items() if value},
         },
     )
+    # `--help` imports this module, and no NumPy.
+    from deephits_keras.model.fusion import get_fusion
+    from deephits_keras.model.head_names import check_head
+    from deephits_keras.tasks import get_task
+
     head = get_fusion(chosen.fusion).head
     check_head(head, classification=get_task(chosen.task).kind == "classification")
     return chosen

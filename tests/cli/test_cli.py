@@ -18,11 +18,29 @@ from deephits_keras.prediction.asked import asked_track
 
 Deephits = Callable[..., Any]
 
-HEAVY = ("tensorflow", "keras", "keras_hub", "torch", "jax", "transformers", "pandas", "librosa")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "keras_hub",
+    "torch",
+    "jax",
+    "transformers",
+    "pandas",
+    "librosa",
+    "numpy",
+    "msgspec",
+)
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["encoders", "list"], ["encoders", "show", "mel_cnn"], ["--version"]]
+    "words",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["encoders", "list"],
+        ["encoders", "show", "mel_cnn"],
+        ["--version"],
+    ],
 )
 def test_what_only_tells_imports_nothing_heavy(words: list[str]) -> None:
     code = (

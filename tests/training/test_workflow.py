@@ -99,6 +99,7 @@ def test_mistakes_are_told_before_keras_is_imported(corpus: Corpus, tmp_path: Pa
         ["reproduce", here, "out", "--modalities", "smell"],
         ["reproduce", here, "out", "--fusion", "nuclear"],
         ["compare", "no-such-corpus", "out"],
+        ["import", "table", "no-such-table.csv", "out"],
     ]
     of_content = [
         ["train", here, "run", "--validation", "2"],
