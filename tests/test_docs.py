@@ -124,6 +124,22 @@ def test_every_command_runs(
         assert outcome.code == 0, f"deephits {shlex.join(less)}\n{outcome.err}"
 
 
+def test_what_the_readme_prints_is_what_the_command_prints(
+    deephits: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of commands whose answer depends on nothing that the tests make smaller."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    for part in "".join(blocks("README.md", "console")).split("$ deephits ")[1:]:
+        command, *printed = part.splitlines()
+        words = shlex.split(command)
+        if words[0] not in ("encoders", "build"):
+            continue
+        real = iter([line.rstrip() for line in deephits(*words).out.splitlines()])
+        # Taken off one by one, so that the order counts; "..." stands for any number of lines.
+        assert [line for line in printed if line != "..." and line.rstrip() not in real] == []
+
+
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "ARCHITECTURE.md"])
 def test_every_command_that_is_shown_is_one(page: str) -> None:
     owners = [(o, c) for c in registry().load_working().values() for o in (c.name, c.modality)]
