@@ -270,8 +270,7 @@ class Recordings:
         """The input's column of the corpus for some tracks.
 
         Args:
-            tracks: One row per track, with `track_id`; its own column of the input's name, if
-            there,
+            tracks: One row per track, with `track_id`; a column with the input's name, if any,
                 has paths relative to the folder. A track whose path names a missing file has
                 no file.
 

@@ -63,8 +63,7 @@ class Explanation:
 
     Attributes:
         prediction: The prediction for the track.
-        target: The explained quantity, for example `score of tier 25-65` (0-1) or `popularity`
-        (0-100).
+        target: The explained quantity: `score of tier 25-65` (0-1) or `popularity` (0-100).
         attribution: The contributions by integrated gradients, with both scores.
         modalities: The track's modalities.
         synthetic: Whether the run was trained on a synthetic corpus.

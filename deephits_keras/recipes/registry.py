@@ -51,8 +51,7 @@ def get_recipe(recipe: str | Recipe) -> Recipe:
 
     Raises:
         UserError: if there is none (the message lists the known ones), two distributions provide
-        it,
-            or it can't be used.
+            it, or it can't be used.
     """
     if isinstance(recipe, Recipe):
         return recipe
