@@ -57,6 +57,17 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(line.removeprefix("$ ")) for line in lines if line.startswith("$ ")]
 
 
+def tables(page: str) -> dict[str, str]:
+    """Small tables that a page shows, by the name of the file."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return dict(re.findall(r'^```csv title="([^"]+)"\n(.*?)^```$', text, re.MULTILINE | re.DOTALL))
+
+
+def outputs(page: str) -> list[str]:
+    """What a page shows below each of its commands."""
+    return re.split(r"^\$ .*\n", "".join(blocks(page, "console")), flags=re.MULTILINE)[1:]
+
+
 def smaller(command: list[str]) -> list[str]:
     pairs = zip(["", *command], command, strict=False)
     shorter = ["--seconds", str(SECONDS)] if command[0] == "sample" else []
@@ -112,7 +123,9 @@ def test_every_command_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(materials)
-    for program, *words in commands(page):
+    for name, content in tables(page).items():
+        (materials / name).write_text(content, encoding="utf-8")
+    for (program, *words), output in zip(commands(page), outputs(page), strict=True):
         if program == "python":
             assert words[0] in TESTED_ELSEWHERE
             continue
@@ -122,6 +135,8 @@ def test_every_command_runs(
         less = smaller(words)
         outcome = deephits(*less)
         assert outcome.code == 0, f"deephits {shlex.join(less)}\n{outcome.err}"
+        if tables(page):
+            assert outcome.out == output
 
 
 def test_what_the_readme_prints_is_what_the_command_prints(
