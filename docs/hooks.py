@@ -1,7 +1,7 @@
-"""What `mkdocs` is told beyond docs/: the pages at the top of the repository and the reference.
+"""Additional pages for `mkdocs`: files at the top of the repository, and the API reference.
 
-The reference is a page for each package of `deephits_keras`, made of the docstrings of its modules;
-nothing has to be listed by hand.
+The reference has one page per package of `deephits_keras`, made from docstrings; packages and
+modules are found automatically.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ TOP = {
     "SECURITY.md": "security.md",
 }
 """Files at the top of the repository, by the page that each becomes."""
+
+COPIED = ("examples/notebook.ipynb",)
+"""Other files that pages link to, by their path in the repository and on the site."""
 
 HIDDEN = {"cli"}
 """Packages that nobody imports: their `--help` is their reference."""
@@ -65,6 +68,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, page, content=_links_from_docs(text)))
     for page, text in reference().items():
         files.append(File.generated(config, page, content=text))
+    for path in COPIED:
+        files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
     return files
 
 
@@ -72,6 +77,8 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     """Pages of docs/ link to the repository's own by `../`."""
     for source, page in TOP.items():
         markdown = markdown.replace(f"](../{source}", f"]({page}")
+    for path in COPIED:
+        markdown = markdown.replace(f"](../{path}", f"]({path}")
     return markdown
 
 
