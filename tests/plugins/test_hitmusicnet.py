@@ -102,4 +102,4 @@ def test_a_scale_leaves_unknown_numbers_out() -> None:
     batches = [np.array([[1.0, np.nan], [3.0, np.nan]]), np.array([[5.0, np.nan]])]
     scale = Scale.from_bounds(batches, 2)
     assert (scale.offset, scale.span) == ([1.0, 0.0], [4.0, NEVER])
-    assert Scale.by_moments(batches, 2).offset == [3.0, 0.0]
+    assert Scale.from_moments(batches, 2).offset == [3.0, 0.0]
