@@ -46,19 +46,27 @@ def evaluate(
       deephits evaluate run --part validation
       deephits evaluate run --corpus another-corpus --json
     """
-    from deephits_keras.training.workflow import evaluate as evaluate_run
-    from deephits_keras.training.workflow import rows_to_score
+    from deephits_keras.training.workflow import evaluation, rows_to_score
 
     opened, tracks, _ = rows_to_score(run, corpus=corpus, part=part, settings=settings)
     import_keras()
-    metrics = evaluate_run(opened, corpus=corpus and tracks, part=part, jobs=jobs)
+    found = evaluation(opened, corpus=corpus and tracks, part=part, jobs=jobs)
     if as_json:
-        print_json({"run": str(run), "corpus": str(tracks.folder), "parts": metrics})
+        print_json(
+            {
+                "run": str(run),
+                "corpus": str(tracks.folder),
+                "parts": found.parts,
+                "warnings": found.warnings,
+            }
+        )
         return
-    for name, of_part in metrics.items():
+    for name, of_part in found.parts.items():
         for tiers, values in of_part.items():
             print_table(
                 f"{name}: {tiers}",
                 ("metric", "value"),
                 ((k, "-" if v is None else f"{v:.4f}") for k, v in values.items()),
             )
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}")

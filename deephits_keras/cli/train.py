@@ -269,6 +269,8 @@ def train(
     epochs = metrics.get("members") or {"": metrics["selected_epoch"]}
     kept = ", ".join(map(str, epochs.values()))
     click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / REPORT}")
+    for warning in metrics.get("warnings", []):
+        click.echo(f"warning: {warning}")
 
 
 def _start_distribution(config: TrainingConfig, cache: str) -> Distribution:

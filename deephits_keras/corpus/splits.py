@@ -22,6 +22,9 @@ from deephits_keras.utils.files import replacing
 FEWEST = 2
 """Minimum number of tracks for a training and a validation part."""
 
+FEWEST_IN_TIER = 3
+"""Tracks of a tier that can be on both sides of a split."""
+
 PARTS = ("train", "validation", "test")
 
 
@@ -183,12 +186,28 @@ def _stratified(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
     labels = tiers.of(corpus.popularity)
     # A tier of one or two tracks can't be in both parts: merge it with its neighbour.
     counts = np.bincount(labels, minlength=tiers.count)
-    populated = np.flatnonzero(counts >= 3)
+    populated = np.flatnonzero(counts >= FEWEST_IN_TIER)
+    if not len(populated):
+        raise UserError(
+            f"--split stratified needs a tier with {FEWEST_IN_TIER} tracks or more; the "
+            f"{len(labels)} tracks of this corpus have {counts.max(initial=0)} per tier at most. "
+            "Import more tracks, use fewer tiers (--task tiers-3) or --split random"
+        )
     nearest = populated[np.abs(populated[None] - np.arange(tiers.count)[:, None]).argmin(axis=1)]
     strata = nearest[labels]
-    return lambda rows, share, seed: _sklearn(
-        StratifiedShuffleSplit(1, test_size=share, random_state=seed), rows, strata[rows]
-    )
+
+    def shares(rows: IntArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
+        splitter = StratifiedShuffleSplit(1, test_size=share, random_state=seed)
+        try:
+            return _sklearn(splitter, rows, strata[rows])
+        except ValueError as error:
+            raise ValueError(
+                f"{len(rows)} tracks are too few to put a share of {share:g} of each of "
+                f"{len(np.unique(strata[rows]))} tiers aside. Import more tracks, hold out a "
+                "larger share, use fewer tiers (--task tiers-3) or --split random"
+            ) from error
+
+    return shares
 
 
 def _artist(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deephits_keras.evaluation.metrics import Metrics
+from deephits_keras.evaluation.warnings import LEADING
 from deephits_keras.report.labels import (
     METRICS,
     REGRESSION_TILES,
@@ -18,9 +19,6 @@ from deephits_keras.runs.run import Run
 
 BASELINE = "majority"
 """The baseline of every run; a useful model must be better."""
-
-LEADING = {"classification": ("macro_f1", "accuracy"), "regression": ("mae", "mse")}
-"""Main metrics: the page warns at the top if the run is worse in one of them."""
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ def render_report(run: Run) -> str:
         "report.html.jinja",
         synthetic=bool(run.config.corpus["synthetic"]),
         warnings=list(run.metrics.get("warnings", [])),
+        bad_warnings=True,
         filters={"setting": _setting_text, "duration": _duration},
         config=run.config,
         task=run.task,
@@ -67,7 +68,8 @@ def render_report(run: Run) -> str:
         architecture=run.architecture,
         calibration=run.calibration,
         tiles=tiles(run),
-        worse_than=worse_than_baseline(run),
+        # A run of this version has a warning that says so.
+        worse_than=[] if "warnings" in run.metrics else worse_than_baseline(run),
         baselines=[baseline_label(name, run.task.kind) for name in run.baselines],
         metric_tables=metric_tables(run),
         layer_tables=_layer_tables(run.architecture),

@@ -191,6 +191,7 @@ class Run:
         `selected_epoch` (None for an ensemble, which has one per entry of `members`),
         `selected_by`, `parts` with the metrics of each held-out part
         (`evaluation.metrics.evaluate`),
+        `warnings`: reasons not to rely on the reported part's metrics, one sentence each,
         `missing`: number of tracks without an input, by modality and part, and
         `unseen_columns`: fields without a value in any training track, by modality.
 

@@ -16,7 +16,7 @@ CLASS_WEIGHTS = ("none", "balanced")
 OPTIMIZERS = ("adam", "adamw", "adadelta", "adagrad", "sgd")
 SCHEDULES = ("onecycle", "constant", "plateau")
 ANNEALS = ("linear", "cos")
-SELECTORS = ("macro_f1", "accuracy", "loss")
+SELECTORS = ("macro_f1_present", "macro_f1", "accuracy", "loss")
 LOSSES = ("paper", "focal", "cost", "rank")
 CALIBRATIONS = ("auto", "none")
 LARGEST_ENSEMBLE = 100
@@ -57,8 +57,10 @@ class TrainingConfig:
             squared error.
         focal_gamma: Focusing parameter of the focal loss; 0 gives cross-entropy.
         class_weights: `none` (as in the paper) or `balanced` (scikit-learn's formula).
-        select: Metric of the validation split that selects the checkpoint: `macro_f1`,
-            `accuracy` or `loss`.
+        select: Metric of the validation split that selects the checkpoint: `macro_f1_present`
+            (over the tiers that occur in the validation split), `macro_f1` (the paper's: a tier
+            that doesn't occur counts as soon as one track is predicted in it, and then lowers the
+            mean by a whole tier), `accuracy` or `loss`.
         precision: Floating-point precision: `float32`, `mixed_float16` or `mixed_bfloat16`.
         xla: Whether to compile the training step with XLA.
         seed: Random seed of initialisation, order of tracks, dropout and modality dropout.
@@ -90,7 +92,7 @@ class TrainingConfig:
     focal_gamma: float = 2.0
     rank_weight: float = 1.0
     class_weights: str = "none"
-    select: str = "macro_f1"
+    select: str = "macro_f1_present"
     precision: str = "float32"
     xla: bool = False
     seed: int = 0

@@ -16,12 +16,14 @@ from deephits_keras.encoders.inputs import single_fields
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.evaluation.calibration import calibrate
+from deephits_keras.evaluation.metrics import Metrics
+from deephits_keras.evaluation.warnings import result_warnings
 from deephits_keras.features.store import FeatureSource
 from deephits_keras.runs.files import BASELINES, CALIBRATION, HISTORY, METRICS, PREDICTIONS
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task
 from deephits_keras.training.scoring import Scored, score_rows
-from deephits_keras.types import IntArray
+from deephits_keras.types import FloatArray, IntArray
 from deephits_keras.utils.files import replacing, write_json
 
 
@@ -77,17 +79,30 @@ def write_results(
     with replacing(run.folder / PREDICTIONS) as temporary:
         tables = [result.table(corpus, part) for part, result in scaled.items()]
         pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
+    metrics = {part: result.metrics(calibration) for part, result in scaled.items()}
+    reported = reported_part(run.split.parts)
+    majority = majority_metrics(
+        run.task, corpus.popularity[run.split.parts["train"]], scaled[reported].popularity
+    )
     write_json(
         run.folder / METRICS,
         {
             **selection,
             "selected_by": training.select,
-            "parts": {part: result.metrics(calibration) for part, result in scaled.items()},
+            "warnings": result_warnings(
+                run.task,
+                scaled[reported].popularity,
+                scaled[reported].prediction,
+                metrics[reported],
+                majority,
+                tracks=f"{reported} tracks",
+            ),
+            "parts": metrics,
             "missing": _missing(stores, run.split),
             "unseen_columns": unseen_columns(run.encoders, corpus, run.split.parts["train"]),
         },
     )
-    write_json(run.folder / BASELINES, {"majority": _majority(run.task, corpus, run.split)})
+    write_json(run.folder / BASELINES, {"majority": majority})
 
 
 def _missing(stores: Mapping[str, FeatureSource], split: Split) -> dict[str, dict[str, int]]:
@@ -118,10 +133,13 @@ def unseen_columns(
     return {modality: names for modality, names in found.items() if names}
 
 
-def _majority(task: Task, corpus: Corpus, split: Split) -> dict[str, Any]:
-    """Metrics of the majority baseline on the reported part."""
-    trained, reported = (
-        corpus.popularity[split.parts[part]] for part in ("train", reported_part(split.parts))
-    )
-    nothing = (np.empty((len(popularity), 0)) for popularity in (trained, reported))
-    return baseline_metrics(task, next(nothing), trained, next(nothing), reported, kind="majority")
+def majority_metrics(task: Task, trained: FloatArray, scored: FloatArray) -> dict[str, Metrics]:
+    """Metrics of the majority baseline, or of the mean for a regression.
+
+    Args:
+        task: The task.
+        trained: `(n,)` popularity of the training tracks, 0-100.
+        scored: `(m,)` popularity of the tracks to score, 0-100.
+    """
+    nothing = (np.empty((len(popularity), 0)) for popularity in (trained, scored))
+    return baseline_metrics(task, next(nothing), trained, next(nothing), scored, kind="majority")

@@ -87,8 +87,8 @@ class TrainingState:
         Args:
             model: The model after the epoch, compiled.
             metrics: The epoch's metrics.
-            select: `macro_f1` or `accuracy` (higher is better; the other settles a tie) or
-                `loss` (lower is better), all on the validation split.
+            select: One of `runs.training_config.SELECTORS`, all on the validation split. A higher
+                macro-F1 or accuracy is better; the other settles a tie, and then the loss.
         """
         epoch = self.finished_epochs + 1
         with replacing(self.checkpoint(epoch)) as temporary:
@@ -110,7 +110,8 @@ class TrainingState:
 
 
 def _merit(metrics: Mapping[str, Any], select: str) -> tuple[float, ...]:
+    loss = -metrics["validation_loss"]
     if select == "loss":
-        return (-metrics["validation_loss"],)
-    other = "accuracy" if select == "macro_f1" else "macro_f1"
-    return (metrics[f"validation_{select}"], metrics[f"validation_{other}"])
+        return (loss,)
+    other = "macro_f1" if select == "accuracy" else "accuracy"
+    return (metrics[f"validation_{select}"], metrics[f"validation_{other}"], loss)

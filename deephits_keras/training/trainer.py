@@ -19,6 +19,7 @@ from deephits_keras.corpus.splits import Split
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.evaluation.metrics import macro_f1_present
 from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.model.builder import build_model, describe
 from deephits_keras.model.fusion import Fusion, get_fusion
@@ -366,6 +367,10 @@ def _epoch_metrics(
         **{name: float(values[0]) for name, values in fitted.items()},
         "validation_loss": held_out.loss,
         "validation_macro_f1": main["macro_f1"],
+        "validation_macro_f1_present": macro_f1_present(
+            held_out.task.tiers.of(held_out.popularity),
+            held_out.prediction.tiers(held_out.task.tiers),
+        ),
         "validation_accuracy": main["accuracy"],
         **{f"validation_{name}": value for name, value in metrics.get("regression", {}).items()},
     }

@@ -21,6 +21,7 @@ from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tasks import Task, get_task
+from deephits_keras.types import FloatArray
 
 if TYPE_CHECKING:
     import keras
@@ -288,21 +289,71 @@ def evaluate(
         >>> dh.evaluate("run")["validation"]["tiers-10"]["accuracy"]  # doctest: +SKIP
         0.42
     """
+    return evaluation(run, corpus=corpus, part=part, jobs=jobs, settings=settings).parts
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of a run, and what to know before they are believed.
+
+    Attributes:
+        parts: Metrics by part, as `evaluate` returns them.
+        warnings: One sentence each; see `evaluation.warnings.result_warnings`.
+    """
+
+    parts: dict[str, dict[str, Any]]
+    warnings: list[str]
+
+
+def evaluation(
+    run: str | Path | Run,
+    *,
+    corpus: str | Path | Corpus | None = None,
+    part: str | None = None,
+    jobs: int = -1,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Evaluation:
+    """Compute the metrics of a run together with their warnings; see `evaluate`.
+
+    Another corpus is compared with the baseline only if the run's own corpus is still there.
+    """
     opened, tracks, parts = rows_to_score(run, corpus=corpus, part=part, settings=settings)
+    from deephits_keras.evaluation.warnings import result_warnings
     from deephits_keras.features.extraction import extract_features
     from deephits_keras.features.store import FeatureStore
+    from deephits_keras.training.results import majority_metrics
     from deephits_keras.training.scoring import score_rows
 
     if corpus is not None:
         for encoder in opened.encoders.values():
             extract_features(tracks, encoder, jobs=jobs)
     stores = {m: FeatureStore.open(tracks, e) for m, e in opened.encoders.items()}
-    return {
-        name: score_rows(opened.model, opened.task, stores, tracks, rows).metrics(
-            opened.calibration
+    trained = _training_popularity(opened)
+    metrics: dict[str, dict[str, Any]] = {}
+    warnings: list[str] = []
+    for name, rows in parts.items():
+        scored = score_rows(opened.model, opened.task, stores, tracks, rows)
+        metrics[name] = scored.metrics(opened.calibration)
+        baseline = (
+            None if trained is None else majority_metrics(opened.task, trained, scored.popularity)
         )
-        for name, rows in parts.items()
-    }
+        warnings += result_warnings(
+            opened.task,
+            scored.popularity,
+            scored.prediction,
+            metrics[name],
+            baseline,
+            tracks="tracks" if corpus is not None else f"{name} tracks",
+        )
+    return Evaluation(metrics, warnings)
+
+
+def _training_popularity(run: Run) -> FloatArray | None:
+    """Popularity of a run's training tracks; None if its corpus is gone or has changed."""
+    try:
+        return run.require().popularity[run.split.parts["train"]]
+    except UserError:
+        return None
 
 
 def rows_to_score(

@@ -241,3 +241,21 @@ def test_group_leaves_one_value_out(tmp_path: Path) -> None:
         make_split("group", corpus, held_out="fr")
     with pytest.raises(UserError, match="too few"):
         make_split("group", corpus, by="genres", held_out="rock")
+
+
+@pytest.mark.parametrize(
+    ("popularity", "test", "told"),
+    [
+        ([1, 50, 90], 0.0, "needs a tier with 3 tracks or more; the 3 tracks of this corpus"),
+        ([1, 2, 3, 50, 51, 52], 0.2, "4 tracks are too few to put a share of 0.25 of each of 2"),
+    ],
+)
+def test_stratified_on_a_handful_of_tracks_says_what_to_do(
+    popularity: list[int], test: float, told: str, tmp_path: Path
+) -> None:
+    ids = [f"t{n}" for n in range(len(popularity))]
+    few = make_corpus(
+        tmp_path / "few", pd.DataFrame({"track_id": ids, "popularity": np.array(popularity, float)})
+    )
+    with pytest.raises(UserError, match=f"{told}.*--split random"):
+        make_split("stratified", few, test=test, tiers=TIERS["tiers-3"])
