@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = {"deephits_keras": "deephits_keras", "deephits_plugins": "plugins"}
 
 ROOMS = (
-    ("version", "errors", "types", "tracks", "tasks", "cpu"),
+    ("version", "errors", "types", "choices", "tracks", "tasks", "cpu"),
     ("utils",),
     ("encoders",),
     ("audio",),

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from deephits_keras import cpu
+from deephits_keras.choices import ENGINES
 from deephits_keras.corpus.files import INFO
 from deephits_keras.errors import UserError
 from deephits_keras.export.files import MANIFEST
@@ -90,7 +91,7 @@ def engine_options(command: Command) -> Command:
         ),
         click.option(
             "--engine",
-            type=click.Choice(["local", "dask", "ray"]),
+            type=click.Choice(ENGINES),
             default="local",
             show_default=True,
             help="Compute features on this machine (local), or on a cluster that can read CORPUS.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from deephits_keras.choices import ARTIST_RULES, DUPLICATES
 from deephits_keras.cli.common import PATH, Command, json_option, pairs, print_json, print_table
 from deephits_keras.corpus.importers import registrations
 from deephits_keras.errors import UserError
@@ -83,7 +84,7 @@ def import_group() -> None:
 @files_options
 @click.option(
     "--artist-rule",
-    type=click.Choice(["first", "max", "mean"]),
+    type=click.Choice(ARTIST_RULES),
     default="first",
     show_default=True,
     help="Popularity of a track's artists: of the first artist, or their maximum or mean.",
@@ -143,7 +144,7 @@ def spotgentrack(
 )
 @click.option(
     "--duplicates",
-    type=click.Choice(["first", "max", "mean"]),
+    type=click.Choice(DUPLICATES),
     default="first",
     show_default=True,
     help="Popularity of rows with the same track id: the first, or their maximum or mean.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from deephits_keras.choices import CACHES, SPLITS
 from deephits_keras.cli.common import (
     CORPUS,
     PATH,
@@ -69,7 +70,7 @@ def training_option(
     "--split",
     default="random",
     show_default=True,
-    type=click.Choice(["random", "stratified", "artist", "date", "kfold", "rolling", "group"]),
+    type=click.Choice(SPLITS),
     help="How tracks are divided into training, validation and test; the paper uses random.",
 )
 @click.option(
@@ -139,7 +140,7 @@ def training_option(
     "--cache",
     default="none",
     show_default=True,
-    type=click.Choice(["none", "memory", "device"]),
+    type=click.Choice(CACHES),
     help="Where features are kept during training: none (read from disk), memory or device.",
 )
 @click.option(

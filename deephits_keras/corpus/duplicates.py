@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from deephits_keras.choices import DUPLICATES
 from deephits_keras.corpus.lookup import told
 from deephits_keras.errors import UserError
-
-DUPLICATES = ("first", "max", "mean")
-"""Rules for the popularity of rows with the same id."""
 
 REPEATED = "duplicate of an earlier row"
 """Reason of a rejected duplicate; more text may follow."""

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from deephits_keras.choices import SPLITS
 from deephits_keras.corpus.artists import ArtistKeys, possible_names
 from deephits_keras.corpus.dates import years_of
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.corpus.versions import song_groups, title_column
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import TIERS, Tiers
 from deephits_keras.types import FloatArray, IntArray
@@ -104,6 +106,7 @@ def make_split(
 
     Args:
         kind: `random` (the paper's), `stratified` (by tier), `artist` (no artist in two parts),
+            `song` (no two versions of a song in two parts: `corpus.versions`),
             `date` (the newest tracks are held out; an unknown date counts as the oldest), `kfold`,
             `rolling` (songs before `origin` are for training, the newest of them the validation
             part, and the `horizon` years from `origin` the test part; later tracks and those
@@ -125,8 +128,8 @@ def make_split(
         UserError: if the kind is unknown, no training tracks are left, or the corpus lacks columns
             for the kind.
     """
-    if kind not in KINDS:
-        raise UserError(f"There is no split named {kind!r}. Splits: {', '.join(KINDS)}")
+    if kind not in SPLITS:
+        raise UserError(f"There is no split named {kind!r}. Splits: {', '.join(SPLITS)}")
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise UserError(
             "--validation and --test must leave tracks for training. "
@@ -212,8 +215,16 @@ def _stratified(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
 
 def _artist(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
     del tiers, folds, fold
-    groups = artist_groups(corpus)
+    return _whole_groups(artist_groups(corpus), "tracks that share artists")
 
+
+def _song(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
+    del tiers, folds, fold
+    groups = song_groups(title_column(corpus), track_artists(corpus))
+    return _whole_groups(groups, "versions of one song")
+
+
+def _whole_groups(groups: IntArray, what: str) -> Draw:
     # Not scikit-learn's GroupShuffleSplit: it holds out a fraction of the groups, and may hold
     # out the large group that collaborations can form.
     def whole_groups(rows: IntArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
@@ -227,8 +238,7 @@ def _artist(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
         out = np.isin(groups[rows], held_out)
         if not out.any():
             raise ValueError(
-                f"the smallest group of tracks that share artists has {sizes.min()} of "
-                f"{len(rows)} tracks"
+                f"the smallest group of {what} has {sizes.min()} of {len(rows)} tracks"
             )
         return rows[~out], rows[out]
 
@@ -319,6 +329,7 @@ KINDS: dict[str, Callable[[Corpus, Tiers, int, int], Draw]] = {
     "random": _random,
     "stratified": _stratified,
     "artist": _artist,
+    "song": _song,
     "date": _date,
     "kfold": _kfold,
     "rolling": _date,
@@ -354,6 +365,16 @@ def _artist_column(corpus: Corpus) -> pd.Series[Any]:
     return corpus.column(name).reset_index(drop=True)
 
 
+def artist_column(corpus: Corpus) -> pd.Series[Any]:
+    """The artists as the table names them, in row order; keys or ids only if it has no names.
+
+    Raises:
+        UserError: if the corpus names no artists.
+    """
+    column = next((n for n in ("artist_name", "artists") if n in corpus.columns), None)
+    return corpus.column(column).reset_index(drop=True) if column else _artist_column(corpus)
+
+
 def artist_groups(corpus: Corpus) -> IntArray:
     """A group number per track: tracks that share an artist, directly or over others, are together.
 
@@ -386,9 +407,7 @@ def not_placed_apart(corpus: Corpus, split: Split) -> dict[str, int]:
         `without_artist`: number of held-out tracks without artists; `perhaps_shared`: number of
         those with a part of a name that a training track has as well.
     """
-    column = next((n for n in ("artist_name", "artists") if n in corpus.columns), None)
-    values = corpus.column(column).reset_index(drop=True) if column else _artist_column(corpus)
-    names = values.map(possible_names)
+    names = artist_column(corpus).map(possible_names)
     trained = {name for row in split.parts["train"] for name in names.iloc[row]}
     held_out = [names.iloc[row] for p, rows in split.parts.items() if p != "train" for row in rows]
     return {

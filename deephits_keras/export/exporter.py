@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,8 @@ def export_run(
         unseen_columns=run.unseen_columns,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=out.parent))
+    folder = out.parent / f"{PARTIAL}{secrets.token_hex(8)}"
+    folder.mkdir()
     try:
         write_onnx(model, folder / manifest.graph)
         inputs = example_inputs(run.encoders)
@@ -76,7 +77,6 @@ def export_run(
         write_json(folder / CHECKSUMS, {name: sha256(folder / name) for name in names})
         if problem := wrong_answers(Bundle(folder, run.settings)):
             raise UserError(f"The exported model isn't the run's: {problem}")
-        folder.chmod(0o755)
         if out.exists():
             out.rmdir()
         folder.rename(out)

@@ -7,8 +7,6 @@ constants stay in the graph, and SelectV2 becomes ONNX's Where.
 
 from __future__ import annotations
 
-import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.export.inspection import is_standard
 from deephits_keras.export.onnx_ops import HANDLERS
 from deephits_keras.utils.files import replacing
+from deephits_keras.utils.global_state import errors_only
 
 OPSET = 17
 OUTPUT = "outputs"
@@ -41,25 +40,24 @@ def write_onnx(model: keras.Model, path: Path) -> None:
             "ONNX is exported from TensorFlow. Received: KERAS_BACKEND="
             f"{keras.backend.backend()}; the run itself is the same on every backend"
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import tf2onnx
     except ImportError:
         raise UserError(
             "Exporting to ONNX needs tf2onnx: pip install 'deephits-keras[onnx]'"
         ) from None
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     frozen = _frozen(model)
     names = [tensor.name for tensor in frozen.inputs]
     try:
-        proto, _ = tf2onnx.convert._convert_common(
-            frozen.graph.as_graph_def(add_shapes=True),
-            name="deephits",
-            input_names=names,
-            output_names=[tensor.name for tensor in frozen.outputs],
-            opset=OPSET,
-            custom_op_handlers={name: (made, []) for name, made in HANDLERS.items()},
-        )
+        with errors_only("tf2onnx"):
+            proto, _ = tf2onnx.convert._convert_common(
+                frozen.graph.as_graph_def(add_shapes=True),
+                name="deephits",
+                input_names=names,
+                output_names=[tensor.name for tensor in frozen.outputs],
+                opset=OPSET,
+                custom_op_handlers={name: (made, []) for name, made in HANDLERS.items()},
+            )
     except Exception as error:
         raise UserError(
             f"This model has an operation that ONNX lacks: {type(error).__name__}: {error}"

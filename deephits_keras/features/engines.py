@@ -15,9 +15,8 @@ from urllib.parse import urlsplit
 
 import joblib
 
+from deephits_keras.choices import ENGINES
 from deephits_keras.errors import DeepHitsError, UserError
-
-ENGINES = ("local", "dask", "ray")
 
 CONNECT_SECONDS = 30
 """Seconds to wait for a scheduler, and then for its first worker."""

@@ -14,6 +14,7 @@ from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.model.builder import build_model
 from deephits_keras.model.fusion import Fusion
 from deephits_keras.tasks import Task
+from deephits_keras.utils.global_state import generators_kept
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ def symbolically(function: Callable[[], T]) -> T:
         return pool.submit(inside).result()
 
 
+@generators_kept()
 def symbolic_model(
     encoders: Sequence[AnyEncoder],
     *,

@@ -15,12 +15,12 @@ import numpy as np
 import psutil
 from keras import ops
 
+from deephits_keras.choices import CACHES
 from deephits_keras.encoders.features import PRESENT, Features, FeatureSpec, input_dtype, input_name
 from deephits_keras.errors import UserError
 from deephits_keras.features.store import FeatureSource, FeatureStore, empty
 from deephits_keras.types import Array, BoolArray, IntArray
 
-CACHES = ("none", "memory", "device")
 ROW = "row"
 ROWS_AT_A_TIME = 1024
 

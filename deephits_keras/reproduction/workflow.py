@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 PAPER_FUSION = {"name": "early", "head": "softmax", "dropout": 0.5}
 
+PAPER_SELECTION = "macro_f1"
+"""Metric that selects the checkpoint: scikit-learn's macro-F1, as the paper computes it."""
+
 
 @dataclass(frozen=True)
 class ReproductionPlan:
@@ -104,7 +107,7 @@ def plan_reproduction(
     if seeds < 1:
         raise UserError(f"seeds must be at least 1. Received: {seeds}")
     if not isinstance(training, TrainingConfig):
-        training = TrainingConfig.from_json(training or {})
+        training = TrainingConfig.from_json({"select": PAPER_SELECTION, **(training or {})})
     asked = {**PAPER_FUSION, **(fusion or {})}
     meeting = get_fusion(asked)
     check_head(meeting.head, classification=True)

@@ -27,6 +27,7 @@ from deephits_keras.runs.files import (
 )
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.utils.files import read_json, read_record, sha256, write_json
+from deephits_keras.utils.global_state import generators_kept
 from deephits_keras.utils.records import from_plain
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Run:
         return encoders
 
     @cached_property
+    @generators_kept()
     def model(self) -> keras.Model:
         """The selected checkpoint, loaded in Keras' safe mode, with its temperature.
 
@@ -140,6 +142,7 @@ class Run:
         model = self.model
         return lambda inputs: np.asarray(model.predict_on_batch(dict(inputs)))
 
+    @generators_kept()
     def uncalibrated_model(self) -> keras.Model:
         """The checkpoint, or the average of an ensemble's members, without temperature.
 

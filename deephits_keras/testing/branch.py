@@ -21,6 +21,7 @@ from deephits_keras.testing.subject import (
     require,
 )
 from deephits_keras.types import Array
+from deephits_keras.utils.global_state import seeded
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -79,8 +80,7 @@ def check_adapt_ignores_batch_boundaries(subject: Subject) -> None:
             encoder.adapt([subject.training_batch(part) for part in cuts])
         except Exception as error:
             raise CheckSkipped("see the check adapt_takes_one_pass") from error
-        keras.utils.set_random_seed(0)
-        with _skip_unless_built():
+        with seeded(0), _skip_unless_built():
             embeddings.append(_infer(branch_of(encoder), subject.inputs()))
     require(
         _close(embeddings[0], embeddings[1]),

@@ -21,6 +21,7 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.features.outcomes import fault
 from deephits_keras.tracks import Track
+from deephits_keras.utils.global_state import seeded
 
 if TYPE_CHECKING:
     import keras
@@ -167,12 +168,10 @@ class Subject:
         Raises:
             CheckSkipped: if it can't be built.
         """
-        import keras
-
-        keras.utils.set_random_seed(seed)
         encoder = self.adapted()
         try:
-            model = branch_of(encoder)
+            with seeded(seed):
+                model = branch_of(encoder)
             if len(model.outputs[0].shape) != 2 or model.outputs[0].shape[-1] is None:
                 raise ValueError("not an embedding")
         except Exception as error:

@@ -52,7 +52,6 @@ class Distribution:
         """
         if keras.backend.backend() != "tensorflow":
             raise UserError("--distribute uses tf.distribute: set KERAS_BACKEND=tensorflow")
-        tf.get_logger().setLevel("ERROR")
         if worker.count == 1:
             kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
             devices = [device.name for device in tf.config.list_logical_devices(kind)]

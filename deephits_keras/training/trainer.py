@@ -42,6 +42,7 @@ from deephits_keras.training.scoring import Scored, score_rows
 from deephits_keras.training.state import TrainingState
 from deephits_keras.types import IntArray
 from deephits_keras.utils.files import PARTIAL, remove_leftovers, replacing, write_json
+from deephits_keras.utils.global_state import seeded
 
 if TYPE_CHECKING:
     from deephits_keras.training.distribution import Distribution
@@ -206,9 +207,7 @@ def _train_one(
     training = run.config.training
     split = run.split
     stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
-    keras.config.set_dtype_policy(training.precision)
-    try:
-        keras.utils.set_random_seed(training.seed)
+    with seeded(training.seed, training.precision):
         held = open_cache(cache, stores, np.concatenate(list(split.parts.values())))
         batches = _training_batches(run, corpus, held.stores, split.parts["train"])
         state = TrainingState.open(run.folder / STATE)
@@ -253,8 +252,6 @@ def _train_one(
             _finish(run, corpus, held, state)
         if distribution:
             distribution.wait()
-    finally:
-        keras.config.set_dtype_policy("float32")
 
 
 def _check_finite(values: Any, what: str) -> None:

@@ -21,7 +21,6 @@ from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tasks import Task, get_task
-from deephits_keras.types import FloatArray
 
 if TYPE_CHECKING:
     import keras
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from deephits_keras.corpus.splits import Split
     from deephits_keras.corpus.table import Corpus
     from deephits_keras.training.distribution import Distribution
+    from deephits_keras.types import FloatArray
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -57,22 +57,10 @@ class TrainingPlan:
 
     @property
     def notes(self) -> list[str]:
-        """Notes on artists that a split by artist may share between parts."""
-        if self.split.kind != "artist":
-            return []
-        from deephits_keras.corpus.splits import not_placed_apart
+        """Notes on artists or songs that a split by them may share between parts."""
+        from deephits_keras.corpus.apart import split_notes
 
-        found = not_placed_apart(self.corpus, self.split)
-        held_out = sum(len(rows) for part, rows in self.split.parts.items() if part != "train")
-        told = {
-            "without_artist": "name no artist",
-            "perhaps_shared": "may share an artist with training: part of a name is the same",
-        }
-        return [
-            f"{count:,} of {held_out:,} held-out tracks {told[what]}"
-            for what, count in found.items()
-            if count
-        ]
+        return split_notes(self.corpus, self.split)
 
     def begin(self, *, jobs: int = -1, engine: str = "local", scheduler: str | None = None) -> Run:
         """Extract missing features and create the run's folder; see `train`."""

@@ -8,7 +8,8 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`, and rename it when the block ends.
 
     If the block raises, the temporary file is removed and `path` is unchanged. Data is flushed to
-    disk before renaming.
+    disk before renaming. The permissions are those that `open` would leave: an existing file's
+    own, or those of the process's umask.
 
     Raises:
         UserError: if the folder can't be written to.
@@ -48,7 +50,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        if path.is_file():
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
     except OSError as error:
         raise _no_room(path, error) or error from error
@@ -69,12 +72,14 @@ def _no_room(path: Path, error: OSError) -> DeepHitsError | None:
 def _temporary_beside(path: Path) -> tuple[int, Path]:
     """A new file, locked while it is open, so that it isn't removed as a leftover."""
     while True:
-        handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=path.suffix, dir=path.parent)
+        temporary = path.parent / f"{PARTIAL}{secrets.token_hex(8)}{path.suffix}"
+        # Not `tempfile`, whose files are the owner's alone: here the umask decides.
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         with contextlib.suppress(OSError):  # some network file systems have no locks
             fcntl.flock(handle, fcntl.LOCK_EX)
         # Between its creation and the lock another process may have removed it.
         if os.fstat(handle).st_nlink:
-            return handle, Path(name)
+            return handle, temporary
         os.close(handle)
 
 

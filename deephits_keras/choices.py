@@ -1,0 +1,18 @@
+"""Names that arguments can have; imports nothing heavy, as `--help` lists them."""
+
+from __future__ import annotations
+
+SPLITS = ("random", "stratified", "artist", "song", "date", "kfold", "rolling", "group")
+"""Ways of holding tracks out: `corpus.splits`."""
+
+DUPLICATES = ("first", "max", "mean")
+"""Whose popularity counts where several rows have one id: `corpus.duplicates`."""
+
+ARTIST_RULES = ("first", "max", "mean")
+"""Whose popularity a track with several artists has: `corpus.spotgentrack`."""
+
+ENGINES = ("local", "dask", "ray")
+"""What runs an extraction: `features.engines`."""
+
+CACHES = ("none", "memory", "device")
+"""Where features are kept during training: `pipeline.cache`."""
