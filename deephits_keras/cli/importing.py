@@ -280,7 +280,9 @@ def _show(summary: ImportSummary, *, as_json: bool) -> None:
         click.echo(f"                    {note}")
     click.echo(f"  with lyrics       {summary.with_lyrics:,}")
     for name in summary.unused_files:
-        click.echo(f"  not used          the column {name} names files: --input-dir {name}=FOLDER")
+        click.echo(
+            f"  not used          the column {name} contains file paths: --input-dir {name}=FOLDER"
+        )
     if summary.missing:
         fields = ", ".join(f"{name} {count:,}" for name, count in summary.missing.items())
         click.echo(f"  without a value   {fields}")

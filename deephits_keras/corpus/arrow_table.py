@@ -41,7 +41,7 @@ class ArrowTable:
             stored = [_stored(schema) for schema in schemas]
             for names in (schema.names for schema in stored):
                 if len(set(names)) < len(names):
-                    raise UserError(f"{path} has several columns of one name")
+                    raise UserError(f"{path} has several columns with the same name")
             self._schema = pa.unify_schemas(stored, promote_options="permissive")
         self.types = dict(zip(self._schema.names, self._schema.types, strict=True))
         self.columns = [*(name for name in self._index if name not in self.types), *self.types]

@@ -45,7 +45,7 @@ class CsvTable:
         self.dialect = dialect
         first = next(self._read(), None)
         if first is None:
-            raise UserError(f"{path} holds a header and no rows")
+            raise UserError(f"{path} has a header but no rows")
         self.columns = [str(name) for name in first if not _is_index(name)]
         if self.columns and first.columns[0] != self.columns[0] and _is_fma(first):
             raise UserError(

@@ -125,7 +125,9 @@ def recognise(path: Path, encoding: str | None = None) -> Dialect:
         return Dialect(binary)
     if path.suffix.lower() in (".parquet", ".pq", ".feather"):
         kind = path.suffix.lower().lstrip(".")
-        raise UserError(f"{path} can't be read as {kind.capitalize()}: it doesn't begin as one")
+        raise UserError(
+            f"{path} can't be read as {kind.capitalize()}: its first bytes are of another format"
+        )
     known, damaged = (encoding, 0) if encoding else _encoding(path, head, compression)
     try:
         text = head.decode(known, errors="ignore" if known != encoding else "strict")

@@ -37,7 +37,7 @@ class JsonLines:
             for name, value in row.items():
                 kinds[name] = _either(kinds.get(name, pa.null()), _kind(value))
         if not kinds:
-            raise UserError(f"{path} holds no JSON object")
+            raise UserError(f"{path} contains no JSON object")
         self.columns = list(kinds)
         self.types = kinds
 

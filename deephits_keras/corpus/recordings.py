@@ -176,7 +176,9 @@ class FoundRecordings:
             for reason, count in self.reasons.items()
         ]
         if without and self.reasons and self._names.example:
-            lines.append(f"a track's {what} is called after its id, as {self._names.example}")
+            lines.append(
+                f"a track's {what} is named after its id, for example {self._names.example}"
+            )
         return lines
 
 

@@ -359,7 +359,7 @@ def _artist_column(corpus: Corpus) -> pd.Series[Any]:
     name = next((n for n in ARTIST_COLUMNS if n in corpus.columns), "")
     if not name:
         raise UserError(
-            "This corpus names no artists: it has none of the columns "
+            "This corpus has no artists: it has none of the columns "
             f"{', '.join(ARTIST_COLUMNS[:-1])} and {ARTIST_COLUMNS[-1]}"
         )
     return corpus.column(name).reset_index(drop=True)

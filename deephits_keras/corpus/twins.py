@@ -85,7 +85,5 @@ def without_twins(split: Split, groups: IntArray) -> Split:
             seen |= set(groups[rows].tolist())
     for part, rows in parts.items():
         if not len(rows):
-            raise UserError(
-                f"Every track of the part {part!r} is held out under another id as well"
-            )
+            raise UserError(f"Every track of the part {part!r} is also held out under another id")
     return Split(split.kind, split.seed, {part: parts[part] for part in split.parts})

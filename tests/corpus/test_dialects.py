@@ -111,7 +111,7 @@ def test_a_folder_of_parquet_parts_is_one_table(tmp_path: Path) -> None:
         ("table.pkl", b"\x80\x04\x95", "never opened: save it as Parquet"),
         ("songs.zip", b"PK\x03\x04" + bytes(50), "can't be unpacked"),
         ("empty.csv", b"\n \n", "is empty"),
-        ("not.parquet", b"track_id,popularity\n", "doesn't begin as one"),
+        ("not.parquet", b"track_id,popularity\n", "first bytes are of another format"),
         ("broken.gz", b"\x1f\x8b\x08\x00", "can't be unpacked"),
         ("fma.csv", b",album,track\n,title,title\ntrack_id,,\n2,A,B\n", "deephits import fma"),
     ],

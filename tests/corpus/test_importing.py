@@ -338,7 +338,7 @@ def test_a_column_of_files_without_a_folder_is_told(
 ) -> None:
     (tmp_path / "songs.csv").write_text("track_id,popularity,audio\nx,5,a.mp3\n")
     told = deephits("import", "table", tmp_path / "songs.csv", tmp_path / "corpus")
-    assert "the column audio names files: --input-dir audio=FOLDER" in told.out
+    assert "the column audio contains file paths: --input-dir audio=FOLDER" in told.out
     # The former name of the option still means the same.
     again = deephits(
         "import", "table", tmp_path / "songs.csv", tmp_path / "corpus", "--audio", recordings

@@ -111,7 +111,7 @@ def test_why_nothing_was_found_is_said_with_examples(
     assert "with a recording  0 (without: 2)" in done.out
     assert "2 of 3 recordings are called after no track, or after several, as Artist - " in done.out
     assert "1 of 3 recordings are links that lead out of the folder, as t1.mp3" in done.out
-    assert "a track's recording is called after its id, as t1" in done.out
+    assert "a track's recording is named after its id, for example t1" in done.out
 
 
 def test_a_folder_without_recordings_says_what_it_looked_for(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_what_cannot_be_drawn_is_refused(
 
 def test_without_artists_there_is_no_split_by_artist(tmp_path: Path) -> None:
     tracks = pd.DataFrame({"track_id": list("abcd"), "popularity": [1.0, 2, 3, 4]})
-    with pytest.raises(UserError, match="names no artists"):
+    with pytest.raises(UserError, match="has no artists"):
         make_split("artist", make_corpus(tmp_path / "corpus", tracks))
 
 

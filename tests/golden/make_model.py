@@ -133,7 +133,7 @@ def main() -> None:
         for k in (1, 2, 3):
             inner = F.relu(norm(convolve(x, f"block{k}_conv1", 2), f"block{k}_norm1"))
             inner = norm(convolve(inner, f"block{k}_conv2", 1), f"block{k}_norm2")
-            # Strided by hand: as one layer it corrupts memory in oneDNN (FACTS).
+            # Strided by hand: as one layer it corrupts memory in oneDNN on CPUs with AVX-512.
             shortcut = convolve(x[:, :, ::2, ::2], f"block{k}_shortcut", 1)
             x = F.relu(inner + norm(shortcut, f"block{k}_shortcut_norm"))
         mel = F.adaptive_avg_pool2d(x, 1).flatten(1)

@@ -197,7 +197,7 @@ def test_a_corpus_that_can_not_be_split_so_is_refused_before_any_run(
     words = ("--table", "5", "--protocol", "all", "--modalities", "meta", "--jobs", "1")
     done = deephits("reproduce", tmp_path / "corpus", tmp_path / "out", *words)
     assert done.code == 2
-    assert "This corpus names no artists" in done.err
+    assert "This corpus has no artists" in done.err
     assert not (tmp_path / "out" / "runs").exists()
 
 
