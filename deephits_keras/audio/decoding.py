@@ -193,10 +193,14 @@ def remarks_on(source: Path | bytes, *, decoder: str = "soundfile") -> tuple[str
         AudioError: if it can't be decoded.
     """
     name = _name(source)
-    return tuple(
-        f"{name} {remark}"
-        for remark in _with_recording(source, decoder, lambda recording: recording.remarks)
-    )
+    return tuple(f"{name} {remark}" for remark in _with_recording(source, decoder, _remarks))
+
+
+def _remarks(recording: Recording) -> tuple[str, ...]:
+    if recording.hides_damage:
+        for _ in recording.blocks(0, recording.samples):
+            pass
+    return recording.remarks
 
 
 def _with_recording(source: Path | bytes, decoder: str, use: Callable[[Recording], T]) -> T:

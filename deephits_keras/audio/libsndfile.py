@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from deephits_keras.audio.kinds import HEAD, MP3, OGG, RIFF, Kind, kind_of
+from deephits_keras.audio.kinds import HEAD, MP3, OGG, Kind, kind_of
 from deephits_keras.audio.mp3 import Content, Mp3, index_mp3
 from deephits_keras.audio.recording import (
     BLOCK,
@@ -65,6 +65,7 @@ def open_with_soundfile(source: Path | bytes, name: str) -> Recording:
         raise UndecodableError(f"{name} can't be decoded: {_reason(error)}") from error
     with contextlib.ExitStack() as undo:
         undo.callback(opened.close)
+        _refuse_raw(opened, name)
         tail = _tail(source) if kind is OGG else b""
         if kind is OGG and _is_chained(head, tail):
             raise UndecodableError(
@@ -76,6 +77,10 @@ def open_with_soundfile(source: Path | bytes, name: str) -> Recording:
             return SeekableRecording(opened, name, _remarks(kind, head, tail, size))
     # Opened again: after a failed seek, libsndfile can't recover its position.
     return decoded_by_soundfile(source, name)
+
+
+ESTIMATED = ("MP3", "MPEG", "OGG")
+"""Formats of which libsndfile tells a length that isn't a header's."""
 
 
 class Mp3Recording(Recording):
@@ -129,6 +134,8 @@ class SeekableRecording(Recording):
             opened.frames,
         )
         self.remarks, self._opened, self._name = remarks, opened, name
+        # libsndfile finds a damage inside only where it decodes it.
+        self.hides_damage = opened.format == "FLAC"
 
     def blocks(self, start: int, stop: int) -> Iterator[Samples]:
         """See the base class."""
@@ -163,9 +170,16 @@ def decoded_by_soundfile(source: Path | bytes, name: str) -> Decoded:
     """
     try:
         with _Sequential(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
+            _refuse_raw(file, name)
             return _decoded_in_order(file, name)
     except soundfile.SoundFileError as error:
         raise UndecodableError(f"{name} can't be decoded: {_reason(error)}") from error
+
+
+def _refuse_raw(opened: soundfile.SoundFile, name: str) -> None:
+    """Refuse what libsndfile takes for samples because of the file's ending alone, as `.au`."""
+    if opened.format == "RAW":
+        raise UndecodableError(f"{name} can't be decoded: it doesn't begin as a recording")
 
 
 def _decoded_in_order(opened: soundfile.SoundFile, name: str) -> Decoded:
@@ -186,6 +200,8 @@ def _decoded_in_order(opened: soundfile.SoundFile, name: str) -> Decoded:
         if not blocks:
             raise UndecodableError(f"{name} can't be decoded: {_reason(error)}") from error
         remarks = (f"is damaged, and decoded up to {clock(count / opened.samplerate)} only",)
+    if not remarks and opened.format not in ESTIMATED and count < opened.frames < 2**48:
+        remarks = (ends_early(count, opened.frames, opened.samplerate),)
     empty = np.empty((0, opened.channels), np.float32)
     return Decoded(np.concatenate([empty, *blocks]), opened.samplerate, remarks)
 
@@ -213,17 +229,37 @@ def _is_chained(head: bytes, tail: bytes) -> bool:
 
 
 def _remarks(kind: Kind | None, head: bytes, tail: bytes, size: int) -> tuple[str, ...]:
-    """Remarks on a WAV file that libsndfile reads as complete although it is truncated."""
-    if kind is RIFF:
-        promised = int.from_bytes(head[4:8], "little") + 8
-        # A program that writes to a pipe doesn't know the size, and states zero or the maximum.
-        if size < promised < 2**32 - 2**16:
-            return (f"ends early: {size:,} of its {promised:,} bytes are there",)
+    """Remarks on a file that libsndfile reads as complete although it is truncated."""
+    # A program that writes to a pipe doesn't know the size, and states zero or the maximum.
+    if size < (promised := _stated_size(head)) < LARGEST_STATED:
+        return (f"ends early: {size:,} of its {promised:,} bytes are there",)
     if kind is OGG:
         page = tail.rfind(b"OggS")
         if 0 <= page < len(tail) - 6 and not tail[page + 5] & 4:
             return ("ends early: its last page isn't marked as the last",)
     return ()
+
+
+LARGEST_STATED = 2**32 - 2**16
+"""A size from here on is no file's: what formats of 64 bits hold beyond isn't checked."""
+
+
+def _stated_size(head: bytes) -> int:
+    """The size of the whole file that the header of an uncompressed format states, else 0."""
+    match head[:4]:
+        case b"RIFF":
+            return int.from_bytes(head[4:8], "little") + 8
+        case b"RF64" if head[12:16] == b"ds64":
+            return int.from_bytes(head[20:28], "little") + 8
+        case b"riff":
+            return int.from_bytes(head[16:24], "little")
+        case b"FORM":
+            return int.from_bytes(head[4:8], "big") + 8
+        case b".snd":
+            return int.from_bytes(head[4:8], "big") + int.from_bytes(head[8:12], "big")
+        case b"caff" if 0 < (place := head.find(b"data")) < len(head) - 12:
+            return place + 12 + int.from_bytes(head[place + 4 : place + 12], "big")
+    return 0
 
 
 def _blocks(opened: soundfile.SoundFile, before: int, wanted: int, name: str) -> Iterator[Samples]:

@@ -32,12 +32,14 @@ class Recording(abc.ABC):
         channels: Number of channels.
         samples: Number of samples per channel that can be decoded.
         remarks: Remarks on it, phrased to follow its name: `ends early: ...`.
+        hides_damage: Whether a damage inside is only found by decoding it.
     """
 
     rate: int
     channels: int
     samples: int
     remarks: tuple[str, ...] = ()
+    hides_damage: bool = False
 
     @abc.abstractmethod
     def blocks(self, start: int, stop: int) -> Iterator[Samples]:

@@ -173,3 +173,31 @@ def test_what_is_too_long_is_told_with_the_limit(tmp_path: Path) -> None:
         file.write(np.ones(2000 * 3600 * 6 + 4000, np.float32))
     with pytest.raises(AudioError, match=r"long\.wav is 6:00:02 long, more than 6 hours"):
         load_windows(path, 2000, 2000)
+
+
+@pytest.mark.parametrize(
+    "format", [("W64", "PCM_16"), ("RF64", "PCM_16"), ("AIFF", "PCM_16"), ("AU", "PCM_16")]
+)
+def test_a_truncated_file_of_samples_is_remarked(format: tuple[str, str], tmp_path: Path) -> None:
+    content = encoded(*format, 32000, 2)
+    whole, half = tmp_path / "whole.snd", tmp_path / "half.snd"
+    whole.write_bytes(content)
+    half.write_bytes(content[: len(content) // 2])
+    assert remarks_on(whole) == ()
+    assert "ends early" in remarks_on(half)[0]
+    assert len(load_audio(half, 32000)) < 0.6 * len(load_audio(whole, 32000))
+
+
+@pytest.mark.parametrize("ending", ["au", "snd", "vox"])
+def test_what_only_ends_as_a_recording_is_none(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"song.{ending}"
+    path.write_bytes(np.random.default_rng(0).bytes(50_000))
+    with pytest.raises(AudioError, match="doesn't begin as a recording"):
+        load_audio(path, 22050)
+
+
+def test_a_hole_in_a_flac_is_remarked() -> None:
+    content = encoded("FLAC", "PCM_16", 44100, 2)
+    hole = content[: len(content) // 2] + bytes(20_000) + content[len(content) // 2 + 20_000 :]
+    assert remarks_on(content) == ()
+    assert remarks_on(hole)

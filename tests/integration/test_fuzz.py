@@ -21,6 +21,14 @@ def test_tables_in_any_dialect_have_the_values_that_they_were_made_of(
     assert not importlib.import_module("benchmarks.fuzz_tables").fuzz(60, seed=7_000_000)
 
 
+def test_recordings_in_any_container_are_their_original_or_say_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("av")
+    monkeypatch.syspath_prepend(ROOT)
+    assert not importlib.import_module("benchmarks.fuzz_recordings").fuzz(60, seed=7_000_000)
+
+
 def test_whatever_is_damaged_is_accepted_or_rejected_with_a_reason() -> None:
     words = ["--audio", "150", "--rows", "100", "--runs", "15", "--configurations", "20"]
     words += ["--seed", "7"]
