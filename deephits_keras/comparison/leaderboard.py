@@ -25,7 +25,7 @@ from deephits_keras.report.labels import METRICS
 from deephits_keras.report.pages import render_page
 from deephits_keras.reproduction.tables import published
 from deephits_keras.tasks import get_task
-from deephits_keras.utils.files import read_json, replacing, write_json, write_text
+from deephits_keras.utils.files import read_record, replacing, write_json, write_text
 
 LEAK_LEVEL = 0.001
 """A control below this p-value counts as target leakage."""
@@ -122,13 +122,16 @@ class Leaderboard:
         Raises:
             UserError: if nothing is finished there, or a result is damaged.
         """
-        rows = [read_json(path, "a result") for path in sorted(out.glob(f"*/*/*/*/*/{RESULT}"))]
+        rows = [
+            read_record(path, dict[str, Any], "a result")
+            for path in sorted(out.glob(f"*/*/*/*/*/{RESULT}"))
+        ]
         measured = [row for row in rows if not row["control"]]
         if not measured:
             raise UserError(f"No trial in {out} is finished")
         keys = dict.fromkeys((row["task"], row["protocol"]) for row in measured)
         boards = [board(rows, task, protocol) for task, protocol in keys]
-        outcome = read_json(out / "outcome.json", "a comparison")
+        outcome = read_record(out / "outcome.json", dict[str, dict[str, Any]], "a comparison")
         return cls(out, boards, rows, outcome, published()["peers"], synthetic, tracks)
 
     @property

@@ -16,7 +16,7 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.corpus.twins import twin_groups, without_twins
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import get_task
-from deephits_keras.utils.files import read_json, write_json
+from deephits_keras.utils.files import read_record, write_json
 from deephits_keras.utils.progress import progress
 
 SETTINGS = "settings.json"
@@ -77,7 +77,7 @@ class Plan:
         }
         path = self.out / SETTINGS
         if path.exists():
-            found = read_json(path, "a comparison")
+            found = read_record(path, dict[str, Any], "a comparison")
             differing = [k for k, v in wanted.items() if found.get(k) != v]
             if differing:
                 raise UserError(
@@ -138,7 +138,7 @@ def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
 
 def _note(plan: Plan, outcome: Outcome) -> None:
     path = plan.out / "outcome.json"
-    earlier = read_json(path, "a comparison") if path.exists() else {}
+    earlier = read_record(path, dict[str, dict[str, Any]], "a comparison") if path.exists() else {}
     write_json(
         path,
         {

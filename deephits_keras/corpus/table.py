@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NotRequired, Self, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,13 @@ from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 from deephits_keras.utils.files import (
     PARTIAL,
-    read_json,
+    read_record,
     remove_leftovers,
     replacing,
     sha256,
     write_json,
 )
+from deephits_keras.utils.records import from_plain
 
 FORMAT = 1
 ROW_GROUP = 1024
@@ -37,6 +38,15 @@ INPUTS = ("track_id", "popularity", "audio", "lyrics")
 
 READING = ("columns", "factors", "lyrics", "separators")
 """Entries of `corpus.json` on how the source was read."""
+
+
+class CorpusInfo(TypedDict):
+    """Entries of `corpus.json` that are read; there are others."""
+
+    fingerprint: str
+    synthetic: NotRequired[bool]
+    files: NotRequired[list[str]]
+    encoder_settings: NotRequired[dict[str, dict[str, Any]]]
 
 
 class Corpus:
@@ -51,9 +61,10 @@ class Corpus:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.info: dict[str, Any] = read_json(folder / INFO, "a corpus")
-        if not isinstance(self.info, dict) or self.info.get("format") != FORMAT:
+        self.info = read_record(folder / INFO, dict[str, Any], "a corpus")
+        if self.info.get("format") != FORMAT:
             raise UserError(f"{folder / INFO} is not a corpus of format {FORMAT}: import it again")
+        from_plain(self.info, CorpusInfo, f"{folder / INFO} is damaged")
         if not (folder / TRACKS).exists():
             raise UserError(f"{folder} is not a corpus: it has no {TRACKS}")
         try:

@@ -31,7 +31,7 @@ from deephits_keras.reproduction.variants import (
 from deephits_keras.runs.files import CHECKSUMS, CONFIG, MODEL, REPORT, STATE
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
-from deephits_keras.utils.files import read_json, write_json
+from deephits_keras.utils.files import read_record, write_json
 from deephits_keras.utils.progress import progress
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ class Setup:
                 raise UserError(f"{self.out} is not empty: choose another folder")
             write_json(path, wanted)
             return
-        found = read_json(path, "a reproduction")
-        found = found if isinstance(found, dict) else {}
+        found = read_record(path, dict[str, Any], "a reproduction")
         if other := _differences(found, wanted):
             raise UserError(
                 f"{self.out} was begun with other settings: {'; '.join(other)}. Its rows would "

@@ -28,7 +28,7 @@ from deephits_keras.features.store import FeatureStore
 from deephits_keras.reproduction.variants import column_groups
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.types import FloatArray, IntArray
-from deephits_keras.utils.files import read_json, write_json
+from deephits_keras.utils.files import read_record, write_json
 from deephits_keras.utils.progress import progress
 
 FAMILY = "logistic"
@@ -199,7 +199,10 @@ def _file(out: Path, family: str, task: str, seed: int) -> Path:
 
 def read_shallow(out: Path) -> list[dict[str, Any]]:
     """The finished results of `measure` by family, task and seed, in a fixed order."""
-    results = [read_json(path, "a result") for path in out.glob("shallow/*/*/seed-*.json")]
+    results = [
+        read_record(path, dict[str, Any], "a result")
+        for path in out.glob("shallow/*/*/seed-*.json")
+    ]
     return sorted(results, key=lambda r: (r["family"], r["task"], r["seed"]))
 
 

@@ -18,7 +18,7 @@ from deephits_keras.sample.causes import MEAN, NOISE, weights_for
 from deephits_keras.sample.lyrics import PLACEHOLDER
 from deephits_keras.sample.tables import META_MIX, Tables, draw_tables
 from deephits_keras.tracks import Track
-from deephits_keras.utils.files import read_json, write_json, write_text
+from deephits_keras.utils.files import read_record, write_json, write_text
 from deephits_keras.utils.progress import progress
 
 GENERATOR = 1
@@ -149,8 +149,7 @@ def _claim(folder: Path, recipe: dict[str, Any]) -> None:
     """Store the arguments of the sample in the folder, unless it contains something else."""
     marker = folder / MARKER
     if marker.exists():
-        found = read_json(marker, "a synthetic corpus")
-        found = found if isinstance(found, dict) else {}
+        found = read_record(marker, dict[str, Any], "a synthetic corpus")
         other = [name for name, value in recipe.items() if found.get(name) != value]
         if other:
             said = ", ".join(f"{name} {found.get(name)}" for name in ("tracks", "seed", "causes"))
