@@ -102,3 +102,25 @@ def test_no_difference_is_no_error() -> None:
     )
     assert found.difference == 0
     assert found.error == 0
+
+
+@pytest.mark.parametrize(
+    ("scores", "excess", "error"),
+    [((5, 5), 3e-5, 0.6), ((0, 0), 1e-9, 0.1), ((-8, -8), 8e-6, 0.1), ((5, 6), 0.25, 0.25)],
+)
+def test_a_difference_below_rounding_is_taken_for_rounding(
+    scores: tuple[float, float], excess: float, error: float
+) -> None:
+    total = scores[1] - scores[0] + excess
+    found = integrated.Attribution({"x": np.array([total])}, *scores, segments=8)
+    assert found.error == pytest.approx(error)
+
+
+def test_no_work_is_done_for_what_rounding_hides() -> None:
+    # In float32 1000 + 0.00001 is 1000: the gradient says what the scores can't.
+    found = integrated_gradients(
+        lambda v: ops.sum(v["x"], axis=1) * 1e-5 + 1000, {"x": f32(1)}, {"x": f32(0)}
+    )
+    assert found.difference == 0
+    assert found.segments == integrated.FIRST_SEGMENTS
+    assert 0 < found.error < 0.01
