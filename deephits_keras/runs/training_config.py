@@ -1,4 +1,4 @@
-"""`TrainingConfig`: every setting of a training run; the defaults are the paper's."""
+"""`TrainingConfig`: every setting of a training run; the defaults are the paper's but for `select`."""
 
 from __future__ import annotations
 

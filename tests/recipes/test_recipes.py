@@ -39,7 +39,8 @@ def test_each_names_what_is_there(name: str) -> None:
 
 
 def test_the_papers_recipe_is_the_papers_training() -> None:
-    assert choose("paper").training == TrainingConfig()
+    # The defaults but for the selection of the checkpoint, which the paper's macro-F1 makes unstable.
+    assert choose("paper").training == TrainingConfig(select="macro_f1")
 
 
 def test_what_is_asked_for_wins() -> None:
