@@ -1,4 +1,4 @@
-"""`TrainingConfig`: every setting of a training run; the defaults are the paper's but for `select`."""
+"""`TrainingConfig`: every setting of a training run; the paper's by default, but `select`."""
 
 from __future__ import annotations
 

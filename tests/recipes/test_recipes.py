@@ -39,7 +39,7 @@ def test_each_names_what_is_there(name: str) -> None:
 
 
 def test_the_papers_recipe_is_the_papers_training() -> None:
-    # The defaults but for the selection of the checkpoint, which the paper's macro-F1 makes unstable.
+    # The defaults but for `select`: the macro-F1 of the paper is unstable.
     assert choose("paper").training == TrainingConfig(select="macro_f1")
 
 
