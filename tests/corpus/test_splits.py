@@ -121,7 +121,7 @@ def test_the_folds_hold_out_every_track_once(corpus: Corpus) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("by mood", {}, "random, stratified, artist, date, kfold"),
+        ("by mood", {}, "random, stratified, artist, song, date, kfold"),
         ("random", {"validation": 0.0}, "--validation and --test"),
         ("random", {"validation": 0.6, "test": 0.4}, "must leave tracks for training"),
         ("kfold", {}, "--fold from 0 to 4"),
