@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from deephits_keras.cli.common import json_option, print_json, print_table, print_wrapped
@@ -39,6 +41,10 @@ def list_recipes(as_json: bool) -> None:
         print_wrapped(f"{_modalities(recipe.modalities)}, {recipe.distribution}", indent=2)
 
 
+def _if_set(name: str, value: object) -> dict[str, object]:
+    return {name: value} if value else {}
+
+
 def _modalities(modalities: object) -> str:
     return ",".join(modalities) if isinstance(modalities, dict) and modalities else "the defaults"
 
@@ -63,7 +69,11 @@ def show(name: str, as_json: bool) -> None:
     click.echo(f"{recipe.source or 'no source'} ({recipe.fidelity}; {recipe.distribution})\n")
     for remark in recipe.remarks:
         click.echo(f"- {remark}")
-    rows = [("modalities", m, encoder) for m, encoder in recipe.modalities.items()]
+    rows: list[tuple[str, str, Any]] = [
+        (part, modality, encoder)
+        for part, encoders in (("modalities", recipe.modalities), ("prefer", recipe.prefer))
+        for modality, encoder in encoders.items()
+    ]
     rows += [
         (f"{part}.{encoder}" if encoder else part, key, value)
         for part, encoder, values in (
@@ -71,7 +81,8 @@ def show(name: str, as_json: bool) -> None:
             ("fusion", "", recipe.fusion),
             ("training", "", recipe.training),
             ("estimator", "", recipe.estimator),
-            ("task", "", {"name": recipe.task} if recipe.task else {}),
+            ("training", "", _if_set("steps_per_epoch", recipe.steps_per_epoch)),
+            ("task", "", _if_set("name", recipe.task)),
         )
         for key, value in values.items()
     ]

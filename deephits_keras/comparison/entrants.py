@@ -13,7 +13,7 @@ from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.features.store import FeatureStore
 from deephits_keras.recipes import Recipe, get_recipe
-from deephits_keras.recipes.choices import encoder_choices
+from deephits_keras.recipes.choices import default_modalities, encoder_choices
 
 POST_RELEASE = "post_release"
 """Key of `corpus.json`: columns that are only known after a song's release."""
@@ -76,7 +76,7 @@ def _enter(
 ) -> Entrant:
     encoders: dict[str, AnyEncoder] = {}
     without: dict[str, str] = {}
-    for modality in recipe.modalities or _default_modalities(recipe):
+    for modality in recipe.modalities or default_modalities(recipe):
         words, merged = encoder_choices(recipe, modality, settings)
         try:
             (encoder,) = corpus_encoders(corpus, words, merged).values()
@@ -120,12 +120,3 @@ def _extracted(corpus: Corpus, encoder: AnyEncoder, jobs: int) -> AnyEncoder | s
     except DeepHitsError as error:
         return str(error)
     return encoder if present.any() else f"no track has what {encoder.name} reads"
-
-
-def _default_modalities(recipe: Recipe) -> list[str]:
-    """Encoders of a recipe without modalities: none for an estimator, else the defaults."""
-    if recipe.shallow:
-        return []
-    from deephits_keras.encoders.registry import registry
-
-    return [c.modality for c in registry().load_working().values() if c.default]

@@ -154,7 +154,9 @@ def _network(
             split,
             task=trial.task,
             fusion=chosen.fusion,
-            training=dataclasses.replace(chosen.training, seed=trial.seed),
+            training=dataclasses.replace(
+                chosen.training_on(len(split.parts["train"])), seed=trial.seed
+            ),
             command=trial.command,
             recipe=chosen.record,
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from deephits_keras.encoders.registry import registry
@@ -28,6 +28,8 @@ class Choices:
         fusion: Name and settings of the fusion.
         training: Settings of the training.
         task: Name of the task.
+        batch_size: The batch size for a number of training tracks, or None for that of
+            `training`.
         record: The recipe and the settings that override it, as a run stores them.
     """
 
@@ -37,6 +39,14 @@ class Choices:
     training: TrainingConfig
     task: str
     record: dict[str, Any]
+    batch_size: Callable[[int], int | None] = field(default=lambda tracks: None, repr=False)
+
+    def training_on(self, tracks: int) -> TrainingConfig:
+        """How to train on a number of training tracks: the batch size may depend on it."""
+        batch_size = self.batch_size(tracks)
+        if batch_size is None:
+            return self.training
+        return dataclasses.replace(self.training, batch_size=batch_size)
 
 
 def choose(
@@ -92,6 +102,7 @@ def choose(
             "recipe": dataclasses.asdict(recipe),
             "options": {name: value for name, value in asked.items() if value},
         },
+        **({} if "batch_size" in asked["training"] else {"batch_size": recipe.batch_size_for}),
     )
     # `--help` imports this module, and no NumPy.
     from deephits_keras.model.fusion import get_fusion
@@ -105,11 +116,19 @@ def choose(
 
 def _modalities(recipe: Recipe, asked: str | None) -> str | None:
     if asked is None:
-        return ",".join(f"{m}={e}" for m, e in recipe.modalities.items()) or None
+        asked = ",".join(recipe.modalities or default_modalities(recipe)) or None
+    if asked is None:
+        return None
     words = [word.strip() for word in asked.split(",")]
-    return ",".join(
-        f"{word}={recipe.modalities[word]}" if word in recipe.modalities else word for word in words
-    )
+    chosen = {word: recipe.encoder_of(word) for word in words}
+    return ",".join(f"{word}={encoder}" if encoder else word for word, encoder in chosen.items())
+
+
+def default_modalities(recipe: Recipe) -> list[str]:
+    """The modalities of a recipe that names none: none for an estimator, else the installed."""
+    if recipe.shallow:
+        return []
+    return [c.modality for c in registry().load_working().values() if c.default]
 
 
 def encoder_choices(

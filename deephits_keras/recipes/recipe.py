@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from deephits_keras.utils.records import from_plain
 FIDELITIES = ("exact", "adapted", "reconstructed")
 """Fidelity of a recipe to the publication: all of it from public sources; the same parts with other
 inputs or another target; or with parts that no public source documents."""
+
+SMALLEST_BATCH, LARGEST_BATCH = 16, 256
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,16 @@ class Recipe:
         remarks: Remarks for readers of its metrics, one sentence each.
         modalities: Encoder of each modality, in the model's order. Empty for the modalities whose
             encoders are marked as defaults.
+        prefer: Encoder of a modality in place of the one that is marked as its default, whether
+            or not the corpus or the user asks for that modality. Unlike `modalities`, it doesn't
+            say which modalities are used.
         encoders: Settings of encoders, by encoder.
         fusion: `name` and settings of the fusion, the head among them.
         training: Fields of `TrainingConfig`; the others keep their defaults, which are the
             paper's.
+        steps_per_epoch: If not 0, the batch size is the power of two from 16 to 256 that is
+            nearest to the number of training tracks divided by this (`batch_size_for`), unless a
+            batch size is asked for.
         needs: Required modalities; `compare` leaves out the others if a corpus lacks them, and
             reports it.
         task: Task of the publication, the default of `train`; empty for the command's default.
@@ -53,9 +62,11 @@ class Recipe:
     fidelity: str = "exact"
     remarks: tuple[str, ...] = ()
     modalities: Mapping[str, str] = field(default_factory=dict)
+    prefer: Mapping[str, str] = field(default_factory=dict)
     encoders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     fusion: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    steps_per_epoch: int = 0
     needs: tuple[str, ...] = ()
     task: str = ""
     estimator: Mapping[str, Any] = field(default_factory=dict)
@@ -76,6 +87,23 @@ class Recipe:
 
             get_task(self.task)
         TrainingConfig.from_json(self.training)
+
+    def encoder_of(self, modality: str) -> str:
+        """The name of its encoder for a modality; empty for the modality's default."""
+        return self.modalities.get(modality) or self.prefer.get(modality, "")
+
+    def batch_size_for(self, tracks: int) -> int | None:
+        """The batch size for a number of training tracks; None if the recipe has no such rule.
+
+        Example:
+            >>> recipe = Recipe("mine", "fields alone", steps_per_epoch=48)
+            >>> [recipe.batch_size_for(tracks) for tracks in (100, 480, 12_000)]
+            [16, 16, 256]
+        """
+        if not self.steps_per_epoch:
+            return None
+        wanted = max(tracks / self.steps_per_epoch, 1)
+        return int(min(max(2 ** round(math.log2(wanted)), SMALLEST_BATCH), LARGEST_BATCH))
 
     @property
     def shallow(self) -> bool:

@@ -128,6 +128,8 @@ def plan_training(
     asked = {"kind": "random", **(split or {})}
     kind = asked.pop("kind")
     rows = make_split(kind, opened, seed=seed, tiers=wanted.tiers, **asked)
+    training_tracks = len(rows.parts["train"])
+    chosen = dataclasses.replace(chosen, training=chosen.training_on(training_tracks))
     return TrainingPlan(opened, folder, encoders, rows, wanted, chosen, command)
 
 

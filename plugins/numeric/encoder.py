@@ -15,31 +15,13 @@ from deephits_keras.encoders.features import (
     finite_number,
 )
 from deephits_keras.encoders.inputs import Input
+from deephits_keras.fields.standard import DESCRIPTORS, METADATA
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
     import keras
 
     from .explaining import ExplainableFields
-
-DESCRIPTORS = (
-    "acousticness",
-    "danceability",
-    "duration_ms",
-    "energy",
-    "instrumentalness",
-    "liveness",
-    "loudness",
-    "speechiness",
-    "tempo",
-    "valence",
-    "mode",
-    "key",
-)
-"""The paper's high-level audio descriptors (Table 3)."""
-
-METADATA = ("artist_popularity", "release_year")
-"""The paper's metadata (Section 2.1)."""
 
 
 @dataclass(frozen=True)

@@ -5,30 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import Features, FeatureSpec, finite_number
 from deephits_keras.encoders.inputs import Input
+from deephits_keras.fields.standard import DESCRIPTORS, METADATA
 from deephits_keras.tracks import Track
 
-NUMBERS = (
-    "acousticness",
-    "danceability",
-    "duration_ms",
-    "energy",
-    "instrumentalness",
-    "liveness",
-    "loudness",
-    "speechiness",
-    "tempo",
-    "valence",
-    "mode",
-    "key",
-    "artist_popularity",
-    "release_year",
-    "time_signature",
-)
+if TYPE_CHECKING:
+    import keras
+
+    from .explaining import ExplainableColumns
+
+NUMBERS = (*DESCRIPTORS, *METADATA, "time_signature")
 """The paper's descriptors and metadata, and the time signature."""
 
 CATEGORIES = ("genre", "explicit", "album_type", "language")
@@ -153,17 +143,45 @@ class Tabular(ModalityEncoder[TabularConfig]):
             self._words,
         )
 
+    def ablations(self) -> dict[str, dict[str, Any]]:
+        """The paper's descriptors, its metadata, and the categories."""
+        config, parts = self.config, {"descriptors": DESCRIPTORS, "metadata": METADATA}
+        rests = {part: [c for c in config.columns if c not in left] for part, left in parts.items()}
+        found: dict[str, dict[str, Any]] = {
+            part: {"columns": rest}
+            for part, rest in rests.items()
+            if 0 < len(rest) < len(config.columns)
+        }
+        return {**found, **({"categories": {"categories": []}} if config.categories else {})}
+
     def tabular(self, features: Features) -> Features:
         """The numbers by name, `key` as thirteen indicators."""
         from deephits_keras.fields.columns import named_columns
 
         return named_columns(features["numbers"], self.config.columns)
 
+    def explainable(
+        self, track: Track, features: Features, branch: keras.Model
+    ) -> ExplainableColumns:
+        """Attribute to the branch's vector, with medians and no categories as the baseline."""
+        from .explaining import ExplainableColumns
+
+        words = [shown_word(track.fields.get(c)) for c in self.config.categories]
+        config = self.config
+        return ExplainableColumns(config.columns, config.categories, words, features, branch)
+
     def fields(self) -> dict[str, tuple[str, int]]:
         """The columns and categories."""
         numbers = {column: ("numbers", k) for k, column in enumerate(self.config.columns)}
         words = {column: ("words", k) for k, column in enumerate(self.config.categories)}
         return {**numbers, **words}
+
+
+def shown_word(value: Any) -> str:
+    """The word that counts, of a value of a category; empty for none. Of a list, the first."""
+    if isinstance(value, list | tuple):
+        value = value[0] if value else None
+    return "" if value is None or value != value else str(value).strip()
 
 
 def word_of(value: Any) -> int:
@@ -173,11 +191,8 @@ def word_of(value: Any) -> int:
     """
     from sklearn.utils import murmurhash3_32
 
-    if isinstance(value, list | tuple):
-        value = value[0] if value else None
-    if value is None or value != value or not str(value).strip():
-        return 0
-    return int(murmurhash3_32(str(value).strip().casefold(), positive=True) % HASHES) + 1
+    word = shown_word(value)
+    return int(murmurhash3_32(word.casefold(), positive=True) % HASHES) + 1 if word else 0
 
 
 def frequent(words: Any) -> list[int]:

@@ -130,7 +130,7 @@ def test_planted_a_run_learns_loads_and_is_evaluated(
     songs.to_csv(tmp_path / "songs.csv", index=False)
     corpus, run = tmp_path / "corpus", tmp_path / "run"
     assert deephits("import", "table", tmp_path / "songs.csv", corpus).code == 0
-    options = ("--recipe", "members", "--task", task, "--epochs", "12", "--batch-size", "32")
+    options = ("--modalities", "meta", "--task", task, "--epochs", "12", "--batch-size", "32")
     done = deephits("train", corpus, run, *options, "--json")
     assert done.code == 0, done.err
     told = deephits("evaluate", run, "--json")
@@ -138,5 +138,14 @@ def test_planted_a_run_learns_loads_and_is_evaluated(
     predictions = pd.read_parquet(run / "predictions.parquet")
     found = np.corrcoef(predictions["popularity"], predictions["predicted_popularity"])[0, 1]
     assert found > 0.9
-    asked = deephits("predict", run, "--set", "tempo=180", "--set", "genre=pop", "--json")
+    config = json.loads((run / "config.json").read_text())
+    assert config["modalities"]["meta"]["encoder"] == "tabular"
+    assert config["fusion"]["name"] == "members"
+    asked = deephits("explain", run, "--set", "tempo=180", "--set", "genre=pop", "--json")
     assert asked.code == 0, asked.err
+    if task == "regression":
+        # Planted: a fast tempo and pop raise popularity, and nothing else does.
+        parts = {p["name"]: p for p in json.loads(asked.out)["modalities"]["meta"]["parts"]}
+        assert set(sorted(parts, key=lambda p: -parts[p]["contribution"])[:2]) == {"tempo", "genre"}
+        assert parts["genre"]["value"] == "pop"
+        assert parts["energy"]["contribution"] == 0
