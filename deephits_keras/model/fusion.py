@@ -159,7 +159,6 @@ class MembersFusion(Fusion):
 
     name: ClassVar[str] = "members"
     per_member: ClassVar[bool] = True
-    heads: ClassVar[tuple[str, ...]] = (SOFTMAX,)
     dropout: float = 0.2
     units: tuple[int, ...] = (128, 128)
     members: int = 16
@@ -183,7 +182,12 @@ class MembersFusion(Fusion):
         """Concatenate; apply every member's layers with dropout, and average the outputs."""
         from keras import layers
 
-        from deephits_keras.model.members import BatchEnsembleDense, MemberOutput
+        from deephits_keras.model.heads import output_layer
+        from deephits_keras.model.members import (
+            BatchEnsembleDense,
+            MemberOutput,
+            OrdinalMemberOutput,
+        )
 
         del presence
         x = concatenate(list(embeddings.values()), axis=-1, name="fused")
@@ -191,6 +195,9 @@ class MembersFusion(Fusion):
             name = f"members_{number}"
             x = BatchEnsembleDense(units, self.members, signs=number == 1, name=name)(x)
             x = layers.Dropout(self.dropout, name=f"{name}_dropout")(x)
+        if self.head != SOFTMAX:
+            head = output_layer(self.head, outputs, classification, "head")
+            return OrdinalMemberOutput(head, dtype="float32", name="output")(x)
         start = MemberOutput(
             outputs, classification, *POPULARITY_START, dtype="float32", name="output"
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from deephits_keras.errors import UserError
-from deephits_keras.model.head_names import HEADS, SOFTMAX, check_head
+from deephits_keras.model.head_names import SOFTMAX, check_head
 from deephits_keras.types import Tensor
 
 
@@ -25,13 +25,11 @@ class Fusion(abc.ABC):
         per_member: Whether the training outputs are those of every member of a batch ensemble.
         dropout: Dropout rate of the embeddings' units.
         units: Sizes of the fully connected layers before the output.
-        heads: Names of the output layers that it supports, from `head_names.HEADS`.
-        head: The output layer, one of `heads`.
+        head: Name of the output layer, from `head_names.HEADS`.
     """
 
     name: ClassVar[str]
     per_member: ClassVar[bool] = False
-    heads: ClassVar[tuple[str, ...]] = HEADS
     dropout: float = 0.5
     units: tuple[int, ...] = (64,)
     head: str = SOFTMAX
@@ -48,11 +46,6 @@ class Fusion(abc.ABC):
         """
         del modalities
         check_head(self.head, classification=classification)
-        if self.head not in self.heads:
-            raise UserError(
-                f"The fusion {self.name} has no head but {', '.join(self.heads)}. "
-                f"Received: {self.head!r}"
-            )
 
     @abc.abstractmethod
     def build(

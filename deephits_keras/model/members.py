@@ -151,3 +151,50 @@ class MemberOutput(layers.Layer):  # type: ignore[misc]
             "offset": self.offset,
         }
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("deephits")
+class OrdinalMemberOutput(layers.Layer):  # type: ignore[misc]
+    """An ordinal head that all members share, and the mean of their class scores.
+
+    Called on `(batch, members, size)`. Returns `(batch, tiers)` logarithms of the mean class scores
+    at inference, and each member's own, `(batch, members * tiers)`, in training.
+
+    Args:
+        head: The head, on `(batch, size)` (`model.heads`).
+    """
+
+    def __init__(self, head: layers.Layer, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.head = head
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the head's weights."""
+        self.members = int(input_shape[1] or 0)
+        # Built already when it comes from a saved configuration.
+        if not self.head.built:
+            self.head.build((None, input_shape[2]))
+
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
+        """Compute the members' class scores, or their mean."""
+        each = self.head(ops.reshape(x, (-1, x.shape[2])))
+        tiers = each.shape[1]
+        if training:
+            return ops.reshape(each, (-1, self.members * tiers))
+        each = ops.reshape(each, (-1, self.members, tiers))
+        return ops.logsumexp(each, axis=1) - float(np.log(self.members))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """`(batch, tiers)`."""
+        shape: tuple[int | None, ...] = self.head.compute_output_shape(input_shape[::2])
+        return shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "head": keras.saving.serialize_keras_object(self.head)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> OrdinalMemberOutput:
+        """The layer of `get_config`'s result."""
+        head = keras.saving.deserialize_keras_object(config["head"])
+        return cls(**{**config, "head": head})
