@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from deephits_keras.errors import UserError
 from deephits_keras.model.head_names import SOFTMAX, check_head
 from deephits_keras.types import Tensor
 
