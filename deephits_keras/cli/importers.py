@@ -43,7 +43,7 @@ def list_importers(as_json: bool) -> None:
 
 
 def _described(registration: Registration) -> dict[str, str]:
-    row = {"importer": registration.name, "distribution": registration.distribution}
+    row = {"importer": registration.name, "distribution": registration.origin}
     try:
         loaded = registration.load()
     except UserError as error:

@@ -61,7 +61,7 @@ class ImporterGroup(click.Group):
             formatter.write_dl([(name, self.commands[name].get_short_help_str(60)) for name in own])
         with formatter.section("Datasets"):
             formatter.write_dl(
-                [(r.name, f"from {r.distribution}") for r in registrations() if r.name not in own]
+                [(r.name, f"from {r.origin}") for r in registrations() if r.name not in own]
             )
 
 

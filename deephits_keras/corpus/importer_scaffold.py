@@ -40,7 +40,7 @@ def write_importer(folder: Path, name: str) -> list[Path]:
             "The names of importers are lower-case letters, digits and hyphens, such as "
             f"my-dataset. Received: {name!r}"
         )
-    taken = {r.name: r.distribution for r in registrations()}
+    taken = {r.name: r.origin for r in registrations()}
     if name in taken:
         raise UserError(f"{taken[name]} has an importer named {name!r}: choose another name")
     refuse_filled(folder)

@@ -7,13 +7,12 @@ Each reads a dataset in its published layout and returns standard columns. The f
 from __future__ import annotations
 
 import abc
-import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from deephits_keras.errors import UserError
+from deephits_keras.utils.plugins import EntryPoint, PlugInKind, installed, only
 
 if TYPE_CHECKING:
     from deephits_keras.corpus.filters import Filter
@@ -84,59 +83,25 @@ class Importer(abc.ABC):
         """
 
 
-@dataclass(frozen=True)
-class Registration:
-    """One entry point, not yet imported.
+KIND = PlugInKind("importer", GROUP, ("name", "summary", "layout", "citation"), (CONTRACT_VERSION,))
 
-    Attributes:
-        name: The importer's name.
-        target: `module:Class`.
-        distribution: Name and version of the distribution that declares it.
-    """
 
-    name: str
-    target: str
-    distribution: str
+class Registration(EntryPoint):
+    """One entry point of an importer, not yet imported; for the arguments see `EntryPoint`."""
 
     def load(self) -> type[Importer]:
-        """Import the importer's class and check that it is one.
+        """Import the importer's class and check that it follows the contract.
 
         Raises:
-            UserError: if it can't be imported, isn't an importer, was written for another version
-                of the contract, or has another name than its entry point.
+            UserError: see `EntryPoint.load_class`.
         """
-        where = f"importer {self.name!r} ({self.target}, {self.distribution})"
-        try:
-            loaded = importlib.metadata.EntryPoint(self.name, self.target, GROUP).load()
-        except Exception as error:
-            raise UserError(
-                f"{where} can't be imported: {type(error).__name__}: {error}"
-            ) from error
-        if not (isinstance(loaded, type) and issubclass(loaded, Importer)):
-            raise UserError(f"{where} is not an Importer subclass. Received: {loaded!r}")
-        missing = [
-            a for a in ("name", "summary", "layout", "citation") if not getattr(loaded, a, "")
-        ]
-        if missing:
-            raise UserError(f"{where} lacks the class attributes {', '.join(missing)}")
-        if loaded.name != self.name:
-            raise UserError(f"{where} has the name {loaded.name!r}: make the two names equal")
-        if loaded.contract_version != CONTRACT_VERSION:
-            raise UserError(
-                f"{where} was written for version {loaded.contract_version} of the importers' "
-                f"contract; this deephits-keras has version {CONTRACT_VERSION}"
-            )
+        loaded: type[Importer] = self.load_class(KIND, Importer)
         return loaded
 
 
 def registrations() -> list[Registration]:
     """All importers of the distributions in this environment, sorted by name."""
-    found = {
-        Registration(e.name, e.value, f"{e.dist.name} {e.dist.version}")
-        for e in importlib.metadata.entry_points(group=GROUP)
-        if e.dist is not None
-    }
-    return sorted(found, key=lambda r: (r.name, r.distribution))
+    return installed(GROUP, Registration)
 
 
 def find_importer(name: str) -> Importer:
@@ -146,17 +111,7 @@ def find_importer(name: str) -> Importer:
         UserError: if there is none (the message lists all), two distributions declare it, or it
             can't be loaded.
     """
-    known = registrations()
-    group = [r for r in known if r.name == name]
-    if not group:
-        names = ", ".join(dict.fromkeys(r.name for r in known)) or "none"
-        raise UserError(f"There is no importer named {name!r}. Installed importers: {names}")
-    if len(group) > 1:
-        raise UserError(
-            f"{len(group)} distributions declare an importer named {name!r}: "
-            f"{' and '.join(r.distribution for r in group)}. Uninstall all but one of them"
-        )
-    return group[0].load()()
+    return only(registrations(), name, KIND.noun).load()()
 
 
 def import_dataset(

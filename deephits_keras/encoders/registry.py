@@ -10,69 +10,39 @@ import importlib.metadata
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from deephits_keras.encoders.contract import (
-    CONTRACT_VERSION,
     SUPPORTED_VERSIONS,
     ModalityEncoder,
 )
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, inputs_of
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
+from deephits_keras.utils.plugins import EntryPoint, PlugInKind, installed, only
 
 GROUP = "deephits_keras.encoders"
 
 AnyEncoder = ModalityEncoder[Any]
 
 
-@dataclass(frozen=True)
-class Registration:
-    """One entry point, not yet imported.
+KIND = PlugInKind(
+    "encoder", GROUP, ("name", "modality", "version", "Config"), tuple(sorted(SUPPORTED_VERSIONS))
+)
 
-    Attributes:
-        name: The encoder's name.
-        target: `module:Class`.
-        distribution: Name of the distribution that declares it.
-        distribution_version: That distribution's version.
-    """
 
-    name: str
-    target: str
-    distribution: str
-    distribution_version: str
+class Registration(EntryPoint):
+    """One entry point of an encoder, not yet imported; for the arguments see `EntryPoint`."""
 
     def load(self) -> type[AnyEncoder]:
-        """Import the encoder's class and check that it keeps the contract.
+        """Import the encoder's class and check that it follows the contract.
 
         Raises:
-            UserError: if it can't be imported, isn't an encoder, was written for another version
-                of the contract, or has another name than its entry point.
+            UserError: see `EntryPoint.load_class`.
         """
-        where = f"encoder {self.name!r} ({self.target}, {self.origin})"
-        try:
-            loaded = importlib.metadata.EntryPoint(self.name, self.target, GROUP).load()
-        except Exception as error:
-            raise UserError(
-                f"{where} can't be imported: {type(error).__name__}: {error}"
-            ) from error
-        if not (isinstance(loaded, type) and issubclass(loaded, ModalityEncoder)):
-            raise UserError(f"{where} is not a ModalityEncoder subclass. Received: {loaded!r}")
-        missing = [a for a in ("name", "modality", "version", "Config") if not hasattr(loaded, a)]
-        if missing:
-            raise UserError(f"{where} lacks the class attributes {', '.join(missing)}")
-        if loaded.name != self.name:
-            raise UserError(f"{where} has the name {loaded.name!r}: make the two names equal")
-        if loaded.contract_version not in SUPPORTED_VERSIONS:
-            newer = loaded.contract_version > CONTRACT_VERSION
-            raise UserError(
-                f"{where} was written for version {loaded.contract_version} of the encoder "
-                f"contract; this deephits-keras has version {CONTRACT_VERSION}. Update it: "
-                f"pip install --upgrade {'deephits-keras' if newer else self.distribution}"
-            )
+        loaded: type[AnyEncoder] = self.load_class(KIND, ModalityEncoder)
         return loaded
 
     @property
@@ -95,11 +65,6 @@ class Registration:
         except (KeyError, TypeError, json.JSONDecodeError):
             return ""
 
-    @property
-    def origin(self) -> str:
-        """Distribution and version, for messages."""
-        return f"{self.distribution} {self.distribution_version}"
-
 
 class Registry:
     """The installed encoders, by name.
@@ -116,12 +81,7 @@ class Registry:
     @classmethod
     def installed(cls) -> Registry:
         """The registry of the distributions in this Python environment."""
-        found = {
-            Registration(e.name, e.value, e.dist.name, e.dist.version)
-            for e in importlib.metadata.entry_points(group=GROUP)
-            if e.dist is not None
-        }
-        return cls(sorted(found, key=lambda r: (r.name, r.distribution)))
+        return cls(installed(GROUP, Registration))
 
     @property
     def registrations(self) -> list[Registration]:
@@ -135,16 +95,7 @@ class Registry:
             UserError: if there is none (the message lists the known ones), or if two
                 distributions register that name (the message names both).
         """
-        group = self._by_name.get(name, [])
-        if not group:
-            known = ", ".join(self._by_name) or "none"
-            raise UserError(f"There is no encoder named {name!r}. Installed encoders: {known}")
-        if len(group) > 1:
-            raise UserError(
-                f"{len(group)} distributions register an encoder named {name!r}: "
-                f"{' and '.join(r.origin for r in group)}. Uninstall all but one of them."
-            )
-        return group[0]
+        return only(self.registrations, name, KIND.noun)
 
     def load(self, name: str) -> type[AnyEncoder]:
         """Import the encoder class `name`; see `find` and `Registration.load` for the errors."""

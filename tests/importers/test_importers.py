@@ -146,7 +146,7 @@ def test_a_name_that_is_not_there_lists_those_that_are() -> None:
 )
 def test_what_cannot_be_loaded_is_told(target: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
-        Registration("x", target, "somebody 1.0").load()
+        Registration("x", target, "somebody", "1.0").load()
 
 
 def test_the_command_lists_shows_checks_and_imports(
