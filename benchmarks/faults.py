@@ -155,8 +155,9 @@ def main() -> int:
         whole = base / "source" / "whole"
         shutil.copytree(corpus, whole)
         extracting = seconds_of(lambda: start(EXTRACT, whole))
+        stores = contents(whole / "features")
         training = seconds_of(lambda: start(TRAIN, whole, base / "run"))
-        stores, figures = contents(whole / "features"), run_contents(base / "run")
+        figures = run_contents(base / "run")
         assert len(figures) == len(COMPARED)
 
         def extract_trial(moment: float, number: int) -> bool | None:

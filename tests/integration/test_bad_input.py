@@ -177,8 +177,8 @@ def test_a_run_with_an_unknown_encoder_says_what_to_install(
 def test_a_shard_with_a_flipped_byte_is_found_before_training_uses_it(
     corpus: Path, tmp_path: Path, deephits: Deephits
 ) -> None:
-    train = ["train", corpus, tmp_path / "run", "--modalities", "meta", "--epochs", "1"]
-    assert deephits("extract", corpus, "--modalities", "meta").code == 0
+    train = ["train", corpus, tmp_path / "run", "--modalities", "meta=numeric", "--epochs", "1"]
+    assert deephits("extract", corpus, "--modalities", "meta=numeric").code == 0
     (shard,) = corpus.rglob("part-*.npy")
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
@@ -190,7 +190,7 @@ def test_a_damaged_shard_is_an_error_that_names_it_where_it_cannot_be_made_again
     corpus: Path, tmp_path: Path, deephits: Deephits
 ) -> None:
     run = tmp_path / "run"
-    words = ("--modalities", "meta", "--epochs", "1", "--batch-size", "8")
+    words = ("--modalities", "meta=numeric", "--epochs", "1", "--batch-size", "8")
     assert deephits("train", corpus, run, *words).code == 0
     (shard,) = corpus.rglob("part-*.npy")
     whole = shard.read_bytes()

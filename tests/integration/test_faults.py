@@ -65,7 +65,7 @@ def remount(disk: Path, option: str) -> None:
 
 
 def train(deephits: Deephits, corpus: Path, run: Path) -> Any:
-    words = "--modalities meta --task tiers-3 --epochs 3 --batch-size 4 --jobs 1"
+    words = "--modalities meta=numeric --task tiers-3 --epochs 3 --batch-size 4 --jobs 1"
     return deephits("train", corpus, run, *words.split(), "--max-learning-rate", "0.01")
 
 
@@ -112,7 +112,7 @@ def test_a_read_only_folder_can_be_read_and_is_told_where_it_cant_be_written(
     source, kept = corpus.parent, small_disk / "corpus"
     words = ("import", "table", source / "tracks.csv", kept, "--audio", source / "audio")
     assert deephits(*words).code == 0
-    assert deephits("extract", kept, "--modalities", "meta", "--jobs", "1").code == 0
+    assert deephits("extract", kept, "--modalities", "meta=numeric", "--jobs", "1").code == 0
     assert train(deephits, kept, small_disk / "run").code == 0
     remount(small_disk, "ro")
     for refused in (

@@ -33,6 +33,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table.to_csv(folder / "tracks.csv", index=False)
     import_table(folder / "tracks.csv", folder / "corpus")
     words = f"train {folder / 'corpus'} {folder / 'run'} --modalities meta --task tiers-3"
+    words += " --recipe paper"
     with pytest.raises(SystemExit) as stop:
         main([*words.split(), "--epochs", "1", "--batch-size", "8", "--jobs", "1"])
     assert not stop.value.code
