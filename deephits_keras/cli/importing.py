@@ -10,7 +10,7 @@ import click
 
 from deephits_keras.choices import ARTIST_RULES, DUPLICATES
 from deephits_keras.cli.common import PATH, Command, json_option, pairs, print_json, print_table
-from deephits_keras.corpus.importers import registrations
+from deephits_keras.corpus.importers import Registration, registrations
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,8 +61,15 @@ class ImporterGroup(click.Group):
             formatter.write_dl([(name, self.commands[name].get_short_help_str(60)) for name in own])
         with formatter.section("Datasets"):
             formatter.write_dl(
-                [(r.name, f"from {r.origin}") for r in registrations() if r.name not in own]
+                [(r.name, _summary(r)) for r in registrations() if r.name not in own]
             )
+
+
+def _summary(registration: Registration) -> str:
+    try:
+        return registration.load().summary
+    except UserError:
+        return "can't be used: see `deephits importers list`"
 
 
 @click.group(name="import", cls=ImporterGroup)
