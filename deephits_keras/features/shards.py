@@ -18,7 +18,6 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -30,7 +29,7 @@ from deephits_keras.encoders.inputs import Input, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.types import BoolArray
-from deephits_keras.utils.files import read_json, replacing, sha256, write_json
+from deephits_keras.utils.files import read_json, remembered_sha256, replacing, sha256, write_json
 from deephits_keras.utils.records import from_plain
 
 T = TypeVar("T")
@@ -275,22 +274,12 @@ def damage(
         if recorded.get("shape") != shape or recorded.get("dtype") != str(np.dtype(spec.dtype)):
             return f"{sidecar(folder, shard)} doesn't record {spec.dtype} {shape} for {spec.name}"
         try:
-            status = path.stat()
-            digest = (
-                sha256(path) if anew else _sha256_of_state(path, status.st_size, status.st_mtime_ns)
-            )
+            digest = sha256(path) if anew else remembered_sha256(path)
         except OSError as error:
             return f"{path} can't be read: {error.strerror}"
         if digest != recorded.get("sha256"):
             return f"{path} is damaged: its content doesn't match its checksum"
     return None
-
-
-@cache
-def _sha256_of_state(path: Path, size: int, modified_ns: int) -> str:
-    """SHA-256 of a file, cached in this process by the file's size and time."""
-    del size, modified_ns
-    return sha256(path)
 
 
 def in_threads(function: Callable[[int], T], items: Iterable[int]) -> list[T]:

@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -155,8 +155,7 @@ def hash_of_files(folder: Path, names: Iterable[str]) -> str:
     for name in sorted(names):
         path = folder / name
         if path.is_file():
-            stat = path.stat()
-            whole.update(f"{name} {_remembered(path, stat.st_mtime_ns, stat.st_size)}\n".encode())
+            whole.update(f"{name} {remembered_sha256(path)}\n".encode())
     return whole.hexdigest()
 
 
@@ -168,11 +167,16 @@ def hash_of_path(path: Path) -> str:
     if path.is_dir():
         inside = (file for file in path.rglob("*") if file.is_file())
         return hash_of_files(path, (file.relative_to(path).as_posix() for file in inside))
+    return remembered_sha256(path)
+
+
+def remembered_sha256(path: Path) -> str:
+    """`sha256`, read again in this process only if the file's size or time changes."""
     stat = path.stat()
     return _remembered(path, stat.st_mtime_ns, stat.st_size)
 
 
-@lru_cache(maxsize=256)
+@cache
 def _remembered(path: Path, modified: int, size: int) -> str:
     del modified, size  # parts of the cache key only
     return sha256(path)
