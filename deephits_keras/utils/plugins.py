@@ -67,7 +67,7 @@ class EntryPoint:
                 f"{where} can't be imported: {type(error).__name__}: {error}"
             ) from error
         if not (isinstance(loaded, type) and issubclass(loaded, base)):
-            raise UserError(f"{where} is not a {base.__name__} subclass. Received: {loaded!r}")
+            raise UserError(f"{where} is not a subclass of {base.__name__}. Received: {loaded!r}")
         found: Any = loaded
         if missing := [name for name in kind.attributes if not getattr(found, name, "")]:
             raise UserError(f"{where} lacks the class attributes {', '.join(missing)}")

@@ -142,7 +142,7 @@ def test_a_name_that_is_not_there_lists_those_that_are() -> None:
 
 @pytest.mark.parametrize(
     ("target", "told"),
-    [("no_such_module:X", "can't be imported"), ("pathlib:Path", "not an Importer")],
+    [("no_such_module:X", "can't be imported"), ("pathlib:Path", "not a subclass of Importer")],
 )
 def test_what_cannot_be_loaded_is_told(target: str, told: str) -> None:
     with pytest.raises(UserError, match=told):
