@@ -19,11 +19,11 @@ TRACKS = 1000
 BY_CHANCE = 4 / TRACKS**0.5
 
 
-@pytest.fixture(scope="module", params=["audio", "lyrics", "meta"])
 def words_in(text: str) -> int:
     return len(text.split())
 
 
+@pytest.fixture(scope="module", params=["audio", "lyrics", "meta"])
 def planted(request: pytest.FixtureRequest) -> tuple[str, Tables]:
     return request.param, draw_tables(TRACKS, seed=7, causes=request.param)
 
