@@ -86,10 +86,13 @@ def options_of(verb: str) -> dict[str, Any]:
         found = command.get_command(click.Context(command), word)
         assert found is not None
         command = found
-    needed = [p for p in command.params if isinstance(p, click.Argument) and p.required]
-    context = command.make_context(verb, ["x"] * len(needed))
-    given = {p.name for p in needed}
-    return {n: v for n, v in context.params.items() if n not in given and n != "settings"}
+    # Not parsed: folders among the arguments must be there.
+    context = click.Context(command)
+    return {
+        str(p.name): p.type_cast_value(context, p.to_info_dict()["default"])
+        for p in command.params
+        if not (isinstance(p, click.Argument) and p.required) and p.expose_value
+    }
 
 
 def plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ class Scale:
 
     Example:
         >>> import numpy as np
-        >>> Scale.from_bounds([np.array([[1.0, np.nan], [3.0, 5.0]])], 2).span
+        >>> Scale.from_bounds([np.array([[1.0, 4.0], [3.0, 5.0]])], 2).span
         [2.0, 1.0]
     """
 

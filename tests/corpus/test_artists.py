@@ -67,8 +67,13 @@ def test_who_stands_alone_is_read_from_the_column() -> None:
 
 
 def test_the_column_is_read_only_for_a_text_with_a_separator() -> None:
-    read = []
-    keys = ArtistKeys.from_values(read.append(name) or name for name in ("A", "B", "A & B"))
+    read: list[str] = []
+
+    def told(name: str) -> str:
+        read.append(name)
+        return name
+
+    keys = ArtistKeys.from_values(map(told, ("A", "B", "A & B")))
     assert keys.of("A") == ["a"]
     assert keys.of(["A", "B"]) == ["a", "b"]
     assert not read

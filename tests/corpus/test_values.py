@@ -262,7 +262,7 @@ def test_the_unit_of_a_column(column: str, written: list[str], factor: float) ->
 
 def test_a_share_that_is_nearly_always_0_is_in_the_unit_of_the_others() -> None:
     rows = pd.DataFrame({"energy": ["80", "7"], "valence": ["50", "9"], "liveness": ["0.5", "3"]})
-    factors = unit_factors(rows, {name: name for name in rows})
+    factors = unit_factors(rows, {str(name): str(name) for name in rows})
     assert factors == {"energy": 0.01, "valence": 0.01, "liveness": 0.01}
 
 

@@ -175,7 +175,7 @@ def always(value: Any) -> Callable[..., Any]:
         ("fields", {"fields": always({"a": ("volume", 0)})}, "which isn't there"),
         ("fields", {"fields": always({"a": ("level", 1), "b": ("level", None)})}, "to both a and"),
         ("ablations", {"ablations": always({"part": {"gain": 1.0}})}, "changes no setting"),
-        ("ablations", {"ablations": always({"part": {"volume": 1.0}})}, "no setting 'volume'"),
+        ("ablations", {"ablations": always({"part": {"volume": 1.0}})}, "there is no 'volume'"),
         ("tabular", {"tabular": always({"level": np.zeros(3)})}, r"of the shape \(0,\)"),
         (
             "tabular",

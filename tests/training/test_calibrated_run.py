@@ -29,7 +29,7 @@ def finished(
     from deephits_keras.cli import main
 
     run = tmp_path_factory.mktemp("calibrated") / request.param
-    words = f"train {corpus.folder} {run} --modalities meta --epochs 6 --batch-size 16"
+    words = f"train {corpus.folder} {run} --modalities meta=numeric --epochs 6 --batch-size 16"
     words += " --max-learning-rate 0.01 --validation 0.3 --test 0.2 --split stratified"
     with pytest.raises(SystemExit) as stop:
         main([*words.split(), "--task", request.param, "--calibrate", "auto", "--coverage", "0.8"])
