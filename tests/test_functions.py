@@ -200,23 +200,31 @@ def test_functions_and_command_leave_the_same_files(
     training = ("--epochs", "2", "--batch-size", "16")
     for words in (
         ("import", "table", songs, "typed/corpus"),
-        ("extract", "typed/corpus", "--modalities", "meta", *options),
-        ("train", "typed/corpus", "typed/run", "--modalities", "meta", *options, *training),
+        ("extract", "typed/corpus", "--modalities", "meta=numeric", *options),
+        ("train", "typed/corpus", "typed/run", "--modalities", "meta=numeric", *options, *training),
         ("predict", "typed/run", "--table", songs, "--out", "typed/predictions.csv"),
         ("explain", "typed/run"),
         ("explain", "typed/run", "--set", "tempo=120"),
         ("explain", "typed/run", "--track", "t03", "--out", "typed/why"),
-        ("reproduce", "typed/corpus", "typed/tables", "--table", "A1,A3", "--modalities", "meta"),
+        (
+            "reproduce",
+            "typed/corpus",
+            "typed/tables",
+            "--table",
+            "A1,A3",
+            "--modalities",
+            "meta=numeric",
+        ),
     ):
         told = deephits(*words)
         assert told.code == 0, told.err
     # The corpus of the run that was typed stays where it is told: both are of the same one.
     corpus = dh.import_table(songs, "called/corpus").corpus
-    extracted = dh.extract("called/corpus", modalities="meta", settings=settings)
+    extracted = dh.extract("called/corpus", modalities="meta=numeric", settings=settings)
     run = dh.train(
         corpus,
         "called/run",
-        modalities="meta",
+        modalities="meta=numeric",
         settings=settings,
         training={"epochs": 2, "batch_size": 16},
     )
@@ -224,7 +232,9 @@ def test_functions_and_command_leave_the_same_files(
     used = dh.explain(run)
     why = dh.explain("called/run", fields={"tempo": 120})
     dh.explain(run, track_id="t03", out="called/why")
-    tables = dh.reproduce("called/corpus", "called/tables", tables=["A1", "A3"], modalities="meta")
+    tables = dh.reproduce(
+        "called/corpus", "called/tables", tables=["A1", "A3"], modalities="meta=numeric"
+    )
 
     typed, called = files_of(Path("typed")), files_of(Path("called"))
     assert set(typed) == set(called)

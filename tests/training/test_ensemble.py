@@ -167,7 +167,7 @@ def test_metrics_explanations_and_importances_are_of_the_ensemble(
 
 def test_the_page_and_the_architecture_tell_of_the_members(run: Path) -> None:
     page = (run / "report.html").read_text()
-    assert "An ensemble of 2 models, seeds 3, 4" in " ".join(page.split())
+    assert "An ensemble of 2 models with seeds 3, 4" in " ".join(page.split())
     single = json.loads((run / MEMBERS[0] / "architecture.json").read_text())
     whole = json.loads((run / "architecture.json").read_text())
     assert whole == single | {"members": 2}

@@ -66,7 +66,7 @@ def test_public_functions_leave_global_state_alone(
         keras.config.set_dtype_policy("float32")
     assert during == [(before["stderr"], umask)]
     # Trained in the precision that was asked for, not in the caller's.
-    assert run.model.get_layer("fusion_1").compute_dtype == "float32"
+    assert run.model.get_layer("members_1").compute_dtype == "float32"
     assert {path.stat().st_mode & 0o777 for path in run.folder.glob("*.*")} == {0o640}
 
 
