@@ -87,8 +87,8 @@ def explain(
         out=out,
         settings=settings,
     )
-    for unread in plan.unread:
-        click.echo(f"{unread} is ignored: no encoder of this run reads it", err=True)
+    for note in plan.notes:
+        click.echo(note, err=True)
     import_keras()
     result = plan.carry_out()
     if as_json:

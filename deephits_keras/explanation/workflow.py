@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.errors import UserError
-from deephits_keras.prediction.asked import asked_track, require_read
+from deephits_keras.prediction.asked import asked_track, ignored, require_read
 from deephits_keras.runs.files import EXPLANATIONS, REPORT
 from deephits_keras.runs.run import Run
 from deephits_keras.tracks import Track
@@ -48,6 +48,11 @@ class ExplanationPlan:
         if self.track is not None:
             name = "track-" + re.sub(r"[^\w-]+", "_", self.track.id)[:80]
         return (self.out or self.run.folder / EXPLANATIONS) / f"{name}.html"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on fields of the song that no encoder reads."""
+        return ignored(self.unread)
 
     def carry_out(self) -> Explanation | Importances:
         """Compute the explanation, and write the page.

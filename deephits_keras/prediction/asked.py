@@ -95,6 +95,11 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
     return unread
 
 
+def ignored(fields: Iterable[str]) -> tuple[str, ...]:
+    """A note per field that `require_read` returns."""
+    return tuple(f"{name} is ignored: no encoder of this run reads it" for name in fields)
+
+
 def _suggestion(name: str, known: Iterable[str]) -> str:
     alike = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {alike[0]}?)" if alike else ""

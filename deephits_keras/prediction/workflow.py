@@ -17,7 +17,7 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.opening import open_model
-from deephits_keras.prediction.asked import asked_track, require_read
+from deephits_keras.prediction.asked import asked_track, ignored, require_read
 from deephits_keras.prediction.measured import descriptor_source
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
 from deephits_keras.prediction.tables import (
@@ -149,7 +149,7 @@ class PredictionPlan:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes on fields of the songs that no encoder reads."""
-        return tuple(f"{name} is ignored: no encoder of this run reads it" for name in self.unread)
+        return ignored(self.unread)
 
 
 def tier_labels(model: Scorer) -> tuple[str, ...]:

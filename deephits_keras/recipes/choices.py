@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from deephits_keras.encoders.registry import registry
@@ -28,8 +28,7 @@ class Choices:
         fusion: Name and settings of the fusion.
         training: Settings of the training.
         task: Name of the task.
-        batch_size: The batch size for a number of training tracks, or None for that of
-            `training`.
+        sized_by: The recipe, if its rule for the batch size applies.
         record: The recipe and the settings that override it, as a run stores them.
     """
 
@@ -39,11 +38,11 @@ class Choices:
     training: TrainingConfig
     task: str
     record: dict[str, Any]
-    batch_size: Callable[[int], int | None] = field(default=lambda tracks: None, repr=False)
+    sized_by: Recipe | None = None
 
     def training_on(self, tracks: int) -> TrainingConfig:
         """How to train on a number of training tracks: the batch size may depend on it."""
-        batch_size = self.batch_size(tracks)
+        batch_size = self.sized_by.batch_size_for(tracks) if self.sized_by else None
         if batch_size is None:
             return self.training
         return dataclasses.replace(self.training, batch_size=batch_size)
@@ -102,7 +101,7 @@ def choose(
             "recipe": dataclasses.asdict(recipe),
             "options": {name: value for name, value in asked.items() if value},
         },
-        **({} if "batch_size" in asked["training"] else {"batch_size": recipe.batch_size_for}),
+        sized_by=None if "batch_size" in asked["training"] else recipe,
     )
     # `--help` imports this module, and no NumPy.
     from deephits_keras.model.fusion import get_fusion
