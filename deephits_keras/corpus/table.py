@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deephits_keras.corpus.files import FILTERED, INFO, REJECTED, TRACKS
@@ -30,7 +31,14 @@ from deephits_keras.utils.records import from_plain
 
 FORMAT = 1
 ROW_GROUP = 1024
-"""Rows per row group: reading a track needs its row group, not the whole table."""
+"""Rows of the first row groups: reading a track needs its row group, not the whole table."""
+
+GROUPS_PER_SIZE = 64
+"""Row groups after which the size doubles: the footer, 16 kB per group, is held in memory."""
+
+LARGEST_GROUP = 16 * ROW_GROUP
+LARGEST_TEXTS = 2**22
+"""Limits of a row group: its rows, and the bytes of its texts."""
 
 INPUTS = ("track_id", "popularity", "audio", "lyrics")
 """Columns that aren't metadata fields, in addition to those of other files (`Corpus.files`)."""
@@ -132,15 +140,22 @@ class Corpus:
         if inputs is not None:
             named = {"track_id", *(each.name for each in inputs)}
             columns = [name for name in self.columns if name in named]
-        for group in np.unique(wanted // ROW_GROUP):
+        groups = np.searchsorted(self._starts, wanted, side="right") - 1
+        for group in np.unique(groups):
             table = self._file.read_row_group(int(group), columns)
-            start = int(group) * ROW_GROUP
-            inside = wanted[(wanted >= start) & (wanted < start + ROW_GROUP)]
+            start, inside = int(self._starts[group]), wanted[groups == group]
             for row, values in zip(
                 inside, table.take(pa.array(inside - start)).to_pylist(), strict=True
             ):
                 tracks[int(row)] = as_declared(self._track(values), inputs)
         return [tracks[int(row)] for row in rows]
+
+    @cached_property
+    def _starts(self) -> npt.NDArray[np.int64]:
+        """First row of each row group."""
+        groups = self._file.metadata
+        sizes = [groups.row_group(k).num_rows for k in range(groups.num_row_groups)]
+        return np.cumsum([0, *sizes[:-1]], dtype=np.int64)
 
     def _track(self, values: dict[str, Any]) -> Track:
         files = {name: self.folder / path for name in self.files if (path := values.get(name))}
@@ -289,13 +304,18 @@ class CorpusWriter:
 
 
 class _GroupWriter:
-    """Context manager that writes a Parquet file of full row groups from chunks of any length."""
+    """Context manager that writes a Parquet file of full row groups from chunks of any length.
+
+    Row groups double in size as the file grows, so that memory for the footer hardly does.
+    """
 
     def __init__(self, path: Path, types: Mapping[str, pa.DataType]) -> None:
         self.rows = 0
         self._path = path
         self._types = types
         self._writer: pq.ParquetWriter | None = None
+        self._size = ROW_GROUP
+        self._groups = 0
 
     def __enter__(self) -> Self:
         return self
@@ -315,14 +335,15 @@ class _GroupWriter:
         added = pa.Table.from_pandas(rows, schema=self._waiting.schema, preserve_index=False)
         self._waiting = pa.concat_tables([self._waiting, added.replace_schema_metadata(None)])
         self.rows += len(rows)
-        self._write_groups(self._writer, at_least=ROW_GROUP)
+        self._write_groups(self._writer)
         # Otherwise Arrow's allocator would keep more and more memory of the rows' texts.
         pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """Write the buffered rows, and close the file."""
         if self._writer and self._writer.is_open:
-            self._write_groups(self._writer, at_least=1 if self.rows else 0)
+            if len(self._waiting) or not self.rows:
+                self._writer.write_table(self._waiting.combine_chunks())
             self._writer.close()
 
     def _schema_of(self, rows: pd.DataFrame) -> pa.Schema:
@@ -332,11 +353,20 @@ class _GroupWriter:
         types |= {str(name): self._types[str(name)] for name in known}
         return pa.schema([(str(name), types[str(name)]) for name in rows])
 
-    def _write_groups(self, writer: pq.ParquetWriter, at_least: int) -> None:
-        while len(self._waiting) >= at_least:
-            writer.write_table(self._waiting.slice(0, ROW_GROUP).combine_chunks())
-            self._waiting = self._waiting.slice(ROW_GROUP)
-            at_least = max(at_least, 1)
+    def _write_groups(self, writer: pq.ParquetWriter) -> None:
+        while len(self._waiting) >= self._size:
+            group = self._waiting.slice(0, self._size).combine_chunks()
+            self._waiting = self._waiting.slice(self._size)
+            writer.write_table(group)
+            self._groups += 1
+            room = self._size < LARGEST_GROUP and 2 * _text_bytes(group) <= LARGEST_TEXTS
+            if self._groups % GROUPS_PER_SIZE == 0 and room:
+                self._size *= 2
+
+
+def _text_bytes(table: pa.Table) -> int:
+    texts = (c for c in table.columns if pa.types.is_string(c.type))
+    return sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in texts)
 
 
 def check_target(folder: Path) -> None:

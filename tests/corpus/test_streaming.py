@@ -16,7 +16,7 @@ import pytest
 from deephits_keras.corpus import PAPER_FILTERS, import_spotgentrack, import_table
 from deephits_keras.corpus.lookup import Lookup
 from deephits_keras.corpus.source_table import CHUNK
-from deephits_keras.corpus.table import ROW_GROUP
+from deephits_keras.corpus.table import ROW_GROUP, CorpusWriter
 from deephits_keras.errors import UserError
 
 TRACKS = 2 * CHUNK + 500
@@ -178,6 +178,35 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
         (tmp_path / "songs.csv").write_text("track_id,popularity,lyrics\n" + lines)
         peaks.append(peak_megabytes("import", "table", tmp_path / "songs.csv", tmp_path / "corpus"))
     assert peaks[1] - peaks[0] < 33
+
+
+def made_tracks(rows: range) -> pd.DataFrame:
+    ids = [f"t{row}" for row in rows]
+    tracks = pd.DataFrame({"track_id": ids, "popularity": [row % 101 for row in rows]})
+    words = [None if row % 3 else f"word {row}" for row in rows]
+    return tracks.assign(audio=None, lyrics=pd.Series(words, dtype="string"))
+
+
+@pytest.mark.parametrize("step", [1000, 40_000])
+def test_a_long_table_has_few_row_groups_and_every_track_in_its_place(
+    tmp_path: Path, step: int
+) -> None:
+    """The footer of a million rows would else take 20 MB, in every process that reads it."""
+    tracks = 160_000
+    nothing = pd.DataFrame()
+    with CorpusWriter(tmp_path / "corpus", {"audio": pa.string()}) as writer:
+        for start in range(0, tracks, step):
+            chunk = made_tracks(range(start, start + step))
+            writer.add(chunk, pd.DataFrame(columns=["reason"]), nothing)
+        corpus = writer.finish({"synthetic": False})
+    groups = pq.ParquetFile(tmp_path / "corpus" / "tracks.parquet").metadata
+    sizes = [groups.row_group(k).num_rows for k in range(groups.num_row_groups)]
+    assert sizes == [*[ROW_GROUP] * 64, *[2 * ROW_GROUP] * 46, 160_000 - 156 * ROW_GROUP]
+    wanted = [159_999, 65_535, 65_536, 0, 67_583, 67_584, 150_000]
+    found = corpus.tracks(wanted)
+    assert [track.id for track in found] == [f"t{row}" for row in wanted]
+    words = [None if row % 3 else f"word {row}" for row in wanted]
+    assert [track.lyrics for track in found] == words
 
 
 # === Lookups ===
