@@ -94,7 +94,7 @@ def engine_options(command: Command) -> Command:
             type=click.Choice(ENGINES),
             default="local",
             show_default=True,
-            help="Compute features on this machine (local), or on a cluster that can read CORPUS.",
+            help="Compute features on this machine (local), or on a cluster that sees these files.",
         ),
     ):
         command = option(command)

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import (
+    CORPUS,
     PATH,
     RUN_OR_BUNDLE,
     EncoderCommand,
+    engine_options,
     import_keras,
+    jobs_option,
     json_option,
     pairs,
     print_json,
@@ -45,6 +48,11 @@ if TYPE_CHECKING:
 )
 @click.option("--table", type=PATH, help="CSV or Parquet file of songs: one prediction per row.")
 @click.option(
+    "--corpus",
+    type=CORPUS,
+    help="Corpus of songs whose features are extracted: one prediction per track, nothing decoded.",
+)
+@click.option(
     "--input-dir",
     "folders",
     multiple=True,
@@ -56,8 +64,11 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=PATH,
-    help="With --table: write the predictions to this CSV file instead of printing them.",
+    help="With --table or --corpus: write the predictions to this file instead of printing them: "
+    "CSV, JSON lines or Parquet by its ending (.csv, .jsonl, .parquet).",
 )
+@jobs_option
+@engine_options
 @json_option
 def predict(
     run: Path,
@@ -68,18 +79,26 @@ def predict(
     descriptors: str | None,
     also: tuple[Path, ...],
     table: Path | None,
+    corpus: Path | None,
     folders: tuple[str, ...],
     audio_dir: Path | None,
     out: Path | None,
+    jobs: int,
+    engine: str,
+    scheduler: str | None,
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
-    """Predict the popularity of a song, or of every song in a table.
+    """Predict the popularity of a song, or of every song in a table or a corpus.
 
     Any input may be left out; the output lists what was missing. With --table, the columns
     track_id, audio and lyrics are inputs, as are columns of other files or texts that an encoder
     of the run reads; every other column is a metadata field. With --descriptors, fields that
     aren't given are measured, for example from the recording.
+
+    The features of a table are extracted in --jobs worker processes, or on a cluster, while the
+    model predicts. If that is interrupted, the same command with --out continues. --corpus uses the
+    features that `deephits extract` stored.
 
     \b
     Example:
@@ -89,9 +108,13 @@ def predict(
       deephits predict run song.mp3 --also run-of-other-modalities
       deephits predict bundle song.mp3
       deephits predict run --table songs.csv --out predictions.csv
+      deephits predict run --table songs.parquet --jobs 8 --out scores.parquet
+      deephits predict run --corpus corpus --out scores.parquet
     """
-    if table and also:
-        raise UserError("--also can't be used with --table")
+    if (table or corpus) and also:
+        raise UserError("--also can't be used with --table or --corpus")
+    if out and not (table or corpus):
+        raise UserError("--out is where the predictions of --table or --corpus go")
     starts = {"audio": audio_dir} if audio_dir is not None else {}
     starts |= {name: Path(path) for name, path in pairs(folders, "--input-dir")}
     from deephits_keras.prediction.workflow import plan_prediction
@@ -103,16 +126,20 @@ def predict(
         inputs={name: Path(path) for name, path in pairs(inputs, "--input")},
         fields=dict(pairs(fields, "--set")),
         table=table,
+        corpus=corpus,
         folders=starts,
         descriptors=descriptors,
+        jobs=jobs,
+        engine=engine,
+        scheduler=scheduler,
         settings=settings,
     )
     for note in plan.notes:
         click.echo(note, err=True)
     if plan.needs_keras:
         import_keras()
-    if table:
-        _predict_table(plan, out, as_json=as_json)
+    if not plan.tracks:
+        _predict_all(plan, out, as_json=as_json)
         return
     answers = [(m, of[0]) for m, of in zip(plan.models, plan.answers(), strict=True)]
     if as_json:
@@ -204,21 +231,22 @@ def _field_lines(prediction: TrackPrediction) -> Iterator[str]:
         yield f"field        {name} = {shown} ({origin.source})"
 
 
-def _predict_table(plan: PredictionPlan, out: Path | None, *, as_json: bool) -> None:
-    import json
+def _predict_all(plan: PredictionPlan, out: Path | None, *, as_json: bool) -> None:
     import sys
 
-    from deephits_keras.prediction.workflow import open_csv
+    from deephits_keras.prediction.answers import CsvFormat, JsonFormat
+    from deephits_keras.prediction.workflow import tier_labels
 
+    notes: list[str] = []
     if out is not None:
-        with open_csv(out) as file:
-            count = sum(1 for _ in plan.stream(file))
+        count, restarted = plan.write(out)
         click.echo(f"{count} predictions: {out}", err=as_json)
-    elif as_json:
-        for prediction in plan.stream():
-            click.echo(json.dumps(dataclasses.asdict(prediction), ensure_ascii=False))
+        notes += [restarted] * bool(restarted)
     else:
-        for _ in plan.stream(sys.stdout):
-            pass
-    for note in plan.songs.notes:
+        form = JsonFormat() if as_json else CsvFormat(tier_labels(plan.models[0]))
+        if isinstance(form, CsvFormat):
+            form.header(sys.stdout)
+        for answers in plan.stream():
+            form.lines(answers, sys.stdout)
+    for note in (*notes, *plan.song_notes):
         click.echo(f"note: {note}", err=True)

@@ -60,6 +60,26 @@ def _package(module: str, extra: str) -> Any:
 @contextlib.contextmanager
 def _dask(scheduler: str | None) -> Iterator[None]:
     distributed = _package("distributed", "dask")
+    with dask_client(scheduler) as client:
+        joblib.register_parallel_backend("deephits_dask", _dask_backend())
+        try:
+            with joblib.parallel_config(backend="deephits_dask", client=client):
+                yield
+        except (distributed.KilledWorker, distributed.client.FutureCancelledError) as error:
+            raise DeepHitsError(
+                f"Dask gave up on a task: {error} Complete results are kept: run the same command "
+                "again, with workers that have more memory"
+            ) from error
+
+
+@contextlib.contextmanager
+def dask_client(scheduler: str | None) -> Iterator[Any]:
+    """A client of a Dask scheduler with at least one worker.
+
+    Raises:
+        UserError: if Dask isn't installed, or the scheduler doesn't answer or has no workers.
+    """
+    distributed = _package("distributed", "dask")
     if scheduler is None:
         raise UserError("--engine dask needs the address of a scheduler: --scheduler tcp://...")
     try:
@@ -74,15 +94,7 @@ def _dask(scheduler: str | None) -> Iterator[None]:
                 f"The Dask scheduler at {scheduler} has no worker: start one with "
                 f"`dask worker {scheduler}`"
             ) from error
-        joblib.register_parallel_backend("deephits_dask", _dask_backend())
-        try:
-            with joblib.parallel_config(backend="deephits_dask", client=client):
-                yield
-        except (distributed.KilledWorker, distributed.client.FutureCancelledError) as error:
-            raise DeepHitsError(
-                f"Dask gave up on a task: {error} Complete results are kept: run the same command "
-                "again, with workers that have more memory"
-            ) from error
+        yield client
 
 
 def _dask_backend() -> Any:
@@ -106,6 +118,25 @@ def _dask_backend() -> Any:
 
 @contextlib.contextmanager
 def _ray(address: str | None) -> Iterator[None]:
+    with ray_started(address) as ray:
+        joblib.register_parallel_backend("deephits_ray", _ray_backend(ray))
+        try:
+            with joblib.parallel_config(backend="deephits_ray"):
+                yield
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+            raise DeepHitsError(
+                f"Ray gave up on a task: {error} Complete results are kept: run the same command "
+                "again, with workers that have more memory"
+            ) from error
+
+
+@contextlib.contextmanager
+def ray_started(address: str | None) -> Iterator[Any]:
+    """The package `ray`, connected to a cluster, or to one that it starts on this machine.
+
+    Raises:
+        UserError: if Ray isn't installed, or no cluster answers.
+    """
     ray = _package("ray", "ray")
     try:
         if address is not None:
@@ -113,16 +144,8 @@ def _ray(address: str | None) -> Iterator[None]:
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise UserError(f"No Ray cluster answers at {address}: {error}") from error
-    joblib.register_parallel_backend("deephits_ray", _ray_backend(ray))
     try:
-        with joblib.parallel_config(backend="deephits_ray"):
-            yield
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-        raise DeepHitsError(
-            f"Ray gave up on a task: {error} Complete results are kept: run the same command "
-            "again, "
-            "with workers that have more memory"
-        ) from error
+        yield ray
     finally:
         ray.shutdown()
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from deephits_keras.corpus.values import is_unknown
 from deephits_keras.encoders.features import ExtractionError, Features
 from deephits_keras.encoders.inputs import Input, as_declared, inputs_of, without_fields
 from deephits_keras.encoders.registry import AnyEncoder
-from deephits_keras.features.outcomes import Outcome, blamed, outcomes
-from deephits_keras.prediction.measured import FieldOrigin, MeasuredTrack, measure_fields
+from deephits_keras.features.outcomes import Outcome, blamed
+from deephits_keras.prediction.extraction import ExtractedTrack, TrackExtractor, hidden_fields
+from deephits_keras.prediction.measured import FieldOrigin
 from deephits_keras.runs.scorer import Scorer, model_inputs
 from deephits_keras.tasks import Prediction
 from deephits_keras.tracks import Track
@@ -83,15 +83,18 @@ class _Account:
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unseen: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def without(self, modality: str, unseen: Sequence[str]) -> Track:
-        """The track for the encoder of a modality, without the fields that training never saw."""
-        if given := tuple(n for n in unseen if not is_unknown(self.track.fields.get(n))):
-            self.unseen[modality] = given
-        return without_fields(self.track, given)
+    def add(self, encoder: AnyEncoder, outcome: Outcome, unseen: Sequence[str]) -> None:
+        """Add an encoder's result for the track, with its remarks.
 
-    def add(self, encoder: AnyEncoder, track: Track, outcome: Outcome) -> None:
-        """Add an encoder's result for the track, with its remarks."""
+        Args:
+            encoder: The encoder.
+            outcome: Its result.
+            unseen: Fields that count as unknown.
+        """
         modality = encoder.modality
+        if given := hidden_fields(self.track, unseen):
+            self.unseen[modality] = given
+        track = without_fields(self.track, given)
         if outcome is None or isinstance(outcome, ExtractionError):
             self.missing.append(modality)
             if outcome is not None:
@@ -154,18 +157,21 @@ class Predictor:
         """
         iterator = iter(tracks)
         while batch := list(islice(iterator, BATCH_SIZE)):
-            for prediction, _ in self._predict_batch(self._measure(batch)):
-                yield prediction
+            yield from self.predict_extracted(self.extractor(batch))
 
     def predict_with_features(self, track: Track) -> tuple[TrackPrediction, dict[str, Features]]:
         """Predict a track; also return its features by modality."""
-        ((prediction, features),) = self._predict_batch(self._measure([track]))
+        ((prediction, features),) = self._predict_batch(self.extractor([track]))
         return prediction, features
 
-    def _measure(self, tracks: list[Track]) -> list[MeasuredTrack]:
-        if self.descriptors is None:
-            return [MeasuredTrack(track, {}) for track in tracks]
-        return list(measure_fields(tracks, self.descriptors))
+    def predict_extracted(self, extracted: Sequence[ExtractedTrack]) -> list[TrackPrediction]:
+        """Predict tracks whose features were extracted before, in one forward pass."""
+        return [prediction for prediction, _ in self._predict_batch(extracted)]
+
+    @cached_property
+    def extractor(self) -> TrackExtractor:
+        """What extracts the model's features of a track, in this or another process."""
+        return TrackExtractor(self.encoders, self.descriptors, dict(self.run.unseen_columns))
 
     @cached_property
     def _made_otherwise(self) -> frozenset[str]:
@@ -181,16 +187,15 @@ class Predictor:
         return frozenset(each for encoder in encoders for each in inputs_of(encoder) or ())
 
     def _predict_batch(
-        self, measured: list[MeasuredTrack]
+        self, extracted: Sequence[ExtractedTrack]
     ) -> list[tuple[TrackPrediction, dict[str, Features]]]:
-        accounts = [_Account(m.track, m.fields, [*m.warnings], [*m.remarks]) for m in measured]
+        tracks = [each.measured for each in extracted]
+        accounts = [_Account(m.track, m.fields, [*m.warnings], [*m.remarks]) for m in tracks]
         inputs: dict[str, np.ndarray[Any, Any]] = {}
         for modality, encoder in self.encoders.items():
-            unseen = self.run.unseen_columns.get(modality, ())
-            tracks = [account.without(modality, unseen) for account in accounts]
-            found = outcomes(encoder, tracks)
-            for account, track, outcome in zip(accounts, tracks, found, strict=True):
-                account.add(encoder, track, outcome)
+            unseen = self.extractor.unseen.get(modality, ())
+            for account, each in zip(accounts, extracted, strict=True):
+                account.add(encoder, each.outcomes[modality], unseen)
                 if modality in account.features and modality in self._made_otherwise:
                     account.warnings.append(
                         f"{modality} is measured differently here than for the tracks that "

@@ -1,4 +1,4 @@
-"""Predict tables of songs, one chunk in memory at a time.
+"""Tables of songs to predict, one chunk in memory at a time.
 
 A table is read as `import` reads it, with the columns and units of the run's corpus, so that the
 table that a model was trained on gives the predictions of its evaluation.
@@ -6,13 +6,10 @@ table that a model was trained on gives the predictions of its evaluation.
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,8 +23,6 @@ from deephits_keras.corpus.recordings import Recordings
 from deephits_keras.corpus.values import clean_rows
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, names_of
 from deephits_keras.errors import UserError
-from deephits_keras.prediction.measured import GIVEN, FieldOrigin
-from deephits_keras.prediction.predictor import BATCH_SIZE, Predictor, TrackPrediction, unseen_notes
 from deephits_keras.tracks import Track
 
 
@@ -92,6 +87,11 @@ class TrackTable:
         self._artists = ArtistKeys.from_values(values, reading.get("separators", ()))
         self._seen: set[str] = set()
         self.notes: list[str] = []
+
+    def count(self) -> int:
+        """Number of rows, some of which may be malformed; reads one column of the table."""
+        narrow = self._reader.table.columns[:1]
+        return sum(len(rows) for rows in self._reader.table.chunks(narrow))
 
     def __iter__(self) -> Iterator[Track | RejectedRow]:
         """Read the rows."""
@@ -166,85 +166,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     return value.item() if isinstance(value, np.generic) else value
-
-
-def score_table(predictor: Predictor, table: TrackTable) -> Iterator[TrackPrediction]:
-    """Predict the rows of a table in order; a row that can't be read gets a reason instead.
-
-    Args:
-        predictor: The run.
-        table: The table.
-
-    Yields:
-        A prediction per row, with the row's title and artist.
-    """
-    unseen: dict[str, set[str]] = {}
-    rows = iter(table)
-    while batch := list(itertools.islice(rows, BATCH_SIZE)):
-        tracks = [row for row in batch if isinstance(row, Track)]
-        answers = iter(predictor.predict(tracks) if tracks else [])
-        for row in batch:
-            if isinstance(row, RejectedRow):
-                rejected = (f"rejected: {row.reason}",)
-                yield TrackPrediction(row.track_id, None, None, None, {}, (), {}, rejected)
-                continue
-            title, artist = (row.fields.get(name) for name in ("title", "artist_name"))
-            names = str(title or ""), str(artist or "")
-            answer = next(answers)
-            for modality, fields in answer.unseen.items():
-                unseen.setdefault(modality, set()).update(fields)
-            yield dataclasses.replace(answer, title=names[0], artist=names[1])
-    table.notes += unseen_notes({modality: sorted(unseen[modality]) for modality in unseen})
-
-
-PLAIN = ("track_id", "title", "artist", "popularity", "tier", "tier_label")
-LAST = ("tier_set", "low", "high", "coverage", "missing", "warnings", "remarks", "measured")
-
-
-def table_columns(labels: Sequence[str]) -> list[str]:
-    """Columns of a table of predictions.
-
-    Args:
-        labels: Labels of the tiers, one score column per tier; empty for a regression.
-    """
-    return [*PLAIN, *(f"score_{label}" for label in labels), *LAST]
-
-
-def table_row(prediction: TrackPrediction, labels: Sequence[str]) -> list[Any]:
-    """A prediction in the columns of `table_columns`."""
-    missing = [*prediction.missing]
-    for modality, parts in prediction.missing_parts.items():
-        missing += [f"{modality}.{part}" for part in parts]
-    return [
-        *(getattr(prediction, name) for name in PLAIN),
-        *(prediction.scores.get(label) for label in labels),
-        " ".join(prediction.tier_set),
-        *(prediction.interval or (None, None)),
-        prediction.coverage,
-        " ".join(missing),
-        "; ".join(prediction.warnings),
-        "; ".join(prediction.remarks),
-        " ".join(f"{n}={f.value:.6g}" for n, f in measured_fields(prediction).items()),
-    ]
-
-
-def write_csv(
-    file: TextIO, predictions: Iterable[TrackPrediction], labels: Sequence[str]
-) -> Iterator[TrackPrediction]:
-    """Write one line per prediction.
-
-    Args:
-        file: A text file, open for writing.
-        predictions: The predictions.
-        labels: See `table_columns`.
-    """
-    writer = csv.writer(file)
-    writer.writerow(table_columns(labels))
-    for prediction in predictions:
-        writer.writerow(table_row(prediction, labels))
-        yield prediction
-
-
-def measured_fields(prediction: TrackPrediction) -> dict[str, FieldOrigin]:
-    """The fields that an encoder measured, by name."""
-    return {name: origin for name, origin in prediction.fields.items() if origin.source != GIVEN}

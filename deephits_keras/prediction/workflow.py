@@ -6,33 +6,43 @@ reported immediately.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, overload
+from typing import TYPE_CHECKING, Any, overload
 
+from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.opening import open_model
-from deephits_keras.prediction.asked import asked_track, ignored, require_read
-from deephits_keras.prediction.measured import descriptor_source
-from deephits_keras.prediction.predictor import Predictor, TrackPrediction
-from deephits_keras.prediction.tables import (
-    TrackTable,
-    score_table,
+from deephits_keras.features.workers import Crew, check_engine
+from deephits_keras.prediction.answers import (
+    NUMBERS,
+    Answers,
+    TrackAnswers,
+    format_of,
     table_columns,
     table_row,
-    write_csv,
 )
+from deephits_keras.prediction.asked import asked_track, ignored, require_read
+from deephits_keras.prediction.catalogue import Catalogue
+from deephits_keras.prediction.extraction import ExtractedTrack
+from deephits_keras.prediction.identity import identity_of
+from deephits_keras.prediction.measured import descriptor_source
+from deephits_keras.prediction.parts import Parts
+from deephits_keras.prediction.predictor import Predictor, TrackPrediction, unseen_notes
+from deephits_keras.prediction.tables import RejectedRow, TrackTable
 from deephits_keras.runs.scorer import Scorer
 from deephits_keras.tracks import Track
-from deephits_keras.utils.files import replacing
+from deephits_keras.utils.progress import progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from deephits_keras.prediction.stored import StoredSongs
 
 Song = str | Path | Track
 Settings = Mapping[str, Mapping[str, Any]]
@@ -60,8 +70,7 @@ class Predictions(Sequence[TrackPrediction]):
 
         rows = [table_row(each, self.labels) for each in self.predictions]
         frame = pd.DataFrame(rows, columns=table_columns(self.labels))
-        numbers = ["popularity", "low", "high", "coverage"]
-        numbers += [f"score_{label}" for label in self.labels]
+        numbers = [*NUMBERS, *(f"score_{label}" for label in self.labels)]
         return frame.astype({**dict.fromkeys(numbers, "float64"), "tier": "Int64"})
 
     def __len__(self) -> int:
@@ -85,17 +94,21 @@ class PredictionPlan:
         models: The models.
         tracks: The songs, if they aren't in a table.
         table: The table.
+        corpus: The corpus, whose stored features are used.
         folders: Folder of the files in the table, by input name.
         descriptors: Encoder that measures missing fields.
         unread: Standard columns that no encoder reads.
+        crew: Worker processes that extract the features of a table.
     """
 
     models: tuple[Scorer, ...]
     tracks: tuple[Track, ...]
     table: Path | None
+    corpus: Corpus | None
     folders: Mapping[str, Path]
     descriptors: AnyEncoder | None
     unread: tuple[str, ...]
+    crew: Crew
 
     @property
     def needs_keras(self) -> bool:
@@ -112,15 +125,19 @@ class PredictionPlan:
         return tuple(Predictor(model, self.descriptors) for model in self.models)
 
     @cached_property
-    def songs(self) -> TrackTable:
-        """The table, opened with the first model's inputs.
+    def songs(self) -> TrackTable | StoredSongs:
+        """The table or the corpus, opened for the first model.
 
         Raises:
-            UserError: if it can't be read.
+            UserError: if it can't be read, or the corpus lacks features.
         """
-        if self.table is None:
-            raise UserError("There is no table of songs")
         first = self.predictors[0]
+        if self.corpus is not None:
+            from deephits_keras.prediction.stored import StoredSongs
+
+            return StoredSongs(self.corpus, first.encoders, first.run.unseen_columns)
+        if self.table is None:
+            raise UserError("There is neither a table nor a corpus of songs")
         return TrackTable(
             self.table, self.folders, first.inputs, first.run.config.corpus.get("reading", {})
         )
@@ -137,14 +154,56 @@ class PredictionPlan:
             for predictor in self.predictors
         ]
 
-    def stream(self, file: TextIO | None = None) -> Iterator[TrackPrediction]:
-        """The first model's predictions for the table's rows, one chunk in memory at a time.
+    @cached_property
+    def _catalogue(self) -> Catalogue[Answers]:
+        predictor = self.predictors[0]
+        return Catalogue(predictor.extractor, partial(_answers, predictor))
+
+    def stream(self) -> Iterator[Answers]:
+        """The first model's predictions for the table or corpus, a batch in memory at a time."""
+        with self.crew.started() as workers:
+            yield from self._catalogue.answers(self.songs, workers)
+
+    def write(
+        self, out: str | Path, seen: Callable[[Answers], None] | None = None
+    ) -> tuple[int, str]:
+        """Write the first model's predictions for the table or corpus.
+
+        If interrupted, the finished parts are kept beside the file, and the same call continues
+        after them.
 
         Args:
-            file: CSV file to write the predictions to.
+            out: A file that ends in .csv, .jsonl or .parquet.
+            seen: Called with the answers of each batch, which are then all computed.
+
+        Returns:
+            The number of rows, and a note on parts that couldn't be used, or an empty text.
+
+        Raises:
+            UserError: if the file has another ending or can't be written to, or the songs can't be
+                read.
         """
-        predictions = score_table(self.predictors[0], self.songs)
-        return write_csv(file, predictions, tier_labels(self.models[0])) if file else predictions
+        path, model = Path(out), self.models[0]
+        form = format_of(path, tier_labels(model))
+        songs = self.songs
+        source = self.corpus if self.corpus is not None else self.table
+        of = identity_of(model, self.predictors[0].extractor, source, self.folders)
+        of["part_size"] = self._catalogue.part_size
+        parts = Parts(path, of, form, anew=seen is not None)
+        count = 0
+        with self.crew.started() as workers:
+            written = self._catalogue.write(songs, parts, workers, seen or (lambda _: None))
+            for rows in progress(
+                written, total=songs.count(), what=f"predicting {path.name}", weight=int
+            ):
+                count += rows
+        note = f"{parts.folder} was of another model, other songs or settings: begun anew"
+        return count, note if parts.restarted else ""
+
+    @property
+    def song_notes(self) -> tuple[str, ...]:
+        """Notes on the songs of a table or corpus; complete after the last one."""
+        return (*self.songs.notes, *unseen_notes(self._catalogue.unseen))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -166,8 +225,12 @@ def plan_prediction(
     inputs: Mapping[str, str | Path] | None = None,
     fields: Mapping[str, Any] | None = None,
     table: str | Path | None = None,
+    corpus: str | Path | Corpus | None = None,
     folders: Mapping[str, str | Path] | None = None,
     descriptors: str | None = None,
+    jobs: int = -1,
+    engine: str = "local",
+    scheduler: str | None = None,
     settings: Settings | None = None,
 ) -> PredictionPlan:
     """Check the arguments without importing Keras; see `predict`."""
@@ -175,15 +238,20 @@ def plan_prediction(
     of_song = bool(asked or lyrics or inputs or fields)
     if table and of_song:
         raise UserError("Give either one song or --table, not both")
-    if not (table or of_song):
+    if corpus is not None and (table or of_song or descriptors):
+        raise UserError(
+            "Give --corpus alone: its stored features are used, no song, --table or --descriptors"
+        )
+    if not (table or of_song or corpus is not None):
         raise UserError(
             "Give a song: an audio file, --lyrics, --input, --set, or a --table of songs"
         )
+    check_engine(jobs, engine, scheduler)
     if folders and not table:
         raise UserError("--input-dir can only be used with --table")
     if table and not Path(table).is_file():
         raise UserError(f"There is no file {table}")
-    tracks = () if table else tuple(_tracks(asked, lyrics, inputs or {}, fields or {}))
+    tracks = tuple(_tracks(asked, lyrics, inputs or {}, fields or {})) if of_song else ()
     source = descriptor_source(descriptors, settings or {}) if descriptors else None
     opened = _open(list(models), source, settings or {})
     sources = [source] if source else []
@@ -195,9 +263,11 @@ def plan_prediction(
         models=tuple(opened),
         tracks=tracks,
         table=Path(table) if table else None,
+        corpus=Corpus.open(Path(corpus)) if isinstance(corpus, str | Path) else corpus,
         folders={name: Path(folder) for name, folder in (folders or {}).items()},
         descriptors=source,
         unread=tuple(unread),
+        crew=Crew(jobs, engine, scheduler),
     )
 
 
@@ -257,9 +327,13 @@ def predict(
     inputs: Mapping[str, str | Path] | None = None,
     fields: Mapping[str, Any] | None = None,
     table: str | Path | None = None,
+    corpus: str | Path | Corpus | None = None,
     folders: Mapping[str, str | Path] | None = None,
     descriptors: str | None = None,
     out: str | Path | None = None,
+    jobs: int = -1,
+    engine: str = "local",
+    scheduler: str | None = None,
     settings: Settings | None = None,
 ) -> Predictions:
     """Predict the popularity of songs, as `deephits predict` does.
@@ -273,16 +347,23 @@ def predict(
         inputs: Other files of the one song, by the name of an input that an encoder declares.
         fields: Metadata fields for every recording, such as `{"artist_popularity": 63}`.
         table: Instead of songs, a table: CSV, JSON lines, Parquet, Feather or Excel.
+        corpus: Instead of songs, a corpus whose features are extracted: nothing is decoded.
         folders: With a table, folder of the files in a column, by its name; the table's folder by
             default.
         descriptors: An encoder or a modality that measures the fields that aren't given.
-        out: With a table, CSV file to write the predictions to as well.
+        out: With a table or a corpus, file to write the predictions to as well: CSV, JSON lines or
+            Parquet, by its ending (.csv, .jsonl, .parquet).
+        jobs: With a table, number of worker processes that extract features; -1: one per core.
+            Predictions don't depend on it.
+        engine: `local`, `dask` or `ray`.
+        scheduler: Address of the cluster's scheduler.
         settings: Encoder settings that override the model's, by modality or encoder.
 
     Returns:
         The predictions; `to_frame` converts them to a table. A row that can't be read has no
-        popularity, and a warning with the reason. For tables that don't fit in memory, use the
-        command, which keeps only one chunk in memory.
+        popularity, and a warning with the reason. All are in memory: for millions of songs, use
+        `plan_prediction(...).write(out)`, as the command does, which also continues after an
+        interruption.
 
     Raises:
         UserError: if an argument is invalid.
@@ -294,8 +375,8 @@ def predict(
         (61.7, ('lyrics',))
         >>> dh.predict("run", table="songs.csv").to_frame()  # doctest: +SKIP
     """
-    if out and not table:
-        raise UserError("out is where the predictions for a table go")
+    if out and not table and corpus is None:
+        raise UserError("out is where the predictions for a table or a corpus go")
     plan = plan_prediction(
         [model],
         songs,
@@ -303,26 +384,37 @@ def predict(
         inputs=inputs,
         fields=fields,
         table=table,
+        corpus=corpus,
         folders=folders,
         descriptors=descriptors,
+        jobs=jobs,
+        engine=engine,
+        scheduler=scheduler,
         settings=settings,
     )
-    if plan.table is None:
+    if plan.tracks:
         return plan.answers()[0]
-    with open_csv(out) as file:
-        found = tuple(plan.stream(file))
     first = plan.models[0]
-    return Predictions(found, tier_labels(first), first.synthetic, tuple(plan.songs.notes))
-
-
-@contextlib.contextmanager
-def open_csv(out: str | Path | None) -> Iterator[TextIO | None]:
-    """A file that is written atomically; None without a name."""
+    answers: list[Answers] = []
     if out is None:
-        yield None
-        return
-    with (
-        replacing(Path(out)) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        yield file
+        answers += plan.stream()
+    else:
+        plan.write(out, answers.append)
+    found = tuple(prediction for each in answers for prediction in each.predictions())
+    return Predictions(found, tier_labels(first), first.synthetic, plan.song_notes)
+
+
+def _answers(predictor: Predictor, rows: Sequence[ExtractedTrack | RejectedRow]) -> Answers:
+    """Predictions of a batch; a row that can't be read gets a reason instead."""
+    extracted = [row for row in rows if isinstance(row, ExtractedTrack)]
+    found = iter(predictor.predict_extracted(extracted) if extracted else [])
+    answers = []
+    for row in rows:
+        if isinstance(row, RejectedRow):
+            rejected = (f"rejected: {row.reason}",)
+            answers.append(TrackPrediction(row.track_id, None, None, None, {}, (), {}, rejected))
+            continue
+        fields = row.measured.track.fields
+        title, artist = (str(fields.get(name) or "") for name in ("title", "artist_name"))
+        answers.append(dataclasses.replace(next(found), title=title, artist=artist))
+    return TrackAnswers(answers)

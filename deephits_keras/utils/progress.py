@@ -33,12 +33,21 @@ def progress(
                 yield item
                 bar.advance(task, weight(item))
         return
-    shown = time.monotonic()
+    began = shown = time.monotonic()
     done = 0
     for item in items:
         yield item
         done += weight(item)
         if time.monotonic() - shown >= SECONDS_BETWEEN_LINES or done == total:
-            sys.stderr.write(f"{what}: {done} of {total}\n")
+            left = (time.monotonic() - began) * (total - done) / max(done, 1)
+            told = f", {_shown_time(left)} left" if done < total else ""
+            sys.stderr.write(f"{what}: {done} of {total}{told}\n")
             sys.stderr.flush()
             shown = time.monotonic()
+
+
+def _shown_time(seconds: float) -> str:
+    """`45 s`, `12 min` or `3.5 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,108 @@
+"""Features of the tracks that are to be predicted, extracted in this or another process."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deephits_keras import cpu
+from deephits_keras.corpus.values import is_unknown
+from deephits_keras.encoders.features import ExtractionError
+from deephits_keras.encoders.inputs import inputs_of, without_fields
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.features.outcomes import Outcome, outcomes
+from deephits_keras.prediction.measured import MeasuredTrack, measure_fields
+from deephits_keras.tracks import Track
+
+
+@dataclass(frozen=True)
+class ExtractedTrack:
+    """A track with the results of its encoders.
+
+    Attributes:
+        measured: The track, with fields that were measured.
+        outcomes: By modality: the features, None if the track lacks the input, or the error.
+    """
+
+    measured: MeasuredTrack
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrackExtractor:
+    """Extracts tracks; is sent to worker processes.
+
+    Attributes:
+        encoders: The model's encoders, by modality.
+        descriptors: An encoder that measures missing fields first, or None.
+        unseen: Fields by modality that count as unknown, because training never saw one.
+    """
+
+    encoders: Mapping[str, AnyEncoder]
+    descriptors: AnyEncoder | None = None
+    unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def light(self) -> bool:
+        """Whether fields are all that is read."""
+        return self.descriptors is None and all(map(reads_fields_only, self.encoders.values()))
+
+    @property
+    def for_workers(self) -> TrackExtractor | None:
+        """The part of the work that is worth sending to another process; None if there is none.
+
+        Fields alone are extracted faster than sent, and an encoder that isn't `parallel` uses
+        every core by itself.
+        """
+        if self.descriptors and not self.descriptors.parallel:
+            return None
+        heavy = {m: e for m, e in self.encoders.items() if e.parallel and not reads_fields_only(e)}
+        if not (heavy or self.descriptors):
+            return None
+        return dataclasses.replace(self, encoders=heavy)
+
+    def __call__(self, tracks: Sequence[Track]) -> list[ExtractedTrack]:
+        """Extract tracks; an unusable input is an outcome."""
+        measured = [MeasuredTrack(track, {}) for track in tracks]
+        if self.descriptors is not None:
+            measured = list(measure_fields(tracks, self.descriptors))
+        return self.completed([ExtractedTrack(each) for each in measured])
+
+    def in_worker(self, tracks: Sequence[Track]) -> list[ExtractedTrack]:
+        """Extract tracks in a worker process, which keeps freed memory (docs/performance.md)."""
+        cpu.keep_freed_memory()
+        return self(tracks)
+
+    def completed(self, extracted: Sequence[ExtractedTrack]) -> list[ExtractedTrack]:
+        """The tracks with the results of the encoders that weren't applied yet."""
+        tracks = [each.measured.track for each in extracted]
+        found = [dict(each.outcomes) for each in extracted]
+        for modality, encoder in self.encoders.items():
+            todo = [k for k, have in enumerate(found) if modality not in have]
+            hidden = self.unseen.get(modality, ())
+            results = outcomes(encoder, [without_fields(tracks[k], hidden) for k in todo])
+            for k, outcome in zip(todo, results, strict=True):
+                found[k][modality] = outcome
+        pairs = zip(extracted, found, strict=True)
+        return [ExtractedTrack(each.measured, have) for each, have in pairs]
+
+    def lost(self, track: Track, reason: str) -> ExtractedTrack:
+        """The result for a track whose worker process died."""
+        error = ExtractionError(track.id, reason)
+        warnings: tuple[str, ...] = ()
+        if self.descriptors is not None:
+            warnings = (f"{self.descriptors.name} could measure no field: {reason}",)
+        measured = MeasuredTrack(track, {}, warnings=warnings)
+        return ExtractedTrack(measured, dict.fromkeys(self.encoders, error))
+
+
+def reads_fields_only(encoder: AnyEncoder) -> bool:
+    """Whether an encoder declares fields and nothing else."""
+    inputs = inputs_of(encoder)
+    return inputs is not None and all(each.kind == "field" for each in inputs)
+
+
+def hidden_fields(track: Track, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of some fields that a track has a value of."""
+    return tuple(name for name in names if not is_unknown(track.fields.get(name)))

@@ -1,0 +1,198 @@
+"""Tables and corpora are answered in order: by any number of workers, and after an interruption."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from plain_model import PlainModel
+from toys import Other, Toy, Whole, make_corpus
+
+from deephits_keras.errors import UserError
+from deephits_keras.features.extraction import extract_features
+from deephits_keras.prediction.workflow import PredictionPlan, plan_prediction, predict
+
+ROWS = 300
+FAULTS = {3: "bad", 70: "missing", 71: "crash", 200: "shape"}
+
+
+def write_table(path: Path, behaviour: dict[int, str], rows: int = ROWS) -> Path:
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["track_id", "title", "artist_name", "level", "behaviour", "tempo"])
+        for row in range(rows):
+            tempo = "fast" if row == 90 else 100
+            cells = [f"t{row}", f"Song, {row}", "A", row + 1, behaviour.get(row, ""), tempo]
+            table.writerow([""] * 6 if row == 150 else cells)
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> PlainModel:
+    return PlainModel({"sound": Toy(), "text": Other()}, tmp_path / "model")
+
+
+def plan(model: PlainModel, table: Path, **more: Any) -> PredictionPlan:
+    return plan_prediction([model], table=table, **more)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_workers_change_no_byte(model: PlainModel, tmp_path: Path, ending: str) -> None:
+    table = write_table(tmp_path / "songs.csv", FAULTS)
+    alone, together = (tmp_path / f"{jobs}.{ending}" for jobs in (1, 2))
+    plan(model, table, jobs=1).write(alone)
+    batches: list[int] = []
+    model.before = batches.append
+    assert plan(model, table, jobs=2).write(together) == (ROWS, "")
+    assert alone.read_bytes() == together.read_bytes()
+    assert max(batches) == 64
+    assert sorted(p.name for p in tmp_path.iterdir() if "partial" in p.name) == []
+
+    if ending == "parquet":
+        rows = pq.read_table(together).to_pylist()
+        assert {type(r["popularity"]) for r in rows} == {float, type(None)}
+    elif ending == "csv":
+        rows = list(csv.DictReader(together.open(newline="")))
+    else:
+        rows = [json.loads(line) for line in together.open()]
+        assert rows[0]["scores"].keys() == {"0-25", "25-65", "65-100"}
+        return
+    assert [r["track_id"] for r in rows][88:92] == ["t88", "t89", "t90", "t91"]
+    assert rows[3]["warnings"] == "sound can't be used: its recording is only noise"
+    assert rows[70]["missing"] == "sound"
+    assert "toy raised RuntimeError: the toy broke" in rows[71]["warnings"]
+    assert rows[90]["warnings"] == "rejected: tempo is not a number: fast"
+    assert rows[150]["track_id"] == "row 150"
+    assert (rows[5]["title"], rows[5]["artist"]) == ("Song, 5", "A")
+
+
+def test_a_worker_that_dies_costs_its_track_alone(model: PlainModel, tmp_path: Path) -> None:
+    sound = write_table(tmp_path / "sound.csv", {130: "missing", 140: "missing"})
+    fatal = write_table(tmp_path / "fatal.csv", {130: "killed", 140: "memory"})
+    expected = predict(model, table=sound, jobs=1)
+    found = predict(model, table=fatal, jobs=2)
+    assert len(found) == ROWS
+    for row in (130, 140):
+        assert found[row].popularity is None
+        assert "a worker process died of it" in found[row].warnings[0]
+    others = [row for row in range(ROWS) if row not in (130, 140)]
+    assert [found[row] for row in others] == [expected[row] for row in others]
+
+
+class Stop(BaseException):
+    """What ends a process, as seen by its code."""
+
+
+def test_interrupted_work_goes_on_after_its_last_part(model: PlainModel, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "songs.csv", FAULTS)
+    out, whole = tmp_path / "scores.parquet", tmp_path / "whole.parquet"
+    plan(model, table, jobs=1).write(whole)
+    done: list[int] = []
+
+    def stop_at_the_fourth(rows: int) -> None:
+        if len(done) == 3:
+            raise Stop
+        done.append(rows)
+
+    model.before = stop_at_the_fourth
+    with pytest.raises(Stop):
+        plan(model, table, jobs=1).write(out)
+    assert not out.exists()
+    parts = tmp_path / "scores.parquet.partial"
+    assert sorted(p.name for p in parts.glob("part*")) == ["part-000000.parquet"]
+
+    again: list[int] = []
+    model.before = again.append
+    assert plan(model, table, jobs=2).write(out) == (ROWS, "")
+    assert len(again) == len(range(128, ROWS, 64))
+    assert out.read_bytes() == whole.read_bytes()
+    assert not parts.exists()
+
+
+def test_parts_of_other_songs_are_not_continued(model: PlainModel, tmp_path: Path) -> None:
+    table, out = write_table(tmp_path / "songs.csv", FAULTS), tmp_path / "scores.csv"
+    for change in (
+        lambda: write_table(table, {}),
+        lambda: (model.folder / "checksums.json").write_text('{"model.keras": "other"}'),
+        lambda: model.encoders.update(sound=Toy.from_config({"scale": 2.0})),
+    ):
+        interrupt(model, table, out)
+        change()
+        model.before = lambda _: None
+        count, note = plan(model, table, jobs=1).write(out)
+        assert count == ROWS
+        assert "begun anew" in note
+    before = [p for p in tmp_path.iterdir() if p.name != out.name]
+    (tmp_path / "scores.csv.partial").mkdir()
+    (tmp_path / "scores.csv.partial" / "thesis.tex").touch()
+    with pytest.raises(UserError, match="no parts of results: move it"):
+        plan(model, table).write(out)
+    assert (tmp_path / "scores.csv.partial" / "thesis.tex").exists()
+    assert before
+
+
+def interrupt(model: PlainModel, table: Path, out: Path) -> None:
+    calls: Iterator[int] = iter(range(3))
+
+    def stop(_: int) -> None:
+        if next(calls, None) is None:
+            raise Stop
+
+    model.before = stop
+    with pytest.raises(Stop):
+        plan(model, table, jobs=1).write(out)
+
+
+def test_stored_features_answer_without_the_inputs(tmp_path: Path) -> None:
+    corpus = make_corpus(tmp_path / "corpus", 150, {3: "bad", 7: "missing"}, other_missing=[9])
+    model = PlainModel({"sound": Toy(), "text": Other()}, tmp_path / "model")
+    with pytest.raises(UserError, match=r"run `deephits extract .*--modalities sound=toy,text=oth"):
+        predict(model, corpus=corpus)
+    for encoder in model.encoders.values():
+        extract_features(corpus, encoder, jobs=1)
+    table = tmp_path / "songs.parquet"
+    fields = pd.DataFrame(
+        {n: corpus.column(n) for n in ("track_id", "level", "behaviour", "other")}
+    )
+    fields.to_parquet(table)
+    expected = predict(model, table=table, jobs=1)
+
+    stored = predict(model, corpus=corpus.folder, out=tmp_path / "scores.csv")
+    assert list(stored) == list(expected)
+    assert stored[3].warnings == ("sound can't be used: its recording is only noise",)
+    assert stored.notes == (
+        "1 tracks lack the input of sound",
+        "1 tracks have no usable input of sound",
+        "1 tracks lack the input of text",
+    )
+    other = PlainModel({"sound": Toy.from_config({"scale": 3.0})}, tmp_path / "other")
+    with pytest.raises(UserError, match=r"no features of toy.*--toy-scale 3\.0"):
+        predict(other, corpus=corpus)
+
+
+def test_a_network_is_not_sent_to_workers(tmp_path: Path) -> None:
+    model = PlainModel({"sound": Whole()}, tmp_path / "model")
+    table = write_table(tmp_path / "songs.csv", {3: "bad"})
+    assert list(predict(model, table=table, jobs=2)) == list(predict(model, table=table, jobs=1))
+
+
+def test_what_can_not_be_is_told(
+    model: PlainModel, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    table = write_table(tmp_path / "songs.csv", {}, 5)
+    with pytest.raises(UserError, match=r"\.csv, \.jsonl or \.parquet"):
+        plan(model, table).write(tmp_path / "scores.xml")
+    for arguments, told in (
+        ({"table": table, "corpus": tmp_path}, "Give --corpus alone"),
+        ({"table": table, "jobs": 0}, "jobs must be positive"),
+        ({"table": table, "engine": "abacus"}, "no engine named 'abacus'"),
+        ({"table": table, "scheduler": "tcp://127.0.0.1:9"}, "choose --engine"),
+    ):
+        with pytest.raises(UserError, match=told):
+            plan_prediction([model], **arguments)
