@@ -8,12 +8,12 @@ from typing import Any
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.inputs import inputs_of, names_of
-from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.encoders.registry import AnyEncoder, registry
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.features.store import FeatureStore
 from deephits_keras.recipes import Recipe, get_recipe
-from deephits_keras.recipes.choices import default_modalities, encoder_choices
+from deephits_keras.recipes.choices import default_modalities, encoder_words
 
 POST_RELEASE = "post_release"
 """Key of `corpus.json`: columns that are only known after a song's release."""
@@ -77,9 +77,11 @@ def _enter(
     encoders: dict[str, AnyEncoder] = {}
     without: dict[str, str] = {}
     for modality in recipe.modalities or default_modalities(recipe):
-        words, merged = encoder_choices(recipe, modality, settings)
+        words = encoder_words(recipe, modality)
         try:
-            (encoder,) = corpus_encoders(corpus, words, merged).values()
+            (encoder,) = corpus_encoders(
+                corpus, words, _of(settings, _names(words)), recipe.encoders
+            ).values()
             _refuse_later_fields(encoder, forbidden)
             identity = f"{encoder.name} {encoder.fingerprint()}"
             if identity not in known:
@@ -97,6 +99,42 @@ def _enter(
     if without and not encoders:
         raise UserError("; ".join(f"{m}: {reason}" for m, reason in without.items()))
     return Entrant(recipe, encoders, without)
+
+
+def _names(words: str) -> tuple[str, str]:
+    """Modality and encoder of `"meta=numeric"` or `"meta"`."""
+    modality, _, encoder = words.partition("=")
+    return modality, encoder or registry().for_modality(modality).name
+
+
+def _of(
+    settings: Mapping[str, Mapping[str, Any]], names: Iterable[str]
+) -> dict[str, Mapping[str, Any]]:
+    return {name: settings[name] for name in names if name in settings}
+
+
+def check_settings(names: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that each of the settings is of an encoder that one of the recipes uses.
+
+    Args:
+        names: Names of recipes.
+        settings: Encoder settings, by modality or encoder.
+
+    Raises:
+        UserError: if one isn't.
+    """
+    unused = {owner for owner, values in settings.items() if values}
+    for recipe in map(get_recipe, names) if unused else ():
+        for modality in recipe.modalities or default_modalities(recipe):
+            try:
+                unused.difference_update(_names(encoder_words(recipe, modality)))
+            except UserError:
+                continue
+    if unused:
+        raise UserError(
+            f"The settings of {', '.join(sorted(unused))} have no effect: no recipe of this "
+            "comparison uses it"
+        )
 
 
 class LaterFieldError(UserError):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deephits_keras.comparison.entrants import check_settings
 from deephits_keras.comparison.run import PROTOCOLS, Outcome, Plan
 from deephits_keras.comparison.run import compare as carry_out
 from deephits_keras.corpus.table import Corpus
@@ -41,6 +42,7 @@ def plan_comparison(
     names = recipe_names() if "all" in recipes else list(recipes)
     for name in names:
         get_recipe(name)
+    check_settings(names, settings or {})
     for task in tasks:
         get_task(task)
     if unknown := [name for name in protocols if name not in PROTOCOLS]:

@@ -172,6 +172,8 @@ def resolve_modalities(
     modalities: str | Sequence[str | AnyEncoder],
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     known: Registry | None = None,
+    *,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, AnyEncoder]:
     """Create configured encoders from the value of `--modalities`, in the given order.
 
@@ -181,15 +183,17 @@ def resolve_modalities(
         settings: Values of encoder settings, by modality or encoder name; those by encoder name
             take precedence.
         known: The registry to look in; the installed one by default.
+        defaults: Values that `settings` override, by encoder name, used or not.
 
     Returns:
         One encoder per modality, by modality.
 
     Raises:
-        UserError: for an unknown or repeated modality, an unknown encoder, or a bad setting.
+        UserError: for an unknown or repeated modality, an unknown encoder, a bad setting, or
+            settings of an encoder that isn't used.
     """
     known = known or registry()
-    settings = settings or {}
+    settings, defaults = settings or {}, defaults or {}
     parts = modalities.split(",") if isinstance(modalities, str) else modalities
     encoders: dict[str, AnyEncoder] = {}
     for part in parts:
@@ -203,14 +207,38 @@ def resolve_modalities(
                     f"The encoder {name!r} serves the modality {encoder_class.modality!r}, "
                     f"not {modality!r}"
                 )
-            values = {**settings.get(modality, {}), **settings.get(encoder_class.name, {})}
+            name = encoder_class.name
+            values = {
+                **defaults.get(name, {}),
+                **settings.get(modality, {}),
+                **settings.get(name, {}),
+            }
             encoder = encoder_class.from_config(values)
         if encoder.modality in encoders:
             raise UserError(f"The modality {encoder.modality!r} is given twice")
         encoders[encoder.modality] = encoder
     if not encoders:
         raise UserError("No modality was given")
+    _require_used(settings, encoders, known)
     return encoders
+
+
+def _require_used(
+    settings: Mapping[str, Mapping[str, Any]],
+    encoders: Mapping[str, AnyEncoder],
+    known: Registry,
+) -> None:
+    used = {name for m, encoder in encoders.items() for name in (m, encoder.name)}
+    for owner, values in settings.items():
+        if owner in used or not values:
+            continue
+        names = ", ".join(sorted(values))
+        have = ", ".join(f"{m} ({encoder.name})" for m, encoder in encoders.items())
+        message = f"The settings of {owner} ({names}) have no effect. Encoders in use: {have}"
+        others = known.load_working()
+        if owner in others and (modality := others[owner].modality) in encoders:
+            message += f". Choose {owner}: {modality}={owner}"
+        raise UserError(message)
 
 
 def prepared_sample(

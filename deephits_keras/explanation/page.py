@@ -65,6 +65,7 @@ def track_page(explanation: Explanation) -> str:
         synthetic=explanation.synthetic,
         warnings=[
             *missing,
+            *explanation.notes,
             *unseen_notes(prediction.unseen),
             *prediction.warnings,
             *_incomplete(attribution.error),

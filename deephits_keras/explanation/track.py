@@ -67,6 +67,7 @@ class Explanation:
         attribution: The contributions by integrated gradients, with both scores.
         modalities: The track's modalities.
         synthetic: Whether the run was trained on a synthetic corpus.
+        notes: Notes on the input.
     """
 
     prediction: TrackPrediction
@@ -74,6 +75,7 @@ class Explanation:
     attribution: Attribution
     modalities: tuple[ModalityExplanation, ...]
     synthetic: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def baseline_words(self) -> str:
@@ -102,6 +104,7 @@ class Explanation:
             "score": self.attribution.score,
             "baseline_score": self.attribution.baseline_score,
             "completeness_error": self.attribution.error,
+            "notes": list(self.notes),
             "modalities": {
                 m.modality: {
                     "encoder": m.encoder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class ExplanationPlan:
         from deephits_keras.prediction.predictor import Predictor
 
         explanation = TrackExplainer(Predictor(self.run)).explain(track)
+        explanation = dataclasses.replace(explanation, notes=self.notes)
         return explanation, track_page(explanation)
 
     def _run_explained(self) -> tuple[Importances, str]:

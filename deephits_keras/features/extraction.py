@@ -73,13 +73,15 @@ def corpus_encoders(
     corpus: Corpus,
     modalities: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, AnyEncoder]:
     """The encoders for a corpus, with the settings that the corpus requires.
 
     Args:
-        corpus: The corpus; its `encoder_settings` are used unless `settings` overrides them.
+        corpus: The corpus; its `encoder_settings` are used unless the arguments override them.
         modalities: `"mel,lyrics=my_encoder"`, or None for every modality with a default encoder.
         settings: Values for encoders' settings, by modality or encoder name.
+        defaults: Values that `settings` override, by encoder name, used or not.
 
     Returns:
         One configured encoder per modality, by modality.
@@ -88,17 +90,21 @@ def corpus_encoders(
         UserError: for an unknown modality or encoder, or a setting that can't be used.
     """
     classes = registry().load_working()
-    merged = dict(settings or {})
-    given: dict[str, Mapping[str, Any]] = {}
-    for name, values in corpus.encoder_settings.items():
-        if name in classes:
-            given[name] = {**merged.get(classes[name].modality, {}), **merged.get(name, {})}
-            merged[name] = {**values, **given[name]}
+    settings, defaults = settings or {}, defaults or {}
+    stored = corpus.encoder_settings
+    known = {
+        name: {**stored.get(name, {}), **defaults.get(name, {})} for name in (*stored, *defaults)
+    }
     installed = [c.modality for c in classes.values() if c.default]
-    encoders = resolve_modalities(modalities or installed, merged)
-    for encoder in encoders.values():
-        if encoder.name in given:
-            type(encoder).from_stored(corpus.encoder_settings[encoder.name], given[encoder.name])
+    encoders = resolve_modalities(modalities or installed, settings, defaults=known)
+    for modality, encoder in encoders.items():
+        if (name := encoder.name) in stored:
+            values = {
+                **defaults.get(name, {}),
+                **settings.get(modality, {}),
+                **settings.get(name, {}),
+            }
+            type(encoder).from_stored(stored[name], values)
     for modality, encoder in encoders.items() if len(encoders) > 1 else ():
         try:
             encoder.fingerprint()

@@ -24,7 +24,8 @@ class Choices:
     Attributes:
         modalities: For `corpus_encoders`: `modality=encoder` pairs, or None for every modality
             with a default encoder.
-        settings: Settings of encoders, by encoder and modality.
+        settings: Settings of encoders that were asked for, by modality or encoder.
+        defaults: The recipe's settings of encoders, which they override, by encoder.
         fusion: Name and settings of the fusion.
         training: Settings of the training.
         task: Name of the task.
@@ -34,6 +35,7 @@ class Choices:
 
     modalities: str | None
     settings: dict[str, dict[str, Any]]
+    defaults: Mapping[str, Mapping[str, Any]]
     fusion: dict[str, Any]
     training: TrainingConfig
     task: str
@@ -91,7 +93,8 @@ def choose(
     }
     chosen = Choices(
         modalities=_modalities(recipe, modalities),
-        settings=_settings(recipe, settings or {}),
+        settings=asked["settings"],
+        defaults=recipe.encoders,
         fusion=_fusion(recipe, fusion or {}),
         training=TrainingConfig.from_json({**recipe.training, **(training or {})}),
         task=task or recipe.task or TASK,
@@ -130,20 +133,9 @@ def default_modalities(recipe: Recipe) -> list[str]:
     return [c.modality for c in registry().load_working().values() if c.default]
 
 
-def encoder_choices(
-    recipe: Recipe, modality: str, settings: Mapping[str, Mapping[str, Any]]
-) -> tuple[str, dict[str, dict[str, Any]]]:
-    """A recipe's encoder of one modality for `corpus_encoders`, with all settings."""
-    return _modalities(recipe, modality) or modality, _settings(recipe, settings)
-
-
-def _settings(recipe: Recipe, asked: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Settings by encoder, where the recipe has some: options of the modality override them too."""
-    merged = {name: dict(values) for name, values in asked.items()}
-    for encoder, values in recipe.encoders.items():
-        modality = registry().load(encoder).modality
-        merged[encoder] = {**values, **asked.get(modality, {}), **asked.get(encoder, {})}
-    return merged
+def encoder_words(recipe: Recipe, modality: str) -> str:
+    """A recipe's encoder of one modality, as `corpus_encoders` takes it."""
+    return _modalities(recipe, modality) or modality
 
 
 SHARED_BY_FUSIONS = ("head", "dropout")

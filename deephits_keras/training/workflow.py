@@ -116,13 +116,13 @@ def plan_training(
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, seed=seed))
     wanted, folder = get_task(chosen.task), Path(run)
     if chosen.modalities:
-        resolve_modalities(chosen.modalities, chosen.settings)
+        resolve_modalities(chosen.modalities, chosen.settings, defaults=chosen.defaults)
     from deephits_keras.corpus.splits import make_split
     from deephits_keras.corpus.table import Corpus
     from deephits_keras.features.extraction import corpus_encoders
 
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
-    encoders = corpus_encoders(opened, chosen.modalities, chosen.settings)
+    encoders = corpus_encoders(opened, chosen.modalities, chosen.settings, chosen.defaults)
     classification = wanted.kind == "classification"
     get_fusion(chosen.fusion).check(list(encoders), classification=classification)
     asked = {"kind": "random", **(split or {})}

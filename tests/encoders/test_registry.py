@@ -137,6 +137,25 @@ def test_a_wrong_setting_says_what_is_right(
         resolve_modalities("mel", settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"numeric": {"units": 3}},
+            "of numeric .units. have no effect. .*: meta .tabular.. Choose",
+        ),
+        ({"lyrics": {"units": 3}}, "of lyrics .units. have no effect. Encoders in use: meta"),
+    ],
+)
+def test_a_setting_of_an_encoder_that_is_not_used_is_refused(
+    settings: dict[str, dict[str, int]], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        resolve_modalities("meta=tabular", settings)
+    # As defaults they are those of a recipe or a corpus, for encoders that may be used.
+    assert list(resolve_modalities("meta=tabular", defaults=settings)) == ["meta"]
+
+
 @pytest.mark.parametrize("words", [["--help"], ["encoders", "list"], ["train", "--help"]])
 def test_listing_and_help_import_nothing_heavy(words: list[str]) -> None:
     code = (

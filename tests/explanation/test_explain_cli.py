@@ -45,7 +45,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 @pytest.fixture(scope="module", params=["tiers-3", "regression"])
 def run(request: pytest.FixtureRequest, corpus: Corpus, tmp_path_factory: Any) -> Path:
     folder = tmp_path_factory.mktemp("runs") / request.param
-    encoders = corpus_encoders(corpus, "meta")
+    columns = ("artist_popularity", "tempo", "valence", "key")
+    encoders = corpus_encoders(corpus, "meta", {"meta": {"columns": columns}})
     for encoder in encoders.values():
         extract_features(corpus, encoder, jobs=1)
     split = make_split("random", corpus, validation=0.3)
@@ -106,7 +107,10 @@ def test_a_song_is_explained_by_the_field_that_counts(
         "value": "unknown",
         "empty": True,
     }
-    plain = deephits("explain", run, "--set", "artist_popularity=95")
+    plain = deephits("explain", run, "--set", "artist_popularity=95", "--set", "energy=0.5")
+    ignored = "energy is ignored: no encoder of this run reads it"
+    assert ignored in plain.err
+    assert ignored in (run / "explain" / "track-track.html").read_text()
     assert f"{run / 'explain' / 'track-track'}.html" in plain.out
     assert "artist_popularity = 95" in plain.out
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deephits_keras.encoders.registry import registry
+from deephits_keras.encoders.registry import registry, resolve_modalities
 from deephits_keras.errors import UserError
 from deephits_keras.recipes import Recipe, choose, get_recipe, recipes
 from deephits_keras.runs.training_config import TrainingConfig
@@ -61,7 +61,9 @@ def test_what_is_asked_for_wins() -> None:
         training={"epochs": 9},
     )
     assert chosen.modalities == "meta=numeric,mel=mel_cnn"
-    assert chosen.settings["numeric"] == {"units": 5, "columns": ("tempo",)}
+    assert chosen.settings == {"meta": {"units": 5}}
+    (numeric,) = resolve_modalities("meta", chosen.settings, defaults=chosen.defaults).values()
+    assert numeric.get_config().items() >= {"units": 5, "columns": ["tempo"]}.items()
     # The units were of the other fusion.
     assert chosen.fusion == {"name": "early", "head": "corn"}
     assert (chosen.training.epochs, chosen.training.l2, chosen.task) == (9, 0.5, "tiers-3")
