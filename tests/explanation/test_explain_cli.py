@@ -157,7 +157,7 @@ def test_importance_starts_from_the_runs_own_metrics_and_repeats_itself(
         (("--part", "train", "--set", "tempo=1"), "--part"),
         (("missing.mp3",), "no file missing.mp3"),
         (("--set", "tempo=nan"), "every input is missing"),
-        (("--set", "enrgy=0.8"), "no encoder of this run reads the field 'enrgy' (did you mean"),
+        (("--set", "tmpo=80"), "no encoder of this run reads the field 'tmpo' (did you mean"),
         (("--set", "artist_popularity=300"), "artist_popularity is not from 0 to 100: 300"),
         (("--input", "cover=front.jpg"), "reads an input called 'cover'"),
         (("--repeats", "1"), "--repeats"),
