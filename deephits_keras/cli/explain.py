@@ -110,7 +110,7 @@ def _print(result: Explanation | Importances) -> None:
 
 
 def _print_explanation(explanation: Explanation) -> None:
-    from deephits_keras.prediction.predictor import unseen_notes
+    from deephits_keras.features.seen import unseen_notes
 
     prediction, attribution = explanation.prediction, explanation.attribution
     click.echo(f"track        {prediction.track_id}")

@@ -169,7 +169,7 @@ def _who(run: Scorer) -> dict[str, Any]:
 
 
 def _print_side_by_side(answers: Sequence[tuple[Scorer, TrackPrediction]]) -> None:
-    from deephits_keras.prediction.predictor import unseen_notes
+    from deephits_keras.features.seen import unseen_notes
 
     rows = []
     covered = any(p.coverage is not None for _, p in answers)
@@ -195,7 +195,7 @@ def _print_side_by_side(answers: Sequence[tuple[Scorer, TrackPrediction]]) -> No
 
 
 def _print(prediction: TrackPrediction) -> None:
-    from deephits_keras.prediction.predictor import unseen_notes
+    from deephits_keras.features.seen import unseen_notes
 
     click.echo(f"track        {prediction.track_id}")
     if prediction.popularity is not None:

@@ -12,7 +12,7 @@ from deephits_keras.encoders.explainable import Part
 from deephits_keras.explanation.drawing import draw_bars, draw_parts
 from deephits_keras.explanation.permutation import Importance, Importances
 from deephits_keras.explanation.track import Explanation, ModalityExplanation
-from deephits_keras.prediction.predictor import unseen_notes
+from deephits_keras.features.seen import unseen_notes
 from deephits_keras.report.labels import METRICS
 from deephits_keras.report.pages import number, percent, render_page, signed
 from deephits_keras.types import FloatArray

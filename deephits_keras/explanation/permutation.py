@@ -17,7 +17,7 @@ from deephits_keras.corpus.splits import reported_part
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.features import Features, input_dtype, places_of
 from deephits_keras.errors import UserError
-from deephits_keras.features.store import FeatureStore
+from deephits_keras.features.seen import seen_stores
 from deephits_keras.model.anatomy import Anatomy
 from deephits_keras.pipeline.batches import Batches, dataset
 from deephits_keras.runs.run import Run
@@ -151,7 +151,7 @@ class _HeldOut:
     def __init__(self, run: Run, corpus: Corpus, rows: IntArray) -> None:
         self.run, self.corpus, self.rows = run, corpus, rows
         self.anatomy = Anatomy(run.model, list(run.encoders))
-        self.stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
+        self.stores = seen_stores(corpus, run.encoders, run.unseen_columns)
         self.present = {
             m: store.present[rows].astype(np.float32)[:, None] for m, store in self.stores.items()
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -109,16 +109,6 @@ class _Account:
                 self.remarks += [f"{modality}: {said}" for said in encoder.remarks(seen, outcome)]
         except ExtractionError as error:
             self.warnings.append(f"{modality} can't say what it lacks: {error.reason}")
-
-
-def unseen_notes(unseen: Mapping[str, Collection[str]]) -> list[str]:
-    """One sentence per field that counts as unknown because training never saw a value of it.
-
-    Args:
-        unseen: Fields by modality, as in `TrackPrediction.unseen`.
-    """
-    names = dict.fromkeys(name for fields in unseen.values() for name in fields)
-    return [f"{name} counts as unknown: training never saw it" for name in names]
 
 
 class Predictor:

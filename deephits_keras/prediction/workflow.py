@@ -18,6 +18,7 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.opening import open_model
+from deephits_keras.features.seen import unseen_notes
 from deephits_keras.features.workers import Crew, check_engine
 from deephits_keras.prediction.answers import (
     NUMBERS,
@@ -33,7 +34,7 @@ from deephits_keras.prediction.extraction import ExtractedTrack
 from deephits_keras.prediction.identity import identity_of
 from deephits_keras.prediction.measured import descriptor_source
 from deephits_keras.prediction.parts import Parts
-from deephits_keras.prediction.predictor import Predictor, TrackPrediction, unseen_notes
+from deephits_keras.prediction.predictor import Predictor, TrackPrediction
 from deephits_keras.prediction.tables import RejectedRow, TrackTable
 from deephits_keras.runs.scorer import Scorer
 from deephits_keras.tracks import Track

@@ -14,7 +14,7 @@ import shutil
 import pandas as pd
 
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.features.store import FeatureStore
+from deephits_keras.features.seen import seen_stores, unseen_columns
 from deephits_keras.runs.files import ARCHITECTURE, CONFIG, SPLIT
 from deephits_keras.runs.run import Run
 from deephits_keras.training.results import score_parts, write_results
@@ -54,7 +54,8 @@ def finish_ensemble(run: Run, corpus: Corpus) -> None:
     architecture = dataclasses.replace(first.architecture, members=len(members))
     write_json(run.folder / ARCHITECTURE, architecture)
     epochs = {name: member.metrics["selected_epoch"] for name, member in members.items()}
-    stores = {m: FeatureStore.open(corpus, encoder) for m, encoder in run.encoders.items()}
+    unseen = unseen_columns(run.encoders, corpus, run.split.parts["train"])
+    stores = seen_stores(corpus, run.encoders, unseen)
     write_results(
         run,
         corpus,

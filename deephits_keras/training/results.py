@@ -12,18 +12,17 @@ import pandas as pd
 
 from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.inputs import single_fields
-from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.evaluation.calibration import calibrate
 from deephits_keras.evaluation.metrics import Metrics
 from deephits_keras.evaluation.warnings import result_warnings
+from deephits_keras.features.seen import unseen_columns, unseen_notes, unseen_values
 from deephits_keras.features.store import FeatureSource
 from deephits_keras.runs.files import BASELINES, CALIBRATION, HISTORY, METRICS, PREDICTIONS
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task
 from deephits_keras.training.scoring import Scored, score_rows
-from deephits_keras.types import FloatArray, IntArray
+from deephits_keras.types import FloatArray
 from deephits_keras.utils.files import replacing, write_json
 
 
@@ -84,22 +83,26 @@ def write_results(
     majority = majority_metrics(
         run.task, corpus.popularity[run.split.parts["train"]], scaled[reported].popularity
     )
+    unseen = unseen_columns(run.encoders, corpus, run.split.parts["train"])
+    warnings = result_warnings(
+        run.task,
+        scaled[reported].popularity,
+        scaled[reported].prediction,
+        metrics[reported],
+        majority,
+        tracks=f"{reported} tracks",
+    )
+    held_out = np.concatenate([result.rows for result in scored.values()])
+    warnings += unseen_notes(unseen_values(unseen, corpus, held_out))
     write_json(
         run.folder / METRICS,
         {
             **selection,
             "selected_by": training.select,
-            "warnings": result_warnings(
-                run.task,
-                scaled[reported].popularity,
-                scaled[reported].prediction,
-                metrics[reported],
-                majority,
-                tracks=f"{reported} tracks",
-            ),
+            "warnings": warnings,
             "parts": metrics,
             "missing": _missing(stores, run.split),
-            "unseen_columns": unseen_columns(run.encoders, corpus, run.split.parts["train"]),
+            "unseen_columns": unseen,
         },
     )
     write_json(run.folder / BASELINES, {"majority": majority})
@@ -111,26 +114,6 @@ def _missing(stores: Mapping[str, FeatureSource], split: Split) -> dict[str, dic
         modality: {part: int((~store.present[rows]).sum()) for part, rows in split.parts.items()}
         for modality, store in stores.items()
     }
-
-
-def unseen_columns(
-    encoders: Mapping[str, AnyEncoder], corpus: Corpus, rows: IntArray
-) -> dict[str, list[str]]:
-    """Fields that none of some tracks has a value of, by modality; modalities without any left out.
-
-    Args:
-        encoders: By modality.
-        corpus: The corpus.
-        rows: The training tracks.
-    """
-    wanted = {modality: single_fields(encoder) for modality, encoder in encoders.items()}
-    empty = {
-        name
-        for name in {name for names in wanted.values() for name in names}
-        if name not in corpus.columns or not corpus.column(name).iloc[rows].notna().any()
-    }
-    found = {m: [name for name in names if name in empty] for m, names in wanted.items()}
-    return {modality: names for modality, names in found.items() if names}
 
 
 def majority_metrics(task: Task, trained: FloatArray, scored: FloatArray) -> dict[str, Metrics]:

@@ -20,6 +20,7 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation.metrics import macro_f1_present
+from deephits_keras.features.seen import seen_stores, unseen_columns
 from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.model.builder import build_model, describe
 from deephits_keras.model.fusion import Fusion, get_fusion
@@ -206,7 +207,8 @@ def _train_one(
         remove_leftovers(folder)
     training = run.config.training
     split = run.split
-    stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
+    unseen = unseen_columns(run.encoders, corpus, split.parts["train"])
+    stores = seen_stores(corpus, run.encoders, unseen)
     with seeded(training.seed, training.precision):
         held = open_cache(cache, stores, np.concatenate(list(split.parts.values())))
         batches = _training_batches(run, corpus, held.stores, split.parts["train"])

@@ -308,16 +308,18 @@ def evaluation(
     Another corpus is compared with the baseline only if the run's own corpus is still there.
     """
     opened, tracks, parts = rows_to_score(run, corpus=corpus, part=part, settings=settings)
+    import numpy as np
+
     from deephits_keras.evaluation.warnings import result_warnings
     from deephits_keras.features.extraction import extract_features
-    from deephits_keras.features.store import FeatureStore
+    from deephits_keras.features.seen import seen_stores, unseen_notes, unseen_values
     from deephits_keras.training.results import majority_metrics
     from deephits_keras.training.scoring import score_rows
 
     if corpus is not None:
         for encoder in opened.encoders.values():
             extract_features(tracks, encoder, jobs=jobs)
-    stores = {m: FeatureStore.open(tracks, e) for m, e in opened.encoders.items()}
+    stores = seen_stores(tracks, opened.encoders, opened.unseen_columns)
     trained = _training_popularity(opened)
     metrics: dict[str, dict[str, Any]] = {}
     warnings: list[str] = []
@@ -335,6 +337,8 @@ def evaluation(
             baseline,
             tracks="tracks" if corpus is not None else f"{name} tracks",
         )
+    scored_rows = np.concatenate([np.asarray(rows) for rows in parts.values()])
+    warnings += unseen_notes(unseen_values(opened.unseen_columns, tracks, scored_rows))
     return Evaluation(metrics, warnings)
 
 

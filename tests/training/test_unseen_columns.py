@@ -14,9 +14,11 @@ import pytest
 import deephits_keras as dh
 from deephits_keras.prediction.predictor import Predictor
 from deephits_keras.tracks import Track
+from deephits_keras.training.workflow import evaluation
 
 TRACKS = 60
 UNSEEN = {"artist_popularity": 63.0, "key": 4.0, "mode": 1.0}
+LATE = ("artist_popularity", "key", "genre")
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +84,44 @@ def test_prediction_says_once_what_training_never_saw(
     table = deephits("predict", run, "--table", songs)
     assert table.err.count(told) == 1
     assert told not in table.out
+
+
+def test_what_only_held_out_tracks_have_counts_as_unknown_in_evaluation_too(tmp_path: Path) -> None:
+    """The newest tracks alone have an artist's popularity, as where a column was added late."""
+    draw = np.random.default_rng(2)
+    newest = np.arange(TRACKS) >= TRACKS - 12
+    songs = pd.DataFrame(
+        {
+            "track_id": [f"t{n:03}" for n in range(TRACKS)],
+            "popularity": draw.integers(0, 101, TRACKS),
+            "release_date": [f"{1960 + n}-01-01" for n in range(TRACKS)],
+            "tempo": draw.uniform(60, 180, TRACKS).round(2),
+            "energy": draw.uniform(0, 1, TRACKS).round(3),
+            "artist_popularity": np.where(newest, 90, np.nan),
+            "key": np.where(newest, 4, np.nan),
+            "genre": np.where(newest, "pop", None),
+        }
+    )
+    songs.to_csv(tmp_path / "songs.csv", index=False)
+    songs.drop(columns=list(LATE)).to_csv(tmp_path / "without.csv", index=False)
+    scored = {}
+    for name in ("songs", "without"):
+        corpus = dh.import_table(tmp_path / f"{name}.csv", tmp_path / f"{name}-corpus").corpus
+        run = dh.train(
+            corpus, tmp_path / name, training={"epochs": 1}, split={"kind": "date"}
+        )  # fmt: skip
+        scored[name] = run.predictions
+        again = dh.evaluate(run)["validation"]
+        assert again == run.metrics["parts"]["validation"]
+    pd.testing.assert_frame_equal(scored["songs"], scored["without"])
+
+    run = dh.Run(tmp_path / "songs")
+    told = "artist_popularity counts as unknown: training never saw it"
+    assert told in run.metrics["warnings"]
+    assert told in evaluation(run).warnings
+    assert told not in evaluation(run, part="train").warnings
+    held_out = run.split.parts["validation"]
+    served = Predictor(run).predict(dh.Corpus.open(tmp_path / "songs-corpus").tracks(held_out))
+    assert [round(p, 3) for p in scored["songs"]["predicted_popularity"]] == pytest.approx(
+        [p.popularity for p in served], abs=1e-3
+    )
