@@ -26,7 +26,7 @@ LEAST_TRACKS = 10
 """Minimum number of training tracks of a word with an indicator."""
 
 MOST_ROWS = 200_000
-"""Most training tracks that the quantiles are computed from."""
+"""Most training tracks that the quantiles and words are computed from."""
 
 HASHES = 2**31 - 1
 
@@ -113,23 +113,21 @@ class Tabular(ModalityEncoder[TabularConfig]):
         return tuple(column for column, value in pairs if math.isnan(value))
 
     def adapt(self, batches: Iterable[Features]) -> None:
-        """Compute quantiles of the numbers, and find the frequent words."""
-        import numpy as np
+        """Compute quantiles of the numbers, and find the frequent words.
 
+        Of more than `MOST_ROWS` tracks, from a random sample.
+        """
         from deephits_keras.fields.quantiles import fit_quantiles
+        from deephits_keras.fields.sampling import RowSample
 
-        rows, words = [], []
+        sample = RowSample(MOST_ROWS)
         for batch in batches:
-            rows.append(batch["numbers"])
-            words.append(batch.get("words", np.empty((len(rows[-1]), 0), np.int32)))
-        if not rows:
-            return
-        numbers = np.concatenate(rows)
-        if len(numbers) > MOST_ROWS:
-            chosen = np.random.default_rng(0).choice(len(numbers), MOST_ROWS, replace=False)
-            numbers = numbers[np.sort(chosen)]
-        self._quantiles = fit_quantiles(numbers).tolist()
-        self._words = [frequent(column) for column in np.concatenate(words).T]
+            sample.add({spec.name: batch[spec.name] for spec in self.feature_specs})
+        if rows := sample.rows:
+            self._quantiles = fit_quantiles(rows["numbers"]).tolist()
+            self._words = (
+                [frequent(column) for column in rows["words"].T] if "words" in rows else []
+            )
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, columns)` and `(batch, categories)` to `(batch, vector)`."""

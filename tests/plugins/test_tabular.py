@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from deephits_plugins.tabular import Tabular, TabularConfig
+from deephits_plugins.tabular import encoder as tabular_encoder
 from deephits_plugins.tabular.branch import FlagsAndIndicators, KnownWords
 from deephits_plugins.tabular.encoder import frequent, word_of
 from sklearn.preprocessing import QuantileTransformer
 
 from deephits_keras.fields.quantiles import QuantileNormal, fit_quantiles
+from deephits_keras.fields.sampling import RowSample
 from deephits_keras.model.members import BatchEnsembleDense, MemberOutput
 from deephits_keras.tracks import Track
 from deephits_keras.training.losses import PerMember
@@ -51,6 +53,43 @@ def test_a_tie_is_in_the_middle_of_its_share() -> None:
     got = computed(QuantileNormal(fit_quantiles(seen))(np.zeros((1, 1), np.float32)))
     # Half of the tracks share the value: the middle of them is the first quartile, -0.67.
     assert got[0, 0] == pytest.approx(-0.674, abs=0.1)
+
+
+def adapted(*batches: dict[str, np.ndarray[Any, Any]]) -> keras.Model:
+    encoder = Tabular(TabularConfig(columns=("tempo",), categories=("genre",)))
+    encoder.adapt(batches)
+    inputs = {
+        n: keras.Input(a.shape[1:], dtype=a.dtype.name, name=n) for n, a in batches[0].items()
+    }
+    return keras.Model(inputs, encoder.build(inputs))
+
+
+def test_of_many_tracks_a_sample_is_taken_whatever_the_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tabular_encoder, "MOST_ROWS", 600)
+    draw = np.random.default_rng(0)
+    tracks = {
+        "numbers": draw.normal(120, 20, (5000, 1)).astype(np.float32),
+        "words": draw.integers(1, 4, (5000, 1)).astype(np.int32),
+    }
+    sample = RowSample(600)
+    sample.add(tracks)
+    rows = sample.rows
+    # In their order, from the whole stream, each once, and numbers beside their words.
+    places = np.flatnonzero(np.isin(tracks["numbers"], rows["numbers"]))
+    assert len(places) == 600
+    assert places[0] < 100
+    assert places[-1] > 4900
+    for name, values in rows.items():
+        np.testing.assert_array_equal(tracks[name][places], values)
+
+    parts = [{n: a[k : k + 7] for n, a in tracks.items()} for k in range(0, 5000, 7)]
+    models = [adapted(tracks), adapted(*parts), adapted(rows)]
+    scores = [computed(model(tracks)) for model in models]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    np.testing.assert_array_equal(scores[0], scores[2])
+    assert np.ptp(scores[0][:, 0]) > 4
 
 
 def test_flags_indicators_and_words() -> None:
