@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import PATH, RUN, EncoderCommand, import_keras
+from deephits_keras.export.formats.registry import FORMATS
 
 
 @click.command(cls=EncoderCommand)
@@ -16,10 +17,12 @@ from deephits_keras.cli.common import PATH, RUN, EncoderCommand, import_keras
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["onnx"]),
-    default="onnx",
+    type=click.Choice([*FORMATS]),
+    default=next(iter(FORMATS)),
     show_default=True,
-    help="File format of the model.",
+    help="File format of the model: "
+    + "; ".join(f"{each.name} for {each.summary}" for each in FORMATS.values())
+    + ".",
 )
 @click.option(
     "--weights-licence",
@@ -33,9 +36,10 @@ def export(
 ) -> None:
     """Export a run as a bundle: a folder that predicts without Keras or TensorFlow.
 
-    The folder OUT contains the model as an ONNX graph, bundle.json (inputs, encoders with their
+    The folder OUT contains the model as a graph, bundle.json (inputs, encoders with their
     settings, calibration), two example tracks with their predictions, a model card and checksums.
-    `deephits predict OUT` and `deephits verify OUT` run the graph with onnxruntime.
+    `deephits predict OUT` and `deephits verify OUT` run the graph: in ONNX with
+    onnxruntime, and in other formats with what belongs to them.
 
     \b
     Example:
@@ -50,6 +54,6 @@ def export(
     from deephits_keras.export.exporter import export_run
 
     bundle = export_run(opened, out, kind=kind, weights_licence=weights_licence)
-    size = (out / bundle.manifest.graph).stat().st_size
+    size = sum((out / name).stat().st_size for name in bundle.format.files)
     click.echo(f"{bundle.manifest.graph}: {size / 1e6:.1f} MB, equal to the run on two tracks")
     click.echo(f"Bundle: {out}")

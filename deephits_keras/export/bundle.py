@@ -1,135 +1,39 @@
 """A bundle: an exported model with all data that prediction needs. Read without Keras.
 
-bundle.json      description of the model (`Manifest`); docs/export.md describes each field
-model.onnx       the graph, of float32 and int32 inputs with a dynamic batch
+bundle.json      description of the model (`Manifest`)
+model.onnx       the graph, of float32 and int32 inputs; other formats have other files
 examples.npz     inputs of two example tracks, and the model's outputs for them
 README.md        the model card
 checksums.json   SHA-256 of all of these
 
 A bundle may be untrusted: every file is compared with its checksum, and the graph is inspected
-(`inspection`) before anything is loaded.
+by its format before anything is loaded.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
-
-import numpy as np
+from typing import Any
 
 from deephits_keras.encoders.registry import AnyEncoder, registry
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.export.files import CARD, CHECKSUMS, EXAMPLES, MANIFEST
-from deephits_keras.export.inspection import check_graph
-from deephits_keras.export.tensors import TensorInfo, tensors
-from deephits_keras.runs.config import EncoderRecord, RunConfig
+from deephits_keras.export.formats.base import Format
+from deephits_keras.export.formats.registry import FORMATS
+from deephits_keras.export.manifest import Manifest
+from deephits_keras.export.tensors import tensors
+from deephits_keras.runs.config import EncoderRecord
 from deephits_keras.runs.scorer import Score
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.utils.files import read_json, read_record, sha256
-from deephits_keras.utils.records import from_plain
 
 WHAT = "a deephits bundle"
-GRAPHS = {"onnx": "model.onnx"}
-"""File name of the graph by format."""
 
-FORMAT = 1
-LARGEST_GRAPH = 2**31
-"""Largest size of an ONNX file, in bytes."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """Content of `bundle.json`.
-
-    Attributes:
-        format: Version of this layout.
-        kind: Format of the graph: `onnx`.
-        graph: Name of its file.
-        inputs: Its inputs.
-        output: Name, shape and description of its output.
-        run: The run's `config.json`: task, encoders with version and settings, training, split,
-            versions, and whether the corpus is synthetic.
-        calibration: The run's `calibration.json`; the temperature is already in the graph.
-        licences: Licences of the code and of the weights.
-        unseen_columns: Fields without a value in any training track, by modality.
-    """
-
-    format: int
-    kind: str
-    graph: str
-    inputs: tuple[TensorInfo, ...]
-    output: dict[str, Any]
-    run: RunConfig
-    calibration: Calibration
-    licences: dict[str, str]
-    unseen_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def from_run(
-        cls,
-        config: RunConfig,
-        calibration: Calibration,
-        encoders: Mapping[str, AnyEncoder],
-        *,
-        kind: str,
-        weights_licence: str,
-        unseen_columns: Mapping[str, tuple[str, ...]],
-    ) -> Self:
-        """Create the manifest of a run's model.
-
-        Args:
-            config: The run's configuration.
-            calibration: Its calibration.
-            encoders: Its encoders.
-            kind: Format of the graph.
-            weights_licence: Licence of the weights.
-            unseen_columns: Those of the run.
-        """
-        task = get_task(config.task)
-        return cls(
-            format=FORMAT,
-            kind=kind,
-            graph=GRAPHS[kind],
-            inputs=tuple(tensors(encoders)),
-            output={
-                "name": "outputs",
-                "shape": [task.outputs],
-                "meaning": "popularity / 100"
-                if task.kind == "regression"
-                else "logits of the tiers, over the temperature",
-                "tiers": list(task.tiers.labels),
-            },
-            # Paths and commands of the training machine are removed.
-            run=dataclasses.replace(config, command="", corpus={**config.corpus, "folder": ""}),
-            calibration=calibration,
-            licences={"code": "Apache-2.0 (deephits-keras)", "weights": weights_licence},
-            unseen_columns=unseen_columns,
-        )
-
-    @classmethod
-    def from_json(cls, values: Any, where: str | Path = MANIFEST) -> Self:
-        """Create a manifest from the values of its JSON file.
-
-        Args:
-            values: The content of the file.
-            where: The file's name in messages.
-
-        Raises:
-            UserError: if something is missing, of the wrong type or of another version.
-        """
-        blame = f"{where} is damaged"
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise UserError(f"{blame}: another version of deephits-keras wrote it")
-        if values.get("kind") not in GRAPHS or values.get("graph") != GRAPHS[values["kind"]]:
-            known = ", ".join(f"{graph} of {kind}" for kind, graph in GRAPHS.items())
-            raise UserError(f"{blame}: the graph must be {known}")
-        config = RunConfig.from_json(values.get("run", {}), f"{where}: run")
-        return from_plain({**values, "run": config}, cls, blame)
+LARGEST_FILE = 2**31
+"""Largest size of a file, in bytes."""
 
 
 class Bundle:
@@ -154,9 +58,14 @@ class Bundle:
         self, folder: Path, settings: Mapping[str, Mapping[str, Any]] | None = None
     ) -> None:
         self.folder = folder
-        check_files(folder)
+        self.format = check_files(folder)
         manifest = folder / MANIFEST
         self.manifest = Manifest.from_json(read_json(manifest, WHAT), manifest)
+        if (self.manifest.kind, self.manifest.graph) != (self.format.name, self.format.graph):
+            raise UserError(
+                f"{manifest} is damaged: the graph must be {self.format.graph} of "
+                f"{self.format.name}. Received: {self.manifest.graph!r} of {self.manifest.kind!r}"
+            )
         self.config = self.manifest.run
         self.settings = settings or {}
 
@@ -186,39 +95,19 @@ class Bundle:
         return load_encoders(self.config.modalities, self.settings)
 
     @cached_property
-    def session(self) -> Any:
-        """The graph in onnxruntime, after inspection.
+    def scorer(self) -> Score:
+        """The graph, after inspection, as a function of arrays `(batch, *shape)` by input name.
 
         Raises:
-            UserError: if onnxruntime isn't installed, or the graph doesn't match the manifest.
+            UserError: if what runs its format isn't installed, or the graph doesn't match the
+                manifest.
         """
-        try:
-            import onnxruntime
-        except ImportError:
-            raise UserError(
-                "A bundle is run by onnxruntime: pip install 'deephits-keras[runtime]'"
-            ) from None
-        path = self.folder / self.manifest.graph
-        check_graph(path, self.manifest.inputs, self.task.outputs)
         wanted = tensors(self.encoders)
         if {(t.name, t.shape, t.dtype) for t in wanted} != {
             (t.name, t.shape, t.dtype) for t in self.manifest.inputs
         }:
-            raise UserError(f"{path} has other inputs than its encoders give")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        try:
-            return onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            raise UserError(f"{path} can't be loaded: {error}") from error
-
-    @property
-    def scorer(self) -> Score:
-        """The graph as a function of arrays `(batch, *shape)` by input name."""
-        session = self.session
-        return lambda inputs: np.asarray(session.run(["outputs"], dict(inputs))[0])
+            raise UserError(f"{self.folder / MANIFEST} has other inputs than its encoders give")
+        return self.format.open(self.folder, self.manifest.inputs, self.task.outputs)
 
 
 def load_encoders(
@@ -241,31 +130,33 @@ def load_encoders(
     return encoders
 
 
-def check_files(folder: Path) -> int:
+def check_files(folder: Path) -> Format:
     """Compare every file of a bundle with its checksum.
 
     Returns:
-        The number of files.
+        The format of its graph.
 
     Raises:
         UserError: if one is missing, differs, is a link, or doesn't belong to a bundle.
     """
     recorded = read_record(folder / CHECKSUMS, dict[str, str], WHAT)
-    wanted, names = {MANIFEST, EXAMPLES, CARD}, set(recorded)
-    if not (wanted < names and len(names - wanted) == 1 and names - wanted <= {*GRAPHS.values()}):
+    wanted = {MANIFEST, EXAMPLES, CARD}
+    made = [kind for kind in FORMATS.values() if wanted | {*kind.files} == set(recorded)]
+    if not made:
         raise UserError(
             f"{folder / CHECKSUMS} must name {', '.join(sorted(wanted))} and a graph. "
-            f"Received: {', '.join(sorted(map(repr, names)))}"
+            f"Received: {', '.join(sorted(map(repr, recorded)))}"
         )
-    for name in sorted(names):
+    for name in sorted(recorded):
         path = folder / name
-        if path.is_symlink() or not path.is_file():
+        above = [folder / parent for parent in Path(name).parents[:-1]]
+        if any(each.is_symlink() for each in (path, *above)) or not path.is_file():
             raise UserError(f"{path} is missing, or is a link")
-        if path.stat().st_size > LARGEST_GRAPH:
+        if path.stat().st_size > LARGEST_FILE:
             raise UserError(f"{path} is larger than any file of a bundle")
         if sha256(path) != recorded[name]:
             raise UserError(f"{path} has changed since the bundle was made: copy it again")
-    return len(names)
+    return made[0]
 
 
 def is_bundle(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ import jinja2
 import numpy as np
 
 from deephits_keras.errors import UserError
-from deephits_keras.export.bundle import GRAPHS, Bundle, Manifest
+from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.examples import example_inputs, wrong_answers
 from deephits_keras.export.files import CARD, CHECKSUMS, EXAMPLES, MANIFEST
+from deephits_keras.export.formats.registry import FORMATS, get_format
+from deephits_keras.export.manifest import Manifest
 from deephits_keras.report.comparison import metric_tables
 from deephits_keras.runs.run import Run
 from deephits_keras.utils.files import PARTIAL, sha256, write_json, write_text
@@ -24,7 +27,7 @@ def export_run(
     run: str | Path | Run,
     out: str | Path,
     *,
-    kind: str = "onnx",
+    kind: str = next(iter(FORMATS)),
     weights_licence: str = "not stated",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bundle:
@@ -33,7 +36,7 @@ def export_run(
     Args:
         run: The run, or its folder; Keras must run on TensorFlow.
         out: The bundle's folder; if it exists, it must be empty.
-        kind: Format of the graph: `onnx`.
+        kind: Name of the graph's format (`export.formats.registry`).
         weights_licence: Licence of the weights.
         settings: Encoder settings that override the run's, if `run` is a folder.
 
@@ -48,18 +51,16 @@ def export_run(
         >>> export_run("run", "bundle")  # doctest: +SKIP
     """
     run, out = run if isinstance(run, Run) else Run(run, settings), Path(out)
-    if kind not in GRAPHS:
-        raise UserError(f"There is no format {kind!r}. Formats: {', '.join(GRAPHS)}")
+    made = get_format(kind)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not empty: choose another folder")
-    from deephits_keras.export.onnx_graph import write_onnx
-
     model = run.model
     manifest = Manifest.from_run(
         run.config,
         run.calibration,
         run.encoders,
         kind=kind,
+        graph=made.graph,
         weights_licence=weights_licence,
         unseen_columns=run.unseen_columns,
     )
@@ -67,13 +68,14 @@ def export_run(
     folder = out.parent / f"{PARTIAL}{secrets.token_hex(8)}"
     folder.mkdir()
     try:
-        write_onnx(model, folder / manifest.graph)
+        batch = made.write(model, folder, manifest)
+        manifest = dataclasses.replace(manifest, batch=batch)
         inputs = example_inputs(run.encoders)
         answers: dict[str, Any] = {**inputs, "outputs": run.scorer(inputs)}
         np.savez_compressed(folder / EXAMPLES, **answers)
         write_json(folder / MANIFEST, manifest)
         write_text(folder / CARD, model_card(run, manifest))
-        names = (MANIFEST, manifest.graph, EXAMPLES, CARD)
+        names = (MANIFEST, *made.files, EXAMPLES, CARD)
         write_json(folder / CHECKSUMS, {name: sha256(folder / name) for name in names})
         if problem := wrong_answers(Bundle(folder, run.settings)):
             raise UserError(f"The exported model isn't the run's: {problem}")

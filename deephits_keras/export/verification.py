@@ -8,6 +8,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle, check_files
 from deephits_keras.export.examples import wrong_answers
 from deephits_keras.export.files import CHECKSUMS
+from deephits_keras.export.formats.base import MissingPackageError
 from deephits_keras.utils.findings import Finding, Verification
 
 
@@ -16,15 +17,20 @@ def verify_bundle(folder: Path) -> Verification:
 
     Args:
         folder: The bundle.
+
+    Raises:
+        MissingPackageError: if what runs its format isn't installed.
     """
     remedy = "copy the bundle again from where it is whole, or export the run again"
     checked = 0
     try:
-        checked = check_files(folder)
+        checked = 3 + len(check_files(folder).files)
         problem = wrong_answers(Bundle(folder))
         if not problem:
             return Verification(folder, "bundle", checked, ())
         where = folder
+    except MissingPackageError:
+        raise
     except UserError as error:
         problem, where = str(error), folder / ("" if checked else CHECKSUMS)
     finding = Finding(str(where), "damaged", problem, remedy)

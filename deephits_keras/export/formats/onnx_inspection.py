@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from deephits_keras.errors import UserError
+from deephits_keras.export.formats.base import LARGEST_TENSOR
 from deephits_keras.export.tensors import TensorInfo
 
 DOMAINS = ("", "ai.onnx")
 """Domains of ONNX's standard operators."""
-
-LARGEST_TENSOR = 2**28
-"""Most values of a tensor per track, and of a weight."""
 
 DTYPES = {1: "float32", 6: "int32"}
 """ONNX's numbers of the data types of inputs and outputs."""

@@ -1,0 +1,87 @@
+"""The contract of a format: how a model is written in it, and how its files are run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from deephits_keras.errors import UserError
+
+if TYPE_CHECKING:
+    from deephits_keras.export.manifest import Manifest
+    from deephits_keras.export.tensors import TensorInfo
+    from deephits_keras.runs.scorer import Score
+
+OUTPUT = "outputs"
+"""Name of a graph's output."""
+
+LARGEST_TENSOR = 2**28
+"""Most values of a tensor per track, and of a weight."""
+
+
+class MissingPackageError(UserError):
+    """A package that a format needs isn't installed."""
+
+
+class Format(ABC):
+    """A file format of exported models.
+
+    A format's module imports nothing heavy, as `deephits export --help` lists them.
+
+    Attributes:
+        name: Name on the command line and in `bundle.json`.
+        summary: What it is for, in a few words.
+        files: Names of its files in a bundle, by POSIX paths; the first one is the graph.
+        extra: The extra of this distribution that installs what runs it; empty if none does.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    files: ClassVar[tuple[str, ...]]
+    extra: ClassVar[str]
+
+    @property
+    def graph(self) -> str:
+        """Name of the graph's file."""
+        return self.files[0]
+
+    @abstractmethod
+    def write(self, model: Any, folder: Path, manifest: Manifest) -> int | None:
+        """Write a model's files.
+
+        Args:
+            model: A `keras.Model` with inputs `{modality}_{feature}`; Keras runs on TensorFlow.
+            folder: The bundle's folder, in which every file of `files` is written.
+            manifest: Description of the model.
+
+        Returns:
+            The only batch size that the graph accepts, or None for any.
+
+        Raises:
+            UserError: if a package is missing, or the model has a part that the format lacks.
+        """
+
+    @abstractmethod
+    def open(self, folder: Path, inputs: Sequence[TensorInfo], outputs: int) -> Score:
+        """Inspect and load the files of an untrusted bundle.
+
+        Args:
+            folder: The bundle's folder.
+            inputs: Inputs that the graph must have.
+            outputs: Number of values per track of its output.
+
+        Returns:
+            A function of arrays `(batch, *shape)` by name, for any batch.
+
+        Raises:
+            UserError: if a package is missing, or a file is damaged, or is more than a function of
+                these inputs.
+        """
+
+    def lacking(self, package: str) -> MissingPackageError:
+        """The error for a package that isn't installed."""
+        return MissingPackageError(
+            f"The format {self.name} needs {package}: pip install 'deephits-keras[{self.extra}]'"
+        )

@@ -1,0 +1,111 @@
+"""Content of `bundle.json`; docs/export.md describes each field."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.errors import UserError
+from deephits_keras.evaluation.calibration import Calibration
+from deephits_keras.export.files import MANIFEST
+from deephits_keras.export.tensors import TensorInfo, tensors
+from deephits_keras.runs.config import RunConfig
+from deephits_keras.tasks import get_task
+from deephits_keras.utils.records import from_plain
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Content of `bundle.json`.
+
+    Attributes:
+        format: Version of this layout.
+        kind: Format of the graph (`export.formats`).
+        graph: Name of its file.
+        inputs: Its inputs.
+        output: Name, shape and description of its output.
+        run: The run's `config.json`: task, encoders with version and settings, training, split,
+            versions, and whether the corpus is synthetic.
+        calibration: The run's `calibration.json`; the temperature is already in the graph.
+        licences: Licences of the code and of the weights.
+        unseen_columns: Fields without a value in any training track, by modality.
+        batch: The only batch size that the graph accepts; None if it accepts any.
+    """
+
+    format: int
+    kind: str
+    graph: str
+    inputs: tuple[TensorInfo, ...]
+    output: dict[str, Any]
+    run: RunConfig
+    calibration: Calibration
+    licences: dict[str, str]
+    unseen_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    batch: int | None = None
+
+    @classmethod
+    def from_run(
+        cls,
+        config: RunConfig,
+        calibration: Calibration,
+        encoders: Mapping[str, AnyEncoder],
+        *,
+        kind: str,
+        graph: str,
+        weights_licence: str,
+        unseen_columns: Mapping[str, tuple[str, ...]],
+    ) -> Self:
+        """Create the manifest of a run's model.
+
+        Args:
+            config: The run's configuration.
+            calibration: Its calibration.
+            encoders: Its encoders.
+            kind: Format of the graph.
+            graph: Name of its file.
+            weights_licence: Licence of the weights.
+            unseen_columns: Those of the run.
+        """
+        task = get_task(config.task)
+        return cls(
+            format=FORMAT,
+            kind=kind,
+            graph=graph,
+            inputs=tuple(tensors(encoders)),
+            output={
+                "name": "outputs",
+                "shape": [task.outputs],
+                "meaning": "popularity / 100"
+                if task.kind == "regression"
+                else "logits of the tiers, over the temperature",
+                "tiers": list(task.tiers.labels),
+            },
+            # Paths and commands of the training machine are removed.
+            run=dataclasses.replace(config, command="", corpus={**config.corpus, "folder": ""}),
+            calibration=calibration,
+            licences={"code": "Apache-2.0 (deephits-keras)", "weights": weights_licence},
+            unseen_columns=unseen_columns,
+        )
+
+    @classmethod
+    def from_json(cls, values: Any, where: str | Path = MANIFEST) -> Self:
+        """Create a manifest from the values of its JSON file.
+
+        Args:
+            values: The content of the file.
+            where: The file's name in messages.
+
+        Raises:
+            UserError: if something is missing, of the wrong type or of another version.
+        """
+        blame = f"{where} is damaged"
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise UserError(f"{blame}: another version of deephits-keras wrote it")
+        config = RunConfig.from_json(values.get("run", {}), f"{where}: run")
+        return from_plain({**values, "run": config}, cls, blame)

@@ -1,0 +1,165 @@
+"""Each format's graph says what the Keras model says, of every fusion, head and encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from deephits_keras.encoders.features import PRESENT
+from deephits_keras.encoders.registry import registry, resolve_modalities
+from deephits_keras.export.examples import TOLERANCE, score_difference
+from deephits_keras.export.formats.registry import FORMATS
+from deephits_keras.export.tensors import TensorInfo, tensors
+from deephits_keras.model.builder import build_model, with_temperature
+from deephits_keras.model.ensemble import ensemble
+from deephits_keras.model.fusion import FUSIONS, get_fusion
+from deephits_keras.model.head_names import HEADS
+from deephits_keras.tasks import Task, get_task
+
+TRACKS = 64
+WORDS = {"max_words": 12, "buckets": 50, "word_size": 8, "states": 8, "units": 16}
+SETTINGS = {
+    "mel_cnn": {"frames": 96},
+    "mel_fcn": {"frames": 96, "mel_bands": 48},
+    "mel_crnn": {"frames": 192, "mel_bands": 16},
+    "lyrics_lstm": WORDS,
+}
+"""Small enough to build in a moment."""
+
+MODELS: dict[str, dict[str, Any]] = {
+    "early": {"modalities": "mel,meta", "fusion": "early", "task": "tiers-3"},
+    "corn": {
+        "modalities": "mel=choi_crnn",
+        "fusion": {"name": "early", "head": "corn"},
+        "task": "tiers-10",
+    },
+    "cumulative": {
+        "modalities": "mel=hit_cnn,meta=scaled_fields,style",
+        "fusion": {"name": "early", "head": "cumulative"},
+        "task": "tiers-5",
+    },
+    "late": {"modalities": "mel=mel_fcn,low_level,meta", "fusion": "late", "task": "tiers-5"},
+    "gated": {
+        "modalities": "mel=mel_crnn,lyrics=lyrics_lstm,meta",
+        "fusion": "gated",
+        "task": "regression",
+        "learned_missing": ("lyrics",),
+    },
+    "compressed": {
+        "modalities": "artist,lyrics,essentia",
+        "fusion": "compressed",
+        "task": "tiers-3",
+    },
+    "members": {"modalities": "meta=tabular", "fusion": "members", "task": "regression"},
+    "ordinal members": {
+        "modalities": "meta=tabular",
+        "fusion": {"name": "members", "head": "cumulative"},
+        "task": "tiers-5",
+    },
+}
+"""Every fusion, head and encoder that ships, each at least once."""
+
+
+def build(name: str) -> tuple[keras.Model, dict[str, Any], str]:
+    values = dict(MODELS[name])
+    modalities = values.pop("modalities")
+    encoders = resolve_modalities(modalities)
+    settings = {e.name: SETTINGS[e.name] for e in encoders.values() if e.name in SETTINGS}
+    encoders = resolve_modalities(modalities, settings)
+    keras.utils.set_random_seed(3)
+    rng = np.random.default_rng(1)
+    for encoder in encoders.values():
+        encoder.adapt([{**features(encoder, rng), "popularity": rng.uniform(0, 100, TRACKS)}])
+    return build_model(list(encoders.values()), **values), encoders, values["task"]
+
+
+def features(encoder: Any, rng: np.random.Generator) -> dict[str, Any]:
+    """Plausible features of some tracks, with unknown numbers where fields are."""
+    found = {}
+    for spec in encoder.feature_specs:
+        shape = (TRACKS, *spec.shape)
+        if np.issubdtype(np.dtype(spec.dtype), np.integer):
+            found[spec.name] = rng.integers(0, 40, shape).astype(spec.dtype)
+        elif encoder.modality == "meta":
+            values = rng.normal(50, 20, shape).astype(spec.dtype)
+            columns = [*encoder.config.columns, *getattr(encoder.config, "categories", ())]
+            for place, column in enumerate(columns):
+                if column in ("key", "mode"):
+                    values[:, place] = rng.integers(-1 if column == "key" else 0, 2, TRACKS)
+            values[rng.random(shape) < 0.3] = np.nan
+            found[spec.name] = values
+        else:
+            found[spec.name] = rng.normal(-0.3, 0.5, shape).astype(spec.dtype)
+    return found
+
+
+def inputs_of(encoders: dict[str, Any]) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    inputs: dict[str, Any] = {}
+    for modality, encoder in encoders.items():
+        inputs |= {f"{modality}_{name}": v for name, v in features(encoder, rng).items()}
+        inputs[f"{modality}_{PRESENT}"] = rng.random((TRACKS, 1)) > 0.3
+    return {tensor.name: inputs[tensor.name].astype(tensor.dtype) for tensor in tensors(encoders)}
+
+
+def test_nothing_that_ships_is_left_out() -> None:
+    fusions = {get_fusion(model["fusion"]).name for model in MODELS.values()}
+    assert fusions == set(FUSIONS)
+    heads = {getattr(get_fusion(model["fusion"]), "head", "softmax") for model in MODELS.values()}
+    assert heads == set(HEADS)
+    used = {e.name for m in MODELS.values() for e in resolve_modalities(m["modalities"]).values()}
+    shipped = {r.name for r in registry().registrations if r.distribution == "deephits-keras"}
+    assert used == shipped
+
+
+def parts(inputs: dict[str, Any]) -> list[dict[str, Any]]:
+    """A quarter of the tracks at a time: a whole batch of spectrograms takes gigabytes."""
+    quarters = [slice(start, start + TRACKS // 4) for start in range(0, TRACKS, TRACKS // 4)]
+    return [{name: values[rows] for name, values in inputs.items()} for rows in quarters]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model, what it is given, and what it says."""
+
+    model: keras.Model
+    tensors: list[TensorInfo]
+    task: Task
+    inputs: dict[str, Any]
+    wanted: np.ndarray[Any, Any]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def built(request: pytest.FixtureRequest) -> Built:
+    model, encoders, task = build(request.param)
+    if request.param == "early":
+        model = with_temperature(model, 2.5)
+    if request.param == "ordinal members":
+        model = ensemble([model, build(request.param)[0]], list(encoders), classification=True)
+    inputs = inputs_of(encoders)
+    wanted = np.concatenate([model.predict_on_batch(part) for part in parts(inputs)])
+    assert np.isfinite(wanted).all()
+    assert wanted.std(axis=0).max() > 1e-4
+    return Built(model, tensors(encoders), get_task(task), inputs, wanted)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_graph_scores_as_the_model(name: str, built: Built, tmp_path: Path) -> None:
+    made = FORMATS[name]
+    batch = made.write(built.model, tmp_path, None)
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == {
+        *made.files
+    }
+    recurrent = any(isinstance(each, keras.layers.RNN) for each in built.model._flatten_layers())
+    assert batch == (1 if name == "litert" and recurrent else None)
+    score = made.open(tmp_path, built.tensors, built.task.outputs)
+    given = np.concatenate([score(part) for part in parts(built.inputs)])
+    assert score_difference(built.task, given, built.wanted) <= TOLERANCE
+    # The batch is dynamic, and no track's answer depends on the others'.
+    one = score({key: values[:1] for key, values in built.inputs.items()})
+    assert score_difference(built.task, one, built.wanted[:1]) <= TOLERANCE
