@@ -193,7 +193,10 @@ def remarks_on(source: Path | bytes, *, decoder: str = "soundfile") -> tuple[str
         AudioError: if it can't be decoded.
     """
     name = _name(source)
-    return tuple(f"{name} {remark}" for remark in _with_recording(source, decoder, _remarks))
+    remarks = _with_recording(source, decoder, _remarks)
+    if decoder != "soundfile":
+        remarks = _soundfile_remarks(source, name)
+    return tuple(f"{name} {remark}" for remark in remarks)
 
 
 def _remarks(recording: Recording) -> tuple[str, ...]:
@@ -360,9 +363,27 @@ def _resampled(mono: Waveform, original_rate: int, sample_rate: int) -> Waveform
 
 
 def _decode_with_tensorflow_io(source: Path | bytes, name: str) -> Recording:
+    # tensorflow-io reads whole files only, and its messages don't tell a truncated one.
     graph: Any = importlib.import_module("deephits_keras.audio.graph")
     content = source if isinstance(source, bytes) else source.read_bytes()
-    return Decoded(*graph.decode_channels(content, name))
+    try:
+        return Decoded(*graph.decode_channels(content, name))
+    except AudioError as error:
+        if remarks := _soundfile_remarks(source, name):
+            raise AudioError(
+                f"{name} {remarks[0]}: tensorflow-io can't decode it, while the decoder soundfile "
+                "reads what there is"
+            ) from error
+        raise
+
+
+def _soundfile_remarks(source: Path | bytes, name: str) -> tuple[str, ...]:
+    """What libsndfile finds to remark on a recording that tensorflow-io decodes or refuses."""
+    try:
+        with open_with_soundfile(source, name) as recording:
+            return _remarks(recording)
+    except AudioError:
+        return ()
 
 
 Opener = Callable[[Path | bytes, str], Recording]

@@ -27,8 +27,6 @@ except ImportError as error:
         "pip install 'deephits-keras[tfio]' (TensorFlow 2.17, Python 3.11 or 3.12)"
     ) from error
 
-"""A `tf.Tensor`, eager or symbolic."""
-
 
 def decode_channels(content: bytes, name: str) -> tuple[np.ndarray[Any, Any], int]:
     """Decode a recording eagerly.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from deephits_keras.audio.decoding import DECODERS, load_audio
+from deephits_keras.audio.decoding import DECODERS, load_audio, remarks_on
 from deephits_keras.audio.errors import AudioError
 from deephits_keras.errors import UserError
 
@@ -126,6 +126,28 @@ def test_the_decoders_agree(format: str, subtype: str, rate: int, channels: int)
 def test_in_the_graph_what_is_no_recording_is_refused(content: bytes) -> None:
     with pytest.raises(AudioError, match="the recording"):
         load_audio(content, 22050, decoder="tensorflow-io")
+
+
+@needs_tfio
+@pytest.mark.parametrize(("format", "subtype", "rate", "channels"), FORMATS[::2])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_in_the_graph_a_recording_cut_short_gives_what_there_is_or_says_why_not(
+    share: float, format: str, subtype: str, rate: int, channels: int
+) -> None:
+    whole = encoded(format, subtype, rate, channels)
+    cut = whole[: int(len(whole) * share)]
+    first = load_audio(cut, rate)
+    assert remarks_on(cut)
+    if format != "OGG":
+        told = "the recording (ends early|is damaged).* the decoder soundfile reads what there is"
+        with pytest.raises(AudioError, match=told):
+            load_audio(cut, rate, decoder="tensorflow-io")
+        return
+    np.testing.assert_allclose(
+        load_audio(cut, rate, decoder="tensorflow-io"), first, atol=DECODER_TOLERANCE
+    )
+    assert remarks_on(cut, decoder="tensorflow-io") == remarks_on(cut)
+    assert remarks_on(whole, decoder="tensorflow-io") == ()
 
 
 @needs_tfio
