@@ -157,7 +157,7 @@ def finish_import(
             "factors": dict(factors or {}),
             "lyrics": dataclasses.asdict(lyrics),
             "separators": list(source.separators),
-            "notes": [*notes, *rows_of.notes(), *counts.notes()],
+            "notes": [*notes, *rows_of.notes(bool(info.get("synthetic"))), *counts.notes()],
             "files": names,
         }
         corpus = writer.finish({**info, **told, **counts.to_json()})
@@ -264,7 +264,7 @@ class _Rows:
         changed = before.astype("string").str.strip() != after
         self.lyrics_cleaned += int((there & after.notna() & changed).fillna(False).sum())
 
-    def notes(self) -> list[str]:
+    def notes(self, synthetic: bool) -> list[str]:
         """Notes on the source."""
         notes = []
         if self.lyrics_left_out:
@@ -279,7 +279,7 @@ class _Rows:
                 f"{self.artists.split:,} texts name several artists, for example "
                 f"{self.artists.example!r}"
             )
-        return [*notes, *self.report.notes(), *self.repeats.notes()]
+        return [*notes, *self.report.notes(synthetic=synthetic), *self.repeats.notes()]
 
 
 def _hashable(values: pd.Series[Any]) -> bool:

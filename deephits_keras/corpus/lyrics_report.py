@@ -21,6 +21,14 @@ ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]|\s-\s.*|\b(?:feat|ft|featuring)\b\.?.*
 """What of a title its lyrics don't repeat: versions and guests."""
 
 
+FEWEST = 30
+MOST_UNNAMED = 0.5
+"""From so many lyrics on, a larger share without their song's title is told.
+
+Of real songs a third don't contain it. Of 30, more than half would be without it in 2 of 100 tables
+by chance; if half of the lyrics are other songs', two thirds are without it."""
+
+
 def title_key(title: str) -> str:
     """A title's letters and digits, without versions and guests.
 
@@ -78,14 +86,19 @@ class LyricsReport:
         if title not in _letters(raw):
             self.unnamed += 1
 
-    def notes(self) -> list[str]:
-        """What was found, in words."""
+    def notes(self, *, synthetic: bool = False) -> list[str]:
+        """What was found, in words.
+
+        Args:
+            synthetic: Whether the songs are made up; their titles mean nothing.
+        """
         notes = []
         if self.of_another:
             notes.append(f"{self.of_another:,} lyrics begin with the title line of another song")
-        if self.unnamed:
+        if not synthetic and self.texts >= FEWEST and self.unnamed > MOST_UNNAMED * self.texts:
             notes.append(
-                f"{self.unnamed:,} of {self.texts:,} lyrics don't contain their song's title"
+                f"{self.unnamed:,} of {self.texts:,} lyrics don't contain their song's title, "
+                "where a third is usual: they may be other songs'"
             )
         if self.repeated:
             notes.append(f"{self.repeated:,} lyrics are also those of another track")
