@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 TFIO := .venv-tfio
 TORCH := .venv-torch
+ESSENTIA := .venv-essentia
 LOWEST := .venv-lowest
 DEMO := demo
 
@@ -33,7 +34,7 @@ demo: $(VENV)/installed
 	@echo "Report: $(DEMO)/run/report.html"
 
 # In the files' own order: those with the fewest tests, which else come last, are the longest.
-test: $(VENV)/installed
+test: $(VENV)/installed $(ESSENTIA)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
 
 test-tfio: $(TFIO)/installed
@@ -85,7 +86,7 @@ bench-gpu: $(VENV)/installed $(TORCH)/installed
 	$(BIN)/python -m benchmarks.gpu $(if $(CHIP),--chip $(CHIP))
 
 clean:
-	rm -rf $(VENV) $(TFIO) $(TORCH) $(LOWEST) $(DEMO) .docs
+	rm -rf $(VENV) $(TFIO) $(TORCH) $(ESSENTIA) $(LOWEST) $(DEMO) .docs
 
 $(UV):
 	$(PYTHON) -m venv $(VENV)
@@ -107,6 +108,13 @@ $(LOWEST)/installed: setup.cfg | $(UV)
 $(TFIO)/installed: setup.cfg | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) $(TFIO)
 	$(UV) pip install --quiet --python $(TFIO) --editable '.[tfio,dev]'
+	touch $@
+
+# Essentia with a TensorFlow of its own, 2.5, which must not meet ours in one process: 291 MB. Its last
+# wheels are of Python 3.11.
+$(ESSENTIA)/installed: | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(ESSENTIA)
+	$(UV) pip install --quiet --python $(ESSENTIA) essentia-tensorflow
 	touch $@
 
 # Without TensorFlow: on PyTorch nothing may need it. What is left out is what brings it.

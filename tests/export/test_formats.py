@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from deephits_keras.encoders.features import PRESENT
 from deephits_keras.encoders.registry import registry, resolve_modalities
 from deephits_keras.export.examples import TOLERANCE, score_difference
 from deephits_keras.export.formats.registry import FORMATS
+from deephits_keras.export.manifest import Manifest
 from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.model.builder import build_model, with_temperature
 from deephits_keras.model.ensemble import ensemble
 from deephits_keras.model.fusion import FUSIONS, get_fusion
 from deephits_keras.model.head_names import HEADS
+from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task, get_task
 
 TRACKS = 64
@@ -128,7 +131,7 @@ class Built:
     """A model, what it is given, and what it says."""
 
     model: keras.Model
-    tensors: list[TensorInfo]
+    manifest: Manifest
     task: Task
     inputs: dict[str, Any]
     wanted: np.ndarray[Any, Any]
@@ -145,19 +148,40 @@ def built(request: pytest.FixtureRequest) -> Built:
     wanted = np.concatenate([model.predict_on_batch(part) for part in parts(inputs)])
     assert np.isfinite(wanted).all()
     assert wanted.std(axis=0).max() > 1e-4
-    return Built(model, tensors(encoders), get_task(task), inputs, wanted)
+    described = manifest(get_task(task), tensors(encoders))
+    return Built(model, described, get_task(task), inputs, wanted)
+
+
+def manifest(task: Task, inputs: list[TensorInfo]) -> Manifest:
+    """A bundle's manifest, as far as a format reads it; the rest is of another run."""
+    run = Run(Path(__file__).parents[1] / "golden" / "run_of_0_1_0" / "run")
+    described = Manifest.from_run(
+        run.config,
+        run.calibration,
+        run.encoders,
+        kind="",
+        graph="",
+        weights_licence="",
+        unseen_columns={},
+    )
+    return dataclasses.replace(
+        described,
+        inputs=tuple(inputs),
+        run=dataclasses.replace(described.run, task=task.name),
+        output={**described.output, "tiers": list(task.tiers.labels)},
+    )
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_graph_scores_as_the_model(name: str, built: Built, tmp_path: Path) -> None:
     made = FORMATS[name]
-    batch = made.write(built.model, tmp_path, None)
+    batch = made.write(built.model, tmp_path, built.manifest)
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == {
         *made.files
     }
     recurrent = any(isinstance(each, keras.layers.RNN) for each in built.model._flatten_layers())
     assert batch == (1 if name == "litert" and recurrent else None)
-    score = made.open(tmp_path, built.tensors, built.task.outputs)
+    score = made.open(tmp_path, built.manifest.inputs, built.task.outputs)
     given = np.concatenate([score(part) for part in parts(built.inputs)])
     assert score_difference(built.task, given, built.wanted) <= TOLERANCE
     # The batch is dynamic, and no track's answer depends on the others'.

@@ -23,6 +23,7 @@ RUNTIMES = {
     "saved-model": "tensorflow.core.protobuf.saved_model_pb2",
     "openvino": "openvino",
     "litert": "ai_edge_litert.interpreter",
+    "essentia": "tensorflow.compat.v1",
 }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from deephits_keras.errors import UserError
 from deephits_keras.export.formats.base import Format
+from deephits_keras.export.formats.essentia import Essentia
 from deephits_keras.export.formats.litert import LiteRT
 from deephits_keras.export.formats.onnx import Onnx
 from deephits_keras.export.formats.openvino import OpenVino
 from deephits_keras.export.formats.saved_model import SavedModel
 
 FORMATS: dict[str, Format] = {
-    each.name: each for each in (Onnx(), SavedModel(), OpenVino(), LiteRT())
+    each.name: each for each in (Onnx(), SavedModel(), OpenVino(), LiteRT(), Essentia())
 }
 """All formats; the first one is the default."""
 

@@ -1,0 +1,79 @@
+"""Score a recording with Essentia alone: loader, log-mel spectrogram, model.
+
+    deephits export RUN BUNDLE --format essentia
+    pip install essentia-tensorflow    # in an environment without TensorFlow
+    python predict.py BUNDLE song.mp3
+
+Other inputs than the recording count as missing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from essentia import Pool
+from essentia import standard as es
+
+
+def band_edges(bands: int, highest: float) -> list[float]:
+    """Edges of Slaney's mel bands in Hz: linear up to 1,000 Hz, then logarithmic."""
+    step = math.log(6.4) / 27
+    mel = 3 * highest / 200 if highest < 1000 else 15 + math.log(highest / 1000) / step
+    mels = [mel * place / (bands + 1) for place in range(bands + 2)]
+    return [200 * m / 3 if m < 15 else 1000 * math.exp(step * (m - 15)) for m in mels]
+
+
+def log_mel(path: str, settings: dict[str, Any]) -> Any:
+    """The spectrogram of a recording, `(mel_bands, frames)` in dB, as `deephits` does."""
+    rate, size, hop = settings["sample_rate"], settings["n_fft"], settings["hop_length"]
+    # The best resampling: Essentia's default loses the highest bands.
+    audio = es.MonoLoader(filename=path, sampleRate=rate, resampleQuality=0)()
+    samples = settings["frames"] * hop - 1
+    start = max(0, len(audio) - samples) // 2 if settings["crop"] == "center" else 0
+    audio = audio[start : start + samples]
+    audio = np.pad(audio, (0, max(0, samples + 1 - hop - len(audio))))
+    window = es.Windowing(type="hann", size=size, normalized=False, symmetric=False)
+    spectrum = es.PowerSpectrum(size=size)
+    bands = es.TriangularBands(
+        frequencyBands=band_edges(settings["mel_bands"], rate / 2),
+        inputSize=size // 2 + 1,
+        sampleRate=rate,
+        type="magnitude",
+        normalize="unit_tri",
+        weighting="linear",
+        log=False,
+    )
+    frames = es.FrameGenerator(audio, frameSize=size, hopSize=hop, startFromZero=False)
+    mel = np.array([bands(spectrum(window(frame))) for frame in frames][: settings["frames"]])
+    decibels = 10 * np.log10(np.maximum(mel.T, 1e-10))
+    return np.maximum(decibels, decibels.max() - 80)
+
+
+def predict(bundle: Path, recording: str) -> dict[str, list[float]]:
+    """The model's outputs, scores and popularity for a recording."""
+    model = json.loads((bundle / "model.json").read_text())
+    inputs = {each["name"]: np.zeros((1, *each["shape"][1:])) for each in model["schema"]["inputs"]}
+    inputs["mel_log_mel"][0, 0] = log_mel(recording, model["inference"]["encoders"]["mel"])
+    inputs["mel_present"][:] = 1
+    given = Pool()
+    for name, values in inputs.items():
+        # Essentia ignores strides: a transposed array would be scrambled.
+        given.set(name, np.ascontiguousarray(values, dtype=np.float32))
+    nodes = {each["description"]: each["name"] for each in model["schema"]["outputs"]}
+    run = es.TensorflowPredict(
+        graphFilename=str(bundle / "model.pb"),
+        inputs=list(inputs),
+        outputs=list(nodes.values()),
+        squeeze=False,
+    )
+    found = run(given)
+    return {name: np.ravel(found[node]).tolist() for name, node in nodes.items()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(predict(Path(sys.argv[1]), sys.argv[2])))

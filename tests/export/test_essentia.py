@@ -1,0 +1,91 @@
+"""A recording scored by Essentia alone, from the file on, as `predict` scores it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from deephits_keras.errors import UserError
+from deephits_keras.export.bundle import Bundle
+from deephits_keras.export.exporter import export_run
+from deephits_keras.prediction.predictor import Predictor
+from deephits_keras.tracks import Track
+
+ROOT = Path(__file__).parents[2]
+RUN = ROOT / "tests" / "golden" / "run_of_0_1_0" / "run"
+PYTHON = ROOT / ".venv-essentia" / "bin" / "python"
+"""The environment of Essentia with TensorFlow 2.5, which `make` builds."""
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Of a model with a spectrogram, a recurrent branch of words, and fields."""
+    return export_run(RUN, tmp_path_factory.mktemp("essentia") / "bundle", kind="essentia")
+
+
+def recordings(folder: Path) -> list[Path]:
+    """Music-like recordings of several rates, channels, formats and lengths."""
+    rng = np.random.default_rng(0)
+    made = []
+    for rate, channels, seconds, suffix in (
+        (44100, 2, 4.0, "mp3"),
+        (48000, 1, 3.0, "flac"),
+        (22050, 1, 1.0, "wav"),
+    ):
+        time = np.arange(int(rate * seconds)) / rate
+        tones = np.sum([np.sin(2 * np.pi * hz * time) / 3 for hz in (110, 277, 660)], axis=0)
+        waves = 0.4 * tones[:, None] * (1 + np.sin(7 * time))[:, None] / 2
+        waves = waves + 0.02 * rng.normal(size=(len(time), channels))
+        soundfile.write(folder / f"song.{suffix}", waves, rate)
+        made.append(folder / f"song.{suffix}")
+    return made
+
+
+def test_essentia_alone_scores_recordings_as_predict(bundle: Bundle, tmp_path: Path) -> None:
+    if not PYTHON.exists() and not os.environ.get("CI"):
+        pytest.skip("make .venv-essentia/installed")
+    songs = recordings(tmp_path)
+    ours = Predictor(bundle).predict([Track(song.name, audio=song) for song in songs])
+    script = ROOT / "examples" / "essentia" / "predict.py"
+    for song, mine in zip(songs, ours, strict=True):
+        done = subprocess.run(
+            [PYTHON, script, bundle.folder, song], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        theirs = json.loads(done.stdout.splitlines()[-1])
+        assert theirs["popularity"] == pytest.approx([mine.popularity], abs=0.1)
+        assert theirs["scores"] == pytest.approx([*mine.scores.values()], abs=0.002)
+
+
+def test_the_metadata_describe_the_graph(bundle: Bundle) -> None:
+    import tensorflow as tf
+
+    described = json.loads((bundle.folder / "model.json").read_text())
+    graph = tf.compat.v1.GraphDef.FromString((bundle.folder / "model.pb").read_bytes())
+    nodes = {node.name: node for node in graph.node}
+    shapes = {
+        name: ["batch_size", *(d.size for d in nodes[name].attr["shape"].shape.dim[1:])]
+        for name in nodes
+        if nodes[name].op == "Placeholder" and not name.startswith("unused_control_flow")
+    }
+    assert {each["name"]: each["shape"] for each in described["schema"]["inputs"]} == shapes
+    assert shapes["mel_log_mel"] == ["batch_size", 1, 16, 64]
+    assert {each["name"] for each in described["schema"]["outputs"]} <= set(nodes)
+    assert described["classes"] == ["0-25", "25-65", "65-100"]
+
+
+@pytest.mark.parametrize("change", [lambda m: m.pop("schema"), lambda m: m["schema"].clear()])
+def test_metadata_that_lie_are_refused(change: Any, bundle: Bundle, tmp_path: Path) -> None:
+    metadata = json.loads((bundle.folder / "model.json").read_text())
+    change(metadata)
+    (tmp_path / "model.json").write_text(json.dumps(metadata))
+    (tmp_path / "model.pb").write_bytes((bundle.folder / "model.pb").read_bytes())
+    with pytest.raises(UserError, match="its schema"):
+        bundle.format.open(tmp_path, bundle.manifest.inputs, 3)
