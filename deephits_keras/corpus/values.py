@@ -144,9 +144,13 @@ def clean_fields(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, s
         >>> clean_fields({"energy": "80", "tempo": "n/a", "duration_ms": "3:20"})
         ({'duration_ms': 200000.0}, {'energy': 'energy is not from 0 to 1: 80'})
     """
-    row = pd.DataFrame({name: pd.Series([value], dtype=object) for name, value in fields.items()})
-    if row.empty:
-        return {}, {}
+    # The year may come from the date: the two are read together. Else what needs no conversion is
+    # not converted: a table of one row takes milliseconds.
+    plain = {} if "release_date" in fields else {n: v for n, v in fields.items() if _is_plain(n, v)}
+    odd = {name: value for name, value in fields.items() if name not in plain}
+    if not odd:
+        return {name: float(plain[name]) for name in plain}, {}
+    row = pd.DataFrame({name: pd.Series([value], dtype=object) for name, value in odd.items()})
     cleaned = clean_rows(row, required=False)
     first = cleaned.problems.drop_duplicates("field")
     problems = dict(zip(first["field"], first["reason"], strict=True))
@@ -155,7 +159,17 @@ def clean_fields(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, s
         for name, value in cleaned.rows.iloc[0].items()
         if name not in problems and not is_unknown(value)
     }
-    return values, problems
+    values |= {name: float(value) for name, value in plain.items()}
+    return {name: values[name] for name in {**fields, **values} if name in values}, problems
+
+
+def _is_plain(name: str, value: Any) -> bool:
+    """Whether a value is that of a standard column already."""
+    column = STANDARD.get(name)
+    if column is None or type(value) not in (int, float):
+        return False
+    inside = column.low <= value <= column.high and value not in column.unknown
+    return inside and not (column.whole and value % 1)
 
 
 LARGEST_WHOLE = 2.0**53

@@ -19,6 +19,7 @@ from deephits_keras.explanation.together import ExplainableTogether
 from deephits_keras.features.outcomes import blamed
 from deephits_keras.model.anatomy import Anatomy, score_of
 from deephits_keras.model.ensemble import member_branches
+from deephits_keras.prediction.extraction import ExtractedTrack
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
 from deephits_keras.report.style import styled
 from deephits_keras.runs.run import Run
@@ -152,7 +153,18 @@ class TrackExplainer:
             UserError: if no input of the track can be used.
             ExtractionError: if an encoder raises an unexpected error.
         """
-        prediction, features = self.predictor.predict_with_features(track)
+        (extracted,) = self.predictor.extractor([track])
+        return self.explain_extracted(extracted)
+
+    def explain_extracted(self, extracted: ExtractedTrack) -> Explanation:
+        """As `explain`, for a track whose features are extracted.
+
+        Raises:
+            UserError: as in `explain`.
+            ExtractionError: as in `explain`.
+        """
+        track, features = extracted.measured.track, extracted.features
+        (prediction,) = self.predictor.predict_extracted([extracted])
         if prediction.tier is None:
             reasons = "; ".join(prediction.warnings)
             raise UserError(f"track {track.id} can't be explained: {reasons}")

@@ -49,7 +49,7 @@ def asked_track(
         if name not in known:
             raise UserError(
                 f"No installed encoder reads an input called {name!r}"
-                f"{_suggestion(name, known)}. Inputs: {', '.join(known)}"
+                f"{suggestion(name, known)}. Inputs: {', '.join(known)}"
             )
         if known[name].kind == "text":
             texts[name] = _text(path)
@@ -57,15 +57,49 @@ def asked_track(
             files[name] = path
         else:
             raise UserError(f"There is no file {path}")
-    values, faults = clean_fields(fields or {})
-    for fault in faults.values():
-        raise UserError(fault)
+    first = next(iter(given.values()), None)
+    return checked_track(first.stem if first else "track", files, texts, fields or {})
+
+
+class FieldError(UserError):
+    """A field's value is invalid, or no encoder reads the field.
+
+    Args:
+        field: Its name.
+        reason: What is wrong.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+def checked_track(
+    track_id: str,
+    files: Mapping[str, Path],
+    texts: Mapping[str, str],
+    fields: Mapping[str, Any],
+) -> Track:
+    """Create a track from files, texts and fields, cleaned as those of a table.
+
+    Args:
+        track_id: Its id.
+        files: Files by input name.
+        texts: Texts by input name.
+        fields: Fields by name; texts are converted to numbers where possible.
+
+    Raises:
+        FieldError: if a field's value is invalid.
+    """
+    values, faults = clean_fields(fields)
+    for field, fault in faults.items():
+        raise FieldError(field, fault)
     values = {name: _number(value) for name, value in values.items()}
+    texts = dict(texts)
     if LYRICS.name in texts:
         cleaned = clean_lyrics(pd.Series([texts.pop(LYRICS.name)]), LyricsCleaning()).iloc[0]
         texts |= {} if pd.isna(cleaned) else {LYRICS.name: str(cleaned)}
-    first = next(iter(given.values()), None)
-    return Track(first.stem if first else "track", fields=values, files=files, texts=texts)
+    return Track(track_id, fields=values, files=files, texts=texts)
 
 
 def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
@@ -75,7 +109,7 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
         Names of unused standard columns, which are allowed.
 
     Raises:
-        UserError: with the field, similar names and all names. Never raised if an encoder doesn't
+        FieldError: with the field, similar names and all names. Never raised if an encoder doesn't
             declare its inputs.
     """
     read: set[str] = set()
@@ -88,9 +122,10 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
     for name in unread:
         if name not in STANDARD:
             listed = ", ".join(sorted(read)) or "none"
-            raise UserError(
-                f"No encoder of this run reads the field {name!r}{_suggestion(name, read)}. "
-                f"Fields that are read: {listed}"
+            raise FieldError(
+                name,
+                f"No encoder of this run reads the field {name!r}{suggestion(name, read)}. "
+                f"Fields that are read: {listed}",
             )
     return unread
 
@@ -100,7 +135,8 @@ def ignored(fields: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{name} is ignored: no encoder of this run reads it" for name in fields)
 
 
-def _suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """` (did you mean NAME?)` with the most similar known name; empty if none is similar."""
     alike = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {alike[0]}?)" if alike else ""
 

@@ -8,12 +8,55 @@ from dataclasses import dataclass, field
 
 from deephits_keras import cpu
 from deephits_keras.corpus.values import is_unknown
-from deephits_keras.encoders.features import ExtractionError
-from deephits_keras.encoders.inputs import inputs_of, without_fields
+from deephits_keras.encoders.features import ExtractionError, Features
+from deephits_keras.encoders.inputs import as_declared, inputs_of, without_fields
 from deephits_keras.encoders.registry import AnyEncoder
-from deephits_keras.features.outcomes import Outcome, outcomes
+from deephits_keras.features.outcomes import Outcome, blamed, outcomes
 from deephits_keras.prediction.measured import MeasuredTrack, measure_fields
 from deephits_keras.tracks import Track
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What an encoder says of a track, and what was kept from it.
+
+    Attributes:
+        unseen: Fields that the track has and training never saw: they count as unknown.
+        missing_parts: Missing parts of the features, for example fields.
+        remarks: Remarks on the features.
+        warnings: Why the prediction may be unreliable.
+    """
+
+    unseen: tuple[str, ...] = ()
+    missing_parts: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def on(
+        cls, encoder: AnyEncoder, track: Track, outcome: Outcome, unseen: Sequence[str]
+    ) -> Notes:
+        """The notes on an encoder's result for a track; the encoder may look at its files.
+
+        Args:
+            encoder: The encoder.
+            track: The track.
+            outcome: The encoder's result.
+            unseen: Fields that count as unknown.
+        """
+        modality, hidden = encoder.modality, hidden_fields(track, unseen)
+        if outcome is None:
+            return cls(hidden)
+        if isinstance(outcome, ExtractionError):
+            return cls(hidden, warnings=(f"{modality} can't be used: {outcome.reason}",))
+        seen = as_declared(without_fields(track, hidden), inputs_of(encoder))
+        try:
+            with blamed(encoder, track):
+                lacking = tuple(encoder.missing_parts(seen, outcome))
+                remarks = tuple(f"{modality}: {said}" for said in encoder.remarks(seen, outcome))
+        except ExtractionError as error:
+            return cls(hidden, warnings=(f"{modality} can't say what it lacks: {error.reason}",))
+        return cls(hidden, lacking, remarks)
 
 
 @dataclass(frozen=True)
@@ -23,10 +66,21 @@ class ExtractedTrack:
     Attributes:
         measured: The track, with fields that were measured.
         outcomes: By modality: the features, None if the track lacks the input, or the error.
+        notes: By modality, where they are known.
     """
 
     measured: MeasuredTrack
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    notes: Mapping[str, Notes] = field(default_factory=dict)
+
+    @property
+    def features(self) -> dict[str, Features]:
+        """The features of the modalities that the track has."""
+        return {
+            modality: outcome
+            for modality, outcome in self.outcomes.items()
+            if outcome is not None and not isinstance(outcome, ExtractionError)
+        }
 
 
 @dataclass(frozen=True)
@@ -78,14 +132,16 @@ class TrackExtractor:
         """The tracks with the results of the encoders that weren't applied yet."""
         tracks = [each.measured.track for each in extracted]
         found = [dict(each.outcomes) for each in extracted]
+        notes = [dict(each.notes) for each in extracted]
         for modality, encoder in self.encoders.items():
             todo = [k for k, have in enumerate(found) if modality not in have]
             hidden = self.unseen.get(modality, ())
             results = outcomes(encoder, [without_fields(tracks[k], hidden) for k in todo])
             for k, outcome in zip(todo, results, strict=True):
                 found[k][modality] = outcome
-        pairs = zip(extracted, found, strict=True)
-        return [ExtractedTrack(each.measured, have) for each, have in pairs]
+                notes[k][modality] = Notes.on(encoder, tracks[k], outcome, hidden)
+        results_of = zip(extracted, found, notes, strict=True)
+        return [ExtractedTrack(each.measured, have, said) for each, have, said in results_of]
 
     def lost(self, track: Track, reason: str) -> ExtractedTrack:
         """The result for a track whose worker process died."""

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from deephits_keras.encoders.features import ExtractionError, Features
-from deephits_keras.encoders.inputs import Input, as_declared, inputs_of, without_fields
+from deephits_keras.encoders.inputs import Input, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
-from deephits_keras.features.outcomes import Outcome, blamed
-from deephits_keras.prediction.extraction import ExtractedTrack, TrackExtractor, hidden_fields
+from deephits_keras.features.outcomes import Outcome
+from deephits_keras.prediction.extraction import ExtractedTrack, Notes, TrackExtractor
 from deephits_keras.prediction.measured import FieldOrigin
 from deephits_keras.runs.scorer import Scorer, model_inputs
 from deephits_keras.tasks import Prediction
@@ -83,32 +83,18 @@ class _Account:
     parts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unseen: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def add(self, encoder: AnyEncoder, outcome: Outcome, unseen: Sequence[str]) -> None:
-        """Add an encoder's result for the track, with its remarks.
-
-        Args:
-            encoder: The encoder.
-            outcome: Its result.
-            unseen: Fields that count as unknown.
-        """
-        modality = encoder.modality
-        if given := hidden_fields(self.track, unseen):
-            self.unseen[modality] = given
-        track = without_fields(self.track, given)
+    def add(self, modality: str, outcome: Outcome, notes: Notes) -> None:
+        """Add the result of a modality's encoder for the track, with its notes."""
         if outcome is None or isinstance(outcome, ExtractionError):
             self.missing.append(modality)
-            if outcome is not None:
-                self.warnings.append(f"{modality} can't be used: {outcome.reason}")
-            return
-        self.features[modality] = outcome
-        seen = as_declared(track, inputs_of(encoder))
-        try:
-            with blamed(encoder, track):
-                if lacking := tuple(encoder.missing_parts(seen, outcome)):
-                    self.parts[modality] = lacking
-                self.remarks += [f"{modality}: {said}" for said in encoder.remarks(seen, outcome)]
-        except ExtractionError as error:
-            self.warnings.append(f"{modality} can't say what it lacks: {error.reason}")
+        else:
+            self.features[modality] = outcome
+        if notes.unseen:
+            self.unseen[modality] = notes.unseen
+        if notes.missing_parts:
+            self.parts[modality] = notes.missing_parts
+        self.warnings += notes.warnings
+        self.remarks += notes.remarks
 
 
 class Predictor:
@@ -149,14 +135,24 @@ class Predictor:
         while batch := list(islice(iterator, BATCH_SIZE)):
             yield from self.predict_extracted(self.extractor(batch))
 
-    def predict_with_features(self, track: Track) -> tuple[TrackPrediction, dict[str, Features]]:
-        """Predict a track; also return its features by modality."""
-        ((prediction, features),) = self._predict_batch(self.extractor([track]))
-        return prediction, features
-
     def predict_extracted(self, extracted: Sequence[ExtractedTrack]) -> list[TrackPrediction]:
         """Predict tracks whose features were extracted before, in one forward pass."""
-        return [prediction for prediction, _ in self._predict_batch(extracted)]
+        return self.describe(extracted, self.score(self.model_inputs(extracted)))
+
+    def model_inputs(self, extracted: Sequence[ExtractedTrack]) -> dict[str, np.ndarray[Any, Any]]:
+        """The model's inputs `(batch, *shape)` by name for tracks whose features were extracted."""
+        features = [each.features for each in extracted]
+        inputs: dict[str, np.ndarray[Any, Any]] = {}
+        for modality, encoder in self.encoders.items():
+            inputs |= model_inputs(encoder, [each.get(modality) for each in features])
+        return inputs
+
+    def describe(
+        self, extracted: Sequence[ExtractedTrack], outputs: np.ndarray[Any, Any]
+    ) -> list[TrackPrediction]:
+        """The predictions of tracks, from the model's outputs `(batch, outputs)`."""
+        pairs = zip(map(self._account, extracted), outputs, strict=True)
+        return [self._describe(account, output) for account, output in pairs]
 
     @cached_property
     def extractor(self) -> TrackExtractor:
@@ -176,30 +172,23 @@ class Predictor:
         encoders = [*self.encoders.values(), *([self.descriptors] if self.descriptors else [])]
         return frozenset(each for encoder in encoders for each in inputs_of(encoder) or ())
 
-    def _predict_batch(
-        self, extracted: Sequence[ExtractedTrack]
-    ) -> list[tuple[TrackPrediction, dict[str, Features]]]:
-        tracks = [each.measured for each in extracted]
-        accounts = [_Account(m.track, m.fields, [*m.warnings], [*m.remarks]) for m in tracks]
-        inputs: dict[str, np.ndarray[Any, Any]] = {}
+    def _account(self, extracted: ExtractedTrack) -> _Account:
+        measured = extracted.measured
+        account = _Account(
+            measured.track, measured.fields, [*measured.warnings], [*measured.remarks]
+        )
         for modality, encoder in self.encoders.items():
-            unseen = self.extractor.unseen.get(modality, ())
-            for account, each in zip(accounts, extracted, strict=True):
-                account.add(encoder, each.outcomes[modality], unseen)
-                if modality in account.features and modality in self._made_otherwise:
-                    account.warnings.append(
-                        f"{modality} is measured differently here than for the tracks that "
-                        "the model "
-                        "was trained on: with other settings, files or versions of a library"
-                    )
-            inputs |= model_inputs(
-                encoder, [account.features.get(modality) for account in accounts]
-            )
-        outputs = self.score(inputs)
-        return [
-            (self._describe(account, output), account.features)
-            for account, output in zip(accounts, outputs, strict=True)
-        ]
+            outcome, notes = extracted.outcomes[modality], extracted.notes.get(modality)
+            if notes is None:
+                unseen = self.extractor.unseen.get(modality, ())
+                notes = Notes.on(encoder, measured.track, outcome, unseen)
+            account.add(modality, outcome, notes)
+            if modality in account.features and modality in self._made_otherwise:
+                account.warnings.append(
+                    f"{modality} is measured differently here than for the tracks that the model "
+                    "was trained on: with other settings, files or versions of a library"
+                )
+        return account
 
     def _describe(self, account: _Account, output: np.ndarray[Any, Any]) -> TrackPrediction:
         unlearned = [
