@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from deephits_keras.runs.run import Run
     from deephits_keras.runs.training_config import TrainingConfig
     from deephits_keras.sample import make_sample
+    from deephits_keras.serve.workflow import serve_app
     from deephits_keras.tasks import get_task
     from deephits_keras.tracks import Track
     from deephits_keras.training.workflow import evaluate, train
@@ -58,6 +59,7 @@ _HOMES = {
     "explain": "deephits_keras.explanation.workflow",
     "export_run": "deephits_keras.export.exporter",
     "reproduce": "deephits_keras.reproduction.workflow",
+    "serve_app": "deephits_keras.serve.workflow",
     "compare": "deephits_keras.comparison.workflow",
     "TrainingConfig": "deephits_keras.runs.training_config",
     "Run": "deephits_keras.runs.run",
@@ -110,6 +112,7 @@ __all__ = [
     "make_sample",
     "predict",
     "reproduce",
+    "serve_app",
     "setting",
     "train",
     "verify",

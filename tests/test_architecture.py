@@ -29,6 +29,7 @@ ROOMS = (
     ("export",),
     ("prediction",),
     ("explanation",),
+    ("serve",),
     ("verification",),
     ("reproduction",),
     ("comparison",),

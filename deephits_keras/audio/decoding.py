@@ -179,6 +179,18 @@ def load_channels(source: Path | bytes, sample_rate: int | None = None) -> tuple
     return _with_recording(source, "soundfile", load)
 
 
+def seconds_of(source: Path | bytes) -> float:
+    """Duration of a recording in seconds, from its header where that states it.
+
+    Args:
+        source: As in `load_audio`.
+
+    Raises:
+        AudioError: if it can't be decoded.
+    """
+    return _with_recording(source, "soundfile", lambda each: each.samples / each.rate)
+
+
 def remarks_on(source: Path | bytes, *, decoder: str = "soundfile") -> tuple[str, ...]:
     """Remarks on a recording that can be decoded, one sentence each.
 

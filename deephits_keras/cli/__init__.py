@@ -24,6 +24,7 @@ VERBS = {
     "predict": "predict:predict",
     "explain": "explain:explain",
     "export": "export:export",
+    "serve": "serve:serve",
     "verify": "verify:verify",
     "encoders": "encoders:encoders",
     "importers": "importers:importers",

@@ -1,0 +1,1 @@
+"""A server for predictions over HTTP, and its page."""

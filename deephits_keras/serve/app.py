@@ -1,0 +1,228 @@
+"""The application: paths and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import AsyncIterator
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from deephits_keras.errors import UserError
+from deephits_keras.prediction.asked import FieldError
+from deephits_keras.prediction.predictor import TrackPrediction
+from deephits_keras.serve import kserve
+from deephits_keras.serve.admission import Admission
+from deephits_keras.serve.openapi import described
+from deephits_keras.serve.page import main_page, reference_page
+from deephits_keras.serve.reading import Reader
+from deephits_keras.serve.refusal import RefusedError
+from deephits_keras.serve.service import Service
+from deephits_keras.utils.records import to_plain
+from deephits_keras.version import __version__
+
+STATIC = {"page.js": "text/javascript"}
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def create_app(service: Service, token: str | None = None) -> FastAPI:
+    """The ASGI application of a service; the service is closed with it.
+
+    Args:
+        service: The service.
+        token: Clients must send it as `Authorization: Bearer TOKEN`; None: open to all.
+    """
+    server = Server(service, needs_token=token is not None)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        del app
+        with tempfile.TemporaryDirectory(prefix="deephits-serve-") as folder:
+            server.reader = Reader(service.info, service.settings, Path(folder))
+            yield
+            await service.close()
+
+    app = FastAPI(
+        title=f"DeepHits: {service.info.name}",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.add_middleware(
+        Admission, settings=service.settings, token=token, statistics=service.statistics
+    )
+    app.state.service = service
+    for kind in (UserError, HTTPException, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, refused)
+    server.add_routes(app)
+    return app
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """The answer to a request that raised an error: a status, and a reason as JSON."""
+    del request
+    if isinstance(error, RefusedError):
+        return json_response(error.content, error.status, error.headers)
+    if isinstance(error, FieldError):
+        return json_response({"error": str(error), "field": error.field}, 422)
+    if isinstance(error, UserError):
+        return json_response({"error": str(error)}, 422)
+    if isinstance(error, HTTPException):
+        headers = dict(error.headers or {})
+        return json_response({"error": str(error.detail)}, error.status_code, headers)
+    if isinstance(error, ClientDisconnect):
+        return json_response({"error": "The connection was closed"}, 400)
+    return json_response({"error": "Internal error; the server's log tells more"}, 500)
+
+
+def json_response(content: Any, status: int = 200, headers: Any = None) -> Response:
+    """An answer as JSON; NaN is null."""
+    body = msgspec.json.encode(content, enc_hook=to_plain)
+    return Response(body, status, headers, media_type="application/json")
+
+
+class Server:
+    """The answers of each path.
+
+    Args:
+        service: The service.
+        needs_token: Whether the page asks for a token.
+    """
+
+    reader: Reader
+
+    def __init__(self, service: Service, *, needs_token: bool) -> None:
+        self.service, self._needs_token = service, needs_token
+
+    def add_routes(self, app: FastAPI) -> None:
+        """Add every path to an application."""
+        info = self.service.info
+        model = f"/v2/models/{info.name}"
+        quiet: dict[str, Any] = {"include_in_schema": False}
+        app.add_api_route("/", self.page, **quiet)
+        app.add_api_route("/docs", self.reference(app), **quiet)
+        app.add_api_route("/static/{name}", self.static, **quiet)
+        for path, method, answer in (
+            ("/v1/model", "GET", self.model),
+            ("/v1/predict", "POST", self.predict),
+            ("/v1/predict:batch", "POST", self.predict_batch),
+            ("/v1/explain", "POST", self.explain),
+            ("/metrics", "GET", self.metrics),
+            ("/v2", "GET", self.v2),
+            ("/v2/health/live", "GET", self.live),
+            ("/v2/health/ready", "GET", self.ready),
+            (model, "GET", self.v2_model),
+            (f"{model}/ready", "GET", self.ready),
+            (f"{model}/infer", "POST", self.infer),
+        ):
+            more = described(path, info, self.service.settings)
+            app.add_api_route(path, answer, methods=[method], response_class=Response, **more)
+
+    async def page(self) -> Response:
+        """The page."""
+        return HTMLResponse(self._page)
+
+    @cached_property
+    def _page(self) -> str:
+        return main_page(self.service.info, self.service.settings, needs_token=self._needs_token)
+
+    def reference(self, app: FastAPI) -> Any:
+        """The reference of the API as a page."""
+
+        async def answer() -> Response:
+            return HTMLResponse(reference_page(self.service.info, app.openapi()))
+
+        return answer
+
+    async def static(self, name: str) -> Response:
+        """A file of the page."""
+        if name not in STATIC:
+            raise HTTPException(404, "Not Found")
+        content = resources.files("deephits_keras.serve").joinpath(name).read_bytes()
+        return Response(content, media_type=STATIC[name])
+
+    async def model(self) -> Response:
+        """What the model reads and predicts."""
+        return json_response(self.service.info.to_json())
+
+    async def predict(self, request: Request) -> Response:
+        """Predict one track."""
+        async with self.reader.track(request) as track:
+            return json_response(self._record(await self.service.predict(track)))
+
+    async def predict_batch(self, request: Request) -> Response:
+        """Predict several tracks; each answer is a prediction or an error."""
+        async with self.reader.tracks(request) as tracks:
+            answers = await asyncio.gather(
+                *(self._one(track) for track in tracks), return_exceptions=True
+            )
+        predictions = [self._of_batch(answer) for answer in answers]
+        return json_response({"predictions": predictions})
+
+    async def _one(self, track: Any) -> TrackPrediction:
+        if isinstance(track, Exception):
+            raise track
+        return await self.service.predict(track)
+
+    def _of_batch(self, answer: Any) -> dict[str, Any]:
+        if isinstance(answer, TrackPrediction):
+            return self._record(answer)
+        if isinstance(answer, UserError):
+            field = getattr(answer, "field", "")
+            return {"error": str(answer), **({"field": field} if field else {})}
+        raise answer
+
+    def _record(self, prediction: TrackPrediction) -> dict[str, Any]:
+        return {**dataclasses.asdict(prediction), "synthetic": self.service.info.synthetic}
+
+    async def explain(self, request: Request) -> Response:
+        """Predict one track, and tell what each part of it contributed."""
+        async with self.reader.track(request) as track:
+            return json_response((await self.service.explain(track)).to_json())
+
+    async def metrics(self) -> Response:
+        """Counters for Prometheus."""
+        return PlainTextResponse(self.service.statistics.text(), media_type=PROMETHEUS)
+
+    async def v2(self) -> Response:
+        """The server, by the KServe protocol."""
+        return json_response(kserve.server_metadata())
+
+    async def live(self) -> Response:
+        """Whether the server runs."""
+        return json_response({"live": True})
+
+    async def ready(self) -> Response:
+        """Whether requests are answered."""
+        ready = self.service.ready
+        return json_response(
+            {"name": self.service.info.name, "ready": ready}, 200 if ready else 503
+        )
+
+    async def v2_model(self) -> Response:
+        """The model's inputs and outputs, by the KServe protocol."""
+        return json_response(kserve.model_metadata(self.service.info))
+
+    async def infer(self, request: Request) -> Response:
+        """Scores for features, by the KServe protocol."""
+        info, settings = self.service.info, self.service.settings
+        body = await request.body()
+        asked, binary = kserve.read_request(body, request.headers.get(kserve.HEADER_LENGTH))
+        rows = kserve.rows_of(asked, binary, info, settings.max_tracks)
+        outputs = await self.service.infer(rows)
+        content, head = kserve.answer(asked, outputs, info)
+        if head is None:
+            return Response(content, media_type="application/json")
+        headers = {kserve.HEADER_LENGTH: str(head)}
+        return Response(content, headers=headers, media_type="application/octet-stream")
