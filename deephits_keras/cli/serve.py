@@ -29,7 +29,13 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(cls=EncoderCommand)
 @click.argument("run", type=RUN_OR_BUNDLE, metavar="RUN|BUNDLE")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=8000, show_default=True, help="Port; 0: any that is free.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port; 0: any that is free.",
+)
 @click.option("--name", default="", help="Name of the model.  [default: its folder's]")
 @click.option(
     "--token-file",

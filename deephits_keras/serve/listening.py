@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -38,7 +40,20 @@ def listen(
             backlog=BACKLOG,
         )
         ready(url(listener))
-        uvicorn.Server(config).run(sockets=[listener])
+        with stopping_quietly():
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def stopping_quietly() -> Iterator[None]:
+    """Go on after uvicorn has stopped: it raises the signal that stopped it once more."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, lambda *_: None) for each in signals]
+    try:
+        yield
+    finally:
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler)
 
 
 def bound(host: str, port: int) -> socket.socket:

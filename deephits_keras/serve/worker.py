@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -37,10 +39,10 @@ class Task:
 
 
 def work(pipe: Connection, folder: Path, settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Answer tasks until None comes, or the server is gone.
+    """Say that all is loaded, then answer tasks until None comes, or the server is gone.
 
     Args:
-        pipe: Sends `Task`s; gets a `PreparedTrack`, or a reason.
+        pipe: Gets None at first, then for each `Task` a `PreparedTrack`, or a reason.
         folder: Folder of the run or bundle.
         settings: Encoder settings that override its own.
     """
@@ -49,11 +51,24 @@ def work(pipe: Connection, folder: Path, settings: Mapping[str, Mapping[str, Any
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     keep_freed_memory()
     preparer = Preparer(open_model(folder, settings))
+    warm_up(preparer)
     try:
+        pipe.send(None)
         while (task := pipe.recv()) is not None:
             pipe.send(answer_to(task, preparer))
     except (EOFError, BrokenPipeError):
         return
+
+
+def warm_up(preparer: Preparer) -> None:
+    """Extract the encoders' example tracks: what they import on first use is then there."""
+    for modality, encoder in preparer.encoders.items():
+        if not encoder.parallel:
+            continue
+        # Whatever is wrong is told to a track that needs it.
+        with contextlib.suppress(Exception), tempfile.TemporaryDirectory() as folder:
+            tracks = list(encoder.example_tracks(Path(folder)))[:1]
+            preparer.prepare([PreparedTrack(track) for track in tracks], (modality,))
 
 
 def answer_to(task: Task, preparer: Preparer) -> PreparedTrack | str:

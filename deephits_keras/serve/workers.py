@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from deephits_keras.errors import DeepHitsError
 from deephits_keras.prediction.preparation import PreparedTrack
 from deephits_keras.serve.refusal import RefusedError
 from deephits_keras.serve.worker import Task, work
 
-CLOSING_SECONDS = 5.0
+STARTING_SECONDS, CLOSING_SECONDS = 120.0, 5.0
 PRELOADED = ["deephits_keras.serve.preloaded"]
 """Imported once, so that a new process starts in milliseconds."""
 
@@ -46,6 +47,23 @@ class Worker:
         self.process = context.Process(target=work, args=(theirs, folder, settings), daemon=True)
         self.process.start()
         theirs.close()
+        self._loaded = False
+
+    def wait_until_loaded(self) -> None:
+        """Wait until it can answer, which doesn't count as the time of a track.
+
+        Raises:
+            WorkerDiedError: if the process ends before, or takes minutes.
+        """
+        if self._loaded:
+            return
+        try:
+            if not self._pipe.poll(STARTING_SECONDS):
+                raise WorkerDiedError
+            self._pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            raise WorkerDiedError from error
+        self._loaded = True
 
     @property
     def alive(self) -> bool:
@@ -59,6 +77,7 @@ class Worker:
             WorkerDiedError: if the process ends before it has answered.
             TimeoutError: if it takes longer than `seconds`.
         """
+        self.wait_until_loaded()
         try:
             self._pipe.send(task)
             if not self._pipe.poll(seconds):
@@ -91,6 +110,9 @@ class Workers:
         count: Number of processes.
         seconds: Longest time for a track.
         restarted: Called for every process that is replaced.
+
+    Raises:
+        DeepHitsError: if a process can't be started.
     """
 
     def __init__(
@@ -110,6 +132,11 @@ class Workers:
         self._all: list[Worker] = []
         for _ in range(count):
             self._idle.put(self._started())
+        for worker in self._all:
+            try:
+                worker.wait_until_loaded()
+            except WorkerDiedError:
+                raise DeepHitsError("A worker process ended when it was started") from None
 
     @property
     def pids(self) -> list[int]:

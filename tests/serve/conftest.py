@@ -41,8 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table.to_csv(folder / "tracks.csv", index=False)
     import_table(folder / "tracks.csv", folder / "corpus")
     corpus = Corpus.open(folder / "corpus")
-    small = {"mel": {"frames": 32, "mel_bands": 32}, "lyrics": {"max_words": 16, "buckets": 50}}
-    encoders = corpus_encoders(corpus, "mel,lyrics=lyrics_lstm,meta", small)
+    encoders = corpus_encoders(corpus, "mel=hit_cnn,style,meta")
     for encoder in encoders.values():
         extract_features(corpus, encoder, jobs=1)
     training = TrainingConfig(epochs=1, batch_size=8, max_learning_rate=0.01, coverage=0.9)
