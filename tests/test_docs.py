@@ -7,13 +7,16 @@ verbs and options are there.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import re
 import shlex
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +117,16 @@ def materials(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def server(words: list[str]) -> Iterator[str]:
+    """A server in a process of its own, when it answers: the line that it prints."""
+    command = [sys.executable, "-m", "deephits_keras", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.terminate()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_runs(
     page: str,
@@ -121,13 +134,22 @@ def test_every_command_runs(
     materials: Path,
     deephits: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(materials)
+    servers = contextlib.ExitStack()
+    request.addfinalizer(servers.close)
     for name, content in tables(page).items():
         (materials / name).write_text(content, encoding="utf-8")
     for (program, *words), output in zip(commands(page), outputs(page), strict=True):
         if program == "python":
             assert words[0] in TESTED_ELSEWHERE
+            continue
+        if program == "curl":
+            subprocess.run([program, "--fail", *words], check=True, capture_output=True)
+            continue
+        if words[0] == "serve":
+            assert servers.enter_context(server(words)) == output.strip()
             continue
         assert program == "deephits"
         if words[0] == "sample" and not Path(words[1]).exists():
