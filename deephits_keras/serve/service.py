@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.encoders.inputs import inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError
 from deephits_keras.prediction.asked import require_read
+from deephits_keras.prediction.extraction import ExtractedTrack, TrackExtractor
+from deephits_keras.prediction.measured import MeasuredTrack
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
-from deephits_keras.prediction.preparation import PreparedTrack
 from deephits_keras.runs.scorer import Scorer
 from deephits_keras.serve.batching import Batcher
 from deephits_keras.serve.refusal import RefusedError
@@ -45,7 +47,7 @@ class Rows:
     count: int
 
 
-Job = PreparedTrack | Rows
+Job = ExtractedTrack | Rows
 Answer = TrackPrediction | np.ndarray[Any, Any]
 
 
@@ -55,7 +57,6 @@ class Service:
     Args:
         model: The run or bundle.
         settings: Limits.
-        encoder_settings: Encoder settings with which it was opened, for the worker processes.
         name: Its name; by default that of its folder.
 
     Raises:
@@ -66,7 +67,6 @@ class Service:
         self,
         model: Scorer,
         settings: ServeSettings,
-        encoder_settings: Mapping[str, Mapping[str, Any]] | None = None,
         name: str = "",
     ) -> None:
         self.model, self.settings = model, settings
@@ -74,10 +74,12 @@ class Service:
         self.statistics = Statistics()
         self.predictor = Predictor(model)
         self._warm_up()
+        self._extractor = self.predictor.extractor
+        outside = self._extractor.for_workers or TrackExtractor({})
+        self._outside = outside.encoders
         self.workers = Workers(
-            model.folder,
-            encoder_settings or {},
-            count=settings.workers if self.info.files or self.info.texts else 1,
+            outside,
+            count=settings.workers if outside.encoders else 1,
             seconds=settings.max_seconds,
             restarted=self.statistics.restarts.inc,
         )
@@ -108,7 +110,7 @@ class Service:
             FieldError: for a field that no encoder reads.
             RefusedError: if an input can't be used, or there is none.
         """
-        return await self._answer(await self._prepared(track))
+        return await self._answer(await self._extracted(track))
 
     async def infer(self, rows: Rows) -> np.ndarray[Any, Any]:
         """The model's outputs `(rows, outputs)` for features."""
@@ -125,9 +127,9 @@ class Service:
             raise RefusedError(
                 409, "An exported model can't be explained: serve the run it came from"
             )
-        prepared = await self._prepared(track)
+        extracted = await self._extracted(track)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._explaining, self._explained, prepared)
+        return await loop.run_in_executor(self._explaining, self._explained, extracted)
 
     async def close(self) -> None:
         """Answer what was accepted, then end all processes and threads."""
@@ -136,36 +138,29 @@ class Service:
         self._explaining.shutdown()
         await asyncio.to_thread(self.workers.close)
 
-    async def _prepared(self, track: Track) -> PreparedTrack:
+    async def _extracted(self, track: Track) -> ExtractedTrack:
         require_read(track, self.predictor.encoders.values())
-        prepared = PreparedTrack(track)
-        if outside := self._outside(track):
-            task = Task(prepared, outside, self.settings.max_minutes)
-            loop = asyncio.get_running_loop()
-            threads = self.workers.threads
-            prepared = await loop.run_in_executor(threads, self.workers.extract, task)
-            _require_usable(prepared)
-        return prepared
+        if not (wanted := self._needed(track)):
+            return ExtractedTrack(MeasuredTrack(track, {}))
+        task = Task(track, wanted, self.settings.max_minutes)
+        loop = asyncio.get_running_loop()
+        threads = self.workers.threads
+        extracted = await loop.run_in_executor(threads, self.workers.extract, task)
+        _require_usable(extracted)
+        return extracted
 
-    def _outside(self, track: Track) -> tuple[str, ...]:
-        """Modalities to extract in a worker process: those that read a file or text of the track.
-
-        Encoders that use every core themselves stay in this process, in batches.
-        """
+    def _needed(self, track: Track) -> tuple[str, ...]:
+        """Modalities to extract in a worker process, of which the track has a file or text."""
         given = {*track.files, *track.texts}
-        return tuple(
-            modality
-            for modality, encoder in self.predictor.encoders.items()
-            if encoder.parallel and given & _names(encoder, given)
-        )
+        return tuple(m for m, encoder in self._outside.items() if given & _names(encoder, given))
 
-    async def _answer(self, prepared: PreparedTrack) -> TrackPrediction:
-        return cast("TrackPrediction", await self._batcher.answer(prepared))
+    async def _answer(self, extracted: ExtractedTrack) -> TrackPrediction:
+        return cast("TrackPrediction", await self._batcher.answer(extracted))
 
     def _answers(self, jobs: list[Job]) -> Sequence[Answer | Exception]:
         """Answer jobs by one forward pass."""
-        tracks = [job for job in jobs if isinstance(job, PreparedTrack)]
-        self.predictor.preparer.prepare(tracks)
+        sent_tracks = [job for job in jobs if isinstance(job, ExtractedTrack)]
+        tracks = self._extractor.completed(sent_tracks)
         parts = [job.inputs for job in jobs if isinstance(job, Rows)]
         if tracks:
             parts.append(self.predictor.model_inputs(tracks))
@@ -176,18 +171,17 @@ class Service:
         outputs = self.predictor.score(inputs)
         sizes = [job.count for job in jobs if isinstance(job, Rows)]
         *rows, rest = np.split(outputs, np.cumsum(sizes))
-        sent, predicted = iter(rows), iter(self.predictor.describe(tracks, rest))
-        return [
-            next(sent) if isinstance(job, Rows) else _usable(job, next(predicted)) for job in jobs
-        ]
+        sent = iter(rows)
+        predicted = map(_usable, tracks, self.predictor.describe(tracks, rest))
+        return [next(sent) if isinstance(job, Rows) else next(predicted) for job in jobs]
 
-    def _explained(self, prepared: PreparedTrack) -> Explanation:
+    def _explained(self, given: ExtractedTrack) -> Explanation:
         from deephits_keras.explanation.track import TrackExplainer
 
-        self.predictor.preparer.prepare([prepared])
-        _require_usable(prepared)
+        (extracted,) = self._extractor.completed([given])
+        _require_usable(extracted)
         try:
-            return TrackExplainer(self.predictor).explain_prepared(prepared)
+            return TrackExplainer(self.predictor).explain_extracted(extracted)
         except DeepHitsError as error:
             raise RefusedError(422, str(error)) from error
 
@@ -198,9 +192,9 @@ def _names(encoder: AnyEncoder, given: set[str]) -> set[str]:
     return given if declared is None else {each.name for each in declared}
 
 
-def _usable(prepared: PreparedTrack, prediction: TrackPrediction) -> TrackPrediction | Exception:
+def _usable(extracted: ExtractedTrack, prediction: TrackPrediction) -> TrackPrediction | Exception:
     try:
-        _require_usable(prepared)
+        _require_usable(extracted)
     except RefusedError as refusal:
         return refusal
     if prediction.popularity is None:
@@ -208,11 +202,12 @@ def _usable(prepared: PreparedTrack, prediction: TrackPrediction) -> TrackPredic
     return prediction
 
 
-def _require_usable(prepared: PreparedTrack) -> None:
+def _require_usable(extracted: ExtractedTrack) -> None:
     """Refuse an input that was given and can't be used, instead of predicting without it.
 
     Raises:
         RefusedError: with the modality and the reason.
     """
-    for modality, reason in prepared.refused.items():
-        raise RefusedError(422, f"{modality} can't be used: {reason}", field=modality)
+    for modality, outcome in extracted.outcomes.items():
+        if isinstance(outcome, ExtractionError):
+            raise RefusedError(422, f"{modality} can't be used: {outcome.reason}", field=modality)

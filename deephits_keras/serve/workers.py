@@ -10,21 +10,17 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 from deephits_keras.errors import DeepHitsError
-from deephits_keras.prediction.preparation import PreparedTrack
+from deephits_keras.prediction.extraction import ExtractedTrack, TrackExtractor
 from deephits_keras.serve.refusal import RefusedError
 from deephits_keras.serve.worker import Task, work
 
 STARTING_SECONDS, CLOSING_SECONDS = 120.0, 5.0
 PRELOADED = ["deephits_keras.serve.preloaded"]
 """Imported once, so that a new process starts in milliseconds."""
-
-Settings = Mapping[str, Mapping[str, Any]]
 
 
 class WorkerDiedError(Exception):
@@ -35,16 +31,15 @@ class Worker:
     """One process, and its pipe.
 
     Args:
-        folder: Folder of the run or bundle.
-        settings: Encoder settings that override its own.
+        extractor: Extracts the features; sent to the process.
     """
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, extractor: TrackExtractor) -> None:
         # Not by forking this process, which has threads.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
         self._pipe, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, folder, settings), daemon=True)
+        self.process = context.Process(target=work, args=(theirs, extractor), daemon=True)
         self.process.start()
         theirs.close()
         self._loaded = False
@@ -70,7 +65,7 @@ class Worker:
         """Whether its process runs."""
         return self.process.is_alive()
 
-    def ask(self, task: Task, seconds: float) -> PreparedTrack | str:
+    def ask(self, task: Task, seconds: float) -> ExtractedTrack | str:
         """The track with its features, or why they can't be extracted.
 
         Raises:
@@ -82,7 +77,7 @@ class Worker:
             self._pipe.send(task)
             if not self._pipe.poll(seconds):
                 raise TimeoutError
-            answer: PreparedTrack | str = self._pipe.recv()
+            answer: ExtractedTrack | str = self._pipe.recv()
         except (EOFError, BrokenPipeError, ConnectionError) as error:
             raise WorkerDiedError from error
         return answer
@@ -105,8 +100,7 @@ class Workers:
     """Several worker processes; a track is given to the first that is free.
 
     Args:
-        folder: Folder of the run or bundle.
-        settings: Encoder settings that override its own.
+        extractor: Extracts the features; sent to the process.
         count: Number of processes.
         seconds: Longest time for a track.
         restarted: Called for every process that is replaced.
@@ -117,15 +111,13 @@ class Workers:
 
     def __init__(
         self,
-        folder: Path,
-        settings: Settings,
+        extractor: TrackExtractor,
         *,
         count: int,
         seconds: float,
         restarted: Callable[[], None] = lambda: None,
     ) -> None:
-        self._folder, self._settings = folder, settings
-        self._seconds, self._restarted = seconds, restarted
+        self._extractor, self._seconds, self._restarted = extractor, seconds, restarted
         # One thread per process: it waits for the answer.
         self.threads = ThreadPoolExecutor(count, thread_name_prefix="deephits-worker")
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
@@ -143,7 +135,7 @@ class Workers:
         """Ids of the running processes."""
         return [w.process.pid for w in self._all if w.alive and w.process.pid is not None]
 
-    def extract(self, task: Task) -> PreparedTrack:
+    def extract(self, task: Task) -> ExtractedTrack:
         """The track with the features of the modalities; waits for a free process.
 
         Raises:
@@ -162,10 +154,10 @@ class Workers:
         except TimeoutError:
             worker = self._replaced(worker)
             limit = f"its features could not be extracted within {self._seconds:g} s"
-            raise RefusedError(422, f"track {task.prepared.track.id}: {limit}") from None
+            raise RefusedError(422, f"track {task.track.id}: {limit}") from None
         except WorkerDiedError:
             worker = self._replaced(worker)
-            track = f"track {task.prepared.track.id}"
+            track = f"track {task.track.id}"
             raise RefusedError(
                 422, f"{track}: two processes ended while reading its input"
             ) from None
@@ -182,7 +174,7 @@ class Workers:
             worker.close()
 
     def _started(self) -> Worker:
-        worker = Worker(self._folder, self._settings)
+        worker = Worker(self._extractor)
         self._all.append(worker)
         return worker
 

@@ -32,14 +32,12 @@ class ServingPlan:
     Attributes:
         model: The run or bundle.
         settings: Limits.
-        encoder_settings: Encoder settings that override the model's.
         token: Token that clients must send, or None.
         name: Name of the model.
     """
 
     model: Scorer
     settings: ServeSettings
-    encoder_settings: EncoderSettings
     token: str | None = None
     name: str = ""
 
@@ -57,7 +55,7 @@ class ServingPlan:
         from deephits_keras.serve.app import create_app
         from deephits_keras.serve.service import Service
 
-        service = Service(self.model, self.settings, self.encoder_settings, self.name)
+        service = Service(self.model, self.settings, self.name)
         return create_app(service, self.token)
 
 
@@ -78,7 +76,6 @@ def plan_serving(
     return ServingPlan(
         open_model(Path(model), settings) if isinstance(model, str | Path) else model,
         ServeSettings(**limits),
-        settings or {},
         None if token_file is None else read_token(Path(token_file)),
         name,
     )
