@@ -16,6 +16,7 @@ NAMES = (
     "reading",
     "lyrics",
     "prediction",
+    "serving",
     "training",
     "tried",
     "memory",

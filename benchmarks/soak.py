@@ -1,0 +1,71 @@
+"""Many requests to a server whose worker processes are killed: none is lost, memory stays flat.
+
+python -m benchmarks.soak BUNDLE song.mp3 --requests 20000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+from benchmarks.requests import ask_all, form, request, server
+
+CLIENTS = 8
+ROUND = 500
+"""Requests per killed process."""
+FLAT = 1.05
+
+
+def worker_of(server_pid: int) -> psutil.Process:
+    """One of the server's worker processes: a child of the process that forks them."""
+    below = psutil.Process(server_pid).children(recursive=True)
+    return random.choice([p for p in below if not p.children() and p.ppid() != server_pid])  # noqa: S311
+
+
+def main() -> int:
+    """Send requests in rounds; in each, a worker is killed while requests are answered."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("song", type=Path)
+    parser.add_argument("--requests", type=int, default=20_000)
+    options = parser.parse_args()
+    song = options.song.read_bytes()
+    statuses: Counter[int] = Counter()
+    wrong, memory, began = 0, [], time.monotonic()
+    with server(options.bundle, "--workers", "2") as (address, process):
+        for start in range(0, options.requests, ROUND):
+            requests = []
+            for number in range(start, start + ROUND):
+                body, kind = form({"audio": song, "id": str(number)})
+                requests.append(request("/v1/predict", body, kind))
+            # In the middle of a round.
+            killer = os.fork()
+            if killer == 0:
+                time.sleep(0.5)
+                worker_of(process.pid).send_signal(signal.SIGKILL)
+                os._exit(0)
+            answers = ask_all(address, requests, CLIENTS)
+            os.waitpid(killer, 0)
+            statuses.update(answer.status for answer in answers)
+            for number, answer in zip(range(start, start + ROUND), answers, strict=True):
+                if answer.status == 200 and json.loads(answer.body)["track_id"] != str(number):
+                    wrong += 1
+            memory.append(psutil.Process(process.pid).memory_info().rss)
+            told = f"{start + ROUND} answered, {memory[-1] / 1e6:.0f} MB"
+            print(f"{told}, {time.monotonic() - began:.0f} s, {dict(statuses)}", flush=True)
+    quarter = max(1, len(memory) // 4)
+    growth = max(memory[-quarter:]) / max(memory[quarter - 1 : 2 * quarter])
+    print(f"statuses {dict(statuses)}, answers of another request {wrong}, memory x {growth:.3f}")
+    return 0 if statuses.keys() == {200} and not wrong and growth <= FLAT else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
