@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/installed
 	$(BIN)/deephits sample $(DEMO)/raw --tracks 600
 	$(BIN)/deephits import spotgentrack $(DEMO)/raw $(DEMO)/corpus
-	$(BIN)/deephits extract $(DEMO)/corpus
+	$(BIN)/deephits extract $(DEMO)/corpus --recipe paper
 	if test -e $(DEMO)/run/report.html; then true; \
 	elif test -e $(DEMO)/run/config.json; then $(BIN)/deephits train $(DEMO)/corpus $(DEMO)/run --resume; \
 	else $(BIN)/deephits train $(DEMO)/corpus $(DEMO)/run --recipe paper --task regression \

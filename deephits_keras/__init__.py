@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from deephits_keras.errors import DeepHitsError, UserError
     from deephits_keras.explanation.workflow import explain
     from deephits_keras.export.exporter import export_run
-    from deephits_keras.features.workflow import extract
     from deephits_keras.model.builder import build_model
+    from deephits_keras.prediction.embedding import embed
     from deephits_keras.prediction.workflow import predict
+    from deephits_keras.recipes.extraction import extract
     from deephits_keras.reproduction.workflow import reproduce
     from deephits_keras.runs.run import Run
     from deephits_keras.runs.training_config import TrainingConfig
@@ -54,8 +55,9 @@ _HOMES = {
     "verify": "deephits_keras.verification",
     "train": "deephits_keras.training.workflow",
     "evaluate": "deephits_keras.training.workflow",
-    "extract": "deephits_keras.features.workflow",
+    "extract": "deephits_keras.recipes.extraction",
     "predict": "deephits_keras.prediction.workflow",
+    "embed": "deephits_keras.prediction.embedding",
     "explain": "deephits_keras.explanation.workflow",
     "export_run": "deephits_keras.export.exporter",
     "reproduce": "deephits_keras.reproduction.workflow",
@@ -101,6 +103,7 @@ __all__ = [
     "__version__",
     "build_model",
     "compare",
+    "embed",
     "evaluate",
     "explain",
     "export_run",

@@ -64,6 +64,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str, dict[str, str | None], set[str]]
     "evaluate": (dh.evaluate, "run", {}, {"settings"}),
     # Another run is asked by another call.
     "predict": (dh.predict, "model", {**SONG, "run": "model", "also": None}, {"settings"}),
+    "embed": (dh.embed, "model", SONG, {"settings"}),
     "explain": (dh.explain, "run", {**SONG, "audio": "song"}, {"settings"}),
     "export": (dh.export_run, "run out", {}, {"settings"}),
     "reproduce": (
@@ -203,6 +204,7 @@ def test_functions_and_command_leave_the_same_files(
         ("extract", "typed/corpus", "--modalities", "meta=numeric", *options),
         ("train", "typed/corpus", "typed/run", "--modalities", "meta=numeric", *options, *training),
         ("predict", "typed/run", "--table", songs, "--out", "typed/predictions.csv"),
+        ("embed", "typed/run", "--table", songs, "--out", "typed/embeddings.parquet"),
         ("explain", "typed/run"),
         ("explain", "typed/run", "--set", "tempo=120"),
         ("explain", "typed/run", "--track", "t03", "--out", "typed/why"),
@@ -229,6 +231,7 @@ def test_functions_and_command_leave_the_same_files(
         training={"epochs": 2, "batch_size": 16},
     )
     scored = dh.predict(run, table=songs, out="called/predictions.csv")
+    embedded = dh.embed(run, table=songs, out="called/embeddings.parquet")
     used = dh.explain(run)
     why = dh.explain("called/run", fields={"tempo": 120})
     dh.explain(run, track_id="t03", out="called/why")
@@ -254,6 +257,20 @@ def test_functions_and_command_leave_the_same_files(
     metrics = dh.evaluate(run)["validation"]["tiers-10"]
     assert metrics == pytest.approx(run.metrics["parts"]["validation"]["tiers-10"], rel=1e-5)
     assert dh.verify("called/run").whole
+
+    stored = dh.embed("called/run", corpus=corpus)
+    assert embedded.names == stored.names == ("meta", "fused")
+    assert embedded["meta"].shape == (60, 64)
+    assert embedded["fused"].shape == (60, 128)
+    for name in embedded.names:
+        np.testing.assert_allclose(stored[name], embedded[name], rtol=1e-4, atol=1e-5)
+    assert np.ptp(embedded["fused"], axis=0).max() > 0
+    read = pd.read_parquet("called/embeddings.parquet")
+    np.testing.assert_array_equal(np.stack(read["fused"].tolist()), embedded["fused"])
+    alone = dh.embed("numeric", fields={"tempo": 120}, settings=settings)
+    np.testing.assert_array_equal(alone["meta"], [[120, np.nan]])
+    with pytest.raises(dh.UserError, match="which is no embedding: name a run"):
+        dh.embed("mel_cnn", fields={"tempo": 120})
 
     one = dh.predict(run, fields={"tempo": 120, "artist_popularity": 50})
     same = dh.Track("a", fields={"tempo": 120.0, "artist_popularity": 50.0})

@@ -22,6 +22,7 @@ VERBS = {
     "compare": "compare:compare",
     "evaluate": "evaluate:evaluate",
     "predict": "predict:predict",
+    "embed": "embed:embed",
     "explain": "explain:explain",
     "export": "export:export",
     "serve": "serve:serve",

@@ -21,6 +21,7 @@ from deephits_keras.cli.common import (
 )
 from deephits_keras.encoders.inputs import inputs_of, names_of
 from deephits_keras.encoders.registry import resolve_modalities
+from deephits_keras.recipes import DEFAULT, choose
 
 if TYPE_CHECKING:
     from deephits_keras.corpus.table import Corpus
@@ -31,6 +32,12 @@ COLUMNS = ("modality", "encoder", "fingerprint", "present", "missing", "failed",
 
 @click.command(cls=EncoderCommand)
 @click.argument("corpus", type=CORPUS)
+@click.option(
+    "--recipe",
+    default=DEFAULT,
+    show_default=True,
+    help="Recipe that is to be trained: it selects the encoders, as in `deephits train`.",
+)
 @modalities_option
 @jobs_option
 @engine_options
@@ -47,6 +54,7 @@ COLUMNS = ("modality", "encoder", "fingerprint", "present", "missing", "failed",
 @json_option
 def extract(
     corpus: Path,
+    recipe: str,
     modalities: str | None,
     jobs: int,
     engine: str,
@@ -56,7 +64,10 @@ def extract(
     as_json: bool,
     settings: dict[str, dict[str, Any]],
 ) -> None:
-    """Extract the features of every track of CORPUS, for all or the given modalities.
+    """Extract the features of every track of CORPUS that `deephits train` would train on.
+
+    By default those of the recipe `default`; --recipe and --modalities select others, as for
+    `train`.
 
     Only missing, damaged or outdated features are computed, so run the same command again to
     continue after an interruption. Features are outdated if an input of their encoder changed; a
@@ -66,17 +77,19 @@ def extract(
     \b
     Example:
       deephits extract corpus
+      deephits extract corpus --recipe paper
       deephits extract corpus --modalities mel,meta --mel-frames 128 --jobs 4
       deephits extract corpus --engine dask --scheduler tcp://10.0.0.5:8786
     """
-    if modalities:
-        resolve_modalities(modalities, settings)
+    chosen = choose(recipe, modalities=modalities, settings=settings)
+    if chosen.modalities:
+        resolve_modalities(chosen.modalities, chosen.settings)
     from deephits_keras.corpus.table import Corpus
     from deephits_keras.features.extraction import corpus_encoders
-    from deephits_keras.features.workflow import extract_with
+    from deephits_keras.recipes.extraction import extract_with
 
     opened = Corpus.open(corpus)
-    encoders = corpus_encoders(opened, modalities, settings)
+    encoders = corpus_encoders(opened, chosen.modalities, chosen.settings)
     if not all(encoder.parallel for encoder in encoders.values()):
         # An encoder that isn't parallel runs a network in this process.
         import_keras()

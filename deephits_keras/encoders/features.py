@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,22 @@ class FeatureSpec:
                 f"Feature {self.name!r}: every dimension must be a positive integer. "
                 f"Received: shape={self.shape}"
             )
+
+
+@dataclass(frozen=True)
+class FieldFeatures:
+    """Features of many tracks, computed from columns of fields.
+
+    Attributes:
+        features: `(tracks, *spec.shape)` by feature; rows of tracks without the modality are not
+            used.
+        present: `(tracks,)` bool, which tracks have the modality.
+        missing: Which parts are missing from which track, `(tracks,)` bool by the part's name.
+    """
+
+    features: Features
+    present: np.ndarray
+    missing: Mapping[str, np.ndarray]
 
 
 FieldPlace = tuple[str, int | None]

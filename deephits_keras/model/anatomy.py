@@ -55,6 +55,21 @@ class Anatomy:
         return self.head(list(map(ops.convert_to_tensor, ordered)), training=False)
 
 
+def fused_embedding(model: keras.Model) -> Tensor | None:
+    """The symbolic input `(batch, size)` of the output layer: the fusion's embedding of a track.
+
+    The mean over the members of a batch ensemble. None for models that combine scores instead:
+    late fusion, and ensembles of runs.
+
+    Args:
+        model: A model of `build_model`, or of a run.
+    """
+    fused = model.get_layer("output").input
+    if isinstance(fused, list | tuple | dict):
+        return None
+    return ops.mean(fused, axis=1) if len(fused.shape) == 3 else fused
+
+
 def score_of(task: Task, outputs: Tensor, tier: int) -> Tensor:
     """`(batch,)` class score of a tier, 0-1, or popularity of a regression, 0-100.
 

@@ -34,10 +34,6 @@ class Answers(Protocol):
     def predictions(self) -> Iterator[TrackPrediction]:
         """The predictions, one per row."""
 
-    @property
-    def unseen(self) -> Mapping[str, set[str]]:
-        """Fields that count as unknown in some row, by modality."""
-
 
 @dataclasses.dataclass(frozen=True)
 class TrackAnswers:
@@ -60,15 +56,6 @@ class TrackAnswers:
     def predictions(self) -> Iterator[TrackPrediction]:
         """See `Answers`."""
         return iter(self.found)
-
-    @property
-    def unseen(self) -> dict[str, set[str]]:
-        """See `Answers`."""
-        found: dict[str, set[str]] = {}
-        for each in self.found:
-            for modality, names in each.unseen.items():
-                found.setdefault(modality, set()).update(names)
-        return found
 
 
 def table_columns(labels: Sequence[str]) -> list[str]:

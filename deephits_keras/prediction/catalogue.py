@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from deephits_keras.features.workers import Workers, in_order
 from deephits_keras.prediction.extraction import ExtractedTrack, TrackExtractor, hidden_fields
 from deephits_keras.prediction.parts import Parts
-from deephits_keras.prediction.tables import RejectedRow
+from deephits_keras.prediction.tables import RejectedRow, TableChunk, TrackTable
 from deephits_keras.tracks import Track
 
 A = TypeVar("A")
@@ -32,7 +32,7 @@ Row = Track | ExtractedTrack | RejectedRow
 
 @dataclass(frozen=True)
 class _Batch:
-    rows: list[Row]
+    rows: Sequence[Row] | TableChunk
     part: int
     done: bool
 
@@ -44,12 +44,14 @@ class Catalogue(Generic[A]):
     Attributes:
         extractor: Extracts the songs' features.
         answer: Computes the answers of a batch of rows; the tracks among them are extracted.
+        of_chunk: Computes the answers of a table's chunk at once, or None if it can't.
         unseen: Fields that some song had and that count as unknown, by modality; complete after
             the last row.
     """
 
     extractor: TrackExtractor
     answer: Callable[[Sequence[ExtractedTrack | RejectedRow]], A]
+    of_chunk: Callable[[TableChunk], A | None] | None = None
     unseen: dict[str, dict[str, None]] = field(default_factory=dict)
 
     @property
@@ -117,30 +119,47 @@ class Catalogue(Generic[A]):
             found = in_order(groups, self.extractor, None, self.extractor.lost)
         for batch, extracted in found:
             self._note(batch)
-            if batch.done:
-                yield batch, None
-                continue
-            complete = iter(self.extractor.completed(extracted))
-            yield (
-                batch,
-                self.answer([next(complete) if isinstance(r, Track) else r for r in batch.rows]),
-            )
+            yield batch, None if batch.done else self._answer(batch, extracted)
+
+    def _answer(self, batch: _Batch, extracted: Sequence[ExtractedTrack]) -> A:
+        rows = batch.rows
+        if isinstance(rows, TableChunk):
+            if self.of_chunk is not None and (answer := self.of_chunk(rows)) is not None:
+                return answer
+            rows = list(rows.rows())
+            extracted = self.extractor([row for row in rows if isinstance(row, Track)])
+        complete = iter(self.extractor.completed(extracted))
+        return self.answer([next(complete) if isinstance(r, Track) else r for r in rows])
 
     def _grouped(self, rows: Iterable[Row], done: Callable[[int], bool]) -> Iterator[_Batch]:
-        iterator = iter(rows)
         start = 0
-        size = LIGHT_BATCH_SIZE if self.extractor.light else BATCH_SIZE
-        while batch := list(islice(iterator, size)):
+        for batch in self._pieces(rows):
             part = start // self.part_size
             yield _Batch(batch, part, done(part))
             start += len(batch)
 
+    def _pieces(self, rows: Iterable[Row]) -> Iterator[list[Row] | TableChunk]:
+        if self.of_chunk is not None and isinstance(rows, TrackTable):
+            yield from rows.chunks()
+            return
+        iterator = iter(rows)
+        size = LIGHT_BATCH_SIZE if self.extractor.light else BATCH_SIZE
+        while batch := list(islice(iterator, size)):
+            yield batch
+
     def _tracks(self, batch: _Batch) -> list[Track]:
-        return [] if batch.done else [row for row in batch.rows if isinstance(row, Track)]
+        if batch.done or isinstance(batch.rows, TableChunk):
+            return []
+        return [row for row in batch.rows if isinstance(row, Track)]
 
     def _note(self, batch: _Batch) -> None:
         """Collect the fields that count as unknown, of songs that were answered before, too."""
         for modality, names in self.extractor.unseen.items():
+            if isinstance(batch.rows, TableChunk):
+                some = [name for name in names if batch.rows.known(name).any()]
+                if some:
+                    self.unseen.setdefault(modality, {}).update(dict.fromkeys(some))
+                continue
             for row in batch.rows:
                 track = row.measured.track if isinstance(row, ExtractedTrack) else row
                 if isinstance(track, Track) and (given := hidden_fields(track, names)):

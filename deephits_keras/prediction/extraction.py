@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from deephits_keras import cpu
 from deephits_keras.corpus.values import is_unknown
 from deephits_keras.encoders.features import ExtractionError, Features
-from deephits_keras.encoders.inputs import as_declared, inputs_of, without_fields
+from deephits_keras.encoders.inputs import Input, as_declared, inputs_of, without_fields
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.features.outcomes import Outcome, blamed, outcomes
 from deephits_keras.prediction.measured import MeasuredTrack, measure_fields
@@ -96,6 +96,12 @@ class TrackExtractor:
     encoders: Mapping[str, AnyEncoder]
     descriptors: AnyEncoder | None = None
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> frozenset[Input]:
+        """The inputs of the encoders and of the one that measures fields."""
+        encoders = [*self.encoders.values(), *([self.descriptors] if self.descriptors else [])]
+        return frozenset(each for encoder in encoders for each in inputs_of(encoder) or ())
 
     @property
     def light(self) -> bool:

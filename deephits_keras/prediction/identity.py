@@ -8,13 +8,14 @@ from typing import Any
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.prediction.extraction import TrackExtractor
+from deephits_keras.runs.files import CHECKSUMS
 from deephits_keras.runs.scorer import Scorer
 from deephits_keras.utils.files import hash_of_path
 from deephits_keras.version import __version__
 
 
 def identity_of(
-    model: Scorer | None,
+    model: Scorer,
     extractor: TrackExtractor,
     source: Path | Corpus | None,
     folders: Mapping[str, Path],
@@ -22,7 +23,7 @@ def identity_of(
     """The model's files, the settings of its encoders, the songs and where their files are.
 
     Args:
-        model: The run or bundle; None for an encoder alone.
+        model: The run, the bundle or the encoder.
         extractor: What extracts the songs.
         source: The table or the corpus.
         folders: Folders of the files that the table names.
@@ -33,7 +34,7 @@ def identity_of(
     songs = source.fingerprint if isinstance(source, Corpus) else None
     return {
         "version": __version__,
-        "model": None if model is None else _content(model.folder),
+        "model": _content(model.folder),
         "encoders": {m: [e.name, e.fingerprint(), e.get_config()] for m, e in encoders.items()},
         "songs": hash_of_path(source) if isinstance(source, Path) else songs,
         "folder": str((source if isinstance(source, Path) else Path()).resolve()),
@@ -41,6 +42,7 @@ def identity_of(
     }
 
 
-def _content(folder: Path) -> str:
-    """Hash of the checksums of a run or bundle, which name all of its files."""
-    return hash_of_path(folder / "checksums.json")
+def _content(folder: Path) -> str | None:
+    """Hash of the checksums of a run or bundle, which name all of its files; None for no folder."""
+    path = folder / CHECKSUMS
+    return hash_of_path(path) if path.is_file() else None

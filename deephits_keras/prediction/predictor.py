@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from deephits_keras.encoders.features import ExtractionError, Features
-from deephits_keras.encoders.inputs import Input, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.features.outcomes import Outcome
 from deephits_keras.prediction.extraction import ExtractedTrack, Notes, TrackExtractor
@@ -22,6 +21,9 @@ from deephits_keras.tasks import Prediction
 from deephits_keras.tracks import Track
 
 BATCH_SIZE = 64
+
+NOTHING = "nothing to predict from: every input is missing"
+"""Warning on a track without any modality."""
 
 
 @dataclass(frozen=True)
@@ -166,12 +168,6 @@ class Predictor:
         pairs = self.encoders.items()
         return frozenset(m for m, e in pairs if e.fingerprint() != records[m].fingerprint)
 
-    @cached_property
-    def inputs(self) -> frozenset[Input]:
-        """The inputs of the run's encoders and of the one that measures fields."""
-        encoders = [*self.encoders.values(), *([self.descriptors] if self.descriptors else [])]
-        return frozenset(each for encoder in encoders for each in inputs_of(encoder) or ())
-
     def _account(self, extracted: ExtractedTrack) -> _Account:
         measured = extracted.measured
         account = _Account(
@@ -183,19 +179,11 @@ class Predictor:
                 unseen = self.extractor.unseen.get(modality, ())
                 notes = Notes.on(encoder, measured.track, outcome, unseen)
             account.add(modality, outcome, notes)
-            if modality in account.features and modality in self._made_otherwise:
-                account.warnings.append(
-                    f"{modality} is measured differently here than for the tracks that the model "
-                    "was trained on: with other settings, files or versions of a library"
-                )
+            if modality in account.features:
+                account.warnings += self._otherwise(modality)
         return account
 
     def _describe(self, account: _Account, output: np.ndarray[Any, Any]) -> TrackPrediction:
-        unlearned = [
-            f"{modality} is missing, and the model was never trained without it"
-            for modality in account.missing
-            if not self.run.config.modalities[modality].learned_missing
-        ]
         known = TrackPrediction(
             track_id=account.track.id,
             popularity=None,
@@ -204,14 +192,13 @@ class Predictor:
             scores={},
             missing=tuple(account.missing),
             missing_parts=account.parts,
-            warnings=(*account.warnings, *unlearned),
+            warnings=(*account.warnings, *self._unlearned(account.missing)),
             remarks=tuple(account.remarks),
             fields=account.fields,
             unseen=account.unseen,
         )
         if not account.features:
-            nothing = "nothing to predict from: every input is missing"
-            return dataclasses.replace(known, warnings=(*known.warnings, nothing))
+            return dataclasses.replace(known, warnings=(*known.warnings, NOTHING))
         tiers = self.run.task.tiers
         prediction = self.run.task.decode(output[None])
         tier = int(prediction.tiers(tiers)[0])
@@ -230,6 +217,27 @@ class Predictor:
             interval=interval,
             coverage=self.calibration.coverage or None,
         )
+
+    def warnings_of(self, missing: Sequence[str], present: Sequence[str]) -> tuple[str, ...]:
+        """Warnings on a track of which nothing else is known than its modalities."""
+        told = [warning for modality in present for warning in self._otherwise(modality)]
+        nothing = () if present else (NOTHING,)
+        return (*told, *self._unlearned(missing), *nothing)
+
+    def _otherwise(self, modality: str) -> tuple[str, ...]:
+        if modality not in self._made_otherwise:
+            return ()
+        return (
+            f"{modality} is measured differently here than for the tracks that the model "
+            "was trained on: with other settings, files or versions of a library",
+        )
+
+    def _unlearned(self, missing: Iterable[str]) -> list[str]:
+        return [
+            f"{modality} is missing, and the model was never trained without it"
+            for modality in missing
+            if not self.run.config.modalities[modality].learned_missing
+        ]
 
     def _region(self, prediction: Prediction) -> tuple[tuple[str, ...], tuple[float, float] | None]:
         """The set of tiers, or the interval, of a prediction for one track."""

@@ -20,10 +20,16 @@ from deephits_keras.corpus.importing import TableReader
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.reading import open_table
 from deephits_keras.corpus.recordings import Recordings
-from deephits_keras.corpus.values import clean_rows
+from deephits_keras.corpus.values import STANDARD, clean_rows, is_unknown
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, names_of
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
+
+UNREAD = ("track_id", "popularity")
+"""Columns that no encoder reads."""
+
+ARTIST_KEYS = "artist_keys"
+"""The field with the keys of a track's artists."""
 
 
 @dataclass(frozen=True)
@@ -95,34 +101,34 @@ class TrackTable:
 
     def __iter__(self) -> Iterator[Track | RejectedRow]:
         """Read the rows."""
+        for chunk in self.chunks():
+            yield from chunk.rows()
+
+    def chunks(self) -> Iterator[TableChunk]:
+        """Read the rows, many at a time."""
         self._seen = set()
         start = 0
         for rows in self._reader.tracks():
-            yield from self._with_gaps(rows, start)
-            start = int(rows.index[-1]) + 1
+            stop = int(rows.index[-1]) + 1
+            yield self._chunk(rows, start, stop)
+            start = stop
         malformed = self._reader.table.malformed
         for reason in malformed.loc[malformed["source_row"].isna(), "reason"]:
             place, _, told = str(reason).partition(": ")
-            yield RejectedRow(place, told or str(reason))
+            rejected = RejectedRow(place, told or str(reason))
+            yield TableChunk(self, pd.DataFrame(), None, {0: rejected}, range(1))
         found = self._reader.found.recognised
         self.notes = [f"{old} is taken for {new}" for new, old in found.items()]
         self.notes += self._reader.unit_notes
         if lacking := [name for name in self._fields if name not in self._seen]:
             self.notes.append(f"no row has a value of {', '.join(lacking)}")
 
-    def _with_gaps(self, rows: pd.DataFrame, start: int) -> Iterator[Track | RejectedRow]:
-        """The rows, and in their places those that hold nothing or couldn't be read."""
-        malformed = self._reader.table.malformed.dropna(subset="source_row")
-        told = dict(zip(malformed["source_row"], malformed["reason"], strict=True))
-        answers = dict(zip(rows.index, self._of(rows), strict=True))
-        for number in range(start, int(rows.index[-1]) + 1):
-            reason = str(told.get(number, "the row is blank"))
-            yield answers.get(number) or RejectedRow(f"row {number}", reason)
-
-    def _of(self, rows: pd.DataFrame) -> Iterator[Track | RejectedRow]:
+    def _chunk(self, rows: pd.DataFrame, start: int, stop: int) -> TableChunk:
         ids = rows["track_id"].fillna("")
-        rows = rows.assign(track_id=ids.where(ids != "", [f"row {n}" for n in rows.index]))
-        reasons: dict[Any, str] = {}
+        if (nameless := ids == "").any():
+            ids = ids.where(~nameless, [f"row {n}" for n in rows.index])
+        rows = rows.assign(track_id=ids)
+        reasons: dict[int, str] = {}
         for each in self._files:
             rows[each.name], escaping = each.of(rows)
             for row in rows.index[escaping]:
@@ -132,29 +138,117 @@ class TrackTable:
         )
         for row, _, reason in cleaned.problems.itertuples(index=False):
             reasons.setdefault(row, reason)
+        named = cleaned.rows["track_id"]
+        rejected = {row: RejectedRow(str(named[row]), reasons[row]) for row in reasons}
+        if len(rows) < stop - start:
+            malformed = self._reader.table.malformed.dropna(subset="source_row")
+            told = dict(zip(malformed["source_row"], malformed["reason"], strict=True))
+            for number in set(range(start, stop)) - set(rows.index):
+                reason = str(told.get(number, "the row is blank"))
+                rejected[number] = RejectedRow(f"row {number}", reason)
         column = next((n for n in ARTIST_COLUMNS if n in cleaned.rows), None)
-        keys = cleaned.rows[column].map(self._artists.of) if column else None
-        for row, values in zip(cleaned.rows.index, cleaned.rows.to_dict("records"), strict=True):
-            track_id = str(values["track_id"])
-            if row in reasons:
-                yield RejectedRow(track_id, reasons[row])
-            else:
-                yield self._track(track_id, values, None if keys is None else keys[row])
+        artists = cleaned.rows[column] if column else None
+        kept = cleaned.rows
+        if reasons:
+            kept = kept.drop(index=list(reasons))
+        self._seen.update(
+            str(name) for name in kept if name not in self._seen and kept[name].notna().any()
+        )
+        return TableChunk(self, kept, artists, rejected, range(start, stop))
 
-    def _track(self, track_id: str, values: dict[Any, Any], keys: list[str] | None) -> Track:
+    def keys_of(self, artists: Any) -> list[str]:
+        """Keys of the artists of a row."""
+        return self._artists.of(artists)
+
+    def track_of(self, values: Mapping[Any, Any], keys: list[str] | None) -> Track:
+        """The track of a row's values."""
         files = {each.name for each in self._files}
         known = {str(n): _plain(v) for n, v in values.items() if not _absent(v)}
         apart = {"track_id", "popularity", *files, *self._texts}
         fields = {name: value for name, value in known.items() if name not in apart}
         if keys is not None:
-            fields["artist_keys"] = keys
-        self._seen.update(fields)
+            fields[ARTIST_KEYS] = keys
         return Track(
-            id=track_id,
+            id=str(values["track_id"]),
             fields=fields,
             files={name: self._base / known[name] for name in files if name in known},
             texts={name: str(known[name]) for name in self._texts if name in known},
         )
+
+
+class TableChunk:
+    """Some rows of a table, with converted values.
+
+    Args:
+        table: The table.
+        kept: The rows that can be used, by standard names and numbers.
+        artists: The rows' artists, or None.
+        rejected: The others, by number.
+        numbers: Numbers of all rows.
+    """
+
+    def __init__(
+        self,
+        table: TrackTable,
+        kept: pd.DataFrame,
+        artists: pd.Series[Any] | None,
+        rejected: Mapping[int, RejectedRow],
+        numbers: range,
+    ) -> None:
+        self.table, self.kept, self.rejected, self.numbers = table, kept, rejected, numbers
+        self._artists = artists
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def rows(self) -> Iterator[Track | RejectedRow]:
+        """The rows, one by one."""
+        tracks = self._tracks()
+        for number in self.numbers:
+            yield self.rejected[number] if number in self.rejected else next(tracks)
+
+    def _tracks(self) -> Iterator[Track]:
+        for row, values in zip(self.kept.index, self.kept.to_dict("records"), strict=True):
+            keys = None if self._artists is None else self.table.keys_of(self._artists[row])
+            yield self.table.track_of(values, keys)
+
+    def places(self) -> np.ndarray[Any, Any]:
+        """`(kept,)` positions of the rows that can be used among all rows of the chunk."""
+        return self.kept.index.to_numpy(dtype=np.int64) - self.numbers.start
+
+    def field(self, name: str) -> np.ndarray[Any, Any] | None:
+        """`(kept,)` values of a field, as `ModalityEncoder.extract_fields` takes them; or None."""
+        if name == ARTIST_KEYS and self._artists is not None:
+            found = np.empty(len(self.kept), dtype=object)
+            found[:] = [self.table.keys_of(self._artists[row]) for row in self.kept.index]
+            return found
+        if name not in self.kept or name in UNREAD:
+            return None
+        values = self.kept[name]
+        if name in STANDARD:
+            return values.to_numpy(dtype=np.float64)
+        found = np.empty(len(values), dtype=object)
+        found[:] = [None if _absent(value) else _plain(value) for value in values]
+        return found
+
+    def known(self, name: str) -> np.ndarray[Any, Any]:
+        """`(kept,)` bool, which rows have a value of a field."""
+        values = self.field(name)
+        if values is None:
+            return np.zeros(len(self.kept), dtype=bool)
+        if values.dtype != object:
+            return np.asarray(~np.isnan(values))
+        return np.array([not is_unknown(value) for value in values], dtype=bool)
+
+    def texts(self, name: str) -> list[str]:
+        """Values of a column as texts, empty where unknown."""
+        if name not in self.kept:
+            return [""] * len(self.kept)
+        values = self.kept[name]
+        if isinstance(values.dtype, pd.StringDtype):
+            return values.fillna("").astype(object).tolist()
+        plain = (_plain(value) for value in values.tolist())
+        return ["" if _absent(value) or not value else str(value) for value in plain]
 
 
 def _absent(value: Any) -> bool:

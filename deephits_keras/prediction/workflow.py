@@ -7,19 +7,15 @@ reported immediately.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
-from deephits_keras.export.bundle import Bundle
-from deephits_keras.export.opening import open_model
 from deephits_keras.features.seen import unseen_notes
-from deephits_keras.features.workers import Crew, check_engine
 from deephits_keras.prediction.answers import (
     NUMBERS,
     Answers,
@@ -28,25 +24,16 @@ from deephits_keras.prediction.answers import (
     table_columns,
     table_row,
 )
-from deephits_keras.prediction.asked import asked_track, ignored, require_read
 from deephits_keras.prediction.catalogue import Catalogue
 from deephits_keras.prediction.extraction import ExtractedTrack
-from deephits_keras.prediction.identity import identity_of
-from deephits_keras.prediction.measured import descriptor_source
-from deephits_keras.prediction.parts import Parts
+from deephits_keras.prediction.field_answers import FieldAnswers
+from deephits_keras.prediction.plan import Settings, Song, SongPlan
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
-from deephits_keras.prediction.tables import RejectedRow, TrackTable
+from deephits_keras.prediction.tables import RejectedRow
 from deephits_keras.runs.scorer import Scorer
-from deephits_keras.tracks import Track
-from deephits_keras.utils.progress import progress
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from deephits_keras.prediction.stored import StoredSongs
-
-Song = str | Path | Track
-Settings = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -88,33 +75,8 @@ class Predictions(Sequence[TrackPrediction]):
 
 
 @dataclass(frozen=True)
-class PredictionPlan:
-    """Songs and models, checked as far as possible without Keras.
-
-    Attributes:
-        models: The models.
-        tracks: The songs, if they aren't in a table.
-        table: The table.
-        corpus: The corpus, whose stored features are used.
-        folders: Folder of the files in the table, by input name.
-        descriptors: Encoder that measures missing fields.
-        unread: Standard columns that no encoder reads.
-        crew: Worker processes that extract the features of a table.
-    """
-
-    models: tuple[Scorer, ...]
-    tracks: tuple[Track, ...]
-    table: Path | None
-    corpus: Corpus | None
-    folders: Mapping[str, Path]
-    descriptors: AnyEncoder | None
-    unread: tuple[str, ...]
-    crew: Crew
-
-    @property
-    def needs_keras(self) -> bool:
-        """Whether any model needs Keras, that is, isn't exported."""
-        return not all(isinstance(model, Bundle) for model in self.models)
+class PredictionPlan(SongPlan):
+    """What to predict with which models; see `SongPlan`."""
 
     @cached_property
     def predictors(self) -> tuple[Predictor, ...]:
@@ -124,24 +86,6 @@ class PredictionPlan:
             UserError: if one can't be loaded.
         """
         return tuple(Predictor(model, self.descriptors) for model in self.models)
-
-    @cached_property
-    def songs(self) -> TrackTable | StoredSongs:
-        """The table or the corpus, opened for the first model.
-
-        Raises:
-            UserError: if it can't be read, or the corpus lacks features.
-        """
-        first = self.predictors[0]
-        if self.corpus is not None:
-            from deephits_keras.prediction.stored import StoredSongs
-
-            return StoredSongs(self.corpus, first.encoders, first.run.unseen_columns)
-        if self.table is None:
-            raise UserError("There is neither a table nor a corpus of songs")
-        return TrackTable(
-            self.table, self.folders, first.inputs, first.run.config.corpus.get("reading", {})
-        )
 
     def answers(self) -> list[Predictions]:
         """The predictions of each model for the songs."""
@@ -158,20 +102,17 @@ class PredictionPlan:
     @cached_property
     def _catalogue(self) -> Catalogue[Answers]:
         predictor = self.predictors[0]
-        return Catalogue(predictor.extractor, partial(_answers, predictor))
+        at_once = partial(FieldAnswers.of, predictor) if self.extractor.light else None
+        return Catalogue(self.extractor, partial(_answers, predictor), at_once)
 
     def stream(self) -> Iterator[Answers]:
         """The first model's predictions for the table or corpus, a batch in memory at a time."""
-        with self.crew.started() as workers:
-            yield from self._catalogue.answers(self.songs, workers)
+        yield from self.stream_with(self._catalogue)
 
     def write(
         self, out: str | Path, seen: Callable[[Answers], None] | None = None
     ) -> tuple[int, str]:
-        """Write the first model's predictions for the table or corpus.
-
-        If interrupted, the finished parts are kept beside the file, and the same call continues
-        after them.
+        """Write the first model's predictions for the table or corpus; see `write_with`.
 
         Args:
             out: A file that ends in .csv, .jsonl or .parquet.
@@ -184,32 +125,13 @@ class PredictionPlan:
             UserError: if the file has another ending or can't be written to, or the songs can't be
                 read.
         """
-        path, model = Path(out), self.models[0]
-        form = format_of(path, tier_labels(model))
-        songs = self.songs
-        source = self.corpus if self.corpus is not None else self.table
-        of = identity_of(model, self.predictors[0].extractor, source, self.folders)
-        of["part_size"] = self._catalogue.part_size
-        parts = Parts(path, of, form, anew=seen is not None)
-        count = 0
-        with self.crew.started() as workers:
-            written = self._catalogue.write(songs, parts, workers, seen or (lambda _: None))
-            for rows in progress(
-                written, total=songs.count(), what=f"predicting {path.name}", weight=int
-            ):
-                count += rows
-        note = f"{parts.folder} was of another model, other songs or settings: begun anew"
-        return count, note if parts.restarted else ""
+        form = format_of(Path(out), tier_labels(self.models[0]))
+        return self.write_with(self._catalogue, form, Path(out), seen)
 
     @property
     def song_notes(self) -> tuple[str, ...]:
         """Notes on the songs of a table or corpus; complete after the last one."""
         return (*self.songs.notes, *unseen_notes(self._catalogue.unseen))
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Notes on fields of the songs that no encoder reads."""
-        return ignored(self.unread)
 
 
 def tier_labels(model: Scorer) -> tuple[str, ...]:
@@ -218,106 +140,8 @@ def tier_labels(model: Scorer) -> tuple[str, ...]:
     return tuple(task.tiers.labels) if task.kind == "classification" else ()
 
 
-def plan_prediction(
-    models: Iterable[str | Path | Scorer],
-    songs: Song | Sequence[Song] = (),
-    *,
-    lyrics: str | Path | None = None,
-    inputs: Mapping[str, str | Path] | None = None,
-    fields: Mapping[str, Any] | None = None,
-    table: str | Path | None = None,
-    corpus: str | Path | Corpus | None = None,
-    folders: Mapping[str, str | Path] | None = None,
-    descriptors: str | None = None,
-    jobs: int = -1,
-    engine: str = "local",
-    scheduler: str | None = None,
-    settings: Settings | None = None,
-) -> PredictionPlan:
-    """Check the arguments without importing Keras; see `predict`."""
-    asked = [songs] if isinstance(songs, str | Path | Track) else list(songs)
-    of_song = bool(asked or lyrics or inputs or fields)
-    if table and of_song:
-        raise UserError("Give either one song or --table, not both")
-    if corpus is not None and (table or of_song or descriptors):
-        raise UserError(
-            "Give --corpus alone: its stored features are used, no song, --table or --descriptors"
-        )
-    if not (table or of_song or corpus is not None):
-        raise UserError(
-            "Give a song: an audio file, --lyrics, --input, --set, or a --table of songs"
-        )
-    check_engine(jobs, engine, scheduler)
-    if folders and not table:
-        raise UserError("--input-dir can only be used with --table")
-    if table and not Path(table).is_file():
-        raise UserError(f"There is no file {table}")
-    tracks = tuple(_tracks(asked, lyrics, inputs or {}, fields or {})) if of_song else ()
-    source = descriptor_source(descriptors, settings or {}) if descriptors else None
-    opened = _open(list(models), source, settings or {})
-    sources = [source] if source else []
-    unread: dict[str, None] = {}
-    for track in tracks:
-        encoders = [*(e for model in opened for e in model.encoders.values()), *sources]
-        unread |= dict.fromkeys(require_read(track, encoders))
-    return PredictionPlan(
-        models=tuple(opened),
-        tracks=tracks,
-        table=Path(table) if table else None,
-        corpus=Corpus.open(Path(corpus)) if isinstance(corpus, str | Path) else corpus,
-        folders={name: Path(folder) for name, folder in (folders or {}).items()},
-        descriptors=source,
-        unread=tuple(unread),
-        crew=Crew(jobs, engine, scheduler),
-    )
-
-
-def _tracks(
-    songs: Sequence[Song],
-    lyrics: str | Path | None,
-    inputs: Mapping[str, str | Path],
-    fields: Mapping[str, Any],
-) -> Iterator[Track]:
-    if len(songs) > 1 and (lyrics or inputs):
-        raise UserError("lyrics and inputs are of one song: give several songs as Tracks")
-    for song in songs or (None,):
-        if isinstance(song, Track):
-            if lyrics or inputs or fields:
-                raise UserError(f"Track {song.id}: a Track has its lyrics, files and fields in it")
-            yield song
-            continue
-        yield asked_track(
-            audio=None if song is None else Path(song),
-            lyrics=None if lyrics is None else Path(lyrics),
-            inputs={name: Path(path) for name, path in inputs.items()},
-            fields=fields,
-        )
-
-
-def _open(
-    models: Sequence[str | Path | Scorer], source: AnyEncoder | None, settings: Settings
-) -> list[Scorer]:
-    """Open models, each with the settings for its encoders."""
-    opened = [open_model(Path(m)) if isinstance(m, str | Path) else m for m in models]
-    if not settings:
-        return list(opened)
-    known = {source.name, source.modality} if source else set()
-    known = known.union(*map(_encoder_names, opened))
-    return [
-        open_model(
-            model.folder,
-            {
-                name: values
-                for name, values in settings.items()
-                if name in _encoder_names(model) or name not in known
-            },
-        )
-        for model in opened
-    ]
-
-
-def _encoder_names(model: Scorer) -> set[str]:
-    return {n for m, record in model.config.modalities.items() for n in (m, record.encoder)}
+plan_prediction = PredictionPlan.checked
+"""Check the arguments of `predict` without importing Keras."""
 
 
 def predict(

@@ -12,6 +12,7 @@ from deephits_keras.encoders.features import (
     Features,
     FeatureSpec,
     Field,
+    FieldFeatures,
     finite_number,
 )
 from deephits_keras.encoders.inputs import Input
@@ -20,6 +21,7 @@ from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from .explaining import ExplainableFields
 
@@ -95,6 +97,14 @@ class Numeric(ModalityEncoder[NumericConfig]):
         if all(math.isnan(value) for value in values):
             return None
         return {"fields": np.array(values, dtype=np.float32)}
+
+    def extract_fields(
+        self, fields: Mapping[str, np.ndarray[Any, Any]], tracks: int
+    ) -> FieldFeatures | None:
+        """Read the columns of many tracks."""
+        from deephits_keras.fields.table import numeric_features
+
+        return numeric_features(fields, self.config.columns, tracks)
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
         """The columns without a value."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import EncoderConfig, Input, ModalityEncoder, setting
-from deephits_keras.encoders.features import Features, FeatureSpec, finite_number
+from deephits_keras.encoders.features import Features, FeatureSpec, FieldFeatures, finite_number
 from deephits_keras.encoders.scaling import Scale
 from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COLUMNS = (
     "acousticness",
@@ -95,6 +98,14 @@ class ScaledFields(ModalityEncoder[ScaledFieldsConfig]):
         if all(math.isnan(value) for value in values):
             return None
         return {"fields": np.array(values, dtype=np.float32)}
+
+    def extract_fields(
+        self, fields: Mapping[str, np.ndarray[Any, Any]], tracks: int
+    ) -> FieldFeatures | None:
+        """Read the columns of many tracks."""
+        from deephits_keras.fields.table import numeric_features
+
+        return numeric_features(fields, self.config.columns, tracks)
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
         """The columns without a value."""

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import Features, FeatureSpec, finite_number
+from deephits_keras.encoders.features import Features, FeatureSpec, FieldFeatures, finite_number
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.fields.standard import DESCRIPTORS, METADATA
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from .explaining import ExplainableColumns
 
@@ -106,6 +107,25 @@ class Tabular(ModalityEncoder[TabularConfig]):
         if np.isnan(numbers).all() and not words.any():
             return None
         return {"numbers": numbers, **({"words": words} if len(words) else {})}
+
+    def extract_fields(
+        self, fields: Mapping[str, np.ndarray[Any, Any]], tracks: int
+    ) -> FieldFeatures | None:
+        """Read the columns of many tracks."""
+        import numpy as np
+
+        from deephits_keras.fields.table import codes_of, numbers_of
+
+        config = self.config
+        numbers = numbers_of(fields, config.columns, tracks)
+        if numbers is None:
+            return None
+        words = codes_of(fields, config.categories, tracks, word_of)
+        unknown = np.isnan(numbers)
+        features = {"numbers": numbers, **({"words": words} if config.categories else {})}
+        present = np.asarray(~unknown.all(axis=1) | words.any(axis=1))
+        missing = {name: unknown[:, place] for place, name in enumerate(config.columns)}
+        return FieldFeatures(features, present, missing)
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
         """The columns without a value."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from plain_model import PlainModel
@@ -16,6 +17,7 @@ from toys import Other, Toy, Whole, make_corpus
 
 from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import extract_features
+from deephits_keras.prediction.embedding import BareEncoder, EmbeddingPlan
 from deephits_keras.prediction.workflow import PredictionPlan, plan_prediction, predict
 
 ROWS = 300
@@ -180,6 +182,23 @@ def test_a_network_is_not_sent_to_workers(tmp_path: Path) -> None:
     model = PlainModel({"sound": Whole()}, tmp_path / "model")
     table = write_table(tmp_path / "songs.csv", {3: "bad"})
     assert list(predict(model, table=table, jobs=2)) == list(predict(model, table=table, jobs=1))
+
+
+def test_an_encoder_alone_gives_its_features(tmp_path: Path) -> None:
+    table = tmp_path / "songs.csv"
+    table.write_text(
+        "track_id,level,other,tempo\na,1,,90\nb,2,missing,90\nc,3,,fast\n,,,\nd,4,,90\n"
+    )
+    out = tmp_path / "songs.parquet"
+    plan = EmbeddingPlan.checked([BareEncoder(Other())], table=table)
+    assert plan.write(out) == (5, "")
+    rows = pq.read_table(out).to_pylist()
+    assert [row["text"] for row in rows] == [[-1.0] * 5, None, None, None, [-4.0] * 5]
+    assert [row["missing"] for row in rows] == ["", "text", "", "", ""]
+    assert [row["warnings"].partition(":")[0] for row in rows] == ["", "", *["rejected"] * 2, ""]
+    assert pq.read_schema(out).field("text").type == pa.list_(pa.float32(), 5)
+    with pytest.raises(UserError, match=r"ends in \.parquet"):
+        plan.write(tmp_path / "songs.csv")
 
 
 def test_what_can_not_be_is_told(

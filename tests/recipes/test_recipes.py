@@ -10,13 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from deephits_keras.corpus import write_corpus
 from deephits_keras.encoders.registry import registry, resolve_modalities
 from deephits_keras.errors import UserError
 from deephits_keras.recipes import Recipe, choose, get_recipe, recipes
+from deephits_keras.recipes.extraction import extract
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.sample import make_sample
+from deephits_keras.training.workflow import plan_training
 from deephits_keras.utils.records import to_plain
 
 NAMES = sorted(recipes())
@@ -159,3 +164,17 @@ def test_patience_and_plateaus_follow_the_history() -> None:
     assert not state.out_of_patience(2)
     assert state.out_of_patience(1)
     assert not state.out_of_patience(0)
+
+
+@pytest.mark.parametrize(("recipe", "encoder"), [("default", "tabular"), ("paper", "numeric")])
+def test_extract_extracts_what_train_trains_on(tmp_path: Path, recipe: str, encoder: str) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"track_id": [f"t{k}" for k in range(12)], "audio": None, "lyrics": None})
+    table["popularity"], table["tempo"] = rng.uniform(0, 100, (2, 12))
+    corpus = write_corpus(
+        tmp_path, table, {"synthetic": True, "encoder_settings": {}}, rejected=pd.DataFrame()
+    )
+    summary = extract(corpus, recipe=recipe, modalities="meta", jobs=1).summaries["meta"]
+    trained = plan_training(corpus, tmp_path / "run", recipe=recipe, modalities="meta").encoders
+    assert summary.encoder == encoder
+    assert summary.fingerprint == trained["meta"].fingerprint()

@@ -1,4 +1,4 @@
-"""`extract`: the features of a corpus, as a function."""
+"""`extract`: the features that a training of a recipe needs, as a function."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from deephits_keras.features.extraction import (
     corpus_encoders,
     extract_features,
 )
+from deephits_keras.recipes.choices import choose
+from deephits_keras.recipes.registry import DEFAULT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +57,7 @@ class Extraction:
 def extract(
     corpus: str | Path | Corpus,
     *,
+    recipe: str = DEFAULT,
     modalities: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     jobs: int = -1,
@@ -70,7 +73,8 @@ def extract(
 
     Args:
         corpus: The corpus, or its folder.
-        modalities: `"mel,lyrics=my_encoder"`; every modality that has a default encoder by default.
+        recipe: Name of the recipe that is to be trained, which selects the encoders as in `train`.
+        modalities: `"mel,lyrics=my_encoder"`; those of the recipe by default.
         settings: Settings of encoders, by modality or encoder.
         jobs: Number of worker processes; -1: one per core.
         engine: `local`, `dask` or `ray`.
@@ -92,10 +96,11 @@ def extract(
         >>> dh.extract("corpus", modalities="mel,meta").summaries["mel"].present  # doctest: +SKIP
         528
     """
+    chosen = choose(recipe, modalities=modalities, settings=settings)
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
     done = extract_with(
         opened,
-        corpus_encoders(opened, modalities, settings),
+        corpus_encoders(opened, chosen.modalities, chosen.settings),
         jobs=jobs,
         engine=engine,
         scheduler=scheduler,
