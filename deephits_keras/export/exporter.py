@@ -16,11 +16,18 @@ from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.examples import example_inputs, wrong_answers
 from deephits_keras.export.files import CARD, CHECKSUMS, EXAMPLES, MANIFEST
+from deephits_keras.export.formats.base import Format
 from deephits_keras.export.formats.registry import FORMATS, get_format
 from deephits_keras.export.manifest import Manifest
+from deephits_keras.export.quantized import Quantization
 from deephits_keras.report.comparison import metric_tables
+from deephits_keras.report.labels import METRICS
 from deephits_keras.runs.run import Run
+from deephits_keras.runs.scorer import Score
 from deephits_keras.utils.files import PARTIAL, sha256, write_json, write_text
+
+ALLOWED_DROP = 0.01
+"""Largest loss of macro-F1 by 8-bit weights that is accepted by default, 0-1."""
 
 
 def export_run(
@@ -29,6 +36,8 @@ def export_run(
     *,
     kind: str = next(iter(FORMATS)),
     weights_licence: str = "not stated",
+    quantize: str | None = None,
+    allow_drop: float = ALLOWED_DROP,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Export a finished run as a bundle, and compare its outputs with the run's.
@@ -38,6 +47,9 @@ def export_run(
         out: The bundle's folder; if it exists, it must be empty.
         kind: Name of the graph's format (`export.formats.registry`).
         weights_licence: Licence of the weights.
+        quantize: `int8` stores the large weights in 8 bits (ONNX only); the effect is measured on
+            the run's held-out tracks.
+        allow_drop: Largest acceptable loss of macro-F1 by 8-bit weights, 0-1.
         settings: Encoder settings that override the run's, if `run` is a folder.
 
     Returns:
@@ -45,13 +57,19 @@ def export_run(
 
     Raises:
         UserError: if the run isn't finished, the folder isn't empty, or the model can't be
-            converted or its outputs differ after conversion.
+            converted or its outputs differ after conversion; or if 8-bit weights lose more than
+            `allow_drop`.
 
     Example:
         >>> export_run("run", "bundle")  # doctest: +SKIP
     """
     run, out = run if isinstance(run, Run) else Run(run, settings), Path(out)
     made = get_format(kind)
+    if quantize is not None and (quantize, kind) != ("int8", "onnx"):
+        raise UserError(
+            f"Only onnx has smaller weights, of int8. Received: quantize={quantize!r}, "
+            f"format {kind!r}"
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not empty: choose another folder")
     model = run.model
@@ -70,8 +88,11 @@ def export_run(
     try:
         batch = made.write(model, folder, manifest)
         manifest = dataclasses.replace(manifest, batch=batch)
-        inputs = example_inputs(run.encoders)
-        answers: dict[str, Any] = {**inputs, "outputs": run.scorer(inputs)}
+        inputs, score = example_inputs(run.encoders), run.scorer
+        if quantize:
+            score, measured = _quantized(run, made, folder, manifest, allow_drop)
+            manifest = dataclasses.replace(manifest, quantized=measured)
+        answers: dict[str, Any] = {**inputs, "outputs": score(inputs)}
         np.savez_compressed(folder / EXAMPLES, **answers)
         write_json(folder / MANIFEST, manifest)
         write_text(folder / CARD, model_card(run, manifest))
@@ -85,6 +106,30 @@ def export_run(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Bundle(out, run.settings)
+
+
+def _quantized(
+    run: Run, made: Format, folder: Path, manifest: Manifest, allow_drop: float
+) -> tuple[Score, Quantization]:
+    """Store a graph's weights in 8 bits; return the new graph and its effect.
+
+    Raises:
+        UserError: if macro-F1 falls by more than `allow_drop`.
+    """
+    from deephits_keras.export.quantization import effect, quantize
+
+    graph = folder / made.graph
+    before, size = made.open(folder, manifest.inputs, run.task.outputs), graph.stat().st_size
+    quantize(graph, graph)
+    after = made.open(folder, manifest.inputs, run.task.outputs)
+    measured = effect(run, before, after, (size, graph.stat().st_size))
+    change = measured.metrics[run.task.tiers.name]["macro_f1"].difference
+    if change is not None and -change > allow_drop:
+        raise UserError(
+            f"With weights of int8 the macro-F1 of {measured.tracks:,} {measured.part} tracks "
+            f"falls by {-change:.4f}, more than the allowed {allow_drop:g}"
+        )
+    return after, measured
 
 
 def model_card(run: Run, manifest: Manifest) -> str:
@@ -103,6 +148,7 @@ def model_card(run: Run, manifest: Manifest) -> str:
         task=run.task,
         main_part=run.reported_part,
         tables=metric_tables(run),
+        labels=METRICS,
         missing=run.metrics.get("missing", {}),
         parameters=run.architecture.total,
     )

@@ -12,6 +12,7 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.export.files import MANIFEST
+from deephits_keras.export.quantized import Quantization
 from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.runs.config import RunConfig
 from deephits_keras.tasks import get_task
@@ -36,6 +37,7 @@ class Manifest:
         licences: Licences of the code and of the weights.
         unseen_columns: Fields without a value in any training track, by modality.
         batch: The only batch size that the graph accepts; None if it accepts any.
+        quantized: Effect of 8-bit weights; None if the weights are float32.
     """
 
     format: int
@@ -48,6 +50,7 @@ class Manifest:
     licences: dict[str, str]
     unseen_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     batch: int | None = None
+    quantized: Quantization | None = None
 
     @classmethod
     def from_run(

@@ -195,3 +195,43 @@ def test_an_exported_model_is_not_explained(exported: Path) -> None:
 
     with pytest.raises(UserError, match="explain the run"):
         TrackExplainer(Predictor(Bundle(exported)))
+
+
+def test_weights_of_8_bits_are_measured_on_the_held_out_tracks(
+    run: Path, exported: Path, tmp_path: Path, deephits: Deephits
+) -> None:
+    small = tmp_path / "small"
+    outcome = deephits("export", run, small, "--quantize", "int8")
+    assert outcome.code == 0, outcome.err
+    assert "macro-F1 of 24 validation tracks" in outcome.out
+    assert deephits("verify", small).code == 0
+    bundle, whole = Bundle(small), Bundle(exported)
+    measured = bundle.manifest.quantized
+    assert measured is not None
+    assert measured.size.int8 == (small / "model.onnx").stat().st_size
+    full = (exported / "model.onnx").stat().st_size
+    assert measured.size.float32 == pytest.approx(full, rel=0.01)
+    assert measured.size.int8 < 0.5 * measured.size.float32
+    said = Run(run).metrics["parts"]["validation"]["tiers-3"]["log_loss"]
+    assert measured.metrics["tiers-3"]["log_loss"].float32 == pytest.approx(said, abs=1e-4)
+    card = (small / "README.md").read_text()
+    assert "| tiers-3: Macro-F1 |" in card
+    track = Track("track", fields={"tempo": 120.0, "artist_popularity": 70.0})
+    (ours,), (theirs,) = (Predictor(each).predict([track]) for each in (bundle, whole))
+    assert ours.scores == pytest.approx(theirs.scores, abs=0.02)
+    assert ours.scores != theirs.scores
+
+
+def test_weights_of_8_bits_that_lose_too_much_are_refused(run: Path, tmp_path: Path) -> None:
+    # A change of 0 is a loss where a gain is asked for.
+    with pytest.raises(UserError, match="more than the allowed -1"):
+        export_run(Run(run), tmp_path / "small", quantize="int8", allow_drop=-1.0)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_other_formats_have_no_weights_of_8_bits(
+    run: Path, tmp_path: Path, deephits: Deephits
+) -> None:
+    outcome = deephits("export", run, tmp_path / "x", "--format", "litert", "--quantize", "int8")
+    assert outcome.code == 2
+    assert "Only onnx has smaller weights" in outcome.err

@@ -55,7 +55,7 @@ def _problems(model: Any, inputs: Sequence[TensorInfo], outputs: int) -> Iterato
     """All problems, in order of the cost to find them."""
     if model.functions:
         yield "it defines functions of its own"
-    for graph in _graphs(model.graph):
+    for graph in all_graphs(model.graph):
         for node in graph.node:
             if not is_standard(node):
                 yield f"it has the operator {node.op_type} of {node.domain!r}, not of ONNX"
@@ -82,13 +82,13 @@ def _described(value: Any) -> tuple[str, str, tuple[int, ...]]:
     return value.name, DTYPES.get(tensor.elem_type, str(tensor.elem_type)), tuple(sizes[1:])
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
+def all_graphs(graph: Any) -> Iterator[Any]:
     """A graph and the subgraphs of its loops and branches."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
             for inner in ([attribute.g] if attribute.HasField("g") else []) + [*attribute.graphs]:
-                yield from _graphs(inner)
+                yield from all_graphs(inner)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
@@ -113,7 +113,7 @@ def _too_large(model: Any) -> Iterator[str]:
     except Exception as error:
         yield f"its shapes don't fit together: {str(error).splitlines()[0][:200]}"
         return
-    for graph in _graphs(inferred.graph):
+    for graph in all_graphs(inferred.graph):
         for value in graph.value_info:
             sizes = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
             if math.prod(max(size, 1) for size in sizes) > LARGEST_TENSOR:
