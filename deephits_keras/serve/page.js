@@ -98,7 +98,7 @@ function show(prediction) {
 
 function showContributions(explanation) {
   show(explanation.prediction);
-  const signed = (value) => (Math.abs(value) < 1e-6 ? "0" : (value > 0 ? "+" : "−") + Math.abs(value).toPrecision(3));
+  const signed = (value) => (Math.abs(value) < 1e-6 ? "0" : (value > 0 ? "+" : "−") + Math.abs(value).toPrecision(Math.abs(value) < 0.001 ? 2 : 3));
   const modalities = Object.entries(explanation.modalities);
   const all = modalities.flatMap(([, of]) => [of.contribution, ...of.parts.map((part) => part.contribution)]);
   const largest = Math.max(1e-12, ...all.map(Math.abs));
