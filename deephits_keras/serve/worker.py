@@ -49,6 +49,8 @@ def work(pipe: Connection, extractor: TrackExtractor) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     keep_freed_memory()
     warm_up(extractor)
+    # Decoders write there what they think of damaged files, which isn't for the server's log.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
         pipe.send(None)
         while (task := pipe.recv()) is not None:
