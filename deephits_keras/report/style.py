@@ -23,7 +23,7 @@ Drawn = TypeVar("Drawn")
 
 # From Okabe and Ito's palette, and a red that everybody can distinguish from its blue.
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#b2182b"
-RASTER_BLUE = "#2f8fd0"
+RASTER_BLUE, RASTER_GREY = "#2f8fd0", "#8b949e"
 """A blue for rasterized dots, whose colour can't change: legible on light and dark pages."""
 INK, MUTED, FAINT, PAPER = "#24292f", "#6e7781", "#d8dee4", "#fefefe"
 """Text, secondary text and lines, grids, and the background of labels."""

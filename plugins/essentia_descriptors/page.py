@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from deephits_keras.report.pages import render_page
-from deephits_keras.report.style import BLUE, MUTED, RED, styled
+from deephits_keras.report.style import RASTER_BLUE, RASTER_GREY, RED, styled
 
 from .fit import Fit, FittedDescriptor
 from .mapping import RANGES
@@ -48,10 +48,14 @@ def scatter(descriptor: FittedDescriptor) -> Figure:
     axes = figure.subplots()
     ends = (float(descriptor.true.min()), float(descriptor.true.max()))
     axes.plot(ends, ends, color=RED, linewidth=1, linestyle="--", label="equal", zorder=3)
-    look: dict[str, Any] = {"s": 9, "alpha": 0.4, "linewidths": 0, "rasterized": True}
+    look: dict[str, Any] = {"s": 9, "alpha": 0.7, "linewidths": 0, "rasterized": True}
     if descriptor.default is not None:
-        axes.scatter(descriptor.true, descriptor.default, color=MUTED, label="default", **look)
-    axes.scatter(descriptor.true, descriptor.learnt, color=BLUE, label="learnt, held out", **look)
+        axes.scatter(
+            descriptor.true, descriptor.default, color=RASTER_GREY, label="default", **look
+        )
+    axes.scatter(
+        descriptor.true, descriptor.learnt, color=RASTER_BLUE, label="learnt, held out", **look
+    )
     unit = {"loudness": ", dB", "tempo": ", BPM"}.get(descriptor.name, "")
     axes.set(
         title=f"{descriptor.name}: R² {descriptor.r2:.2f}, MAE {descriptor.mae:.3g}",
