@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,6 +38,14 @@ def render_page(
         filters: Additional filters, by name.
         values: Variables of the template; `warnings`, a list of sentences, is shown at the top.
     """
+    environment = _environment(package, tuple((filters or {}).items()))
+    return environment.get_template(template).render(synthetic=synthetic, **values)
+
+
+@functools.lru_cache(maxsize=8)
+def _environment(
+    package: str, filters: tuple[tuple[str, Callable[..., Any]], ...]
+) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader(name, "") for name in dict.fromkeys((package, __package__))]
@@ -51,10 +60,10 @@ def render_page(
         "number": number,
         "percent": percent,
         "signed": signed,
-        **(filters or {}),
+        **dict(filters),
     }
     environment.tests["figure"] = lambda value: isinstance(value, Figure)
-    return environment.get_template(template).render(synthetic=synthetic, **values)
+    return environment
 
 
 def number(value: float) -> str:

@@ -87,6 +87,10 @@ def svg(figure: Figure) -> str:
     """The figure as SVG that follows dark mode; the same bytes for the same figure."""
     text = io.StringIO()
     with matplotlib.style.context(["default", _STYLE]):
+        if engine := figure.get_layout_engine():
+            # Otherwise `savefig` draws the whole figure a second time, for its layout.
+            engine.execute(figure)
+            figure.set_layout_engine("none")
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue().replace("</defs>", f"{_dark_sheet()}</defs>", 1)
 

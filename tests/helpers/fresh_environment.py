@@ -38,8 +38,10 @@ class FreshEnvironment:
         pip.write_text(f'#!/bin/sh\nexec {sys.executable} -m pip --python {self.python} "$@"\n')
         pip.chmod(0o755)
 
-    def run(self, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run a program of this environment, or one found elsewhere."""
+    def run(
+        self, *words: object, cwd: Path, text: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program of this environment, or one found elsewhere; `text` is its input."""
         own = self.folder / "bin" / str(words[0])
         others = ("PYTEST", "PYTHON", "VIRTUAL")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
@@ -48,6 +50,7 @@ class FreshEnvironment:
             [str(own if own.exists() else words[0]), *map(str, words[1:])],
             cwd=cwd,
             env={**kept, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            input=text,
             capture_output=True,
             text=True,
         )

@@ -10,13 +10,51 @@ from typing import Any
 import pytest
 from fresh_environment import ROOT, FreshEnvironment
 
+from deephits_keras.sample import make_sample
+
 pytestmark = pytest.mark.slow
 
 TRAINING = ("--task", "tiers-3", "--epochs", "1", "--batch-size", "8", "--jobs", "2")
 
 
+SEVERAL = """
+import io, json, sys
+from contextlib import redirect_stdout
+from deephits_keras.cli import main
+
+outputs = []
+for words in json.load(sys.stdin):
+    with redirect_stdout(io.StringIO()) as output:
+        try:
+            main(words)
+        except SystemExit as stop:
+            if stop.code:
+                raise
+    outputs.append(output.getvalue())
+print(json.dumps(outputs))
+"""
+
+
+def in_one_process(
+    fresh: FreshEnvironment, folder: Path, *commands: tuple[object, ...]
+) -> list[str]:
+    """What each of several commands prints; Keras is imported once for all of them."""
+    words = json.dumps([[str(word) for word in command] for command in commands])
+    done = fresh.run("python", "-c", SEVERAL, cwd=folder, text=words)
+    assert done.returncode == 0, done.stderr
+    outputs: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample") / "raw"
+    make_sample(folder, 24, seconds=8)
+    return folder
+
+
 def test_a_modality_comes_with_its_distribution_and_goes_with_it(
-    fresh: FreshEnvironment, tmp_path: Path
+    fresh: FreshEnvironment, raw: Path, tmp_path: Path
 ) -> None:
     def deephits(*words: object, code: int = 0) -> str:
         done = fresh.run("deephits", *words, cwd=tmp_path)
@@ -44,27 +82,31 @@ def test_a_modality_comes_with_its_distribution_and_goes_with_it(
     assert len(results) > 20
     assert {result["status"] for result in results} <= {"passed", "skipped"}
 
-    deephits("sample", "raw", "--tracks", "24", "--seconds", "8")
-    deephits("import", "spotgentrack", "raw", "corpus")
-    extracted = deephits("extract", "corpus", "--modalities", "harmony,meta", "--jobs", "2")
-    assert "chroma_tonnetz" in extracted
-    built = json.loads(deephits("build", "--modalities", "harmony,meta", "--json"))
-    assert [branch["embedding_size"] for branch in built["branches"]] == [32, 64]
-
-    deephits("train", "corpus", "with", "--modalities", "harmony,meta", *TRAINING)
-    deephits("train", "corpus", "without", "--modalities", "meta", *TRAINING)
+    shutil.copytree(raw, tmp_path / "raw")
     song = next((tmp_path / "raw").rglob("*.mp3"))
+    both = ("--modalities", "harmony,meta")
     predict = ("predict", "with", song, "--set", "tempo=120", "--json")
-    prediction = json.loads(deephits(*predict))
+    # Of two descriptors nothing can be left out but the whole modality: three trainings.
+    few = (*both, "--meta-columns", "tempo,energy", *TRAINING[2:])
+    _, extracted, built, _, _, predicted, explained, reproduced = in_one_process(
+        fresh,
+        tmp_path,
+        ("import", "spotgentrack", "raw", "corpus"),
+        ("extract", "corpus", *both, "--jobs", "2"),
+        ("build", *both, "--json"),
+        ("train", "corpus", "with", *both, *TRAINING),
+        ("train", "corpus", "without", "--modalities", "meta", *TRAINING),
+        predict,
+        ("explain", *predict[1:]),
+        ("reproduce", "corpus", "out", "--table", "7", "--seeds", "1", *few, "--json"),
+    )
+    assert "chroma_tonnetz" in extracted
+    assert json.loads(built)["branches"][0]["embedding_size"] == 32
+    prediction = json.loads(predicted)
     assert 0 <= prediction["popularity"] <= 100
     assert prediction["missing"] == []
-    explained = json.loads(deephits("explain", *predict[1:]))
-    assert set(explained["modalities"]) == {"harmony", "meta"}
-    # Of two descriptors nothing can be left out but the whole modality: three trainings.
-    few = ("--modalities", "harmony,meta", "--meta-columns", "tempo,energy", *TRAINING[2:])
-    ablated = json.loads(
-        deephits("reproduce", "corpus", "out", "--table", "7", "--seeds", "1", *few, "--json")
-    )
+    assert set(json.loads(explained)["modalities"]) == {"harmony", "meta"}
+    ablated = json.loads(reproduced)
     variants = {row["variant"] for row in ablated["rows"]}
     assert variants == {"without harmony", "without meta", "all features"}
 
