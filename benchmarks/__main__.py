@@ -1,4 +1,8 @@
-"""Run benchmarks and print one table: `python -m benchmarks [NAME ...]`."""
+"""Run benchmarks and print one table.
+
+python -m benchmarks [NAME ...]                   beside other packages
+python -m benchmarks --against COMMIT [TASK ...]  beside an older commit of this one
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,13 @@ import importlib
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+if TYPE_CHECKING:
+    from benchmarks.compare import Comparison
 
 NAMES = (
     "startup",
@@ -23,6 +32,17 @@ NAMES = (
 )
 
 
+def comparisons(words: list[str]) -> Iterator[Comparison]:
+    """What the words ask for."""
+    if words[:1] == ["--against"] and len(words) > 1:
+        from benchmarks.against import run
+
+        yield from run(words[1], words[2:])
+        return
+    for name in words or NAMES:
+        yield from importlib.import_module(f"benchmarks.{name}").run()
+
+
 def main() -> None:
     """Run the named benchmarks, or all."""
     from benchmarks.compare import COLUMNS
@@ -31,10 +51,9 @@ def main() -> None:
 
     cpu.keep_freed_memory()
     rows = []
-    for name in sys.argv[1:] or NAMES:
-        for comparison in importlib.import_module(f"benchmarks.{name}").run():
-            rows.append(comparison.row)
-            print(f"{name}: {' | '.join(comparison.row)}", file=sys.stderr, flush=True)
+    for comparison in comparisons(sys.argv[1:]):
+        rows.append(comparison.row)
+        print(" | ".join(comparison.row), file=sys.stderr, flush=True)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print_table("Benchmarks", COLUMNS, rows)
 

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import joblib
-
 from deephits_keras.choices import ENGINES
 from deephits_keras.errors import DeepHitsError, UserError
 
@@ -59,6 +57,8 @@ def _package(module: str, extra: str) -> Any:
 
 @contextlib.contextmanager
 def _dask(scheduler: str | None) -> Iterator[None]:
+    import joblib
+
     distributed = _package("distributed", "dask")
     with dask_client(scheduler) as client:
         joblib.register_parallel_backend("deephits_dask", _dask_backend())
@@ -118,6 +118,8 @@ def _dask_backend() -> Any:
 
 @contextlib.contextmanager
 def _ray(address: str | None) -> Iterator[None]:
+    import joblib
+
     with ray_started(address) as ray:
         joblib.register_parallel_backend("deephits_ray", _ray_backend(ray))
         try:

@@ -13,8 +13,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import joblib
-
 from deephits_keras.choices import ENGINES
 from deephits_keras.errors import UserError
 from deephits_keras.features.engines import dask_client, ray_started
@@ -67,7 +65,7 @@ def workers(jobs: int, engine: str = "local", scheduler: str | None = None) -> I
         UserError: if the engine is unknown or not installed, or the scheduler doesn't answer.
     """
     if engine == "local":
-        yield _local(joblib.effective_n_jobs(jobs))
+        yield _local(cores(jobs))
     elif engine == "dask":
         with dask_client(scheduler) as client:
             yield _on_dask(client)
@@ -90,7 +88,7 @@ class Crew:
 
         A cluster is left at the end of the block.
         """
-        if self.engine == "local" and joblib.effective_n_jobs(self.jobs) == 1:
+        if self.engine == "local" and cores(self.jobs) == 1:
             yield None
             return
         with contextlib.ExitStack() as stack:
@@ -109,6 +107,14 @@ def check_engine(jobs: int, engine: str, scheduler: str | None) -> None:
         raise UserError(f"There is no engine named {engine!r}. Engines: {', '.join(ENGINES)}")
     if engine == "local" and scheduler is not None:
         raise UserError("--scheduler is the address of a cluster: choose --engine dask or ray")
+
+
+def cores(jobs: int) -> int:
+    """Number of processes for a setting `jobs`."""
+    # Importing it takes as long as a few songs.
+    import joblib
+
+    return int(joblib.effective_n_jobs(jobs))
 
 
 def _local(count: int) -> Workers:
