@@ -18,7 +18,16 @@ def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
     if pd.api.types.is_datetime64_any_dtype(dates):
         days: pd.Series[str] = dates.dt.strftime("%Y-%m-%d").astype("string")
         return days
-    text: Any = dates.astype("string").str.strip().str.replace(r"\.0$", "", regex=True)
+    text: Any = dates.astype("string").str.strip()
+    odd = text.notna() & ~text.str.fullmatch(r"\d{4}(?:-\d{2}(?:-\d{2})?)?").fillna(False)
+    if odd.any():
+        text[odd] = _converted(text[odd])
+    known: pd.Series[str] = text.mask(text.str.startswith("0000"))
+    return known
+
+
+def _converted(dates: Any) -> Any:
+    text = dates.str.replace(r"\.0$", "", regex=True)
     iso = text.str.extract(r"^(\d{4}(?:-\d{2}(?:-\d{2})?)?)(?!\d)", expand=False)
     compact = text.str.extract(r"^((?:1[89]|20)\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
     packed = compact[0].str.cat([compact[1], compact[2]], sep="-")
@@ -33,9 +42,7 @@ def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
     full = text.str.extract(r"(?<!\d)(\d{4})(?!\d)", expand=False)
     short = text.str.extract(r"[/\-.](\d{2})$", expand=False)
     guessed = ("20" + short).where(pd.to_numeric(short) <= 30, "19" + short)
-    found: Any = packed.fillna(iso).fillna(spelled).fillna(full).fillna(guessed)
-    known: pd.Series[str] = found.mask(found.str.startswith("0000"))
-    return known
+    return packed.fillna(iso).fillna(spelled).fillna(full).fillna(guessed)
 
 
 def years_of(dates: pd.Series[str]) -> pd.Series[float]:

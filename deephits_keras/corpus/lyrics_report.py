@@ -67,8 +67,12 @@ class LyricsReport:
             tracks: Tracks with `lyrics`, cleaned, and perhaps `title`.
             given: The lyrics of each as they were given, in the same order.
         """
-        titles = tracks["title"] if "title" in tracks else [None] * len(tracks)
-        for title, lyrics, raw in zip(titles, tracks["lyrics"], given, strict=True):
+        there = tracks["lyrics"].notna().to_numpy()
+        titles = tracks["title"] if "title" in tracks else pd.Series([None] * len(tracks))
+        chosen = [
+            column.to_numpy(dtype=object)[there] for column in (titles, tracks["lyrics"], given)
+        ]
+        for title, lyrics, raw in zip(*chosen, strict=True):
             if isinstance(lyrics, str):
                 self._add(title_key(title) if isinstance(title, str) else "", lyrics, str(raw))
 
