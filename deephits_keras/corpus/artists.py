@@ -9,6 +9,7 @@ alone in another row of the table), or if the caller gives the separator.
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import re
 import unicodedata
@@ -20,9 +21,13 @@ from typing import Any
 import pandas as pd
 
 from deephits_keras.corpus.lookup import Lookup
+from deephits_keras.corpus.unknown import UNKNOWN
 
 LONGEST_LITERAL = 2**16
 """Longest text in characters that is read as a list of artists."""
+
+NOBODY = frozenset((*UNKNOWN - {"?", "."}, "unknown artist", "<unknown>"))
+"""What stands for an unknown artist, in lower case; there are bands called `?` and `.`."""
 
 FEATURING = re.compile(r"\s*[(\[]?\s*(?<!\w)(?:feat\.?|ft\.?|featuring)(?=\s)\s*", re.IGNORECASE)
 SEPARATORS = re.compile(r"\s*(?:[;,/&+\u00d7|]|\s(?:x|and|with|vs\.?)\s)\s*", re.IGNORECASE)
@@ -31,10 +36,16 @@ SEPARATORS = re.compile(r"\s*(?:[;,/&+\u00d7|]|\s(?:x|and|with|vs\.?)\s)\s*", re
 def artist_key(name: str) -> str:
     r"""Normalised spelling of a name: compatibility forms, case and spaces are ignored.
 
+    A mis-decoded `Beyonc\u00c3\u00a9` is `Beyonc\u00e9`.
+
     Example:
         >>> artist_key("  Beyonce\u0301  KNOWLES ") == artist_key("Beyonc\u00e9 Knowles")
         True
     """
+    if "\u00c3" in name or "\u00c2" in name:
+        # UTF-8 that was read as Windows-1252.
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp1252").decode("utf-8")
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
@@ -147,7 +158,7 @@ class ArtistKeys:
             >>> keys.of("A feat. B"), keys.of("Earth, Wind & Fire")
             (['a', 'b'], ['earth, wind & fire'])
         """
-        if _unknown(value):
+        if _unknown(value) or (isinstance(value, str) and value.strip().casefold() in NOBODY):
             return []
         listed = listed_artists(value)
         names = [str(value)] if listed is None else listed

@@ -108,6 +108,7 @@ class CsvTable:
                 dtype=str,
                 usecols=columns,
                 index_col=False,
+                skipinitialspace=True,
                 keep_default_na=False,
                 on_bad_lines="warn",
                 chunksize=CHUNK,

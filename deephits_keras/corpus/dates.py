@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+
+from deephits_keras.corpus.unknown import UNKNOWN
+
+ISO = r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?"
 
 
 def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
     """Release dates in ISO form, as precise as they are known.
 
-    `2019`, `2019-06` and `2019-06-14` are kept; `20190614` and `14-06-2019` are converted. For
+    `2019`, `2019-06` and `2019-06-14` are kept; `20190614`, `2019/6/14` and `14-06-2019` are
+    converted. An impossible month or day is unknown. For
     formats of spreadsheets (`2/8/19`, `02.08.2019`, `Jun-19`) only the year is kept if day and
     month are ambiguous. Two digits mean a year of this century up to 30, else of the last. Anything
     else, and Spotify's `0000`, is missing.
@@ -19,7 +25,7 @@ def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
         days: pd.Series[str] = dates.dt.strftime("%Y-%m-%d").astype("string")
         return days
     text: Any = dates.astype("string").str.strip()
-    odd = text.notna() & ~text.str.fullmatch(r"\d{4}(?:-\d{2}(?:-\d{2})?)?").fillna(False)
+    odd = text.notna() & ~text.str.fullmatch(ISO).fillna(False)
     if odd.any():
         text[odd] = _converted(text[odd])
     known: pd.Series[str] = text.mask(text.str.startswith("0000"))
@@ -28,7 +34,10 @@ def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
 
 def _converted(dates: Any) -> Any:
     text = dates.str.replace(r"\.0$", "", regex=True)
-    iso = text.str.extract(r"^(\d{4}(?:-\d{2}(?:-\d{2})?)?)(?!\d)", expand=False)
+    year_first = text.str.extract(r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
+    padded = [year_first[0], *(year_first[k].str.zfill(2) for k in (1, 2))]
+    text = padded[0].str.cat(padded[1:], sep="-").fillna(text)
+    iso = text.str.extract(rf"^({ISO})(?!\d)", expand=False)
     compact = text.str.extract(r"^((?:1[89]|20)\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
     packed = compact[0].str.cat([compact[1], compact[2]], sep="-")
     parts = text.str.extract(r"^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})$")
@@ -48,3 +57,34 @@ def _converted(dates: Any) -> Any:
 def years_of(dates: pd.Series[str]) -> pd.Series[float]:
     """Years of ISO dates, float64, NaN where missing."""
     return pd.to_numeric(dates.str[:4]).astype("float64")
+
+
+@dataclass
+class UnreadDates:
+    """Counts dates that `iso_dates` doesn't read, a chunk of rows at a time.
+
+    Attributes:
+        count: Their number.
+        example: The first of them.
+    """
+
+    count: int = 0
+    example: str = ""
+
+    def add(self, given: pd.Series[Any], found: pd.Series[str]) -> None:
+        """Compare some dates as they were given with what was read."""
+        unread = given[found.isna() & given.notna()].astype("string").str.strip()
+        named = unread[~unread.str.casefold().isin(NO_DATES)]
+        self.count += len(named)
+        if len(named) and not self.example:
+            self.example = str(named.iloc[0])
+
+    def notes(self) -> list[str]:
+        """What was found, in words."""
+        if not self.count:
+            return []
+        return [f"{self.count:,} release dates can't be read and are unknown, as {self.example!r}"]
+
+
+NO_DATES = UNKNOWN | {"0", "0000", "0000-00-00", "0000-00", "0.0"}
+"""What stands for an unknown date."""

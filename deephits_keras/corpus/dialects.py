@@ -35,6 +35,12 @@ REFUSED = (
     (b"%PDF", "a PDF document, no table"),
     (b"7z\xbc\xaf", "a 7-Zip archive: unpack it"),
     (b"Rar!", "a RAR archive: unpack it"),
+    (b"RDX", "data of R: save it there with write.csv"),
+    (b"X\n\0\0\0", "data of R: save it there with write.csv"),
+    (b"ORC", "an ORC file: save it as Parquet"),
+    (b"Obj\x01", "an Avro file: save it as Parquet"),
+    (b"<stata_dta>", "data of Stata: export it as CSV"),
+    (b"$FL2", "data of SPSS: export it as CSV"),
     (b"(\xb5/\xfd", "compressed with Zstandard: unpack it, or compress it with gzip"),
     (b"\x80\x04", "a Python pickle, which is never opened: save it as Parquet"),
     (b"\x80\x05", "a Python pickle, which is never opened: save it as Parquet"),
@@ -63,6 +69,7 @@ class Dialect:
         skipped: Number of lines before the header.
         compression: A name in `COMPRESSED`, or empty.
         damaged_lines: Number of lines that aren't valid UTF-8; their rows are rejected.
+        sheet: The sheet of a workbook that has several.
     """
 
     format: str
@@ -71,6 +78,7 @@ class Dialect:
     skipped: int = 0
     compression: str = ""
     damaged_lines: int = 0
+    sheet: str = ""
 
     def describe(self) -> str:
         """Description of the format, as far as it is unusual.
@@ -88,6 +96,8 @@ class Dialect:
             told.append(f"separated by {SEPARATOR_NAMES.get(self.separator, self.separator)}s")
         if self.skipped:
             told.append(f"{self.skipped} lines before the header")
+        if self.sheet:
+            told.append(f"of several sheets {self.sheet!r}")
         names = {"csv": "CSV", "jsonl": "JSON lines", "xlsx": "Excel workbook"}
         return ", ".join([names.get(self.format, self.format.capitalize()), *told])
 
@@ -119,6 +129,8 @@ def recognise(path: Path, encoding: str | None = None) -> Dialect:
     for magic, what in REFUSED:
         if head.startswith(magic):
             raise UserError(f"{path} is {what}")
+    if head[257:262] == b"ustar":
+        raise UserError(f"{path} is a tar archive: unpack it and name the table")
     if binary := next((name for magic, name in BINARY if head.startswith(magic)), None):
         if compression:
             raise UserError(f"{path} is compressed, and not a text inside: unpack it first")
@@ -259,7 +271,7 @@ def _separator(text: str) -> tuple[str, int]:
     best, best_score = ",", (0.0, 0)
     for separator in SEPARATORS:
         # The last record may be truncated.
-        reader = csv.reader(io.StringIO(rest), delimiter=separator)
+        reader = csv.reader(io.StringIO(rest), delimiter=separator, skipinitialspace=True)
         try:
             rows = [row for row in itertools.islice(reader, SAMPLE_LINES) if row]
         except csv.Error:

@@ -11,6 +11,9 @@ from deephits_keras.choices import DUPLICATES
 from deephits_keras.corpus.lookup import told
 from deephits_keras.errors import UserError
 
+ROUNDED = r"\d(?:[.,]\d+)?[eE]\+\d+"
+"""A whole number as a spreadsheet writes it from twelve digits on."""
+
 REPEATED = "duplicate of an earlier row"
 """Reason of a rejected duplicate; more text may follow."""
 
@@ -28,6 +31,7 @@ class Repeats:
     Attributes:
         disagreeing: Number of duplicate rows with another popularity than the kept one.
         largest: The largest difference of these.
+        rounded: Number of duplicate rows whose id is a number that a spreadsheet rounded.
 
     Raises:
         UserError: if there is no such rule.
@@ -40,6 +44,7 @@ class Repeats:
         self.rule = rule
         self.disagreeing = 0
         self.largest = 0.0
+        self.rounded = 0
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute(
@@ -69,6 +74,7 @@ class Repeats:
             kept = kept.assign(popularity=counts[stays])
         self._compare(asked["popularity"], counts)
         again = tracks.index[~stays]
+        self.rounded += int(tracks["track_id"][again].str.fullmatch(ROUNDED).fillna(False).sum())
         return kept, self._reasons(tracks["popularity"][again], counts[again])
 
     def _is_first(self, key: str, popularity: float) -> bool:
@@ -111,10 +117,17 @@ class Repeats:
 
     def notes(self) -> list[str]:
         """Notes on the duplicates."""
+        notes = []
+        if self.rounded:
+            notes.append(
+                f"{self.rounded:,} repeated track ids are numbers that a spreadsheet rounded, as "
+                "1.23457E+17: different tracks became one, so take the table as it was before"
+            )
         if not self.disagreeing:
-            return []
+            return notes
         which = "the first row's, see --duplicates" if self.rule == "first" else f"the {self.rule}"
         return [
+            *notes,
             f"{self.disagreeing:,} rows of repeated tracks have another popularity than the one "
-            f"that counts ({which}), by up to {self.largest:.4g}"
+            f"that counts ({which}), by up to {self.largest:.4g}",
         ]

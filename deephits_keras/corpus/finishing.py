@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from deephits_keras.corpus.artists import ArtistKeys
+from deephits_keras.corpus.dates import UnreadDates
 from deephits_keras.corpus.duplicates import REPEATED, Repeats
 from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
 from deephits_keras.corpus.lyrics import LyricsCleaning
@@ -216,6 +217,7 @@ class _Rows:
         values = (v for series in (source.artists or list)() for v in _distinct(series))
         self.artists = ArtistKeys.from_values(values, source.separators)
         self.lyrics_cleaned = self.lyrics_left_out = 0
+        self.dates = UnreadDates()
         self.report = LyricsReport()
         self.repeats = Repeats(duplicates, self._survey(source))
 
@@ -235,6 +237,8 @@ class _Rows:
         inside = tracks[~escaped]
         cleaned = clean_rows(inside, lyrics=self.lyrics, factors=self.factors)
         self._count_lyrics(inside["lyrics"], cleaned.rows["lyrics"])
+        if "release_date" in inside:
+            self.dates.add(inside["release_date"], cleaned.rows["release_date"])
         good, rejected = validate(cleaned, self.repeats)
         self.report.add(good, tracks["lyrics"].reindex(good["source_row"]))
         column = next((name for name in ARTIST_COLUMNS if name in good), None)
@@ -279,6 +283,7 @@ class _Rows:
                 f"{self.artists.split:,} texts name several artists, for example "
                 f"{self.artists.example!r}"
             )
+        notes += self.dates.notes()
         return [*notes, *self.report.notes(synthetic=synthetic), *self.repeats.notes()]
 
 
@@ -334,6 +339,11 @@ class _Counts:
                 f"popularity never exceeds {self.highest:g}: if it is from 0 to 1, use "
                 "--popularity-scale 100"
             ]
+        if self.kept >= FEWEST_FOR_SCALE and self.highest <= LOWEST_OF_A_HUNDRED:
+            return [
+                f"popularity never exceeds {self.highest:g} of 100: if it is on another scale, use "
+                f"--popularity-scale, 10 for one from 0 to 10"
+            ]
         return []
 
     def to_json(self) -> dict[str, Any]:
@@ -347,6 +357,10 @@ class _Counts:
             "missing": {name: count for name, count in self.missing.items() if count},
         }
 
+
+FEWEST_FOR_SCALE = 30
+LOWEST_OF_A_HUNDRED = 10
+"""Number of tracks from which on a highest popularity up to this is noted."""
 
 ARTIST_COLUMNS = ("artist_ids", "artist_id", "artists", "artist_name")
 """Columns with artists, in order of preference."""

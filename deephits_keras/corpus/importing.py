@@ -19,7 +19,7 @@ from deephits_keras.corpus.reading import open_table
 from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import check_target
-from deephits_keras.corpus.units import SHARES, unit_factors, unit_notes
+from deephits_keras.corpus.units import SHARES, differing_units, unit_factors, unit_notes
 from deephits_keras.corpus.values import read_ids
 from deephits_keras.encoders.registry import installed_inputs
 
@@ -75,6 +75,11 @@ def import_table(
     notes += [
         f"{old} isn't used: did you mean {new}? Then --column {new}={old}"
         for old, new in found.near_misses.items()
+    ]
+    notes += [
+        f"{old} isn't used, as {found.by_standard.get(new, new)} is there: --column {new}={old} "
+        "takes it instead"
+        for old, new in found.passed_over.items()
     ]
     notes += _unused(reader)
     return finish_import(
@@ -164,11 +169,13 @@ class TableReader:
         self._names = self.found.names
         self._with_ids = "track_id" in self._names.values()
         columns = {name: column for column, name in self._names.items()}
-        self.factors = self._by_size(columns)
+        by_size = self._by_size(columns)
+        self.factors = dict(by_size)
         for name, factor in (reading or {}).get("factors", {}).items():
             if columns.get(name) == former.get(name, name):
                 self.factors[name] = factor
         self.unit_notes = unit_notes(self.factors, columns)
+        self.unit_notes += differing_units(self.factors, by_size, columns)
 
     @property
     def types(self) -> dict[str, pa.DataType]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from deephits_keras.corpus.written import UNKNOWN
+from deephits_keras.corpus.unknown import UNKNOWN
 
 PLACEHOLDERS = UNKNOWN | {
     *("-99", "[]", "lyrics not available", "lyrics not found", "no lyrics", "no lyrics found")

@@ -61,11 +61,13 @@ class ColumnNames:
         names: Name in the corpus of each imported column.
         recognised: Columns with other names that were matched, by standard name.
         near_misses: Columns with names similar to those of missing standard columns.
+        passed_over: Other columns that could be a standard number, by the column that was taken.
     """
 
     names: Mapping[str, str]
     recognised: Mapping[str, str] = field(default_factory=dict)
     near_misses: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def by_standard(self) -> dict[str, str]:
@@ -134,7 +136,21 @@ def match_columns(
         names,
         {new: old for new, old in taken.items() if new != old and new not in given},
         _near_misses(names, taken),
+        _passed_over(columns, taken, given),
     )
+
+
+def _passed_over(
+    columns: Sequence[str], taken: Mapping[str, str], given: Mapping[str, str]
+) -> dict[str, str]:
+    """Columns that go by the name of a standard number for which another was found."""
+    found = {}
+    for standard in STANDARD.keys() & taken.keys() - given.keys():
+        known = (standard, *ALIASES.get(standard, ()))
+        for column in columns:
+            if normal(column) in known and column not in taken.values():
+                found[column] = standard
+    return {column: found[column] for column in columns if column in found}
 
 
 def _near_misses(names: Mapping[str, str], taken: Mapping[str, str]) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import itertools
 import json
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from deephits_keras.corpus.dialects import DAMAGED, Dialect, open_bytes
+from deephits_keras.corpus.names import KNOWN, normal
 from deephits_keras.corpus.source_table import CHUNK, filled, malformed_rows
 from deephits_keras.errors import UserError
 
@@ -137,8 +140,15 @@ def _as(value: Any, kind: pa.DataType) -> Any:
     return json.dumps(value, ensure_ascii=False) if kind == pa.string() else value
 
 
+MOST_BEFORE_HEADER = 20
+"""Most rows of a sheet that are looked at for its header."""
+
+
 class ExcelTable:
-    """The first sheet of an Excel workbook; values are texts as in an exported CSV.
+    """A sheet of an Excel workbook; values are texts as in an exported CSV.
+
+    The first sheet with a header: a row among its first ones with a known name. Otherwise the first
+    row of the first sheet is the header.
 
     Args:
         path: The file.
@@ -149,7 +159,13 @@ class ExcelTable:
     """
 
     def __init__(self, path: Path, dialect: Dialect) -> None:
-        self._path, self.dialect = path, dialect
+        self._path = path
+        self._sheet, self._skipped, sheets = self._header()
+        self.dialect = replace(
+            dialect,
+            sheet=sheets[self._sheet] if len(sheets) > 1 else "",
+            skipped=self._skipped,
+        )
         self.columns = [str(name) for name in next(self._rows(), ()) if name is not None]
         if not self.columns:
             raise UserError(f"{path}: the first sheet has no header")
@@ -174,7 +190,25 @@ class ExcelTable:
         """See `SourceTable`."""
         return malformed_rows(self._path)
 
+    def _header(self) -> tuple[int, int, list[str]]:
+        """The sheet, the number of rows before its header, and the names of all sheets."""
+        with self._book() as book:
+            names = [sheet.title for sheet in book.worksheets]
+            for number, sheet in enumerate(book.worksheets):
+                rows = sheet.iter_rows(max_row=MOST_BEFORE_HEADER, values_only=True)
+                for before, row in enumerate(rows):
+                    if sum(normal(str(cell)) in KNOWN for cell in row if cell is not None):
+                        return number, before, names
+        return 0, 0, names
+
     def _rows(self) -> Iterator[tuple[Any, ...]]:
+        """The header, and the rows below it."""
+        with self._book() as book:
+            sheet = book.worksheets[self._sheet]
+            yield from sheet.iter_rows(min_row=self._skipped + 1, values_only=True)
+
+    @contextlib.contextmanager
+    def _book(self) -> Iterator[Any]:
         try:
             import openpyxl
         except ImportError as error:
@@ -188,7 +222,7 @@ class ExcelTable:
                 f"{self._path} can't be read as an Excel workbook ({error}): save it as CSV"
             ) from error
         try:
-            yield from book.worksheets[0].iter_rows(values_only=True)
+            yield book
         finally:
             book.close()
 

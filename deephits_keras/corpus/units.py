@@ -70,6 +70,25 @@ def unit_notes(factors: Mapping[str, float], columns: Mapping[str, str]) -> list
     return notes
 
 
+def differing_units(
+    factors: Mapping[str, float], by_size: Mapping[str, float], columns: Mapping[str, str]
+) -> list[str]:
+    """Notes on columns that are read in another table's units, which their values speak against.
+
+    Args:
+        factors: The factors that are used.
+        by_size: Those of `unit_factors` for this table.
+        columns: The table's column of each standard name.
+    """
+    units = {**UNIT_NAMES, 1.0: "the standard unit"}
+    return [
+        f"{columns.get(name, name)} is read in {units.get(factors[name], factors[name])}, as in "
+        f"the table of the training, though its values seem to be in {units[factor]}"
+        for name, factor in by_size.items()
+        if factors[name] != factor
+    ]
+
+
 def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
     """The values that don't tell their own unit, as `3:20` does, and can be read in one way only.
 

@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 
 from deephits_keras.corpus.dates import iso_dates, years_of
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
-from deephits_keras.corpus.written import DOTTED, UNKNOWN, Column, written_number
+from deephits_keras.corpus.unknown import UNKNOWN
+from deephits_keras.corpus.written import DOTTED, Column, written_number
 
 _SHARE = Column(0, 1)
 
@@ -46,6 +47,12 @@ STANDARD = {
 
 ONE_LINE = ("track_id", "title", "artist_name", "release_date", "audio", *STANDARD)
 """Columns without multi-line values; a multi-line value means that rows were merged."""
+
+
+NAMES = frozenset(
+    (*ONE_LINE, "artists", "artist_id", "artist_ids", "lyrics", "album", "album_name")
+)
+"""Columns whose texts aren't compared with `UNKNOWN`: names, or read otherwise."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,10 @@ def clean_rows(
         rows["release_year"] = (
             rows["release_year"].fillna(years) if "release_year" in rows else years
         )
+    for other in rows:
+        if str(other) not in NAMES and _is_text(rows[other]):
+            unknown = rows[other].map(_is_unknown_text).astype(bool)
+            rows[other] = rows[other].mask(unknown) if unknown.any() else rows[other]
     for name, column in STANDARD.items():
         if name not in rows:
             continue
@@ -185,6 +196,9 @@ def _is_plain(name: str, value: Any) -> bool:
 LARGEST_WHOLE = 2.0**53
 """Largest integer up to which float64 represents all integers."""
 
+LONGEST_UNKNOWN = 20
+"""Longest text that is compared with `UNKNOWN`, in characters."""
+
 SPOTIFY = re.compile(r"(?:spotify:track:|https?://open\.spotify\.com/(?:[\w-]+/)?track/)(\w+)")
 
 
@@ -238,6 +252,10 @@ def is_unknown(value: Any) -> bool:
     if isinstance(value, str):
         return value.strip().casefold() in UNKNOWN
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_unknown_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_UNKNOWN and is_unknown(value)
 
 
 def read_numbers(

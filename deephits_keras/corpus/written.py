@@ -39,11 +39,6 @@ class Column:
         return f"from {self.low:.10g} to {self.high:.10g}"
 
 
-UNKNOWN = frozenset(
-    ["", "-", "--", "?", ".", r"\n", "<na>", "#n/a", "nan", "na", "n/a", "n.a.", "nil", "null"]
-) | {"none", "unknown", "not available", "not found", "missing"}
-"""What tables write, in any case, where a value is unknown."""
-
 PITCHES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 PITCH = re.compile(r"([A-G])\s*([#b]?)(?:\s*/.*)?(?:\s*(?:maj|min|m)\w*)?$", re.IGNORECASE)
 MODES = {"major": 1.0, "maj": 1.0, "true": 1.0, "minor": 0.0, "min": 0.0, "false": 0.0}

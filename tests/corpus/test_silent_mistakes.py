@@ -1,0 +1,149 @@
+"""What tables of people hold that would be read wrongly without a word."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from deephits_keras.corpus import ImportSummary, import_table
+from deephits_keras.corpus.artists import ArtistKeys, artist_key
+from deephits_keras.corpus.dates import iso_dates
+from deephits_keras.errors import UserError
+from deephits_keras.prediction.tables import TrackTable
+from deephits_keras.tracks import Track
+
+
+def imported(folder: Path, text: str, **options: Any) -> tuple[pd.DataFrame, ImportSummary]:
+    (folder / "songs.csv").write_text(text, encoding="utf-8")
+    summary = import_table(folder / "songs.csv", folder / "corpus", **options)
+    return pd.read_parquet(folder / "corpus" / "tracks.parquet"), summary
+
+
+def served(folder: Path, text: str, reading: dict[str, Any]) -> tuple[list[Track], list[str]]:
+    (folder / "new.csv").write_text(text, encoding="utf-8")
+    table = TrackTable(folder / "new.csv", reading=reading)
+    return [row for row in table if isinstance(row, Track)], list(table.notes)
+
+
+def test_a_word_for_unknown_is_no_category(tmp_path: Path) -> None:
+    words = ["pop", "-", "unknown", "NA", "N/A", "None"]
+    text = "track_id,title,popularity,genre\n"
+    text += "".join(f"{k},{word},{k},{word}\n" for k, word in enumerate(words))
+    found, summary = imported(tmp_path, text)
+    assert found["genre"].dropna().tolist() == ["pop"]
+    assert found["title"].tolist() == words
+    tracks, _ = served(tmp_path, text, summary.corpus.reading)
+    assert [track.fields.get("genre") for track in tracks] == ["pop", *[None] * 5]
+
+
+def test_an_unknown_artist_is_none_and_a_band_called_so_is_one() -> None:
+    keys = ArtistKeys(frozenset())
+    assert [keys.of(name) for name in ("-", "Unknown Artist", "<unknown>", "NaN")] == [[]] * 4
+    assert keys.of("?") == ["?"]
+
+
+def test_a_mis_decoded_artist_is_the_same_one() -> None:
+    assert artist_key("BeyoncÃ©") == artist_key("Beyoncé")
+    assert artist_key("Ângela Rô Rô") == "ângela rô rô"
+    assert artist_key("SÃO PAULO") == "são paulo"
+
+
+def test_quoted_texts_behind_a_blank_are_texts(tmp_path: Path) -> None:
+    text = 'track_id, title, popularity\na, "Hello, World", 50\nb, "Two", 60\nc, Three, 70\n'
+    found, summary = imported(tmp_path, text)
+    assert found["title"].tolist() == ["Hello, World", "Two", "Three"]
+    assert not summary.rejected
+
+
+DATES = {
+    "2019/06/14": "2019-06-14",
+    "2019.6.4": "2019-06-04",
+    "2019-6-4 10:00": "2019-06-04",
+    "2019-06-14T00:00:00Z": "2019-06-14",
+    "2019-13-45": "2019",
+    "2019-06-00": "2019-06",
+    "2/8/19": "2019",
+    "43630": None,
+    "soon": None,
+}
+
+
+def test_dates_are_read_and_what_is_none_is_counted(tmp_path: Path) -> None:
+    found = iso_dates(pd.Series([*DATES], dtype="string"))
+    assert [None if pd.isna(date) else date for date in found] == [*DATES.values()]
+    rows = "".join(f"{k},{k},{date}\n" for k, date in enumerate([*DATES, "", "-", "0000"]))
+    _, summary = imported(tmp_path, f"track_id,popularity,release_date\n{rows}")
+    assert "2 release dates can't be read and are unknown, as '43630'" in summary.notes
+
+
+def test_a_second_column_for_a_number_is_named(tmp_path: Path) -> None:
+    text = "track_id,popularity,track_popularity\na,1,9\nb,2,8\n"
+    found, summary = imported(tmp_path, text)
+    assert found["popularity"].tolist() == [1, 2]
+    assert any("--column popularity=track_popularity takes it" in note for note in summary.notes)
+    found, summary = imported(tmp_path, text, columns={"popularity": "track_popularity"})
+    assert found["popularity"].tolist() == [9, 8]
+    assert not any("takes it instead" in note for note in summary.notes)
+
+
+@pytest.mark.parametrize(("highest", "told"), [(9.9, True), (63, False)])
+def test_popularity_on_a_smaller_scale_is_noted(highest: float, told: bool, tmp_path: Path) -> None:
+    rows = "".join(f"t{n},{n * highest / 39}\n" for n in range(40))
+    _, summary = imported(tmp_path, f"track_id,popularity\n{rows}")
+    assert any("10 for one from 0 to 10" in note for note in summary.notes) == told
+
+
+def test_ids_that_a_spreadsheet_rounded_are_noticed(tmp_path: Path) -> None:
+    text = "track_id,popularity\n1.23457E+17,1\n1.23457E+17,2\n1.23457E+17,2\n"
+    _, summary = imported(tmp_path, text)
+    assert any("2 repeated track ids are numbers that a spread" in n for n in summary.notes)
+
+
+def test_other_units_than_in_training_are_noticed(tmp_path: Path) -> None:
+    _, summary = imported(tmp_path, "track_id,popularity,energy\na,1,80\nb,2,70\nc,3,12\n")
+    tracks, notes = served(tmp_path, "track_id,energy\na,0.8\nb,0.7\n", summary.corpus.reading)
+    assert [track.fields["energy"] for track in tracks] == pytest.approx([0.008, 0.007])
+    assert any("though its values seem to be in the standard unit" in note for note in notes)
+    _, notes = served(tmp_path, "track_id,energy\na,80\nb,70\n", summary.corpus.reading)
+    assert not any("seem to be" in note for note in notes)
+
+
+def tar_of(name: str, content: bytes) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("songs.tar.gz", tar_of("songs.csv", b"track_id,popularity\na,1\n"), "tar archive"),
+        ("songs.rds", gzip.compress(b"X\n\0\0\0\3\0\4\1\0" * 20), "data of R"),
+    ],
+)
+def test_what_is_no_table_is_named(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=told):
+        import_table(tmp_path / name, tmp_path / "corpus")
+
+
+def test_the_header_of_a_workbook_is_found(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["About this file"])
+    sheet = book.create_sheet("Songs")
+    for row in (["My songs of 2019"], [], ["track_id", "popularity"], ["a", 1], ["b", 2]):
+        sheet.append(row)
+    book.save(tmp_path / "songs.xlsx")
+    summary = import_table(tmp_path / "songs.xlsx", tmp_path / "corpus")
+    assert summary.corpus.track_ids == ["a", "b"]
+    assert any("of several sheets 'Songs'" in note for note in summary.notes)
