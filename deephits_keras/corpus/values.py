@@ -122,8 +122,8 @@ def clean_rows(
         )
     for other in rows:
         if str(other) not in NAMES and _is_text(rows[other]):
-            unknown = rows[other].map(_is_unknown_text).astype(bool)
-            rows[other] = rows[other].mask(unknown) if unknown.any() else rows[other]
+            absent = rows[other].map(_is_unknown_text).astype(bool)
+            rows[other] = rows[other].mask(absent) if absent.any() else rows[other]
     for name, column in STANDARD.items():
         if name not in rows:
             continue
@@ -135,7 +135,7 @@ def clean_rows(
         values, unknown = numbers.to_numpy(), np.isnan(numbers.to_numpy())
         invalid = unknown & ~missing.to_numpy()
         outside = ~unknown & ~((values >= column.low) & (values <= column.high))
-        fraction = ~unknown & ~outside & (values % 1 != 0) & column.whole
+        fraction = ~unknown & ~outside & (np.where(outside, 0, values) % 1 != 0) & column.whole
         if not (invalid.any() or outside.any() or fraction.any()):
             continue
         shown = given.astype("string")
