@@ -54,7 +54,8 @@ class ServeSettings:
     max_rate: float = described(
         0.0, "Most requests per second and client address; 0: no limit.", least=0
     )
-    batch_size: int = described(64, "Most tracks per forward pass.", least=1)
+    # A second batch is received while one is computed, where as many clients ask as two hold.
+    batch_size: int = described(16, "Most tracks per forward pass.", least=1)
     batch_milliseconds: float = described(
         2.0, "Time that a request waits for others to join its forward pass.", least=0
     )

@@ -118,6 +118,14 @@ def test_a_field_that_is_no_standard_one_stays_as_it_is() -> None:
     assert clean_fields({"followers": "12", "genre": "?"}) == ({"followers": "12"}, {})
 
 
+@pytest.mark.parametrize("value", [0, 0.5, 1, 120, 2020.5])
+@pytest.mark.parametrize("field", STANDARD)
+def test_a_number_is_the_same_as_its_text(field: str, value: float) -> None:
+    values, problems = clean_fields({field: str(value)})
+    found, faults = clean_fields({field: value})
+    assert (found, faults.keys()) == (values, problems.keys())
+
+
 def test_an_id_that_has_parts_is_one_text() -> None:
     ids = pd.Series([{"$oid": "5f"}, {"a": 1, "b": None}, [1, 2], 12.0, 1e300], dtype=object)
     assert read_ids(ids).to_list() == ["5f", '{"a": 1, "b": null}', "[1, 2]", "12", "1e+300"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -12,10 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from starlette.testclient import TestClient
 
@@ -28,8 +31,20 @@ FIELDS = {"tempo": 120, "artist_popularity": 70}
 TOKEN = "-".join(["a", "token", "of", "some", "length"])
 
 
+@dataclass(frozen=True)
+class Server:
+    address: str
+    process: subprocess.Popen[str]
+
+    @property
+    def worker(self) -> int:
+        """Id of its worker process: a child of the process that forks them."""
+        below = psutil.Process(self.process.pid).children(recursive=True)
+        return next(p.pid for p in below if p.ppid() != self.process.pid)
+
+
 @pytest.fixture(scope="module")
-def address(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`deephits serve` in a process of its own, ended by SIGTERM."""
     words = [sys.executable, "-m", "deephits_keras", "serve", str(bundle), "--port", "0"]
     spool = tmp_path_factory.mktemp("spool")
@@ -41,11 +56,16 @@ def address(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
-        yield re.findall(r"http://\S+", line)[0]
+        yield Server(re.findall(r"http://\S+", line)[0], process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     # onnxruntime leaves an empty `.ses`.
     assert [path.name for path in spool.iterdir() if path.name != ".ses"] == []
+
+
+@pytest.fixture
+def address(server: Server) -> str:
+    return server.address
 
 
 def post(address: str, song: Path, **more: Any) -> httpx.Response:
@@ -94,6 +114,35 @@ def test_the_page_scores_a_song_in_a_browser(address: str, bundle: Path, song: P
         page.wait_for_selector("#error:not([hidden])")
         assert "mel can't be used" in page.inner_text("#error")
         browser.close()
+
+
+def test_what_is_damaged_or_malformed_gets_a_reason(
+    address: str, bundle: Path, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    fuzz = importlib.import_module("benchmarks.fuzz_requests")
+    inputs = fuzz.some_inputs(bundle)
+
+    def ask(requests: list[bytes]) -> Any:
+        return fuzz.ask_all(address, requests, 4)
+
+    assert not fuzz.wrong("uploads", list(fuzz.uploads(song.read_bytes(), 40, 7)), ask)
+    assert not fuzz.wrong("bodies", list(fuzz.bodies("bundle", inputs, 150, 7)), ask)
+
+
+def test_a_server_that_is_stopped_answers_what_it_has_accepted(server: Server, song: Path) -> None:
+    os.kill(server.worker, signal.SIGSTOP)
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(post(server.address, song).status_code))
+    thread.start()
+    while "deephits_open_requests 1.0" not in httpx.get(f"{server.address}/metrics").text:
+        time.sleep(0.05)
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    os.kill(server.worker, signal.SIGCONT)
+    thread.join()
+    assert answers == [200]
+    assert server.process.wait(30) == 0
 
 
 @pytest.fixture(scope="module")
