@@ -62,7 +62,8 @@ class Parts:
         if before is None or self.restarted or anew:
             self.remove()
             write_json(self.folder / "state.json", state)
-        remove_leftovers(self.folder)
+        for folder in (self.folder, path.parent):
+            remove_leftovers(folder)
 
     def _state(self) -> dict[str, Any] | None:
         if not self.folder.exists():
