@@ -215,3 +215,13 @@ def test_what_can_not_be_is_told(
     ):
         with pytest.raises(UserError, match=told):
             plan_prediction([model], **arguments)
+
+
+def test_a_cluster_changes_no_answer(model: PlainModel, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    table = write_table(tmp_path / "songs.csv", FAULTS)
+    settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(processes=False, protocol="tcp", **settings) as cluster:
+        address = {"engine": "dask", "scheduler": cluster.scheduler_address}
+        found = predict(model, table=table, **address)
+    assert list(found) == list(predict(model, table=table, jobs=1))
