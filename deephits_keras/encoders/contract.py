@@ -440,6 +440,20 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    def write_portable(self, folder: Path) -> tuple[str, ...]:
+        """Write the files that `extract` needs without Keras, for an exported model.
+
+        Override it if `extract` runs a network of its own. The default: none.
+
+        Args:
+            folder: An empty folder.
+
+        Returns:
+            Names of the settings whose value is that folder, for an encoder that reads it.
+        """
+        del folder
+        return ()
+
     # === Samples and checks ===
 
     @classmethod

@@ -2,6 +2,7 @@
 
 bundle.json      description of the model (`Manifest`)
 model.onnx       the graph, of float32 and int32 inputs; other formats have other files
+encoders/        files that encoders need without Keras, by modality
 examples.npz     inputs of two example tracks, and the model's outputs for them
 README.md        the model card
 checksums.json   SHA-256 of all of these
@@ -12,6 +13,7 @@ by its format before anything is loaded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any
 from deephits_keras.encoders.registry import AnyEncoder, registry
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.calibration import Calibration
-from deephits_keras.export.files import CARD, CHECKSUMS, EXAMPLES, MANIFEST
+from deephits_keras.export.files import CARD, CHECKSUMS, ENCODERS, EXAMPLES, MANIFEST
 from deephits_keras.export.formats.base import Format
 from deephits_keras.export.formats.registry import FORMATS
 from deephits_keras.export.manifest import Manifest
@@ -31,6 +33,9 @@ from deephits_keras.tasks import Task, get_task
 from deephits_keras.utils.files import read_json, read_record, sha256
 
 WHAT = "a deephits bundle"
+
+OF_ENCODER = re.compile(rf"{ENCODERS}/\w+/\w[\w.-]*", re.ASCII)
+"""Names of the files that encoders need: none leads out of the bundle."""
 
 LARGEST_FILE = 2**31
 """Largest size of a file, in bytes."""
@@ -92,7 +97,14 @@ class Bundle:
     @cached_property
     def encoders(self) -> dict[str, AnyEncoder]:
         """The encoders; they extract the graph's inputs from a track."""
-        return load_encoders(self.config.modalities, self.settings)
+        own = {
+            modality: dict.fromkeys(names, str(self.folder / ENCODERS / modality))
+            for modality, names in self.manifest.portable.items()
+        }
+        given = {**self.settings}
+        for modality, values in own.items():
+            given[modality] = {**values, **given.get(modality, {})}
+        return load_encoders(self.config.modalities, given)
 
     @cached_property
     def scorer(self) -> Score:
@@ -141,7 +153,8 @@ def check_files(folder: Path) -> Format:
     """
     recorded = read_record(folder / CHECKSUMS, dict[str, str], WHAT)
     wanted = {MANIFEST, EXAMPLES, CARD}
-    made = [kind for kind in FORMATS.values() if wanted | {*kind.files} == set(recorded)]
+    found = {name for name in recorded if not OF_ENCODER.fullmatch(name)}
+    made = [kind for kind in FORMATS.values() if wanted | {*kind.files} == found]
     if not made:
         raise UserError(
             f"{folder / CHECKSUMS} must name {', '.join(sorted(wanted))} and a graph. "

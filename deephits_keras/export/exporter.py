@@ -15,7 +15,7 @@ import numpy as np
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.examples import example_inputs, wrong_answers
-from deephits_keras.export.files import CARD, CHECKSUMS, EXAMPLES, MANIFEST
+from deephits_keras.export.files import CARD, CHECKSUMS, ENCODERS, EXAMPLES, MANIFEST
 from deephits_keras.export.formats.base import Format
 from deephits_keras.export.formats.registry import FORMATS, get_format
 from deephits_keras.export.manifest import Manifest
@@ -87,7 +87,9 @@ def export_run(
     folder.mkdir()
     try:
         batch = made.write(model, folder, manifest)
-        manifest = dataclasses.replace(manifest, batch=batch)
+        manifest = dataclasses.replace(
+            manifest, batch=batch, portable=_write_encoders(run, folder / ENCODERS)
+        )
         inputs, score = example_inputs(run.encoders), run.scorer
         if quantize:
             score, measured = _quantized(run, made, folder, manifest, allow_drop)
@@ -96,8 +98,9 @@ def export_run(
         np.savez_compressed(folder / EXAMPLES, **answers)
         write_json(folder / MANIFEST, manifest)
         write_text(folder / CARD, model_card(run, manifest))
-        names = (MANIFEST, *made.files, EXAMPLES, CARD)
-        write_json(folder / CHECKSUMS, {name: sha256(folder / name) for name in names})
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        checksums = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+        write_json(folder / CHECKSUMS, checksums)
         if problem := wrong_answers(Bundle(folder, run.settings)):
             raise UserError(f"The exported model isn't the run's: {problem}")
         if out.exists():
@@ -106,6 +109,20 @@ def export_run(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Bundle(out, run.settings)
+
+
+def _write_encoders(run: Run, folder: Path) -> dict[str, tuple[str, ...]]:
+    """Write what the encoders need without Keras; see `Manifest.portable`."""
+    portable = {}
+    for modality, encoder in run.encoders.items():
+        own = folder / modality
+        own.mkdir(parents=True)
+        if names := tuple(encoder.write_portable(own)):
+            portable[modality] = names
+    for own in (*folder.iterdir(), folder):
+        if not any(own.iterdir()):
+            own.rmdir()
+    return portable
 
 
 def _quantized(

@@ -37,6 +37,7 @@ class Manifest:
         licences: Licences of the code and of the weights.
         unseen_columns: Fields without a value in any training track, by modality.
         batch: The only batch size that the graph accepts; None if it accepts any.
+        portable: By modality, the settings of its encoder whose value is its folder in the bundle.
         quantized: Effect of 8-bit weights; None if the weights are float32.
     """
 
@@ -50,6 +51,7 @@ class Manifest:
     licences: dict[str, str]
     unseen_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     batch: int | None = None
+    portable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     quantized: Quantization | None = None
 
     @classmethod

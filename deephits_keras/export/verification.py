@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from deephits_keras.errors import UserError
-from deephits_keras.export.bundle import Bundle, check_files
+from deephits_keras.export.bundle import WHAT, Bundle, check_files
 from deephits_keras.export.examples import wrong_answers
 from deephits_keras.export.files import CHECKSUMS
 from deephits_keras.export.formats.base import MissingPackageError
+from deephits_keras.utils.files import read_record
 from deephits_keras.utils.findings import Finding, Verification
 
 
@@ -24,7 +25,8 @@ def verify_bundle(folder: Path) -> Verification:
     remedy = "copy the bundle again from where it is whole, or export the run again"
     checked = 0
     try:
-        checked = 3 + len(check_files(folder).files)
+        check_files(folder)
+        checked = len(read_record(folder / CHECKSUMS, dict[str, str], WHAT))
         problem = wrong_answers(Bundle(folder))
         if not problem:
             return Verification(folder, "bundle", checked, ())

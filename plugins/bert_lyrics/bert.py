@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import tempfile
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,33 +25,23 @@ from .checkpoint import (
     read_config,
     require,
 )
-
-LENGTH_STEP = 32
-"""Texts are padded to a multiple of this many tokens, which limits shapes and padding."""
-
-REMEMBERED = 4096
-"""Number of vectors that are cached between calls: 12 MB at 768-D."""
-
-Tokenize = Callable[[Sequence[str], int], list[list[int]]]
-"""Texts and the maximum number of tokens -> token ids, including [CLS] and [SEP]."""
-
-Vectors = dict[bytes, np.ndarray]
-"""Pooled vectors by token ids (int32, as bytes)."""
+from .embedding import TextEmbedder, Tokenize
 
 
-class FrozenBert:
+class FrozenBert(TextEmbedder):
     """BERT's pooled [CLS] vector for texts of any length.
 
     Args:
         backbone: KerasHub backbone with the weights.
         tokenize: Tokenizer of the checkpoint.
         vocabulary: Ids by token.
+        tokenizer: The tokenizer as a `tokenizer.json`.
 
     Attributes:
-        embedded: Number of texts that were computed; the others were cached.
         backbone: See the argument.
-        tokenize: See the argument.
         vocabulary: See the argument.
+        tokenizer: See the argument.
+        model: From token ids, segment ids and padding mask to the pooled vector.
     """
 
     def __init__(
@@ -61,66 +49,17 @@ class FrozenBert:
         backbone: keras_hub.models.BertBackbone,
         tokenize: Tokenize,
         vocabulary: Mapping[str, int],
+        tokenizer: str,
     ) -> None:
-        self.embedded = 0
+        super().__init__(tokenize, int(backbone.max_sequence_length))
         self.backbone = backbone
         self.vocabulary = vocabulary
-        self._model = keras.Model(backbone.input, pooled_output(backbone))
-        self._max_tokens = int(backbone.max_sequence_length)
-        self.tokenize = tokenize
-        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
+        self.tokenizer = tokenizer
+        self.model = keras.Model(backbone.input, pooled_output(backbone))
 
-    def embed(self, texts: Sequence[str], max_tokens: int, batch_size: int) -> np.ndarray:
-        """Embed texts; those with the same tokens are embedded once.
-
-        Args:
-            texts: At least one text.
-            max_tokens: Most tokens per text, including [CLS] and [SEP]; the rest is cut off.
-            batch_size: Most texts per step.
-
-        Returns:
-            float32 `(len(texts), hidden size)`, in the order of `texts`.
-
-        Raises:
-            UserError: if the checkpoint has fewer positions than `max_tokens`.
-        """
-        if max_tokens > self._max_tokens:
-            raise UserError(
-                f"This BERT reads at most {self._max_tokens} tokens. "
-                f"Received: max_tokens={max_tokens}"
-            )
-        keys = [np.array(i, "int32").tobytes() for i in self.tokenize(texts, max_tokens)]
-        vectors: Vectors = {key: self._known[key] for key in keys if key in self._known}
-        for batch in length_batches(
-            [k for k in dict.fromkeys(keys) if k not in vectors], batch_size
-        ):
-            vectors.update(zip(batch, self._forward(batch), strict=True))
-        self._remember(vectors)
-        return np.stack([vectors[key] for key in keys])
-
-    def _forward(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Embed a batch of token ids of one padded length: `(len(keys), hidden size)`."""
-        self.embedded += len(keys)
-        length = min(padded_length(keys[0]), self._max_tokens)
-        token_ids = np.zeros((len(keys), length), "int32")
-        padding_mask = np.zeros_like(token_ids)
-        for row, key in enumerate(keys):
-            ids = np.frombuffer(key, "int32")
-            token_ids[row, : len(ids)] = ids
-            padding_mask[row, : len(ids)] = 1
-        inputs = {
-            "token_ids": token_ids,
-            "segment_ids": np.zeros_like(token_ids),
-            "padding_mask": padding_mask,
-        }
-        return np.asarray(self._model.predict_on_batch(inputs), "float32")
-
-    def _remember(self, vectors: Vectors) -> None:
-        for key, vector in vectors.items():
-            self._known[key] = vector
-            self._known.move_to_end(key)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+    def compute(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """See the base class."""
+        return np.asarray(self.model.predict_on_batch(dict(inputs)), "float32")
 
 
 def pooled_output(backbone: keras_hub.models.BertBackbone) -> keras.KerasTensor:
@@ -143,27 +82,6 @@ def pooled_output(backbone: keras_hub.models.BertBackbone) -> keras.KerasTensor:
     first = attend_norm(first + attend(query=first, value=every, attention_mask=mask[:, None]))
     first = narrow_norm(first + narrow(widen(first)))
     return backbone.pooled_dense(first[:, 0])
-
-
-def padded_length(key: bytes) -> int:
-    """Number of tokens after padding. It depends on the text only, and so does its vector."""
-    tokens = len(key) // np.dtype("int32").itemsize
-    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
-
-
-def length_batches(keys: Sequence[bytes], batch_size: int) -> Iterator[list[bytes]]:
-    """Batches of texts of one padded length, the longest first.
-
-    The remainder of a length is split into powers of two, so that a backend that compiles each
-    shape (JAX) compiles only a few.
-    """
-    longest_first = sorted(keys, key=padded_length, reverse=True)
-    for _, group in itertools.groupby(longest_first, padded_length):
-        left = list(group)
-        while left:
-            size = min(batch_size, 1 << (len(left).bit_length() - 1))
-            yield left[:size]
-            left = left[size:]
 
 
 def load_bert(checkpoint: str) -> FrozenBert:
@@ -222,7 +140,7 @@ def _require_pooler(folder: Path) -> None:
         )
 
 
-def _folder_tokenizer(folder: Path) -> tuple[Tokenize, Mapping[str, int]]:
+def _folder_tokenizer(folder: Path) -> tuple[Tokenize, Mapping[str, int], str]:
     # Otherwise transformers warns at import if PyTorch is missing, which isn't needed.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import AutoTokenizer
@@ -242,7 +160,7 @@ def _folder_tokenizer(folder: Path) -> tuple[Tokenize, Mapping[str, int]]:
         ids: list[list[int]] = encoded["input_ids"]
         return ids
 
-    return tokenize, tokenizer.get_vocab()
+    return tokenize, tokenizer.get_vocab(), tokenizer.backend_tokenizer.to_str()
 
 
 @lru_cache(maxsize=1)
@@ -271,7 +189,7 @@ def _download(preset: str) -> Path:
 
 def _preset_tokenizer(
     preset: keras_hub.tokenizers.BertTokenizer,
-) -> tuple[Tokenize, Mapping[str, int]]:
+) -> tuple[Tokenize, Mapping[str, int], str]:
     """The preset's vocabulary in a Hugging Face tokenizer, which runs without TensorFlow."""
     from tokenizers import BertWordPieceTokenizer
 
@@ -282,7 +200,7 @@ def _preset_tokenizer(
         tokenizer.enable_truncation(max_tokens)
         return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
 
-    return tokenize, vocabulary
+    return tokenize, vocabulary, tokenizer.to_str()
 
 
 @lru_cache(maxsize=8)

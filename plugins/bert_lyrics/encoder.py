@@ -12,7 +12,7 @@ from deephits_keras.encoders.features import ExtractionError, Features, FeatureS
 from deephits_keras.encoders.inputs import LYRICS
 from deephits_keras.tracks import Track
 
-from . import checkpoint, sizes
+from . import checkpoint, portable, sizes
 
 if TYPE_CHECKING:
     import keras
@@ -124,9 +124,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         texts = [self._text(track) for track in tracks]
         wanted = [text for text in texts if isinstance(text, str)]
         if wanted:
-            from .bert import load_bert
-
-            bert = load_bert(self.config.checkpoint)
+            bert = portable.load(self.config.checkpoint)
             vectors = iter(bert.embed(wanted, self.config.max_tokens, self.config.batch_size))
         for text in texts:
             yield {"cls": next(vectors)} if isinstance(text, str) else text
@@ -188,15 +186,34 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
 
         A missing checkpoint, or a KerasHub preset, is represented by its name.
         """
+        if exported := portable.read(getattr(self.config, name)):
+            return exported.content
         folder = checkpoint.find(getattr(self.config, name))
         return f"sha256:{checkpoint.content_hash(folder)}" if folder else self.config.checkpoint
 
     def fingerprint_config(self) -> dict[str, Any]:
         """See the base class; checkpoints that older versions read wrongly get another store."""
         values = super().fingerprint_config()
+        return {**values, "cased": True} if self._is_cased_unsaid() else values
+
+    def _is_cased_unsaid(self) -> bool:
+        """Whether the checkpoint is cased and its configuration doesn't say so."""
+        if exported := portable.read(self.config.checkpoint):
+            return exported.cased
         folder = checkpoint.find(self.config.checkpoint)
         case = self._unstated_case(folder) if folder is not None else None
-        return values if case is None or case.lowers else {**values, "cased": True}
+        return case is not None and not case.lowers
+
+    def write_portable(self, folder: Path) -> tuple[str, ...]:
+        """Write the checkpoint as ONNX with its tokenizer, if it is on this machine."""
+        if not portable.is_here(self.config.checkpoint):
+            return ()
+        from .bert import load_bert
+
+        content = self.path_content("checkpoint")
+        bert = load_bert(self.config.checkpoint)
+        portable.write(bert, folder, content, cased=self._is_cased_unsaid())
+        return ("checkpoint",)
 
     @staticmethod
     def _unstated_case(folder: Path) -> checkpoint.Case | None:

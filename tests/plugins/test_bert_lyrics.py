@@ -217,7 +217,7 @@ def test_a_text_is_embedded_once(untrained: Path, monkeypatch: pytest.MonkeyPatc
     again = vectors_of(encoder, "three", "one")
     assert network.embedded == 3
     np.testing.assert_array_equal(again[1], vectors[0])
-    monkeypatch.setattr(bert, "REMEMBERED", 2)
+    monkeypatch.setattr(embedding, "REMEMBERED", 2)
     vectors_of(encoder, "four", "five", "six")
     assert network.embedded == 6
     vectors_of(encoder, "five", "six")
@@ -228,8 +228,8 @@ def test_a_text_is_embedded_once(untrained: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_batches_hold_one_padded_length_and_every_text_once() -> None:
     keys = [bytes(4 * tokens) for tokens in (3, 64, 65, 512, 130, 130, 5, 6, 7, 500, 449)]
-    batches = list(bert.length_batches(keys, batch_size=4))
-    lengths = [[bert.padded_length(key) for key in batch] for batch in batches]
+    batches = list(embedding.length_batches(keys, batch_size=4))
+    lengths = [[embedding.padded_length(key) for key in batch] for batch in batches]
     assert lengths == [[512, 512], [480], [160, 160], [96], [64], [32, 32, 32, 32]]
     assert sorted(key for batch in batches for key in batch) == sorted(keys)
 

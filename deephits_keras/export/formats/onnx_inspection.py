@@ -30,6 +30,25 @@ def check_graph(path: Path, inputs: Sequence[TensorInfo], outputs: int) -> None:
         UserError: for operators of other domains, functions, weights in other files, other inputs
             or outputs, or too large tensors; or if `onnx` isn't installed.
     """
+    model = _load(path)
+    for problem in (*_foreign(model), *_problems(model, inputs, outputs)):
+        raise UserError(f"{path} is refused: {problem}")
+
+
+def check_operators(path: Path) -> None:
+    """Refuse a graph that does more than to compute; its inputs may be of any size.
+
+    Args:
+        path: The ONNX file.
+
+    Raises:
+        UserError: for operators of other domains, functions, or weights in other files.
+    """
+    for problem in _foreign(_load(path)):
+        raise UserError(f"{path} is refused: {problem}")
+
+
+def _load(path: Path) -> Any:
     try:
         import onnx
     except ImportError:
@@ -40,8 +59,7 @@ def check_graph(path: Path, inputs: Sequence[TensorInfo], outputs: int) -> None:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:
         raise UserError(f"{path} is not an ONNX graph: {type(error).__name__}") from error
-    for problem in _problems(model, inputs, outputs):
-        raise UserError(f"{path} is refused: {problem}")
+    return model
 
 
 def is_standard(node: Any) -> bool:
@@ -51,8 +69,8 @@ def is_standard(node: Any) -> bool:
     return node.domain in DOMAINS and onnx.defs.has(node.op_type)
 
 
-def _problems(model: Any, inputs: Sequence[TensorInfo], outputs: int) -> Iterator[str]:
-    """All problems, in order of the cost to find them."""
+def _foreign(model: Any) -> Iterator[str]:
+    """What is more than standard operators and weights."""
     if model.functions:
         yield "it defines functions of its own"
     for graph in all_graphs(model.graph):
@@ -66,6 +84,10 @@ def _problems(model: Any, inputs: Sequence[TensorInfo], outputs: int) -> Iterato
                 yield f"its weights {weights.name!r} lie in another file"
             if math.prod(weights.dims) > LARGEST_TENSOR:
                 yield f"its weights {weights.name!r} of shape {tuple(weights.dims)} are too large"
+
+
+def _problems(model: Any, inputs: Sequence[TensorInfo], outputs: int) -> Iterator[str]:
+    """Other inputs or outputs, and too large tensors, in order of the cost to find them."""
     wanted = [(tensor.name, tensor.dtype, tensor.shape) for tensor in inputs]
     found = [_described(value) for value in model.graph.input]
     if sorted(found) != sorted(wanted):

@@ -1,0 +1,125 @@
+"""Texts to BERT's pooled [CLS] vectors, whatever computes them: batches of one length, a cache."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from deephits_keras.errors import UserError
+
+LENGTH_STEP = 32
+"""Texts are padded to a multiple of this many tokens, which limits shapes and padding."""
+
+REMEMBERED = 4096
+"""Number of vectors that are cached between calls: 12 MB at 768-D."""
+
+Tokenize = Callable[[Sequence[str], int], list[list[int]]]
+"""Texts and the maximum number of tokens -> token ids, including [CLS] and [SEP]."""
+
+Vectors = dict[bytes, np.ndarray]
+"""Pooled vectors by token ids (int32, as bytes)."""
+
+
+class TextEmbedder(ABC):
+    """BERT's pooled [CLS] vector for texts of any length.
+
+    Args:
+        tokenize: Tokenizer of the checkpoint.
+        max_tokens: Number of positions of the checkpoint.
+
+    Attributes:
+        embedded: Number of texts that were computed; the others were cached.
+        tokenize: See the argument.
+        max_tokens: See the argument.
+    """
+
+    def __init__(self, tokenize: Tokenize, max_tokens: int) -> None:
+        self.embedded = 0
+        self.tokenize = tokenize
+        self.max_tokens = max_tokens
+        self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()
+
+    @abstractmethod
+    def compute(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The vectors `(batch, hidden size)` float32.
+
+        Args:
+            inputs: `token_ids`, `segment_ids` and `padding_mask`, int32 `(batch, tokens)`.
+        """
+
+    def embed(self, texts: Sequence[str], max_tokens: int, batch_size: int) -> np.ndarray:
+        """Embed texts; those with the same tokens are embedded once.
+
+        Args:
+            texts: At least one text.
+            max_tokens: Most tokens per text, including [CLS] and [SEP]; the rest is cut off.
+            batch_size: Most texts per step.
+
+        Returns:
+            float32 `(len(texts), hidden size)`, in the order of `texts`.
+
+        Raises:
+            UserError: if the checkpoint has fewer positions than `max_tokens`.
+        """
+        if max_tokens > self.max_tokens:
+            raise UserError(
+                f"This BERT reads at most {self.max_tokens} tokens. "
+                f"Received: max_tokens={max_tokens}"
+            )
+        keys = [np.array(i, "int32").tobytes() for i in self.tokenize(texts, max_tokens)]
+        vectors: Vectors = {key: self._known[key] for key in keys if key in self._known}
+        for batch in length_batches(
+            [k for k in dict.fromkeys(keys) if k not in vectors], batch_size
+        ):
+            vectors.update(zip(batch, self._forward(batch), strict=True))
+        self._remember(vectors)
+        return np.stack([vectors[key] for key in keys])
+
+    def _forward(self, keys: Sequence[bytes]) -> np.ndarray:
+        """Embed a batch of token ids of one padded length: `(len(keys), hidden size)`."""
+        self.embedded += len(keys)
+        length = min(padded_length(keys[0]), self.max_tokens)
+        token_ids = np.zeros((len(keys), length), "int32")
+        padding_mask = np.zeros_like(token_ids)
+        for row, key in enumerate(keys):
+            ids = np.frombuffer(key, "int32")
+            token_ids[row, : len(ids)] = ids
+            padding_mask[row, : len(ids)] = 1
+        inputs = {
+            "token_ids": token_ids,
+            "segment_ids": np.zeros_like(token_ids),
+            "padding_mask": padding_mask,
+        }
+        return self.compute(inputs)
+
+    def _remember(self, vectors: Vectors) -> None:
+        for key, vector in vectors.items():
+            self._known[key] = vector
+            self._known.move_to_end(key)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def padded_length(key: bytes) -> int:
+    """Number of tokens after padding. It depends on the text only, and so does its vector."""
+    tokens = len(key) // np.dtype("int32").itemsize
+    return -(-tokens // LENGTH_STEP) * LENGTH_STEP
+
+
+def length_batches(keys: Sequence[bytes], batch_size: int) -> Iterator[list[bytes]]:
+    """Batches of texts of one padded length, the longest first.
+
+    The remainder of a length is split into powers of two, so that a backend that compiles each
+    shape (JAX) compiles only a few.
+    """
+    longest_first = sorted(keys, key=padded_length, reverse=True)
+    for _, group in itertools.groupby(longest_first, padded_length):
+        left = list(group)
+        while left:
+            size = min(batch_size, 1 << (len(left).bit_length() - 1))
+            yield left[:size]
+            left = left[size:]

@@ -1,0 +1,96 @@
+"""A checkpoint as an ONNX graph with its tokenizer, for machines without Keras.
+
+model.onnx       from token ids to pooled vectors, for any batch and length
+tokenizer.json   the tokenizer, of the library `tokenizers`
+config.json      the sizes, as in a checkpoint
+portable.json    the identity of the checkpoint (`Portable`)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deephits_keras.utils.files import read_record, write_json, write_text
+
+from .checkpoint import PRESET_PREFIX, content_hash, find, find_preset
+
+if TYPE_CHECKING:
+    from .bert import FrozenBert
+    from .embedding import TextEmbedder
+
+GRAPH, TOKENIZER, RECORD = "model.onnx", "tokenizer.json", "portable.json"
+
+
+@dataclass(frozen=True)
+class Portable:
+    """The checkpoint that was written.
+
+    Attributes:
+        content: Its identity in fingerprints.
+        cased: Whether it is cased without saying so (`BertLyrics.fingerprint_config`).
+        max_tokens: Number of its positions.
+    """
+
+    content: str
+    cased: bool
+    max_tokens: int
+
+
+def read(checkpoint: str) -> Portable | None:
+    """The record of a checkpoint that `write` wrote; None for any other.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    folder = find(checkpoint)
+    if folder is None or not (folder / RECORD).is_file():
+        return None
+    return read_record(folder / RECORD, Portable, "an exported BERT")
+
+
+def is_here(checkpoint: str) -> bool:
+    """Whether a checkpoint is on this machine."""
+    return find(checkpoint) is not None or (
+        checkpoint.startswith(PRESET_PREFIX)
+        and find_preset(checkpoint.removeprefix(PRESET_PREFIX)) is not None
+    )
+
+
+def write(bert: FrozenBert, folder: Path, content: str, *, cased: bool) -> None:
+    """Write a BERT for `onnx_bert.OnnxBert`.
+
+    Args:
+        bert: The BERT; Keras must run on TensorFlow.
+        folder: An empty folder.
+        content: Its identity in fingerprints.
+        cased: As in `Portable`.
+
+    Raises:
+        UserError: if it can't be converted.
+    """
+    from deephits_keras.export.formats.frozen import frozen
+    from deephits_keras.export.formats.onnx import write_onnx
+
+    write_onnx(frozen(bert.model), folder / GRAPH)
+    write_text(folder / TOKENIZER, bert.tokenizer)
+    write_json(folder / RECORD, Portable(content, cased, bert.max_tokens))
+    size = int(bert.model.output.shape[-1])
+    write_json(folder / "config.json", {"model_type": "bert", "hidden_size": size})
+
+
+def load(checkpoint: str) -> TextEmbedder:
+    """The BERT of a checkpoint, exported or not, loaded once per process.
+
+    Raises:
+        UserError: if it is missing or can't be used.
+    """
+    folder = find(checkpoint)
+    if folder is not None and (folder / RECORD).is_file():
+        from .onnx_bert import load_onnx
+
+        return load_onnx(folder, content_hash(folder))
+    from .bert import load_bert
+
+    return load_bert(checkpoint)

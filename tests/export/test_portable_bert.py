@@ -1,0 +1,130 @@
+"""A bundle's BERT: lyrics are embedded without Keras, and as Keras embeds them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from deephits_plugins.bert_lyrics import BertLyrics
+from deephits_plugins.bert_lyrics.encoder import BertLyricsConfig
+from deephits_plugins.bert_lyrics.untrained import write_untrained_bert
+
+from deephits_keras.corpus import Corpus, import_table, make_split
+from deephits_keras.encoders.registry import resolve_modalities
+from deephits_keras.errors import UserError
+from deephits_keras.export.exporter import export_run
+from deephits_keras.features.extraction import extract_features
+from deephits_keras.prediction.predictor import Predictor
+from deephits_keras.runs.run import Run
+from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tracks import Track
+from deephits_keras.training.trainer import new_run, train
+
+LINES = ("love and rain in the morning", "Money, money! all night long", "a quiet road home")
+WITHOUT_KERAS = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        absent = ("keras", "keras_hub", "tensorflow", "tf2onnx", "torch", "jax", "transformers")
+        if name.split(".")[0] in absent:
+            raise ImportError(f"{name} isn't installed here")
+sys.meta_path.insert(0, Absent())
+from deephits_keras.cli import main
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bert") / "checkpoint"
+    write_untrained_bert(folder, LINES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(checkpoint: Path) -> Path:
+    """Of a run whose only input is lyrics; afterwards its checkpoint is gone."""
+    folder = checkpoint.parent
+    rng = np.random.default_rng(0)
+    lyrics = [" ".join(rng.permutation(" ".join(LINES).split())) for _ in range(30)]
+    table = pd.DataFrame({"track_id": [f"t{n}" for n in range(30)], "lyrics": lyrics})
+    table["popularity"] = rng.uniform(0, 100, 30).round()
+    table.to_csv(folder / "tracks.csv", index=False)
+    import_table(folder / "tracks.csv", folder / "corpus")
+    corpus = Corpus.open(folder / "corpus")
+    encoders = resolve_modalities("lyrics", {"lyrics": {"checkpoint": str(checkpoint)}})
+    for encoder in encoders.values():
+        extract_features(corpus, encoder, jobs=1)
+    training = TrainingConfig(epochs=1, batch_size=16)
+    split = make_split("random", corpus, validation=0.3)
+    run = new_run(folder / "run", corpus, encoders, split, task="tiers-3", training=training)
+    train(run, corpus)
+    return export_run(folder / "run", folder / "bundle").folder
+
+
+def test_lyrics_are_scored_without_keras_and_the_checkpoint(
+    bundle: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    text = "LOVE, and Zürich rain é morning all night"
+    (ours,) = Predictor(Run(bundle.parent / "run")).predict([Track("a", lyrics=text)])
+    (tmp_path / "song.txt").write_text(text, encoding="utf-8")
+    away = checkpoint.rename(tmp_path / "away")
+    try:
+        words = ["predict", str(bundle), "--lyrics", str(tmp_path / "song.txt"), "--json"]
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_KERAS, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        away.rename(checkpoint)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["missing"] == []
+    assert said["scores"] == pytest.approx(ours.scores, abs=1e-5)
+    assert list(said["warnings"]) == list(ours.warnings)
+
+
+def test_vectors_and_their_store_are_those_of_the_checkpoint(
+    bundle: Path, checkpoint: Path
+) -> None:
+    whole = BertLyrics(BertLyricsConfig(checkpoint=str(checkpoint), max_tokens=24))
+    folder = bundle / "encoders" / "lyrics"
+    exported = BertLyrics(BertLyricsConfig(checkpoint=str(folder), max_tokens=24))
+    assert exported.fingerprint() == whole.fingerprint()
+    assert exported.feature_specs == whole.feature_specs
+    texts = [*LINES, " ".join(LINES * 5), "words that it has never seen"]
+    tracks = [Track(str(n), lyrics=text) for n, text in enumerate(texts)]
+    for mine, theirs in zip(whole.extract_many(tracks), exported.extract_many(tracks), strict=True):
+        assert isinstance(mine, dict)
+        assert isinstance(theirs, dict)
+        np.testing.assert_allclose(theirs["cls"], mine["cls"], rtol=0, atol=1e-5)
+
+
+def test_the_files_of_an_encoder_are_checked(bundle: Path, deephits: Callable[..., Any]) -> None:
+    assert deephits("verify", bundle).code == 0
+    path = bundle / "encoders" / "lyrics" / "tokenizer.json"
+    text = path.read_text()
+    path.write_text(text + " ")
+    try:
+        assert "tokenizer.json has changed" in deephits("verify", bundle).out
+    finally:
+        path.write_text(text)
+
+
+@pytest.mark.parametrize("name", ["encoders/../x", "encoders/a/../../x", "encoders/a/.x"])
+def test_files_that_lead_out_of_a_bundle_are_refused(name: str, tmp_path: Path) -> None:
+    from deephits_keras.export.bundle import Bundle
+
+    names = ("bundle.json", "examples.npz", "README.md", "model.onnx", name)
+    (tmp_path / "checksums.json").write_text(json.dumps(dict.fromkeys(names, "")))
+    with pytest.raises(UserError, match="must name"):
+        Bundle(tmp_path)
