@@ -16,7 +16,7 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
-from deephits_plugins.bert_lyrics import BertLyrics, bert, checkpoint
+from deephits_plugins.bert_lyrics import BertLyrics, bert, checkpoint, embedding
 from deephits_plugins.bert_lyrics.bert import load_bert
 from deephits_plugins.bert_lyrics.untrained import write_untrained_bert
 from safetensors.numpy import load_file, save_file
