@@ -124,7 +124,9 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         texts = [self._text(track) for track in tracks]
         wanted = [text for text in texts if isinstance(text, str)]
         if wanted:
-            bert = portable.load(self.config.checkpoint)
+            from .onnx_bert import load
+
+            bert = load(self.config.checkpoint)
             vectors = iter(bert.embed(wanted, self.config.max_tokens, self.config.batch_size))
         for text in texts:
             yield {"cls": next(vectors)} if isinstance(text, str) else text

@@ -11,6 +11,7 @@ import numpy as np
 from deephits_keras.errors import UserError
 from deephits_keras.utils.files import read_record
 
+from .checkpoint import content_hash, find
 from .embedding import TextEmbedder
 from .portable import GRAPH, RECORD, TOKENIZER, Portable
 
@@ -59,13 +60,21 @@ class OnnxBert(TextEmbedder):
         return np.asarray(self._session.run(["outputs"], dict(inputs))[0])
 
 
-@lru_cache(maxsize=1)
-def load_onnx(folder: Path, content: str) -> OnnxBert:
-    """The exported BERT of a folder, loaded once per process.
+def load(checkpoint: str) -> TextEmbedder:
+    """The BERT of a checkpoint, exported or not, loaded once per process.
 
-    Args:
-        folder: The folder.
-        content: The hash of its content: a replaced one is loaded again.
+    Raises:
+        UserError: if it is missing or can't be used.
     """
-    del content  # part of the cache key only
+    folder = find(checkpoint)
+    if folder is not None and (folder / RECORD).is_file():
+        return _load(folder, content_hash(folder))
+    from .bert import load_bert
+
+    return load_bert(checkpoint)
+
+
+@lru_cache(maxsize=1)
+def _load(folder: Path, content: str) -> OnnxBert:
+    del content  # part of the cache key only, so that a replaced one is loaded again
     return OnnxBert(folder)

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from deephits_keras.utils.files import read_record, write_json, write_text
 
-from .checkpoint import PRESET_PREFIX, content_hash, find, find_preset
+from .checkpoint import PRESET_PREFIX, find, find_preset
 
 if TYPE_CHECKING:
     from .bert import FrozenBert
-    from .embedding import TextEmbedder
 
 GRAPH, TOKENIZER, RECORD = "model.onnx", "tokenizer.json", "portable.json"
 
@@ -78,19 +77,3 @@ def write(bert: FrozenBert, folder: Path, content: str, *, cased: bool) -> None:
     write_json(folder / RECORD, Portable(content, cased, bert.max_tokens))
     size = int(bert.model.output.shape[-1])
     write_json(folder / "config.json", {"model_type": "bert", "hidden_size": size})
-
-
-def load(checkpoint: str) -> TextEmbedder:
-    """The BERT of a checkpoint, exported or not, loaded once per process.
-
-    Raises:
-        UserError: if it is missing or can't be used.
-    """
-    folder = find(checkpoint)
-    if folder is not None and (folder / RECORD).is_file():
-        from .onnx_bert import load_onnx
-
-        return load_onnx(folder, content_hash(folder))
-    from .bert import load_bert
-
-    return load_bert(checkpoint)
