@@ -332,7 +332,12 @@ class _GroupWriter:
             schema = self._schema_of(rows)
             self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
             self._waiting = schema.empty_table()
-        added = pa.Table.from_pandas(rows, schema=self._waiting.schema, preserve_index=False)
+        if not len(rows):
+            return  # an empty chunk would stay among those that wait
+        # In threads of its own it takes twice as long, and each call leaves some memory behind.
+        added = pa.Table.from_pandas(
+            rows, schema=self._waiting.schema, preserve_index=False, nthreads=1
+        )
         self._waiting = pa.concat_tables([self._waiting, added.replace_schema_metadata(None)])
         self.rows += len(rows)
         self._write_groups(self._writer)
