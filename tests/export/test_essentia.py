@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ def recordings(folder: Path) -> list[Path]:
 
 
 def test_essentia_alone_scores_recordings_as_predict(bundle: Bundle, tmp_path: Path) -> None:
-    if not PYTHON.exists() and not os.environ.get("CI"):
+    # `.ci/run` builds it; the package has wheels for Python 3.11 only.
+    needed = os.environ.get("CI") and sys.version_info[:2] == (3, 11)
+    if not PYTHON.exists() and not needed:
         pytest.skip("make .venv-essentia/installed")
     songs = recordings(tmp_path)
     ours = Predictor(bundle).predict([Track(song.name, audio=song) for song in songs])
