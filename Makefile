@@ -23,11 +23,10 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/installed
 	$(BIN)/deephits sample $(DEMO)/raw --tracks 600
 	$(BIN)/deephits import spotgentrack $(DEMO)/raw $(DEMO)/corpus
-	$(BIN)/deephits extract $(DEMO)/corpus --recipe paper
+	$(BIN)/deephits extract $(DEMO)/corpus
 	if test -e $(DEMO)/run/report.html; then true; \
 	elif test -e $(DEMO)/run/config.json; then $(BIN)/deephits train $(DEMO)/corpus $(DEMO)/run --resume; \
-	else $(BIN)/deephits train $(DEMO)/corpus $(DEMO)/run --recipe paper --task regression \
-	    --split stratified --epochs 15 --batch-size 32 --max-learning-rate 0.01 --select loss; fi
+	else $(BIN)/deephits train $(DEMO)/corpus $(DEMO)/run --task regression --split artist --test 0.2; fi
 	$(BIN)/deephits evaluate $(DEMO)/run
 	$(BIN)/deephits predict $(DEMO)/run "$$(ls $(DEMO)/raw/previews/*.mp3 | head -n 1)" \
 	    --set artist_popularity=63 --set release_year=2024

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.encoders.contract import AUDIO, EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.contract import AUDIO, setting
 from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.published import PublishedConfig, PublishedEncoder
 from deephits_keras.tracks import Track
 
 RATE, N_FFT, HOP, BANDS, FRAMES = 12000, 512, 256, 96, 1366
@@ -16,16 +17,15 @@ EMBEDDING = 32
 
 
 @dataclass(frozen=True)
-class ChoiCRNNConfig(EncoderConfig):
+class ChoiCRNNConfig(PublishedConfig):
     """Settings of `ChoiCRNN`."""
 
     weights: str | None = setting(
         None, "file of the published weights; none: train from random weights", path=True
     )
-    frozen: bool = setting(True, "freeze published weights")
 
 
-class ChoiCRNN(ModalityEncoder[ChoiCRNNConfig]):
+class ChoiCRNN(PublishedEncoder[ChoiCRNNConfig]):
     """29.12 s at 12 kHz as 96 mel bands in dB, through four convolutions and two GRUs: 32 numbers.
 
     Choi et al. (ICASSP 2017), as in keunwoochoi/music-auto_tagging-keras. The published weights
@@ -46,10 +46,6 @@ class ChoiCRNN(ModalityEncoder[ChoiCRNNConfig]):
     published_weights = "music_tagger_crnn, MIT, github.com/keunwoochoi/music-auto_tagging-keras"
     Config = ChoiCRNNConfig
 
-    def __init__(self, config: ChoiCRNNConfig | None = None) -> None:
-        super().__init__(config)
-        self._learning = False
-
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """One feature, `mel`: `(96, 1366)` float32, dB."""
@@ -59,11 +55,6 @@ class ChoiCRNN(ModalityEncoder[ChoiCRNNConfig]):
     def embedding_size(self) -> int:
         """See the base class."""
         return EMBEDDING
-
-    @property
-    def weights_used(self) -> str:
-        """See the base class."""
-        return self.published_weights if self.config.weights else ""
 
     def extract(self, track: Track) -> Features | None:
         """Decode and transform the middle 29.12 s; see the base class."""
@@ -87,17 +78,11 @@ class ChoiCRNN(ModalityEncoder[ChoiCRNNConfig]):
         )
         return {"mel": librosa.power_to_db(mel**2, ref=1.0)[:, :FRAMES].astype(np.float32)}
 
-    def adapt(self, batches: Iterable[Features]) -> None:
-        """Enable loading of published weights for a new model; a saved model has its own."""
-        del batches
-        self._learning = True
-
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, 96, 1366)` to `(batch, 32)`."""
         from .network import crnn, load
 
-        config = self.config
-        embedding, made = crnn(inputs["mel"], trainable=not (config.weights and config.frozen))
-        if config.weights and self._learning:
-            load(made, config.weights)
+        embedding, made = crnn(inputs["mel"], trainable=self.trainable)
+        if weights := self.weights_to_load:
+            load(made, weights)
         return embedding

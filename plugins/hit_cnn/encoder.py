@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.encoders.contract import AUDIO, EncoderConfig, ModalityEncoder, setting
+from deephits_keras.encoders.contract import AUDIO, setting
 from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.published import PublishedConfig, PublishedEncoder
 from deephits_keras.tracks import Track
 
 RATE, N_FFT, HOP, BANDS, FRAMES = 22050, 4096, 2048, 128, 323
@@ -15,13 +16,12 @@ EMBEDDING = 256
 
 
 @dataclass(frozen=True)
-class HitCNNConfig(EncoderConfig):
+class HitCNNConfig(PublishedConfig):
     """Settings of `HitCNN`."""
 
     weights: str | None = setting(
         None, "folder of HSP_CNN's checkpoint; none: train from random weights", path=True
     )
-    frozen: bool = setting(True, "freeze published weights")
     inception: bool = setting(False, "use kernels of three sizes over the bands instead of one")
     pooling: str = setting("mean", "pooling over time", choices=("mean", "attention"))
 
@@ -30,7 +30,7 @@ class HitCNNConfig(EncoderConfig):
             raise ValueError("the published weights are for inception=False")
 
 
-class HitCNN(ModalityEncoder[HitCNNConfig]):
+class HitCNN(PublishedEncoder[HitCNNConfig]):
     """Thirty seconds as mel powers, through the CNN of Yang et al. (ICASSP 2017) and Yu et al.
 
     As in their code (OckhamsRazor/HSP_CNN): 128 bands x 323 frames of power, not in dB;
@@ -51,10 +51,6 @@ class HitCNN(ModalityEncoder[HitCNNConfig]):
     published_weights = "HSP_CNN, Apache-2.0, github.com/OckhamsRazor/HSP_CNN (ret30.mdl)"
     Config = HitCNNConfig
 
-    def __init__(self, config: HitCNNConfig | None = None) -> None:
-        super().__init__(config)
-        self._learning = False
-
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """One feature, `mel`: `(128, 323)` float32, power."""
@@ -64,11 +60,6 @@ class HitCNN(ModalityEncoder[HitCNNConfig]):
     def embedding_size(self) -> int:
         """See the base class."""
         return EMBEDDING
-
-    @property
-    def weights_used(self) -> str:
-        """See the base class."""
-        return self.published_weights if self.config.weights else ""
 
     def extract(self, track: Track) -> Features | None:
         """Decode and transform the middle 30 s; see the base class."""
@@ -95,11 +86,6 @@ class HitCNN(ModalityEncoder[HitCNNConfig]):
         )[:, :FRAMES]
         return {"mel": np.pad(mel, ((0, 0), (0, FRAMES - mel.shape[1]))).astype(np.float32)}
 
-    def adapt(self, batches: Iterable[Features]) -> None:
-        """Enable loading of published weights for a new model; a saved model has its own."""
-        del batches
-        self._learning = True
-
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, 128, 323)` to `(batch, 256)`."""
         from .network import branch, load_branch
@@ -109,8 +95,8 @@ class HitCNN(ModalityEncoder[HitCNNConfig]):
             inputs["mel"],
             inception=config.inception,
             pooling=config.pooling,
-            trainable=not (config.weights and config.frozen),
+            trainable=self.trainable,
         )
-        if config.weights and self._learning:
-            load_branch(made, config.weights)
+        if weights := self.weights_to_load:
+            load_branch(made, weights)
         return embedding

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import (
-    Features,
-    FeatureSpec,
-    Field,
-    FieldFeatures,
-    finite_number,
-)
-from deephits_keras.encoders.inputs import Input
+from deephits_keras.encoders.contract import setting
+from deephits_keras.encoders.features import Features
+from deephits_keras.fields.encoder import FieldConfig, FieldEncoder
 from deephits_keras.fields.standard import DESCRIPTORS, METADATA
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
     from .explaining import ExplainableFields
 
 
 @dataclass(frozen=True)
-class NumericConfig(EncoderConfig):
+class NumericConfig(FieldConfig):
     """Settings of `Numeric`; the defaults are the paper's."""
 
     columns: tuple[str, ...] = setting(
@@ -36,15 +28,12 @@ class NumericConfig(EncoderConfig):
     units: int = setting(64, "size of both layers and of the embedding")
 
     def __post_init__(self) -> None:
-        if not self.columns or len(set(self.columns)) != len(self.columns):
-            raise ValueError(f"columns must be different names. Received: {self.columns}")
-        for column in self.columns:
-            Input(column)
+        super().__post_init__()
         if self.units < 1:
             raise ValueError(f"units must be positive. Received: {self.units}")
 
 
-class Numeric(ModalityEncoder[NumericConfig]):
+class Numeric(FieldEncoder[NumericConfig]):
     """Named columns as one vector, through two dense layers.
 
     Outside the graph: the unscaled values of the columns, NaN where unknown. A track without any
@@ -74,42 +63,9 @@ class Numeric(ModalityEncoder[NumericConfig]):
         self._mean, self._deviation = [0.0] * count, [1.0] * count
 
     @property
-    def inputs(self) -> tuple[Input, ...]:
-        """The columns."""
-        return tuple(Input(column) for column in self.config.columns)
-
-    @property
-    def feature_specs(self) -> tuple[FeatureSpec, ...]:
-        """One feature, `fields`: `(columns,)` float32, in the columns' own units."""
-        shape = (len(self.config.columns),)
-        return (FeatureSpec("fields", shape, "float32", ", ".join(self.config.columns)),)
-
-    @property
     def embedding_size(self) -> int:
         """See the base class."""
         return self.config.units
-
-    def extract(self, track: Track) -> Features | None:
-        """Read the columns; see the base class."""
-        import numpy as np
-
-        values = [finite_number(track, column) for column in self.config.columns]
-        if all(math.isnan(value) for value in values):
-            return None
-        return {"fields": np.array(values, dtype=np.float32)}
-
-    def extract_fields(
-        self, fields: Mapping[str, np.ndarray[Any, Any]], tracks: int
-    ) -> FieldFeatures | None:
-        """Read the columns of many tracks."""
-        from deephits_keras.fields.table import numeric_features
-
-        return numeric_features(fields, self.config.columns, tracks)
-
-    def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
-        """The columns without a value."""
-        pairs = zip(self.config.columns, features["fields"], strict=True)
-        return tuple(column for column, value in pairs if math.isnan(value))
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Compute each column's mean and deviation over the tracks with a value."""
@@ -154,7 +110,3 @@ class Numeric(ModalityEncoder[NumericConfig]):
 
         del track
         return ExplainableFields(self.config.columns, features["fields"], branch)
-
-    def fields(self) -> dict[str, Field]:
-        """The columns."""
-        return {column: ("fields", place) for place, column in enumerate(self.config.columns)}

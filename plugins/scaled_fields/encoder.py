@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from deephits_keras.encoders.contract import EncoderConfig, Input, ModalityEncoder, setting
-from deephits_keras.encoders.features import Features, FeatureSpec, FieldFeatures, finite_number
+from deephits_keras.encoders.contract import setting
+from deephits_keras.encoders.features import Features
 from deephits_keras.encoders.scaling import Scale
-from deephits_keras.tracks import Track
-
-if TYPE_CHECKING:
-    import numpy as np
+from deephits_keras.fields.encoder import FieldConfig, FieldEncoder
 
 COLUMNS = (
     "acousticness",
@@ -33,7 +29,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class ScaledFieldsConfig(EncoderConfig):
+class ScaledFieldsConfig(FieldConfig):
     """Settings of `ScaledFields`."""
 
     columns: tuple[str, ...] = setting(
@@ -45,12 +41,8 @@ class ScaledFieldsConfig(EncoderConfig):
         choices=("moments", "bounds"),
     )
 
-    def __post_init__(self) -> None:
-        if not self.columns or len(set(self.columns)) != len(self.columns):
-            raise ValueError(f"columns must be different names. Received: {self.columns}")
 
-
-class ScaledFields(ModalityEncoder[ScaledFieldsConfig]):
+class ScaledFields(FieldEncoder[ScaledFieldsConfig]):
     """Named columns as a vector, scaled by statistics of the training split.
 
     For fusions that need inputs instead of embeddings, such as HitMusicNet's autoencoder and the
@@ -75,56 +67,15 @@ class ScaledFields(ModalityEncoder[ScaledFieldsConfig]):
         self._scale = Scale.from_identity(len(self.config.columns))
 
     @property
-    def inputs(self) -> tuple[Input, ...]:
-        """The columns."""
-        return tuple(Input(column) for column in self.config.columns)
-
-    @property
-    def feature_specs(self) -> tuple[FeatureSpec, ...]:
-        """One feature, `fields`: `(columns,)` float32, in the columns' own units."""
-        shape = (len(self.config.columns),)
-        return (FeatureSpec("fields", shape, "float32", ", ".join(self.config.columns)),)
-
-    @property
     def embedding_size(self) -> int:
         """See the base class."""
         return len(self.config.columns)
-
-    def extract(self, track: Track) -> Features | None:
-        """Read the columns; see the base class."""
-        import numpy as np
-
-        values = [finite_number(track, column) for column in self.config.columns]
-        if all(math.isnan(value) for value in values):
-            return None
-        return {"fields": np.array(values, dtype=np.float32)}
-
-    def extract_fields(
-        self, fields: Mapping[str, np.ndarray[Any, Any]], tracks: int
-    ) -> FieldFeatures | None:
-        """Read the columns of many tracks."""
-        from deephits_keras.fields.table import numeric_features
-
-        return numeric_features(fields, self.config.columns, tracks)
-
-    def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:
-        """The columns without a value."""
-        pairs = zip(self.config.columns, features["fields"], strict=True)
-        return tuple(column for column, value in pairs if math.isnan(value))
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Compute each column's scale."""
         fields = (batch["fields"] for batch in batches)
         learn = Scale.from_moments if self.config.scaling == "moments" else Scale.from_bounds
         self._scale = learn(fields, len(self.config.columns))
-
-    def tabular(self, features: Features) -> Features:
-        """The columns by name."""
-        return dict(zip(self.config.columns, features["fields"].T, strict=True))
-
-    def fields(self) -> dict[str, tuple[str, int]]:
-        """The columns."""
-        return {column: ("fields", place) for place, column in enumerate(self.config.columns)}
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, columns)` to the same shape."""

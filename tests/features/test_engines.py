@@ -81,10 +81,10 @@ def wait_for_workers(scheduler: str, count: int) -> None:
 def test_a_worker_killed_in_the_middle_changes_no_byte(
     start: Start, scheduler: str, tmp_path: Path
 ) -> None:
-    alone = make_corpus(tmp_path / "alone", 96, {5: "bad", 9: "missing"})
+    alone = make_corpus(tmp_path / "alone", 96, {5: "bad", 9: "lacking"})
     extract_features(alone, Toy(), jobs=1, shard_size=4)
 
-    corpus = make_corpus(tmp_path / "cluster", 96, {5: "bad", 9: "missing"})
+    corpus = make_corpus(tmp_path / "cluster", 96, {5: "bad", 9: "lacking"})
     folder = store_folder(corpus, Toy())
     workers = [start_worker(start, scheduler) for _ in range(3)]
     wait_for_workers(scheduler, 3)

@@ -61,7 +61,7 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_counts_what_came_of_every_track(tmp_path):
-    corpus = make_corpus(tmp_path / "corpus", 10, {2: "missing", 5: "bad", 6: "missing"})
+    corpus = make_corpus(tmp_path / "corpus", 10, {2: "lacking", 5: "bad", 6: "lacking"})
     summary = extract(corpus)
     assert (summary.modality, summary.encoder) == ("sound", "toy")
     assert (summary.tracks, summary.present, summary.missing, summary.failed) == (10, 7, 2, 1)
@@ -72,7 +72,7 @@ def test_counts_what_came_of_every_track(tmp_path):
 
 
 def test_stores_are_the_same_bytes_whatever_the_jobs(tmp_path):
-    behaviour = {2: "missing", 5: "bad", 9: "crash"}
+    behaviour = {2: "lacking", 5: "bad", 9: "crash"}
     stores = []
     for jobs in (1, 2):
         corpus = make_corpus(tmp_path / f"jobs{jobs}", 18, behaviour)
@@ -136,7 +136,7 @@ def test_a_second_run_mends_a_flipped_byte(tmp_path, name, old, new):
 
 def test_a_corpus_imported_again_is_extracted_where_it_changed(tmp_path):
     extract(make_corpus(tmp_path / "corpus", 10))
-    changed = make_corpus(tmp_path / "corpus", 11, {2: "missing"})
+    changed = make_corpus(tmp_path / "corpus", 11, {2: "lacking"})
     assert extract(changed).extracted == 4 + 3  # the first shard and the last
     features, present = FeatureStore.open(changed, Toy()).gather(range(11))
     assert present.tolist() == [row != 2 for row in range(11)]
@@ -212,7 +212,7 @@ def test_an_encoder_that_isnt_parallel_stays_in_this_process(tmp_path):
 
 
 def test_a_modality_that_every_track_lacks_takes_no_space(tmp_path):
-    corpus = make_corpus(tmp_path / "corpus", 6, dict.fromkeys(range(6), "missing"))
+    corpus = make_corpus(tmp_path / "corpus", 6, dict.fromkeys(range(6), "lacking"))
     summary = extract(corpus)
     assert (summary.present, summary.missing, summary.failed) == (0, 6, 0)
     assert not list(summary.rejected.parent.glob("*.npy"))
@@ -222,7 +222,7 @@ def test_a_modality_that_every_track_lacks_takes_no_space(tmp_path):
 
 
 def test_it_is_an_error_if_every_track_fails(tmp_path):
-    corpus = make_corpus(tmp_path / "corpus", 6, dict.fromkeys(range(1, 6), "bad") | {0: "missing"})
+    corpus = make_corpus(tmp_path / "corpus", 6, dict.fromkeys(range(1, 6), "bad") | {0: "lacking"})
     with pytest.raises(
         DeepHitsError, match=r"none of the 5 tracks.*Track t1: its recording is only.*rejected\.csv"
     ):

@@ -64,7 +64,7 @@ def test_a_new_column_and_other_lyrics_leave_the_features_of_other_inputs_alone(
     assert extract(changed) == 0
     # What declares nothing may read anything.
     assert extract(changed, Toy()) == 6
-    assert extract(make_corpus(corpus.folder, 6, {1: "missing"}, audio=audio)) == 4
+    assert extract(make_corpus(corpus.folder, 6, {1: "lacking"}, audio=audio)) == 4
 
 
 def test_a_recording_of_the_same_name_and_size_is_noticed_by_its_time(

@@ -101,7 +101,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_a_worker_killed_in_the_middle_changes_no_byte(cluster: str, tmp_path: Path) -> None:
-    behaviour = {5: "bad", 9: "missing"}
+    behaviour = {5: "bad", 9: "lacking"}
     alone = make_corpus(tmp_path / "alone", 96, behaviour)
     extract_features(alone, Toy(), jobs=1, shard_size=4)
 

@@ -18,7 +18,7 @@ from deephits_keras.verification import verify
 
 @pytest.fixture
 def corpus(tmp_path):
-    corpus = make_corpus(tmp_path / "corpus", 23, {3: "missing", 10: "bad"})
+    corpus = make_corpus(tmp_path / "corpus", 23, {3: "lacking", 10: "bad"})
     extract_features(corpus, Toy(), jobs=1, shard_size=8)
     return corpus
 

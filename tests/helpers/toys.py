@@ -46,7 +46,7 @@ class Toy(ModalityEncoder[ToyConfig]):
         wave = np.full((4, 3), level * self.config.scale, "float16")
         good = {"wave": wave, "count": np.array([level, -level], "int16")}
         match track.fields.get("behaviour"):
-            case "missing":
+            case "lacking":
                 return None
             case "bad":
                 raise ExtractionError(track.id, "its recording is only noise")
@@ -112,7 +112,7 @@ class Other(Toy):
         return (FeatureSpec("code", (5,)),)
 
     def extract(self, track):
-        if track.fields.get("other") == "missing":
+        if track.fields.get("other") == "lacking":
             return None
         return {"code": np.full(5, -track.number("level"), "float32")}
 
@@ -144,7 +144,7 @@ def make_corpus(
             "lyrics": [None] * tracks,
             "level": [row + 1.0 for row in rows],
             "behaviour": [behaviour.get(row) for row in rows],
-            "other": ["missing" if row in other_missing else None for row in rows],
+            "other": ["lacking" if row in other_missing else None for row in rows],
             **(more or {}),
         }
     )
@@ -158,7 +158,7 @@ def make_corpus(
 
 def toy_stores(folder: Path, tracks: int) -> dict[str, FeatureStore]:
     """The features of both encoders: rows 0 and 5 lack one, row 7 the other, row 6 both."""
-    corpus = make_corpus(folder, tracks, dict.fromkeys([0, 5, 6], "missing"), other_missing=[6, 7])
+    corpus = make_corpus(folder, tracks, dict.fromkeys([0, 5, 6], "lacking"), other_missing=[6, 7])
     for encoder in (Toy(), Other()):
         extract_features(corpus, encoder, jobs=1, shard_size=7)
     return {e.modality: FeatureStore.open(corpus, e) for e in (Toy(), Other())}

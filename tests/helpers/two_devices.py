@@ -75,7 +75,7 @@ def main() -> None:
     rows = np.arange(TRACKS)
     weights = np.linspace(0.5, 1.5, TRACKS, dtype=np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        corpus = make_corpus(Path(folder) / "corpus", TRACKS, {3: "missing", 9: "missing"})
+        corpus = make_corpus(Path(folder) / "corpus", TRACKS, {3: "lacking", 9: "lacking"})
         extract_features(corpus, NormalisedToy(), jobs=1)
         stores = {"sound": FeatureStore.open(corpus, NormalisedToy())}
         batches = Batches(stores, rows, rows / 50, weights=weights, batch_size=BATCH, seed=1)

@@ -21,7 +21,7 @@ from deephits_keras.prediction.embedding import BareEncoder, EmbeddingPlan
 from deephits_keras.prediction.workflow import PredictionPlan, plan_prediction, predict
 
 ROWS = 300
-FAULTS = {3: "bad", 70: "missing", 71: "crash", 200: "shape"}
+FAULTS = {3: "bad", 70: "lacking", 71: "crash", 200: "shape"}
 
 
 def write_table(path: Path, behaviour: dict[int, str], rows: int = ROWS) -> Path:
@@ -75,7 +75,7 @@ def test_workers_change_no_byte(model: PlainModel, tmp_path: Path, ending: str) 
 
 
 def test_a_worker_that_dies_costs_its_track_alone(model: PlainModel, tmp_path: Path) -> None:
-    sound = write_table(tmp_path / "sound.csv", {130: "missing", 140: "missing"})
+    sound = write_table(tmp_path / "sound.csv", {130: "lacking", 140: "lacking"})
     fatal = write_table(tmp_path / "fatal.csv", {130: "killed", 140: "memory"})
     expected = predict(model, table=sound, jobs=1)
     found = predict(model, table=fatal, jobs=2)
@@ -152,7 +152,7 @@ def interrupt(model: PlainModel, table: Path, out: Path) -> None:
 
 
 def test_stored_features_answer_without_the_inputs(tmp_path: Path) -> None:
-    corpus = make_corpus(tmp_path / "corpus", 150, {3: "bad", 7: "missing"}, other_missing=[9])
+    corpus = make_corpus(tmp_path / "corpus", 150, {3: "bad", 7: "lacking"}, other_missing=[9])
     model = PlainModel({"sound": Toy(), "text": Other()}, tmp_path / "model")
     with pytest.raises(UserError, match=r"run `deephits extract .*--modalities sound=toy,text=oth"):
         predict(model, corpus=corpus)
