@@ -187,7 +187,7 @@ def test_a_network_is_not_sent_to_workers(tmp_path: Path) -> None:
 def test_an_encoder_alone_gives_its_features(tmp_path: Path) -> None:
     table = tmp_path / "songs.csv"
     table.write_text(
-        "track_id,level,other,tempo\na,1,,90\nb,2,missing,90\nc,3,,fast\n,,,\nd,4,,90\n"
+        "track_id,level,other,tempo\na,1,,90\nb,2,lacking,90\nc,3,,fast\n,,,\nd,4,,90\n"
     )
     out = tmp_path / "songs.parquet"
     plan = EmbeddingPlan.checked([BareEncoder(Other())], table=table)
