@@ -66,7 +66,7 @@ def evaluate(
             print_table(
                 f"{name}: {tiers}",
                 ("metric", "value"),
-                ((k, "-" if v is None else f"{v:.4f}") for k, v in values.items()),
+                ((k, f"{v:.4f}") for k, v in values.items() if v is not None),
             )
     for warning in found.warnings:
         click.echo(f"warning: {warning}")
