@@ -86,7 +86,8 @@ class Laboratory:
         corpus = self.corpora["gaps" if name == "complete" else name]
         checkpoint = {"checkpoint": str(self.folder / "bert")}
         settings = {"meta": {"columns": "tempo"}, "lyrics": checkpoint}
-        encoders = corpus_encoders(corpus, modalities, settings)
+        used = {m: values for m, values in settings.items() if m in modalities}
+        encoders = corpus_encoders(corpus, modalities, used)
         for encoder in encoders.values():
             extract_features(corpus, encoder, jobs=1)
         split = make_split("random", corpus, seed=0, validation=0.3)

@@ -44,7 +44,8 @@ def planted(request: pytest.FixtureRequest, sample: Path, tmp_path_factory) -> t
 
 
 def trained(corpus: Corpus, modalities: str, folder: Path) -> Run:
-    encoders = corpus_encoders(corpus, modalities, SETTINGS)
+    settings = SETTINGS if "mel" in modalities else {}
+    encoders = corpus_encoders(corpus, modalities, settings)
     for encoder in encoders.values():
         extract_features(corpus, encoder, jobs=2)
     split = make_split("random", corpus, seed=0, validation=0.3)
