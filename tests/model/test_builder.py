@@ -18,8 +18,6 @@ from deephits_keras.model.builder import describe, trainable_parameters
 from deephits_keras.model.fusion import EarlyFusion, Fusion, GatedFusion, LateFusion, get_fusion
 from deephits_keras.tasks import get_task
 
-SMALL = {"mel": {"frames": 64}}
-
 
 def inputs_for(model: keras.Model, batch: int, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
     rng = np.random.default_rng(seed)
@@ -75,9 +73,7 @@ def test_inputs_are_named_after_modality_and_feature() -> None:
 def test_a_saved_model_loads_in_safe_mode_and_says_the_same(
     fusion: str, task: str, tmp_path: Path
 ) -> None:
-    model = build_model(
-        "lyrics,meta", fusion=fusion, task=task, learned_missing=["meta"], settings=SMALL
-    )
+    model = build_model("lyrics,meta", fusion=fusion, task=task, learned_missing=["meta"])
     inputs = inputs_for(model, 5)
     inputs["meta_present"][2:] = 0
     model.save(tmp_path / "model.keras")
