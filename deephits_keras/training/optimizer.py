@@ -101,33 +101,21 @@ class TorchAdam(keras.optimizers.Optimizer):  # type: ignore[misc]
         self._first = [self.add_variable_from_reference(v, name="first") for v in variables]
         self._second = [self.add_variable_from_reference(v, name="second") for v in variables]
 
-    def apply(self, grads: list[Tensor], trainable_variables: list[Any] | None = None) -> None:
-        """Update all variables; what is the same for all of them is computed once."""
-        self._of_step: dict[str, tuple[Tensor, ...]] = {}
-        super().apply(grads, trainable_variables)
-        self._of_step = {}
-
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
         """Update one variable."""
         dtype = variable.dtype
-        if dtype not in self._of_step:
-            self._of_step[dtype] = self._scalars(dtype, learning_rate)
-        beta_1, beta_2, size, unbias = self._of_step[dtype]
         index = self._get_variable_index(variable)
         first, second = self._first[index], self._second[index]
+        beta_1 = self.beta_1(self.iterations) if callable(self.beta_1) else self.beta_1
+        beta_1, beta_2 = ops.cast(beta_1, dtype), ops.cast(self.beta_2, dtype)
+        step = ops.cast(self.iterations + 1, dtype)
         gradient = ops.cast(gradient, dtype) + self.l2 * variable
 
         self.assign(first, beta_1 * first + (1 - beta_1) * gradient)
         self.assign(second, beta_2 * second + (1 - beta_2) * ops.square(gradient))
-        root = ops.sqrt(second) / unbias
-        self.assign_sub(variable, size * first / (root + self.epsilon))
-
-    def _scalars(self, dtype: str, learning_rate: Tensor) -> tuple[Tensor, ...]:
-        beta_1 = self.beta_1(self.iterations) if callable(self.beta_1) else self.beta_1
-        beta_1, beta_2 = ops.cast(beta_1, dtype), ops.cast(self.beta_2, dtype)
-        step = ops.cast(self.iterations + 1, dtype)
         size = ops.cast(learning_rate, dtype) / (1 - ops.power(beta_1, step))
-        return beta_1, beta_2, size, ops.sqrt(1 - ops.power(beta_2, step))
+        root = ops.sqrt(second) / ops.sqrt(1 - ops.power(beta_2, step))
+        self.assign_sub(variable, size * first / (root + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

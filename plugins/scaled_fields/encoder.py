@@ -51,6 +51,7 @@ class ScaledFields(FieldEncoder[ScaledFieldsConfig]):
     modality.
 
     Example:
+        >>> from deephits_keras.tracks import Track
         >>> encoder = ScaledFields(ScaledFieldsConfig(columns=("tempo", "energy")))
         >>> encoder.extract(Track("t", fields={"tempo": 120}))["fields"]
         array([120.,  nan], dtype=float32)
