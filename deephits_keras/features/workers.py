@@ -65,7 +65,8 @@ def workers(jobs: int, engine: str = "local", scheduler: str | None = None) -> I
         UserError: if the engine is unknown or not installed, or the scheduler doesn't answer.
     """
     if engine == "local":
-        yield _local(cores(jobs))
+        with _local(cores(jobs)) as own:
+            yield own
     elif engine == "dask":
         with dask_client(scheduler) as client:
             yield _on_dask(client)
@@ -117,19 +118,28 @@ def cores(jobs: int) -> int:
     return int(joblib.effective_n_jobs(jobs))
 
 
-def _local(count: int) -> Workers:
-    from joblib.externals.loky import get_reusable_executor
+@contextlib.contextmanager
+def _local(count: int) -> Iterator[Workers]:
+    # Not the reusable pool: joblib, which extraction uses, expects that one to be of its own kind.
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    pools = [ProcessPoolExecutor(count)]
 
     def submit(function: Callable[[Any], Any], argument: Any) -> Pending:
-        # A new one if the last one broke, as it does when one of its processes dies.
         future: Pending
         try:
-            future = get_reusable_executor(max_workers=count).submit(function, argument)
+            future = pools[-1].submit(function, argument)
         except BrokenProcessPool:
-            future = get_reusable_executor(max_workers=count).submit(function, argument)
+            # It breaks when one of its processes dies.
+            pools.append(ProcessPoolExecutor(count))
+            future = pools[-1].submit(function, argument)
         return future
 
-    return Workers(count, submit, (BrokenProcessPool,))
+    try:
+        yield Workers(count, submit, (BrokenProcessPool,))
+    finally:
+        for pool in pools:
+            pool.shutdown(kill_workers=True)
 
 
 def _on_dask(client: Any) -> Workers:

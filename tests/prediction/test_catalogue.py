@@ -178,6 +178,15 @@ def test_stored_features_answer_without_the_inputs(tmp_path: Path) -> None:
         predict(other, corpus=corpus)
 
 
+def test_extraction_has_workers_after_a_prediction_by_workers(
+    model: PlainModel, tmp_path: Path
+) -> None:
+    table = write_table(tmp_path / "songs.csv", {3: "bad"}, rows=40)
+    assert len(list(predict(model, table=table, jobs=2))) == 40
+    corpus = make_corpus(tmp_path / "corpus", 20)
+    assert extract_features(corpus, Toy(), jobs=2, shard_size=5).present == 20
+
+
 def test_a_network_is_not_sent_to_workers(tmp_path: Path) -> None:
     model = PlainModel({"sound": Whole()}, tmp_path / "model")
     table = write_table(tmp_path / "songs.csv", {3: "bad"})
