@@ -20,7 +20,6 @@ from deephits_keras.cli.common import (
     print_table,
 )
 from deephits_keras.encoders.inputs import inputs_of, names_of
-from deephits_keras.encoders.registry import resolve_modalities
 from deephits_keras.recipes import DEFAULT, choose
 
 if TYPE_CHECKING:
@@ -82,14 +81,12 @@ def extract(
       deephits extract corpus --engine dask --scheduler tcp://10.0.0.5:8786
     """
     chosen = choose(recipe, modalities=modalities, settings=settings)
-    if chosen.modalities:
-        resolve_modalities(chosen.modalities, chosen.settings)
+    chosen.check_modalities()
     from deephits_keras.corpus.table import Corpus
-    from deephits_keras.features.extraction import corpus_encoders
     from deephits_keras.recipes.extraction import extract_with
 
     opened = Corpus.open(corpus)
-    encoders = corpus_encoders(opened, chosen.modalities, chosen.settings)
+    encoders = chosen.encoders(opened)
     if not all(encoder.parallel for encoder in encoders.values()):
         # An encoder that isn't parallel runs a network in this process.
         import_keras()

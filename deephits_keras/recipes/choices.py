@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.registry import registry
+from deephits_keras.encoders.registry import AnyEncoder, registry, resolve_modalities
 from deephits_keras.errors import UserError
 from deephits_keras.recipes.recipe import Recipe
 from deephits_keras.recipes.registry import DEFAULT, get_recipe
 from deephits_keras.runs.training_config import TrainingConfig
+
+if TYPE_CHECKING:
+    from deephits_keras.corpus.table import Corpus
 
 TASK = "tiers-10"
 """The task if neither the recipe nor the user gives one."""
@@ -41,6 +44,22 @@ class Choices:
     task: str
     record: dict[str, Any]
     sized_by: Recipe | None = None
+
+    def check_modalities(self) -> None:
+        """Check named modalities and their settings without a corpus.
+
+        Raises:
+            UserError: for an unknown modality or encoder, or a setting that can't be used.
+        """
+        if self.modalities:
+            resolve_modalities(self.modalities, self.settings, defaults=self.defaults)
+
+    def encoders(self, corpus: Corpus) -> dict[str, AnyEncoder]:
+        """The encoders for a corpus, by modality; see `corpus_encoders`."""
+        # `--help` imports this module, and no NumPy.
+        from deephits_keras.features.extraction import corpus_encoders
+
+        return corpus_encoders(corpus, self.modalities, self.settings, self.defaults)
 
     def training_on(self, tracks: int) -> TrainingConfig:
         """How to train on a number of training tracks: the batch size may depend on it."""

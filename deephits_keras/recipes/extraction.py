@@ -12,11 +12,7 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.engines import engine as on_engine
-from deephits_keras.features.extraction import (
-    ExtractionSummary,
-    corpus_encoders,
-    extract_features,
-)
+from deephits_keras.features.extraction import ExtractionSummary, extract_features
 from deephits_keras.recipes.choices import choose
 from deephits_keras.recipes.registry import DEFAULT
 
@@ -100,7 +96,7 @@ def extract(
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
     done = extract_with(
         opened,
-        corpus_encoders(opened, chosen.modalities, chosen.settings),
+        chosen.encoders(opened),
         jobs=jobs,
         engine=engine,
         scheduler=scheduler,

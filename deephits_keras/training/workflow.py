@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.registry import AnyEncoder, resolve_modalities
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.model.fusion import get_fusion
 from deephits_keras.recipes import DEFAULT, choose
@@ -115,14 +115,12 @@ def plan_training(
     )
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, seed=seed))
     wanted, folder = get_task(chosen.task), Path(run)
-    if chosen.modalities:
-        resolve_modalities(chosen.modalities, chosen.settings, defaults=chosen.defaults)
+    chosen.check_modalities()
     from deephits_keras.corpus.splits import make_split
     from deephits_keras.corpus.table import Corpus
-    from deephits_keras.features.extraction import corpus_encoders
 
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
-    encoders = corpus_encoders(opened, chosen.modalities, chosen.settings, chosen.defaults)
+    encoders = chosen.encoders(opened)
     classification = wanted.kind == "classification"
     get_fusion(chosen.fusion).check(list(encoders), classification=classification)
     asked = {"kind": "random", **(split or {})}
