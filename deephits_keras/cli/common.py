@@ -134,6 +134,18 @@ def song_options(command: Command) -> Command:
     return command
 
 
+def input_dir_option(command: Command) -> Command:
+    """Add `--input-dir` of a table's files, passed as `folders`."""
+    return click.option(
+        "--input-dir",
+        "folders",
+        multiple=True,
+        metavar="NAME=FOLDER",
+        help="With --table: folder of the files in the column NAME, for example audio=RECORDINGS.  "
+        "[default: the table's folder]",
+    )(command)
+
+
 def fusion_options(command: Command) -> Command:
     """Add `--fusion`, `--fusion-weights`, `--head` and `--task`."""
     for option in (
@@ -188,6 +200,11 @@ def pairs(words: Sequence[str], option: str) -> list[tuple[str, str]]:
     if bad:
         raise UserError(f"{option} takes NAME=VALUE. Received: {bad[0]!r}")
     return split
+
+
+def paths(words: Sequence[str], option: str) -> dict[str, Path]:
+    """`pairs` of names and paths."""
+    return {name: Path(path) for name, path in pairs(words, option)}
 
 
 def _number(text: str) -> float:

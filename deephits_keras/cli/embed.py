@@ -13,8 +13,10 @@ from deephits_keras.cli.common import (
     EncoderCommand,
     engine_options,
     import_keras,
+    input_dir_option,
     jobs_option,
     pairs,
+    paths,
     song_options,
 )
 
@@ -24,14 +26,7 @@ from deephits_keras.cli.common import (
 @song_options
 @click.option("--table", type=PATH, help="CSV or Parquet file of songs.")
 @click.option("--corpus", type=CORPUS, help="Corpus of songs whose features are extracted.")
-@click.option(
-    "--input-dir",
-    "folders",
-    multiple=True,
-    metavar="NAME=FOLDER",
-    help="With --table: folder of the files in the column NAME, for example audio=RECORDINGS.  "
-    "[default: the table's folder]",
-)
+@input_dir_option
 @click.option("--out", type=PATH, required=True, help="Parquet file to write.")
 @jobs_option
 @engine_options
@@ -68,11 +63,11 @@ def embed(
         model,
         () if audio is None else audio,
         lyrics=lyrics,
-        inputs={name: Path(path) for name, path in pairs(inputs, "--input")},
+        inputs=paths(inputs, "--input"),
         fields=dict(pairs(fields, "--set")),
         table=table,
         corpus=corpus,
-        folders={name: Path(path) for name, path in pairs(folders, "--input-dir")},
+        folders=paths(folders, "--input-dir"),
         jobs=jobs,
         engine=engine,
         scheduler=scheduler,

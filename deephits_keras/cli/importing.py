@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.choices import ARTIST_RULES, DUPLICATES
-from deephits_keras.cli.common import PATH, Command, json_option, pairs, print_json, print_table
+from deephits_keras.cli.common import (
+    PATH,
+    Command,
+    json_option,
+    pairs,
+    paths,
+    print_json,
+    print_table,
+)
 from deephits_keras.corpus.importers import Registration, registrations
 from deephits_keras.errors import UserError
 
@@ -36,7 +44,7 @@ def files_options(command: Command) -> Command:
 
 def _folders(inputs: tuple[str, ...], audio: Path | None) -> dict[str, Path]:
     given = {"audio": audio} if audio is not None else {}
-    return {**given, **{name: Path(path) for name, path in pairs(inputs, "--input-dir")}}
+    return {**given, **paths(inputs, "--input-dir")}
 
 
 class ImporterGroup(click.Group):

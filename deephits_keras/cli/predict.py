@@ -16,9 +16,11 @@ from deephits_keras.cli.common import (
     EncoderCommand,
     engine_options,
     import_keras,
+    input_dir_option,
     jobs_option,
     json_option,
     pairs,
+    paths,
     print_json,
     print_table,
     song_options,
@@ -52,14 +54,7 @@ if TYPE_CHECKING:
     type=CORPUS,
     help="Corpus of songs whose features are extracted: one prediction per track, nothing decoded.",
 )
-@click.option(
-    "--input-dir",
-    "folders",
-    multiple=True,
-    metavar="NAME=FOLDER",
-    help="With --table: folder of the files in the column NAME, for example audio=RECORDINGS.  "
-    "[default: the table's folder]",
-)
+@input_dir_option
 @click.option("--audio-dir", type=PATH, hidden=True)
 @click.option(
     "--out",
@@ -116,14 +111,14 @@ def predict(
     if out and not (table or corpus):
         raise UserError("--out is where the predictions of --table or --corpus go")
     starts = {"audio": audio_dir} if audio_dir is not None else {}
-    starts |= {name: Path(path) for name, path in pairs(folders, "--input-dir")}
+    starts |= paths(folders, "--input-dir")
     from deephits_keras.prediction.workflow import plan_prediction
 
     plan = plan_prediction(
         (run, *also),
         () if audio is None else audio,
         lyrics=lyrics,
-        inputs={name: Path(path) for name, path in pairs(inputs, "--input")},
+        inputs=paths(inputs, "--input"),
         fields=dict(pairs(fields, "--set")),
         table=table,
         corpus=corpus,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OUTPUT = "outputs"
 """Name of a graph's output."""
 
+Described = tuple[str, str, tuple[int, ...]]
+"""Name, dtype and shape per track of a tensor."""
+
 LARGEST_TENSOR = 2**28
 """Most values of a tensor per track, and of a weight."""
 
@@ -79,6 +82,30 @@ class Format(ABC):
             UserError: if a package is missing, or a file is damaged, or is more than a function of
                 these inputs.
         """
+
+    @staticmethod
+    def check_ends(
+        path: Path,
+        found: set[Described],
+        given: Sequence[Described],
+        inputs: Sequence[TensorInfo],
+        outputs: int,
+    ) -> None:
+        """Refuse a graph with other inputs or outputs than the bundle says.
+
+        Args:
+            path: The graph's file.
+            found: Its inputs.
+            given: Its outputs.
+            inputs: The inputs that it must have.
+            outputs: Number of values per track of its output.
+
+        Raises:
+            UserError: if they differ.
+        """
+        wanted = {(tensor.name, tensor.dtype, tensor.shape) for tensor in inputs}
+        if found != wanted or list(given) != [(OUTPUT, "float32", (outputs,))]:
+            raise UserError(f"{path} is refused: it takes {sorted(found)} and gives {given}")
 
     def lacking(self, package: str) -> MissingPackageError:
         """The error for a package that isn't installed."""

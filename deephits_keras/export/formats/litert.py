@@ -59,9 +59,7 @@ class LiteRT(Format):
             raise UserError(f"{path} can't be loaded: {str(error)[:300]}") from error
         found = {_described(name, value) for name, value in run.get_input_details().items()}
         given = [_described(name, value) for name, value in run.get_output_details().items()]
-        wanted = {(tensor.name, tensor.dtype, tensor.shape) for tensor in inputs}
-        if found != wanted or given != [(OUTPUT, "float32", (outputs,))]:
-            raise UserError(f"{path} is refused: it takes {sorted(found)} and gives {given}")
+        self.check_ends(path, found, given, inputs, outputs)
         for value in interpreter.get_tensor_details():
             check_size(value["name"], value["shape_signature"], path)
         first = next(iter(run.get_input_details().values()))

@@ -47,11 +47,9 @@ class OpenVino(Format):
             model = openvino.Core().read_model(path)
         except Exception as error:
             raise UserError(f"{path} can't be read: {str(error)[:300]}") from error
-        wanted = {(tensor.name, tensor.dtype, tensor.shape) for tensor in inputs}
         found = {_described(value) for value in model.inputs}
         given = [_described(value) for value in model.outputs]
-        if found != wanted or given != [(OUTPUT, "float32", (outputs,))]:
-            raise UserError(f"{path} is refused: it takes {sorted(found)} and gives {given}")
+        self.check_ends(path, found, given, inputs, outputs)
         for node in model.get_ops():
             for value in node.outputs():
                 shape = [d.get_length() if d.is_static else None for d in value.partial_shape]
