@@ -14,7 +14,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.features.outcomes import Outcome, outcomes
 from deephits_keras.features.shards import ShardRecord
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.prediction.extraction import ExtractedTrack, hidden_fields, reads_fields_only
+from deephits_keras.prediction.extraction import ExtractedTrack, hidden_fields
 from deephits_keras.prediction.measured import MeasuredTrack
 from deephits_keras.tracks import Track
 
@@ -23,7 +23,10 @@ CHUNK = 256
 
 
 class StoredSongs:
-    """The tracks of a corpus with their stored features; nothing is decoded.
+    """The tracks of a corpus with their stored features.
+
+    Nothing is decoded, except for a track that has a value of an unseen field, by an encoder that
+    also reads files.
 
     Args:
         corpus: The corpus.
@@ -83,7 +86,7 @@ class StoredSongs:
 
     def _outcomes(self, encoder: AnyEncoder, rows: range, tracks: list[Track]) -> Iterator[Outcome]:
         store = self._stores[encoder.modality]
-        names = self._unseen.get(encoder.modality, ()) if reads_fields_only(encoder) else ()
+        names = self._unseen.get(encoder.modality, ())
         features, present = store.gather(rows)
         for place, (row, track) in enumerate(zip(rows, tracks, strict=True)):
             if hidden := hidden_fields(track, names):

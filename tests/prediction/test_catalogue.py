@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from plain_model import PlainModel
-from toys import Other, Toy, Whole, make_corpus
+from toys import Declared, Other, Toy, Whole, make_corpus
 
 from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import extract_features
@@ -176,6 +176,19 @@ def test_stored_features_answer_without_the_inputs(tmp_path: Path) -> None:
     other = PlainModel({"sound": Toy.from_config({"scale": 3.0})}, tmp_path / "other")
     with pytest.raises(UserError, match=r"no features of toy.*--toy-scale 3\.0"):
         predict(other, corpus=corpus)
+
+
+def test_an_unseen_field_is_hidden_from_encoders_that_read_files_too(tmp_path: Path) -> None:
+    model = PlainModel({"sound": Declared()}, tmp_path / "model")
+    corpus = make_corpus(tmp_path / "corpus", 6, {2: "lacking"})
+    extract_features(corpus, Declared(), jobs=1)
+    assert predict(model, corpus=corpus)[2].missing == ("sound",)
+    model.unseen_columns = {"sound": ("behaviour",)}
+    stored = predict(model, corpus=corpus)
+    assert stored[2].missing == ()
+    # A track's own extraction is the reference.
+    asked = predict(model, corpus.tracks(range(6), Declared.inputs))
+    assert [each.popularity for each in stored] == [each.popularity for each in asked]
 
 
 def test_extraction_has_workers_after_a_prediction_by_workers(
