@@ -16,3 +16,9 @@ ENGINES = ("local", "dask", "ray")
 
 CACHES = ("none", "memory", "device")
 """Where features are kept during training: `pipeline.cache`."""
+
+CAUSES = ("all", "audio", "lyrics", "meta")
+"""What the popularity of the sample depends on: `deephits_keras.sample`."""
+
+QUANTIZATIONS = ("int8",)
+"""Smaller types of weights in an export: `deephits_keras.export`."""

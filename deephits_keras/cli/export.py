@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from deephits_keras.choices import QUANTIZATIONS
 from deephits_keras.cli.common import PATH, RUN, EncoderCommand, import_keras
 from deephits_keras.export.formats.registry import FORMATS
 
@@ -33,7 +34,7 @@ from deephits_keras.export.formats.registry import FORMATS
 )
 @click.option(
     "--quantize",
-    type=click.Choice(["int8"]),
+    type=click.Choice(QUANTIZATIONS),
     help="With --format onnx: store the weights in 8 bits. Its effect on size, speed and every "
     "metric of the run's held-out tracks is written into the model card.",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from deephits_keras.choices import CAUSES
 from deephits_keras.cli.common import PATH, json_option, print_json, print_table, seed_option
 
 
@@ -17,7 +18,7 @@ from deephits_keras.cli.common import PATH, json_option, print_json, print_table
 )
 @click.option(
     "--causes",
-    type=click.Choice(["all", "audio", "lyrics", "meta"]),
+    type=click.Choice(CAUSES),
     default="all",
     show_default=True,
     help="Modalities that the popularity depends on.",

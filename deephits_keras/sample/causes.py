@@ -12,6 +12,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from deephits_keras.choices import CAUSES
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import POPULARITY_MAX
 
@@ -23,9 +24,6 @@ WEIGHTS = {"audio": 8.0, "lyrics": 8.0, "meta": 14.0}
 
 NOISE = 5.0
 """Standard deviation of the unexplained part of the popularity."""
-
-CHOICES = ("all", *WEIGHTS)
-"""Values of `causes`: all modalities, or the only one that matters."""
 
 Z_MAX = 2.5
 """Causes are clipped to this many standard deviations, so that previews sound acceptable."""
@@ -41,8 +39,8 @@ def weights_for(causes: str) -> dict[str, float]:
     Raises:
         UserError: if `causes` is neither.
     """
-    if causes not in CHOICES:
-        raise UserError(f"causes must be one of {', '.join(CHOICES)}. Received: {causes!r}")
+    if causes not in CAUSES:
+        raise UserError(f"causes must be one of {', '.join(CAUSES)}. Received: {causes!r}")
     if causes == "all":
         return dict(WEIGHTS)
     return {name: math.hypot(*WEIGHTS.values()) * (name == causes) for name in WEIGHTS}

@@ -171,7 +171,7 @@ def draw_tables(tracks: int, seed: int, causes: str = "all") -> Tables:
     Only the popularity depends on `causes`; all other columns depend on the seed only.
 
     Raises:
-        UserError: if `causes` isn't one of `causes.CHOICES`.
+        UserError: if `causes` isn't one of `choices.CAUSES`.
     """
     weights = weights_for(causes)
     rng = np.random.default_rng([seed, 0])
