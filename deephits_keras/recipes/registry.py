@@ -6,12 +6,13 @@ recipe NAME. The name of the entry point has no meaning.
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.resources
+from dataclasses import dataclass
 from functools import lru_cache
 
 from deephits_keras.errors import UserError
 from deephits_keras.recipes.recipe import Recipe
+from deephits_keras.utils.plugins import EntryPoint, installed, only
 
 GROUP = "deephits_keras.recipes"
 
@@ -21,29 +22,44 @@ DEFAULT = "default"
 SUFFIX = ".toml"
 
 
+@dataclass(frozen=True)
+class RecipeFile(EntryPoint):
+    """One recipe of an installed package; for the other attributes see `EntryPoint`.
+
+    Attributes:
+        text: The content of its file.
+    """
+
+    text: str
+
+
 @lru_cache(maxsize=1)
-def _texts() -> dict[str, list[tuple[str, str]]]:
-    """Content and distribution of every recipe file, by name of the recipe."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for entry in sorted(set(importlib.metadata.entry_points(group=GROUP))):
-        origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
+def _files() -> list[RecipeFile]:
+    found = []
+    for package in installed(GROUP, EntryPoint):
         try:
-            files = list(importlib.resources.files(entry.value).iterdir())
+            for file in importlib.resources.files(package.target).iterdir():
+                if file.name.endswith(SUFFIX):
+                    found.append(
+                        RecipeFile(
+                            file.name.removesuffix(SUFFIX),
+                            package.target,
+                            package.distribution,
+                            package.distribution_version,
+                            file.read_text(encoding="utf-8"),
+                        )
+                    )
         except Exception as error:
             raise UserError(
-                f"The recipes of {origin} ({entry.value}) can't be read: "
+                f"The recipes of {package.origin} ({package.target}) can't be read: "
                 f"{type(error).__name__}: {error}"
             ) from error
-        for file in files:
-            if file.name.endswith(SUFFIX):
-                name = file.name.removesuffix(SUFFIX)
-                found.setdefault(name, []).append((file.read_text(encoding="utf-8"), origin))
-    return dict(sorted(found.items()))
+    return sorted(found, key=lambda file: file.name)
 
 
 def recipe_names() -> list[str]:
     """Names of the installed recipes, sorted."""
-    return list(_texts())
+    return list(dict.fromkeys(file.name for file in _files()))
 
 
 def get_recipe(recipe: str | Recipe) -> Recipe:
@@ -55,19 +71,8 @@ def get_recipe(recipe: str | Recipe) -> Recipe:
     """
     if isinstance(recipe, Recipe):
         return recipe
-    found = _texts().get(recipe, [])
-    if not found:
-        raise UserError(
-            f"There is no recipe named {recipe!r}. Recipes: {', '.join(_texts()) or 'none'}"
-        )
-    if len(found) > 1:
-        origins = " and ".join(origin for _, origin in found)
-        raise UserError(
-            f"{len(found)} distributions have a recipe named {recipe!r}: {origins}. "
-            "Uninstall all but one of them"
-        )
-    text, origin = found[0]
-    return Recipe.from_toml(recipe, text, origin)
+    file = only(_files(), recipe, "recipe")
+    return Recipe.from_toml(recipe, file.text, file.origin)
 
 
 def recipes() -> dict[str, Recipe]:
@@ -76,4 +81,4 @@ def recipes() -> dict[str, Recipe]:
     Raises:
         UserError: if one can't be used; see `get_recipe`.
     """
-    return {name: get_recipe(name) for name in _texts()}
+    return {name: get_recipe(name) for name in recipe_names()}

@@ -1,4 +1,4 @@
-"""Plug-ins found by entry point: what encoders and importers have in common."""
+"""Plug-ins found by entry point: what encoders, importers and recipes have in common."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def only(entries: Sequence[EntryT], name: str, noun: str) -> EntryT:
         raise UserError(f"There is no {noun} named {name!r}. Installed {noun}s: {known}")
     if len(group) > 1:
         raise UserError(
-            f"{len(group)} distributions register an {noun} named {name!r}: "
+            f"{len(group)} distributions register the {noun} {name!r}: "
             f"{' and '.join(entry.origin for entry in group)}. Uninstall all but one of them."
         )
     return group[0]
