@@ -191,6 +191,18 @@ def seconds_of(source: Path | bytes) -> float:
     return _with_recording(source, "soundfile", lambda each: each.samples / each.rate)
 
 
+def sample_rate_of(source: Path | bytes) -> int:
+    """Sample rate of a recording in Hz.
+
+    Args:
+        source: As in `load_audio`.
+
+    Raises:
+        AudioError: if it can't be decoded.
+    """
+    return _with_recording(source, "soundfile", lambda each: each.rate)
+
+
 def remarks_on(source: Path | bytes, *, decoder: str = "soundfile") -> tuple[str, ...]:
     """Remarks on a recording that can be decoded, one sentence each.
 

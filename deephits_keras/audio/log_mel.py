@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deephits_keras.audio.settings import LogMelConfig
-from deephits_keras.encoders.contract import ModalityEncoder
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
-from deephits_keras.encoders.inputs import AUDIO
+from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 LogMelConfigT = TypeVar("LogMelConfigT", bound=LogMelConfig)
 
 
-class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
+class LogMelEncoder(SoundEncoder[LogMelConfigT]):
     """Base class that extracts the spectrogram and computes its mean and variance.
 
     A subclass states its name, its modality and its `build`, which puts the mean and the variance
@@ -31,11 +30,14 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
         variance: Their variance, in dB squared; 1 before `adapt`.
     """
 
-    inputs = (AUDIO,)
-
     def __init__(self, config: LogMelConfigT | None = None) -> None:
         super().__init__(config)
         self.mean, self.variance = 0.0, 1.0
+
+    @property
+    def decoder(self) -> str:
+        """See the base class."""
+        return self.config.decoder
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
@@ -52,35 +54,14 @@ class LogMelEncoder(ModalityEncoder[LogMelConfigT]):
             return None
         import numpy as np
 
-        from deephits_keras.audio.decoding import load_windows
-        from deephits_keras.audio.errors import AudioError
         from deephits_keras.audio.spectrogram import clip, log_mel, samples_of
 
         config = self.config
-        try:
-            waveforms = load_windows(
-                track.audio,
-                config.sample_rate,
-                samples_of(config),
-                count=config.windows,
-                crop=config.crop,
-                decoder=config.decoder,
-            )
-        except AudioError as error:
-            raise ExtractionError(track.id, str(error)) from error
+        waveforms = self.load_windows(
+            track, config.sample_rate, samples_of(config), config.windows, config.crop
+        )
         parts = [log_mel(clip(w, config), config).astype("float16") for w in waveforms]
         return {"log_mel": parts[0] if config.windows == 1 else np.stack(parts)}
-
-    def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
-        """Remarks on the recording, for example that it ends early."""
-        del features
-        from deephits_keras.audio.decoding import remarks_on
-        from deephits_keras.audio.errors import AudioError
-
-        try:
-            return remarks_on(track.audio, decoder=self.config.decoder) if track.audio else ()
-        except AudioError:
-            return ()
 
     def fingerprint_config(self) -> dict[str, Any]:
         """The name of one window's feature store is that of versions without several windows."""

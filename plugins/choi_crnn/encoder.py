@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.encoders.contract import AUDIO, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.contract import setting
+from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.published import PublishedConfig, PublishedEncoder
 from deephits_keras.tracks import Track
 
@@ -25,7 +26,7 @@ class ChoiCRNNConfig(PublishedConfig):
     )
 
 
-class ChoiCRNN(PublishedEncoder[ChoiCRNNConfig]):
+class ChoiCRNN(SoundEncoder[ChoiCRNNConfig], PublishedEncoder[ChoiCRNNConfig]):
     """29.12 s at 12 kHz as 96 mel bands in dB, through four convolutions and two GRUs: 32 numbers.
 
     Choi et al. (ICASSP 2017), as in keunwoochoi/music-auto_tagging-keras. The published weights
@@ -42,7 +43,6 @@ class ChoiCRNN(PublishedEncoder[ChoiCRNNConfig]):
     modality = "mel"
     version = "1"
     summary = "mel spectrogram of 29 s at 12 kHz -> CNN -> GRU over time -> 32-D (Choi 2017)"
-    inputs = (AUDIO,)
     published_weights = "music_tagger_crnn, MIT, github.com/keunwoochoi/music-auto_tagging-keras"
     Config = ChoiCRNNConfig
 
@@ -63,15 +63,7 @@ class ChoiCRNN(PublishedEncoder[ChoiCRNNConfig]):
         import librosa
         import numpy as np
 
-        from deephits_keras.audio.decoding import load_audio
-        from deephits_keras.audio.errors import AudioError
-
-        try:
-            waveform = load_audio(track.audio, RATE)
-        except AudioError as error:
-            raise ExtractionError(track.id, str(error)) from error
-        start = max(0, (len(waveform) - SAMPLES) // 2)
-        clip = waveform[start : start + SAMPLES]
+        [clip] = self.load_windows(track, RATE, SAMPLES)
         clip = np.pad(clip, (0, SAMPLES - len(clip)))
         mel = librosa.feature.melspectrogram(
             y=clip, sr=RATE, n_fft=N_FFT, hop_length=HOP, n_mels=BANDS

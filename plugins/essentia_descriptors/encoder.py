@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.contract import EncoderConfig, setting
 from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
-from deephits_keras.encoders.inputs import AUDIO
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class EssentiaDescriptorsConfig(EncoderConfig):
             raise ValueError(f"units must be positive. Received: {self.units}")
 
 
-class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
+class EssentiaDescriptors(SoundEncoder[EssentiaDescriptorsConfig]):
     """Spotify-style descriptors of any recording, measured with Essentia (paper, Section 2.1).
 
     Outside the graph: statistics of Essentia's MusicExtractor (`measure.STATISTICS`).
@@ -68,7 +68,6 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
     modality = "essentia"
     version = "2"
     summary = "descriptors measured with Essentia (AGPL-3.0) -> 22-D vector -> 64-D"
-    inputs = (AUDIO,)
     Config = EssentiaDescriptorsConfig
 
     def __init__(self, config: EssentiaDescriptorsConfig | None = None) -> None:
@@ -160,24 +159,13 @@ class EssentiaDescriptors(ModalityEncoder[EssentiaDescriptorsConfig]):
 
     def remarks(self, track: Track, features: Features) -> tuple[str, ...]:
         """Remarks on uncalibrated descriptors, and on the recording."""
-        del features
         by_model = self.mapping.by_model
         plain = [name for name in self.mapping.uncalibrated if name not in by_model]
         named = [f"{descriptor} ({model})" for descriptor, model in by_model.items()]
         lists = {"see `deephits essentia fit`": plain, "by Essentia's models": named}
-        return self._of_recording(track) + tuple(
+        return super().remarks(track, features) + tuple(
             f"uncalibrated, {how}: {', '.join(names)}" for how, names in lists.items() if names
         )
-
-    @staticmethod
-    def _of_recording(track: Track) -> tuple[str, ...]:
-        from deephits_keras.audio.decoding import remarks_on
-        from deephits_keras.audio.errors import AudioError
-
-        try:
-            return remarks_on(track.audio) if track.audio else ()
-        except AudioError:
-            return ()
 
     def path_content(self, name: str) -> str | None:
         """The hash of the used models."""

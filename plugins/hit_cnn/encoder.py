@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.encoders.contract import AUDIO, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.contract import setting
+from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.published import PublishedConfig, PublishedEncoder
 from deephits_keras.tracks import Track
 
@@ -30,7 +31,7 @@ class HitCNNConfig(PublishedConfig):
             raise ValueError("the published weights are for inception=False")
 
 
-class HitCNN(PublishedEncoder[HitCNNConfig]):
+class HitCNN(SoundEncoder[HitCNNConfig], PublishedEncoder[HitCNNConfig]):
     """Thirty seconds as mel powers, through the CNN of Yang et al. (ICASSP 2017) and Yu et al.
 
     As in their code (OckhamsRazor/HSP_CNN): 128 bands x 323 frames of power, not in dB;
@@ -47,7 +48,6 @@ class HitCNN(PublishedEncoder[HitCNNConfig]):
     modality = "mel"
     version = "1"
     summary = "mel powers of 30 s of audio -> CNN along time -> 256-D (Yang 2017)"
-    inputs = (AUDIO,)
     published_weights = "HSP_CNN, Apache-2.0, github.com/OckhamsRazor/HSP_CNN (ret30.mdl)"
     Config = HitCNNConfig
 
@@ -68,15 +68,7 @@ class HitCNN(PublishedEncoder[HitCNNConfig]):
         import librosa
         import numpy as np
 
-        from deephits_keras.audio.decoding import load_audio
-        from deephits_keras.audio.errors import AudioError
-
-        try:
-            waveform = load_audio(track.audio, RATE)
-        except AudioError as error:
-            raise ExtractionError(track.id, str(error)) from error
-        start = max(0, (len(waveform) - 30 * RATE) // 2)
-        clip = waveform[start : start + 30 * RATE]
+        [clip] = self.load_windows(track, RATE, 30 * RATE)
         mel = librosa.feature.melspectrogram(
             y=np.pad(clip, (0, max(0, N_FFT - len(clip)))),
             sr=RATE,

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.encoders.contract import AUDIO, EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.contract import EncoderConfig, setting
+from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.scaling import Scale
 from deephits_keras.tracks import Track
 
@@ -38,7 +39,7 @@ class LowLevelConfig(EncoderConfig):
             )
 
 
-class LowLevel(ModalityEncoder[LowLevelConfig]):
+class LowLevel(SoundEncoder[LowLevelConfig]):
     """207 descriptors of a recording, most of them means over frames.
 
     After HitMusicNet (Martin-Gutierrez et al. 2020): 48 MFCCs, 12 chroma, 128 mel powers, 6
@@ -55,7 +56,6 @@ class LowLevel(ModalityEncoder[LowLevelConfig]):
     modality = "low_level"
     version = "1"
     summary = "207 means of librosa's descriptors of the recording -> 64-D (HitMusicNet)"
-    inputs = (AUDIO,)
     Config = LowLevelConfig
 
     def __init__(self, config: LowLevelConfig | None = None) -> None:
@@ -76,21 +76,11 @@ class LowLevel(ModalityEncoder[LowLevelConfig]):
         """Decode one recording and compute its descriptors; see the base class."""
         if track.audio is None:
             return None
-        import soundfile
-
-        from deephits_keras.audio.decoding import load_audio
-        from deephits_keras.audio.errors import AudioError
-
         from .descriptors import low_level
 
-        try:
-            rate = soundfile.info(str(track.audio)).samplerate
-            waveform = load_audio(track.audio, rate)
-        except (AudioError, soundfile.SoundFileError) as error:
-            raise ExtractionError(track.id, str(error)) from error
-        length = round(self.config.seconds * rate)
-        start = max(0, (len(waveform) - length) // 2)
-        return {"numbers": low_level(waveform[start : start + length], rate)}
+        rate = self.sample_rate_of(track)
+        [middle] = self.load_windows(track, rate, round(self.config.seconds * rate))
+        return {"numbers": low_level(middle, rate)}
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Compute the scale of each descriptor."""
