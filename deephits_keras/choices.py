@@ -14,6 +14,11 @@ ARTIST_RULES = ("first", "max", "mean")
 ENGINES = ("local", "dask", "ray")
 """What runs an extraction: `features.engines`."""
 
+LIKELIEST, MACRO_F1, DISTANCE = "likeliest", "macro-f1", "distance"
+
+DECODINGS = (LIKELIEST, MACRO_F1, DISTANCE)
+"""How one tier is chosen from the class scores of a track: `tasks.Decoding`."""
+
 CACHES = ("none", "memory", "device")
 """Where features are kept during training: `pipeline.cache`."""
 

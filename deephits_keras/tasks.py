@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from deephits_keras.choices import DECODINGS, DISTANCE, LIKELIEST
 from deephits_keras.errors import UserError
 from deephits_keras.types import FloatArray, IntArray
 
@@ -60,6 +62,73 @@ TIERS = {
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """How one tier is chosen from the class scores of a track.
+
+    The scores themselves, and all that is computed from them, are the same with every rule.
+
+    Attributes:
+        rule: `likeliest`: the tier of the largest score, which is best for accuracy. `macro-f1`:
+            the tier of the largest score / share ** alpha, which favours rare tiers (logit
+            adjustment after training; Menon et al. 2021, "Long-tail Learning via Logit
+            Adjustment", Equation 9). `distance`: the tier of least expected distance in tiers,
+            which is the median of the scores.
+        alpha: Exponent of `macro-f1`, from 0, which is `likeliest`.
+        shares: Share of each tier in the training tracks, for `macro-f1`; all above 0.
+        likeliest_f1: Macro-F1 of the validation tracks with `likeliest`, 0-1; None if nothing was
+            fitted (`evaluation.decoding`).
+        decoded_f1: The same with this decoding.
+
+    Raises:
+        ValueError: if the rule isn't known, or a number is out of its range.
+
+    Example:
+        >>> scores = np.array([[0.1, 0.5, 0.4]])
+        >>> Decoding("macro-f1", 1.0, (0.2, 0.7, 0.1)).tiers(scores)
+        array([2], dtype=int32)
+    """
+
+    rule: str = LIKELIEST
+    alpha: float = 0.0
+    shares: tuple[float, ...] = ()
+    likeliest_f1: float | None = None
+    decoded_f1: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rule not in DECODINGS:
+            raise ValueError(f"rule must be one of {', '.join(DECODINGS)}. Received: {self.rule!r}")
+        if not 0 <= self.alpha < math.inf:
+            raise ValueError(f"alpha must be a number from 0. Received: {self.alpha}")
+        if not all(0 < share <= 1 for share in self.shares):
+            raise ValueError(f"shares must be above 0, and at most 1. Received: {self.shares}")
+        if self.alpha and not self.shares:
+            raise ValueError("an alpha must come with the shares of the tiers")
+        if any(f1 is not None and not 0 <= f1 <= 1 for f1 in (self.likeliest_f1, self.decoded_f1)):
+            raise ValueError("a macro-F1 must be from 0 to 1")
+
+    def tiers(self, scores: FloatArray) -> IntArray:
+        """The tier of each track, int32.
+
+        Args:
+            scores: `(n, tiers)` class scores that sum to 1.
+
+        Raises:
+            ValueError: if the scores aren't for as many tiers as the shares.
+        """
+        if self.rule == DISTANCE:
+            # The first tier that reaches half of the scores; rounding must not hide the last.
+            reached = np.cumsum(scores, axis=1) >= 0.5 - 1e-9
+            return np.asarray(reached.argmax(axis=1), dtype=np.int32)
+        if self.alpha:
+            scores = scores / np.asarray(self.shares) ** self.alpha
+        return np.asarray(scores.argmax(axis=1), dtype=np.int32)
+
+
+LARGEST_SCORE = Decoding()
+"""The decoding of a model without a fitted one."""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Predictions for a batch of tracks.
 
@@ -68,16 +137,21 @@ class Prediction:
         scores: `(n, tiers)` class scores that sum to 1, or None for a regression. They are
             probabilities only as far as the model is calibrated (paper, Section 3.1;
             `evaluation.calibration`).
+        decoding: How tiers are chosen from the scores.
     """
 
     popularity: FloatArray
     scores: FloatArray | None
+    decoding: Decoding = LARGEST_SCORE
 
     def tiers(self, tiers: Tiers) -> IntArray:
-        """Tier of each track: argmax of the scores if they are for `tiers`, else by popularity."""
+        """Tier of each track: decoded from the scores if they are for `tiers`, else by popularity.
+
+        Args:
+            tiers: The tiers.
+        """
         if self.scores is not None and self.scores.shape[1] == tiers.count:
-            best: IntArray = self.scores.argmax(axis=1).astype(np.int32)
-            return best
+            return self.decoding.tiers(self.scores)
         return tiers.of(self.popularity)
 
 
@@ -91,11 +165,19 @@ class Task:
             popularity / 100).
         reported_tiers: The tiers whose metrics are reported; the first is the main one. The output
             of a regression is discretised into them (paper, Section 3.1).
+        decoding: How one tier is chosen from class scores.
     """
 
     name: str
     kind: Literal["classification", "regression"]
     reported_tiers: tuple[Tiers, ...]
+    decoding: Decoding = LARGEST_SCORE
+
+    def __post_init__(self) -> None:
+        if self.decoding.shares and len(self.decoding.shares) != self.outputs:
+            raise ValueError(
+                f"{self.name} has {self.outputs} outputs, its decoding {len(self.decoding.shares)}"
+            )
 
     @property
     def outputs(self) -> int:
@@ -125,7 +207,7 @@ class Task:
         shifted = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         scores = shifted / shifted.sum(axis=1, keepdims=True)
         midpoints = np.array([(low + high) / 2 for low, high in self.tiers.bounds])
-        return Prediction(scores @ midpoints, scores)
+        return Prediction(scores @ midpoints, scores, self.decoding)
 
 
 TASKS = {

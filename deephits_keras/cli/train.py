@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deephits_keras.choices import CACHES, SPLITS
+from deephits_keras.choices import CACHES, DECODINGS, SPLITS
 from deephits_keras.cli.common import (
     CORPUS,
     PATH,
@@ -125,6 +125,12 @@ def training_option(
     "calibrate",
     "auto: scale class scores by a fitted temperature if that lowers the calibration error.",
     CALIBRATIONS,
+)
+@training_option(
+    "decoding",
+    "Choice of the tier: likeliest (largest score), macro-f1 (rare tiers favoured), or distance "
+    "(least expected distance).",
+    DECODINGS,
 )
 @training_option(
     "ensemble", "Number of models to train and average, with seeds --seed, --seed + 1, ..."

@@ -67,6 +67,7 @@ def shallow_outputs(
     settings = dict(recipe.estimator)
     name = str(settings.pop("name", ""))
     derived = settings.pop("superstars", None)
+    settings.pop("decoding", None)
     if name not in MODELS:
         raise UserError(
             f"The recipe {recipe.name!r}: there is no estimator {name!r}. "

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deephits_keras.choices import LIKELIEST
 from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError
@@ -108,6 +109,7 @@ def _shallow(
     trial: Trial, corpus: Corpus, encoders: Mapping[str, Any], split: Split
 ) -> dict[str, Any]:
     from deephits_keras.comparison.shallow import shallow_outputs
+    from deephits_keras.evaluation.decoding import fit_decoding
     from deephits_keras.evaluation.metrics import evaluate, ranking_metrics
     from deephits_keras.recipes import get_recipe
     from deephits_keras.tasks import get_task
@@ -119,6 +121,16 @@ def _shallow(
     seconds = time.monotonic() - began
     part = reported_part(split.parts)
     popularity = corpus.popularity[split.parts[part]]
+    rule = recipe.estimator.get("decoding", LIKELIEST)
+    if rule != LIKELIEST and "validation" in outputs:
+        decoding = fit_decoding(
+            rule,
+            task,
+            outputs["validation"],
+            corpus.popularity[split.parts["validation"]],
+            corpus.popularity[split.parts["train"]],
+        )
+        task = dataclasses.replace(task, decoding=decoding)
     prediction = task.decode(outputs[part])
     metrics = evaluate(task, popularity, prediction)
     ranking = ranking_metrics(popularity, prediction.popularity)

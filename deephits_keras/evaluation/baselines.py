@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -18,7 +19,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.metrics import Metrics, evaluate
-from deephits_keras.tasks import Task
+from deephits_keras.tasks import LARGEST_SCORE, Task
 from deephits_keras.types import FloatArray
 
 FAMILIES = ("logistic", "mlp", "boosting")
@@ -63,6 +64,8 @@ def baseline_metrics(
     Raises:
         UserError: if there is no such baseline.
     """
+    # A decoding is fitted to one model's scores.
+    task = dataclasses.replace(task, decoding=LARGEST_SCORE)
     if task.kind == "classification":
         outputs = class_logits(
             task, train_features, train_popularity, test_features, kind=kind, seed=seed

@@ -1,6 +1,6 @@
-"""Calibration after training: a temperature of the class scores, and conformal prediction sets.
+"""Calibration after training: temperature, conformal sets, and the decoding of class scores.
 
-Both are fitted on the validation tracks after the checkpoint is selected, and stored in a run's
+All are fitted on the validation tracks after the checkpoint is selected, and stored in a run's
 `calibration.json`. A temperature divides the logits (Guo, Pleiss, Sun and
 Weinberger 2017, "On Calibration of Modern Neural Networks"). The sets are split conformal
 prediction: of tiers by the score of the true one (Sadinle, Lei and Wasserman 2019, "Least Ambiguous
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deephits_keras.tasks import POPULARITY_MAX, Prediction, Task
+from deephits_keras.errors import UserError
+from deephits_keras.tasks import LARGEST_SCORE, POPULARITY_MAX, Decoding, Prediction, Task, get_task
 from deephits_keras.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Calibration:
         threshold: Largest 1 - score of a tier in the set (0-1), or half the width of a
             regression's interval (0-100); None without sets.
         tracks: Number of validation tracks that it was fitted on.
+        decoding: How one tier is chosen from the scores, after the temperature
+            (`evaluation.decoding`); the threshold of the sets doesn't depend on it.
     """
 
     temperature: float = 1.0
@@ -54,6 +57,7 @@ class Calibration:
     coverage: float = 0.0
     threshold: float | None = None
     tracks: int = 0
+    decoding: Decoding = LARGEST_SCORE
 
     def __post_init__(self) -> None:
         shares = [s for s in (self.ece_before, self.ece_after, self.coverage) if s is not None]
@@ -66,6 +70,17 @@ class Calibration:
             raise ValueError("a threshold must come with a coverage between 0 and 1")
         if self.tracks < 0:
             raise ValueError(f"tracks must be a number of tracks. Received: {self.tracks}")
+
+    def task(self, name: str) -> Task:
+        """The task of a name, whose scores are decoded as fitted.
+
+        Raises:
+            UserError: if there is no such task, or the decoding is for another number of tiers.
+        """
+        try:
+            return dataclasses.replace(get_task(name), decoding=self.decoding)
+        except ValueError as error:
+            raise UserError(f"The calibration is damaged: {error}") from error
 
     @property
     def divisor(self) -> float:
@@ -80,7 +95,9 @@ class Calibration:
         return scaled
 
     def tier_sets(self, scores: FloatArray) -> BoolArray:
-        """Tiers in each track's set, `(n, tiers)` bool; the highest-scoring tier always is one.
+        """Tiers in each track's set, `(n, tiers)` bool.
+
+        The highest-scoring tier and the predicted tier always are in it.
 
         Args:
             scores: `(n, tiers)` class scores, after the temperature.
@@ -89,7 +106,8 @@ class Calibration:
             ValueError: if there is no threshold.
         """
         sets: BoolArray = 1 - scores <= self._threshold
-        sets[np.arange(len(scores)), scores.argmax(axis=1)] = True
+        for tiers in (scores.argmax(axis=1), self.decoding.tiers(scores)):
+            sets[np.arange(len(scores)), tiers] = True
         return sets
 
     def intervals(self, popularity: FloatArray) -> FloatArray:

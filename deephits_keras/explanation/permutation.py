@@ -149,7 +149,7 @@ class _HeldOut:
     """A run's embeddings of some tracks, and its metrics for permuted embeddings."""
 
     def __init__(self, run: Run, corpus: Corpus, rows: IntArray) -> None:
-        self.run, self.corpus, self.rows = run, corpus, rows
+        self.run, self.corpus, self.rows, self.task = run, corpus, rows, run.task
         self.anatomy = Anatomy(run.model, list(run.encoders))
         self.stores = seen_stores(corpus, run.encoders, run.unseen_columns)
         self.present = {
@@ -169,11 +169,11 @@ class _HeldOut:
     ) -> Metrics:
         """Metrics with the given embeddings instead of the tracks' own."""
         outputs = np.asarray(ops.convert_to_numpy(self.anatomy.outputs(embeddings, present)))
-        scored = Scored(self.run.task, rows, self.corpus.popularity[rows], outputs)
+        scored = Scored(self.task, rows, self.corpus.popularity[rows], outputs)
         metrics = scored.metrics()
-        if self.run.task.kind == "regression":
+        if self.task.kind == "regression":
             return {"mae": metrics["regression"]["mae"], "loss": scored.loss}
-        tiers = metrics[self.run.task.tiers.name]
+        tiers = metrics[self.task.tiers.name]
         return {"loss": scored.loss, **{name: tiers[name] for name in ("macro_f1", "accuracy")}}
 
     def of_modalities(self, repeats: int, seed: int) -> tuple[Importance, ...]:

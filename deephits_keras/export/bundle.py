@@ -29,7 +29,7 @@ from deephits_keras.export.manifest import Manifest
 from deephits_keras.export.tensors import tensors
 from deephits_keras.runs.config import EncoderRecord
 from deephits_keras.runs.scorer import Score
-from deephits_keras.tasks import Task, get_task
+from deephits_keras.tasks import Task
 from deephits_keras.utils.files import read_json, read_record, sha256
 
 WHAT = "a deephits bundle"
@@ -81,8 +81,8 @@ class Bundle:
 
     @property
     def task(self) -> Task:
-        """The task of the model."""
-        return get_task(self.config.task)
+        """The task of the model, whose scores are decoded as by the run."""
+        return self.calibration.task(self.config.task)
 
     @property
     def unseen_columns(self) -> Mapping[str, tuple[str, ...]]:

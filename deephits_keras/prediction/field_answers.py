@@ -65,7 +65,7 @@ class FieldAnswers:
                 values = np.where(_like(found.present, values), values, 0)
                 inputs[input_name(modality, spec.name)] = values.astype(input_dtype(spec))
         outputs = predictor.score(inputs)
-        return cls(predictor, chunk, features, predictor.run.task.decode(outputs))
+        return cls(predictor, chunk, features, predictor.task.decode(outputs))
 
     def __len__(self) -> int:
         return len(self.chunk)
@@ -87,7 +87,7 @@ class FieldAnswers:
 
     def _predicted(self, labels: Sequence[str]) -> Columns:
         """The columns of the rows that can be used."""
-        tiers, anything = self.predictor.run.task.tiers, self._anything
+        tiers, anything = self.predictor.task.tiers, self._anything
         count = len(self.chunk.kept)
         coverage = self.predictor.calibration.coverage or None
         numbers = self.prediction.tiers(tiers)
@@ -136,7 +136,7 @@ class FieldAnswers:
         calibration = self.predictor.calibration
         if calibration.threshold is None or self.prediction.scores is None:
             return [""] * count
-        labels = self.predictor.run.task.tiers.labels
+        labels = self.predictor.task.tiers.labels
         inside = np.asarray(calibration.tier_sets(self.prediction.scores), dtype=bool)
         return _by_pattern(inside, lambda row: " ".join(_where(labels, row)))
 

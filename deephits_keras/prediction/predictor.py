@@ -119,6 +119,7 @@ class Predictor:
 
     def __init__(self, run: Scorer, descriptors: AnyEncoder | None = None) -> None:
         self.run = run
+        self.task = run.task
         self.descriptors = descriptors
         self.score = run.scorer
         self.calibration = run.calibration
@@ -199,8 +200,8 @@ class Predictor:
         )
         if not account.features:
             return dataclasses.replace(known, warnings=(*known.warnings, NOTHING))
-        tiers = self.run.task.tiers
-        prediction = self.run.task.decode(output[None])
+        tiers = self.task.tiers
+        prediction = self.task.decode(output[None])
         tier = int(prediction.tiers(tiers)[0])
         scores: dict[str, float] = {}
         if prediction.scores is not None:
@@ -247,5 +248,5 @@ class Predictor:
             ((low, high),) = self.calibration.intervals(prediction.popularity).tolist()
             return (), (round(low, 3), round(high, 3))
         (inside,) = self.calibration.tier_sets(prediction.scores)
-        labels = self.run.task.tiers.labels
+        labels = self.task.tiers.labels
         return tuple(label for label, held in zip(labels, inside, strict=True) if held), None

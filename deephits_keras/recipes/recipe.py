@@ -46,7 +46,8 @@ class Recipe:
         needs: Required modalities; `compare` leaves out the others if a corpus lacks them, and
             reports it.
         task: Task of the publication, the default of `train`; empty for the command's default.
-        estimator: For a shallow recipe: the scikit-learn model and its settings. Such a recipe has
+        estimator: For a shallow recipe: the scikit-learn model, its settings, and how tiers are
+            decoded (`decoding`, as in `TrainingConfig`). Such a recipe has
             no fusion and no training, and can only be used in `deephits compare`.
         distribution: Distribution that provides it, with its version.
 

@@ -78,7 +78,16 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """The task it was trained for."""
+        """The task it was trained for; a finished run's decodes scores as `calibration.json` says.
+
+        Raises:
+            UserError: if that file is damaged.
+        """
+        return self.calibration.task(self.config.task) if self.finished else self.plain_task
+
+    @property
+    def plain_task(self) -> Task:
+        """The task with the tier of the largest score, as in training."""
         return get_task(self.config.task)
 
     @property

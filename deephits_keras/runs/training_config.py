@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from deephits_keras.choices import DECODINGS, LIKELIEST
 from deephits_keras.errors import UserError
 from deephits_keras.utils.records import check_types, from_plain
 
@@ -67,6 +68,10 @@ class TrainingConfig:
         calibrate: `auto` to divide the logits by a temperature fitted on the validation split,
             if that lowers the expected calibration error (`evaluation.calibration`), or `none`:
             on held-out real tracks `auto` was no better (docs/beyond.md).
+        decoding: How one tier is chosen from the class scores of a track, fitted on the validation
+            part after training: `likeliest` (the largest score, as in the paper), `macro-f1` or
+            `distance` (`tasks.Decoding`, `evaluation.decoding`). A regression has none. The
+            checkpoint is selected by the largest score with any of them.
         coverage: Probability that a predicted set of tiers, or interval of popularity, contains
             the true value; 0: no sets are predicted.
         ensemble: Number of models to train, with the seeds `seed`, `seed + 1`, ...; their
@@ -97,6 +102,7 @@ class TrainingConfig:
     xla: bool = False
     seed: int = 0
     calibrate: str = "none"
+    decoding: str = LIKELIEST
     coverage: float = 0.0
     ensemble: int = 1
 
@@ -141,6 +147,7 @@ class TrainingConfig:
             ("select", SELECTORS),
             ("precision", PRECISIONS),
             ("calibrate", CALIBRATIONS),
+            ("decoding", DECODINGS),
         ):
             if getattr(self, name) not in allowed:
                 raise UserError(

@@ -6,6 +6,7 @@ spectrograms are large as text. JSON has no NaN, an unknown value: it is null he
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -245,7 +246,7 @@ def answer(
     """
     if not np.isfinite(outputs).all():
         raise RefusedError(422, "The model's outputs for these features aren't finite numbers")
-    task = get_task(info.task)
+    task = dataclasses.replace(get_task(info.task), decoding=info.decoding)
     decoded = task.decode(outputs)
     arrays: dict[str, np.ndarray[Any, Any]] = {
         "outputs": outputs.astype(np.float32),

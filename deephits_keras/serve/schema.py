@@ -15,6 +15,7 @@ from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.fields.standard import DESCRIPTORS, METADATA
 from deephits_keras.runs.scorer import Scorer
+from deephits_keras.tasks import LARGEST_SCORE, Decoding
 
 USUAL = {
     "release_year": (1950, 2030),
@@ -95,6 +96,7 @@ class ModelInfo:
         inputs: Inputs of the graph, for features.
         outputs: Number of the graph's outputs.
         scores: Whether it gives scores of the tiers.
+        decoding: How the tier is chosen from the scores.
     """
 
     name: str
@@ -112,6 +114,7 @@ class ModelInfo:
     inputs: tuple[TensorInfo, ...]
     outputs: int
     scores: bool
+    decoding: Decoding = LARGEST_SCORE
 
     @classmethod
     def of(cls, model: Scorer, name: str = "") -> ModelInfo:
@@ -140,6 +143,7 @@ class ModelInfo:
             inputs=tuple(tensors(model.encoders)),
             outputs=task.outputs,
             scores=task.kind == "classification",
+            decoding=task.decoding,
         )
 
     def to_json(self) -> dict[str, Any]:

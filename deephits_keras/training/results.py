@@ -14,6 +14,7 @@ from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.evaluation.calibration import calibrate
+from deephits_keras.evaluation.decoding import fit_decoding
 from deephits_keras.evaluation.metrics import Metrics
 from deephits_keras.evaluation.warnings import result_warnings
 from deephits_keras.features.seen import unseen_columns, unseen_notes, unseen_values
@@ -49,7 +50,7 @@ def write_results(
     history: pd.DataFrame,
     selection: Mapping[str, Any],
 ) -> None:
-    """Fit the calibration and write it, the history, predictions, metrics and baselines.
+    """Fit calibration and decoding; write them, history, predictions, metrics and baselines.
 
     Args:
         run: The run.
@@ -61,18 +62,28 @@ def write_results(
     """
     training = run.config.training
     chosen_on = scored["validation"]
+    trained = corpus.popularity[run.split.parts["train"]]
     calibration = calibrate(
-        run.task,
+        run.plain_task,
         chosen_on.popularity,
         chosen_on.outputs,
         temperature=training.calibrate == "auto",
         coverage=training.coverage,
     )
+    decoding = fit_decoding(
+        training.decoding,
+        run.plain_task,
+        calibration.scale(chosen_on.outputs),
+        chosen_on.popularity,
+        trained,
+    )
+    calibration = dataclasses.replace(calibration, decoding=decoding)
+    task = calibration.task(run.config.task)
     write_json(run.folder / CALIBRATION, calibration)
     with replacing(run.folder / HISTORY) as temporary:
         history.to_csv(temporary, index=False)
     scaled = {
-        part: dataclasses.replace(result, outputs=calibration.scale(result.outputs))
+        part: dataclasses.replace(result, task=task, outputs=calibration.scale(result.outputs))
         for part, result in scored.items()
     }
     with replacing(run.folder / PREDICTIONS) as temporary:
@@ -80,12 +91,10 @@ def write_results(
         pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
     metrics = {part: result.metrics(calibration) for part, result in scaled.items()}
     reported = reported_part(run.split.parts)
-    majority = majority_metrics(
-        run.task, corpus.popularity[run.split.parts["train"]], scaled[reported].popularity
-    )
+    majority = majority_metrics(task, trained, scaled[reported].popularity)
     unseen = unseen_columns(run.encoders, corpus, run.split.parts["train"])
     warnings = result_warnings(
-        run.task,
+        task,
         scaled[reported].popularity,
         scaled[reported].prediction,
         metrics[reported],
@@ -99,6 +108,7 @@ def write_results(
         {
             **selection,
             "selected_by": training.select,
+            **({"decoding": decoding} if task.kind == "classification" else {}),
             "warnings": warnings,
             "parts": metrics,
             "missing": _missing(stores, run.split),
