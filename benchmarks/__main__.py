@@ -2,6 +2,7 @@
 
 python -m benchmarks [NAME ...]                   beside other packages
 python -m benchmarks --against COMMIT [TASK ...]  beside an older commit of this one
+python -m benchmarks accuracy CORPUS ...          scores beside boosted trees (benchmarks.accuracy)
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ def comparisons(words: list[str]) -> Iterator[Comparison]:
 
 def main() -> None:
     """Run the named benchmarks, or all."""
+    if sys.argv[1:2] == ["accuracy"]:
+        from benchmarks import accuracy
+
+        accuracy.main(sys.argv[2:])
+        return
     from benchmarks.compare import COLUMNS
     from deephits_keras import cpu
     from deephits_keras.cli.common import print_table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +94,30 @@ def build_of(commit: str) -> Build:
     return Build(full[:7], python)
 
 
+def environment(name: str, needs: Sequence[str]) -> Path:
+    """The interpreter of an environment with some packages, made once with uv.
+
+    Args:
+        name: Name of its folder.
+        needs: What is installed.
+
+    Raises:
+        RuntimeError: if uv isn't installed.
+        CalledProcessError: if a package can't be installed.
+    """
+    digest = hashlib.sha256("\n".join((sys.version, *needs)).encode()).hexdigest()[:12]
+    folder = KEPT / f"{name}-{digest}"
+    python = folder / "bin" / "python"
+    if not (folder / "whole").exists():
+        uv = _uv()
+        subprocess.run(
+            [uv, "venv", "-q", "--clear", "--python", sys.executable, folder], check=True
+        )
+        subprocess.run([uv, "pip", "install", "-q", "--python", python, *needs], check=True)
+        (folder / "whole").touch()
+    return python
+
+
 def _git(*words: str) -> bytes:
     return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True).stdout
 
@@ -100,5 +126,5 @@ def _uv() -> Path:
     beside = Path(sys.executable).parent / "uv"
     found = str(beside) if beside.exists() else shutil.which("uv")
     if found is None:
-        raise RuntimeError("--against needs uv: pip install uv")
+        raise RuntimeError("This needs uv: pip install uv")
     return Path(found)

@@ -1,0 +1,241 @@
+"""The default model beside boosted trees on the fields of real corpora: `accuracy CORPUS ...`.
+
+python -m benchmarks accuracy corpus spotify --out results --seeds 0,1,2 --trials 30
+
+Every system has the same fields and the same split by artist (60/20/20). The trees get early
+stopping, a random search on the validation part, and the decoding of tiers fitted as the default's
+is. FOLDER/results.jsonl is appended to, and what stands there isn't measured again. `--show` prints
+the tables of what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from deephits_plugins.tabular import Tabular
+from scipy import stats
+
+from benchmarks.builds import environment, present
+from deephits_keras.choices import MACRO_F1
+from deephits_keras.corpus import Corpus
+from deephits_keras.corpus.splits import make_split
+from deephits_keras.evaluation.decoding import fit_decoding
+from deephits_keras.evaluation.metrics import evaluate
+from deephits_keras.runs.run import Run
+from deephits_keras.tasks import Task, get_task
+
+RESULTS = "results.jsonl"
+TASKS = ("regression", "tiers-3", "tiers-10")
+DEFAULT = "default"
+TREES = ("lightgbm", "catboost")
+NEEDS = ("lightgbm==4.6.0", "catboost==1.2.8", "pandas==2.3.3", "pyarrow==21.0.0", "numpy<2.4")
+"""What the trees' environment has."""
+
+METRICS = {"regression": ("regression", "r2"), "tiers-3": ("tiers-3", "macro_f1")}
+METRICS["tiers-10"] = ("tiers-10", "macro_f1")
+"""Group and name of the compared metric of each task."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One system on one split.
+
+    Attributes:
+        corpus: Folder of the corpus.
+        seed: Seed of the split and the system.
+        task: Name of the task.
+        model: `default` or a name of `TREES`.
+        trials: Number of settings that are tried; 1 for the default.
+    """
+
+    corpus: str
+    seed: int
+    task: str
+    model: str
+    trials: int
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What identifies its result."""
+        return (Path(self.corpus).resolve().name, self.seed, self.task, self.model, self.trials)
+
+
+def main(words: Sequence[str]) -> None:
+    """Measure what is missing, and print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks accuracy")
+    parser.add_argument("corpora", nargs="*")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--tasks", default=",".join(TASKS))
+    parser.add_argument("--models", default=",".join((DEFAULT, *TREES)))
+    parser.add_argument("--show", action="store_true", help="only print what is there")
+    asked = parser.parse_args(words)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    cases = [
+        Case(corpus, int(seed), task, model, 1 if model == DEFAULT else asked.trials)
+        for seed in asked.seeds.split(",")
+        for corpus in asked.corpora
+        for task in asked.tasks.split(",")
+        for model in asked.models.split(",")
+    ]
+    for case in [] if asked.show else cases:
+        if case.key not in {key_of(row) for row in read(asked.out)}:
+            measured = default(case, asked.out) if case.model == DEFAULT else trees(case, asked.out)
+            row = {**dict(zip(KEYS, case.key, strict=True)), **measured}
+            with (asked.out / RESULTS).open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), file=sys.stderr, flush=True)
+    print("\n".join(report(read(asked.out))))
+
+
+KEYS = ("corpus", "seed", "task", "model", "trials")
+
+
+def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """`Case.key` of a result."""
+    return tuple(row[name] for name in KEYS)
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The results so far."""
+    path = folder / RESULTS
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def default(case: Case, folder: Path) -> dict[str, Any]:
+    """Train the default model as it comes, on the fields alone."""
+    run = folder / "run"
+    shutil.rmtree(run, ignore_errors=True)
+    build = present()
+    build.deephits("extract", case.corpus, "--modalities", "meta")
+    words = ("--modalities", "meta", "--task", case.task, "--split", "artist", "--test", 0.2)
+    cost = build.deephits("train", case.corpus, run, *words, "--seed", case.seed)
+    done = Run(run).metrics
+    shutil.rmtree(run)
+    return {
+        "metrics": done["parts"]["test"],
+        "validation": done["parts"]["validation"],
+        "decoding": done.get("decoding"),
+        "cpu": cost.cpu,
+        "wall": cost.wall,
+    }
+
+
+def trees(case: Case, folder: Path) -> dict[str, Any]:
+    """Search with trees, and score the settings with the lowest validation loss."""
+    corpus, task = Corpus.open(case.corpus), get_task(case.task)
+    name, seed = case.key[0], case.seed
+    trials = folder / "trials" / f"{name}-{seed}-{case.task}-{case.model}"
+    trials.mkdir(parents=True, exist_ok=True)
+    parts = make_split("artist", corpus, seed=seed, test=0.2).parts
+    table = trials / "table.parquet"
+    fields_of(corpus, parts, task).to_parquet(table)
+    classes = 0 if task.kind == "regression" else task.outputs
+    script = Path(__file__).with_name("trees.py")
+    command = [environment("trees", NEEDS), script, table, trials, "--model", case.model]
+    command += ["--classes", classes, "--seed", seed, "--trials", case.trials]
+    subprocess.run(list(map(str, command)), check=True)
+    done = [np.load(trials / f"trial-{number}.npz") for number in range(case.trials)]
+    losses = [float(each["loss"]) for each in done]
+    best = done[int(np.argmin(losses))]
+    outputs = {part: outputs_of(best[part], task) for part in ("validation", "test")}
+    popularity = {part: corpus.popularity[rows] for part, rows in parts.items()}
+    decoding = fit_decoding(
+        MACRO_F1, task, outputs["validation"], popularity["validation"], popularity["train"]
+    )
+    decoded = dataclasses.replace(task, decoding=decoding)
+    scored = {
+        part: evaluate(task, popularity[part], decoded.decode(values))
+        for part, values in outputs.items()
+    }
+    return {
+        "metrics": scored["test"],
+        "validation": scored["validation"],
+        "decoding": dataclasses.asdict(decoding) if classes else None,
+        "settings": json.loads(str(best["settings"])),
+        # Of the fit with the chosen settings: the search costs as much again per trial.
+        "cpu": float(best["cpu"]),
+        "wall": float(best["wall"]),
+        "search_cpu": sum(float(each["cpu"]) for each in done),
+    }
+
+
+def fields_of(corpus: Corpus, parts: dict[str, Any], task: Task) -> pd.DataFrame:
+    """The columns that the default model reads, the target and the part of each track."""
+    config = Tabular().config
+    rows = np.concatenate(list(parts.values()))
+    part = np.concatenate([np.full(len(own), name) for name, own in parts.items()])
+    columns = {
+        name: corpus.column(name).to_numpy()[rows]
+        for name in (*config.columns, *config.categories)
+        if name in corpus.columns
+    }
+    table = pd.DataFrame(columns)
+    for name in config.categories:
+        if name in table:
+            table[name] = table[name].astype("string").astype(object)
+    return table.assign(target=task.targets(corpus.popularity[rows]), part=part)
+
+
+def outputs_of(values: np.ndarray[Any, Any], task: Task) -> np.ndarray[Any, Any]:
+    """What trees say, as outputs for `Task.decode`."""
+    if task.kind == "regression":
+        return np.clip(values, 0, 1)[:, np.newaxis]
+    with np.errstate(divide="ignore"):
+        return np.log(values)
+
+
+def report(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Markdown tables: one row per corpus and task, the mean over the seeds that all have."""
+    yield f"| corpus, metric | seeds | {DEFAULT} | {' | '.join(TREES)} | {DEFAULT} - best trees |"
+    yield f"| --- | --- | --- |{' --- |' * len(TREES)} --- |"
+    costs = []
+    for corpus, task in sorted({(row["corpus"], row["task"]) for row in rows}):
+        group, name = METRICS[task]
+        values: dict[str, dict[int, float]] = {}
+        seconds: dict[str, list[float]] = {}
+        for row in rows:
+            if (row["corpus"], row["task"]) == (corpus, task):
+                values.setdefault(row["model"], {})[row["seed"]] = row["metrics"][group][name]
+                seconds.setdefault(row["model"], []).append(row["cpu"])
+        seeds = sorted(set.intersection(*(set(own) for own in values.values())))
+        if len(values) < 1 + len(TREES) or not seeds:
+            continue
+        mean = {model: np.mean([own[s] for s in seeds]) for model, own in values.items()}
+        best = max(TREES, key=lambda model: mean[model])
+        gains = [values[DEFAULT][s] - values[best][s] for s in seeds]
+        cells = [f"{mean[model]:.3f}" for model in (DEFAULT, *TREES)]
+        row = (f"{corpus}, {task} {name}", str(len(seeds)), *cells, interval(gains))
+        yield f"| {' | '.join(row)} |"
+        taken = [f"{np.median(seconds[model]):.0f}" for model in (DEFAULT, *TREES)]
+        costs.append(f"| {corpus}, {task} | {' | '.join(taken)} |")
+    yield ""
+    yield f"| CPU seconds of one training | {DEFAULT} | {' | '.join(TREES)} |"
+    yield f"| --- | --- |{' --- |' * len(TREES)}"
+    yield from costs
+
+
+def interval(gains: Sequence[float]) -> str:
+    """Mean of paired differences with its 95 % interval (Student's t over the seeds).
+
+    Example:
+        >>> interval([0.01, 0.03])
+        '+0.020 (-0.107 to +0.147)'
+    """
+    mean = float(np.mean(gains))
+    if len(gains) < 2:
+        return f"{mean:+.3f}"
+    reach = float(stats.t.ppf(0.975, len(gains) - 1) * stats.sem(gains))
+    return f"{mean:+.3f} ({mean - reach:+.3f} to {mean + reach:+.3f})"
