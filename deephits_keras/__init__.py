@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from deephits_keras.tasks import get_task
     from deephits_keras.tracks import Track
     from deephits_keras.training.workflow import evaluate, train
+    from deephits_keras.tuning.workflow import tune
     from deephits_keras.verification import verify
 
 _HOMES = {
@@ -54,6 +55,7 @@ _HOMES = {
     "Corpus": "deephits_keras.corpus.table",
     "verify": "deephits_keras.verification",
     "train": "deephits_keras.training.workflow",
+    "tune": "deephits_keras.tuning.workflow",
     "evaluate": "deephits_keras.training.workflow",
     "extract": "deephits_keras.recipes.extraction",
     "predict": "deephits_keras.prediction.workflow",
@@ -118,6 +120,7 @@ __all__ = [
     "serve_app",
     "setting",
     "train",
+    "tune",
     "verify",
 ]
 

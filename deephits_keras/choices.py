@@ -19,6 +19,9 @@ LIKELIEST, MACRO_F1, DISTANCE = "likeliest", "macro-f1", "distance"
 DECODINGS = (LIKELIEST, MACRO_F1, DISTANCE)
 """How one tier is chosen from the class scores of a track: `tasks.Decoding`."""
 
+QUALITIES = ("fast", "good", "best")
+"""How much a training may cost: `recipes.quality`."""
+
 CACHES = ("none", "memory", "device")
 """Where features are kept during training: `pipeline.cache`."""
 

@@ -33,6 +33,7 @@ ROOMS = (
     ("verification",),
     ("reproduction",),
     ("comparison",),
+    ("tuning",),
     ("testing",),
     ("sample",),
     ("cli", "__main__"),

@@ -18,6 +18,7 @@ VERBS = {
     "extract": "extract:extract",
     "build": "build:build",
     "train": "train:train",
+    "tune": "tune:tune",
     "reproduce": "reproduce:reproduce",
     "compare": "compare:compare",
     "evaluate": "evaluate:evaluate",

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from deephits_keras.choices import CACHES, DECODINGS, SPLITS
+from deephits_keras.choices import CACHES
 from deephits_keras.cli.common import (
     CORPUS,
     PATH,
-    Command,
     EncoderCommand,
     engine_options,
     fusion_options,
@@ -26,121 +24,34 @@ from deephits_keras.cli.common import (
     print_json,
     seed_option,
 )
-from deephits_keras.errors import UserError
-from deephits_keras.recipes import DEFAULT
-from deephits_keras.runs.files import REPORT
-from deephits_keras.runs.training_config import (
-    ANNEALS,
-    CALIBRATIONS,
-    CLASS_WEIGHTS,
-    LOSSES,
-    OPTIMIZERS,
-    PRECISIONS,
-    SCHEDULES,
-    SELECTORS,
-    TrainingConfig,
+from deephits_keras.cli.training_options import (
+    quality_option,
+    recipe_option,
+    split_of,
+    split_options,
+    training_option,
+    training_options,
 )
+from deephits_keras.errors import UserError
+from deephits_keras.runs.files import REPORT
+from deephits_keras.runs.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from deephits_keras.training.distribution import Distribution
-
-RECIPES = "set by the recipe"
-
-
-def training_option(
-    name: str, help: str, choices: tuple[str, ...] = ()
-) -> Callable[[Command], Command]:
-    """An option named after a field of `TrainingConfig`, None where it isn't given."""
-    kind: Any = click.Choice(choices) if choices else type(getattr(TrainingConfig, name))
-    return click.option(f"--{name.replace('_', '-')}", show_default=RECIPES, type=kind, help=help)
 
 
 @click.command(cls=EncoderCommand)
 @click.argument("corpus", type=CORPUS)
 @click.argument("run", type=PATH)
-@click.option(
-    "--recipe",
-    default=DEFAULT,
-    show_default=True,
-    help="System to train, by name (see `deephits recipes list`). Options given here override it.",
-)
+@recipe_option
 @modalities_option
 @fusion_options
-@click.option(
-    "--split",
-    default="random",
-    show_default=True,
-    type=click.Choice(SPLITS),
-    help="How tracks are divided into training, validation and test; the paper uses random.",
-)
-@click.option(
-    "--validation", default=0.2, show_default=True, help="Fraction of tracks for validation."
-)
-@click.option("--test", default=0.0, show_default=True, help="Fraction of tracks for the test.")
-@click.option(
-    "--fold", type=int, help="With --split kfold: index of the fold that is held out, from 0."
-)
-@click.option("--folds", default=5, show_default=True, help="With --split kfold: number of folds.")
-@click.option("--origin", type=int, help="With --split rolling: first test year.")
-@click.option(
-    "--horizon", default=5, show_default=True, help="With --split rolling: number of test years."
-)
-@click.option("--by", metavar="COLUMN", help="With --split group: column that defines the groups.")
-@click.option(
-    "--held-out",
-    metavar="VALUE",
-    help="With --split group: value of --by whose tracks are held out.",
-)
-@training_option("epochs", "Number of passes over the training tracks.")
-@training_option("batch_size", "Tracks per step.")
-@training_option("optimizer", "Optimizer; adam follows PyTorch, with coupled L2.", OPTIMIZERS)
-@training_option("schedule", "Learning rate schedule.", SCHEDULES)
+@split_options(test=0.0)
+@quality_option
+@training_options
 @training_option(
-    "max_learning_rate", "Peak learning rate of onecycle; initial learning rate of other schedules."
-)
-@training_option("anneal", "Shape of the rise and fall of onecycle.", ANNEALS)
-@training_option(
-    "l2", "Factor of coupled L2 regularisation (adam), or decoupled weight decay (adamw)."
-)
-@training_option("patience", "Stop after this many epochs without a better checkpoint; 0: never.")
-@training_option(
-    "modality_dropout", "Probability with which each modality of a training track is hidden."
-)
-@training_option(
-    "loss", "Training loss; focal and cost are for tiers, rank for regression.", LOSSES
-)
-@training_option("focal_gamma", "Focusing parameter of the focal loss; 0 gives cross-entropy.")
-@training_option(
-    "rank_weight",
-    "With --loss rank: weight of the pairwise ranking term added to the squared error.",
-)
-@training_option(
-    "class_weights",
-    "balanced: weight tracks by the inverse frequency of their tier.",
-    CLASS_WEIGHTS,
-)
-@training_option("select", "Validation metric that selects the checkpoint.", SELECTORS)
-@training_option("precision", "Floating-point precision.", PRECISIONS)
-@training_option(
-    "calibrate",
-    "auto: scale class scores by a fitted temperature if that lowers the calibration error.",
-    CALIBRATIONS,
-)
-@training_option(
-    "decoding",
-    "Choice of the tier: likeliest (largest score), macro-f1 (rare tiers favoured), or distance "
-    "(least expected distance).",
-    DECODINGS,
-)
-@training_option(
-    "ensemble", "Number of models to train and average, with seeds --seed, --seed + 1, ..."
-)
-@training_option(
-    "coverage", "Probability that a predicted tier set or interval contains the truth; 0: no sets."
-)
-@click.option("--dropout", type=float, show_default=RECIPES, help="Dropout rate after the fusion.")
-@click.option(
-    "--xla/--no-xla", default=None, show_default=RECIPES, help="Compile the training step with XLA."
+    "time_limit",
+    "Minutes for the training, without the extraction of features; the schedule is fitted to them.",
 )
 @click.option(
     "--cache",
@@ -168,15 +79,7 @@ def train(
     fusion_weights: str | None,
     head: str | None,
     task: str | None,
-    split: str,
-    validation: float,
-    test: float,
-    fold: int | None,
-    folds: int,
-    origin: int | None,
-    horizon: int,
-    by: str | None,
-    held_out: str | None,
+    quality: str,
     dropout: float | None,
     cache: str,
     distribute: bool,
@@ -204,6 +107,7 @@ def train(
     from deephits_keras.runs.run import Run
     from deephits_keras.training.workflow import finish, plan_training, resumable
 
+    division = split_of(training)
     asked = {name: value for name, value in training.items() if value is not None}
     meeting = get_fusion_settings(fusion, fusion_weights, head, dropout)
     if resume:
@@ -224,17 +128,8 @@ def train(
             training=asked,
             task=task,
             seed=seed,
-            split={
-                "kind": split,
-                "validation": validation,
-                "test": test,
-                "fold": fold,
-                "folds": folds,
-                "origin": origin,
-                "horizon": horizon,
-                "by": by,
-                "held_out": held_out,
-            },
+            quality=quality,
+            split=division,
             command=shlex.join(["deephits", *sys.argv[1:]]),
         )
         opened, config = plan.corpus, plan.choices.training
@@ -275,6 +170,11 @@ def train(
         click.echo(f"Columns that training never saw ({modality}): {', '.join(columns)}")
     epochs = metrics.get("members") or {"": metrics["selected_epoch"]}
     kept = ", ".join(map(str, epochs.values()))
+    if (limit := metrics.get("time_limit")) and limit["ended_training"]:
+        click.echo(
+            f"The time limit of {limit['minutes']:g} min ended the training after "
+            f"{limit['epochs']} of {limit['planned_epochs']} epochs"
+        )
     click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / REPORT}")
     for warning in metrics.get("warnings", []):
         click.echo(f"warning: {warning}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.registry import AnyEncoder, registry, resolve_modalities
 from deephits_keras.errors import UserError
+from deephits_keras.recipes.quality import GOOD, quality_settings
 from deephits_keras.recipes.recipe import Recipe
 from deephits_keras.recipes.registry import DEFAULT, get_recipe
 from deephits_keras.runs.training_config import TrainingConfig
@@ -77,6 +78,7 @@ def choose(
     fusion: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     task: str | None = None,
+    quality: str = GOOD,
 ) -> Choices:
     """Combine a recipe with settings that override it.
 
@@ -89,9 +91,11 @@ def choose(
             dropped, except head and dropout.
         training: Fields of `TrainingConfig`.
         task: Name of the task.
+        quality: `fast`, `good` or `best`, which `training` overrides; see `recipes.quality`.
 
     Raises:
-        UserError: for an unknown recipe, task, fusion, head or setting, or a shallow recipe.
+        UserError: for an unknown recipe, quality, task, fusion, head or setting, or a shallow
+            recipe.
 
     Example:
         >>> choose("paper", training={"epochs": 3}).training.epochs
@@ -109,13 +113,15 @@ def choose(
         "fusion": dict(fusion or {}),
         "training": dict(training or {}),
         "task": task,
+        "quality": quality if quality != GOOD else None,
     }
+    changed = quality_settings(quality, recipe.training)
     chosen = Choices(
         modalities=_modalities(recipe, modalities),
         settings=asked["settings"],
         defaults=recipe.encoders,
         fusion=_fusion(recipe, fusion or {}),
-        training=TrainingConfig.from_json({**recipe.training, **(training or {})}),
+        training=TrainingConfig.from_json({**recipe.training, **changed, **(training or {})}),
         task=task or recipe.task or TASK,
         record={
             "name": recipe.name,

@@ -49,6 +49,8 @@ class Recipe:
         estimator: For a shallow recipe: the scikit-learn model, its settings, and how tiers are
             decoded (`decoding`, as in `TrainingConfig`). Such a recipe has
             no fusion and no training, and can only be used in `deephits compare`.
+        search: Settings that `deephits tune` searches by default, as in a file of its `--space`;
+            empty for the rate, the decay and the dropout around the recipe's.
         distribution: Distribution that provides it, with its version.
 
     Example:
@@ -71,6 +73,7 @@ class Recipe:
     needs: tuple[str, ...] = ()
     task: str = ""
     estimator: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
     distribution: str = ""
 
     def __post_init__(self) -> None:

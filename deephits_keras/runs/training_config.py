@@ -76,6 +76,9 @@ class TrainingConfig:
             the true value; 0: no sets are predicted.
         ensemble: Number of models to train, with the seeds `seed`, `seed + 1`, ...; their
             predictions are averaged.
+        time_limit: Minutes after which the training ends, at the end of a step, with the best
+            checkpoint so far; 0: none. The schedule is shortened so that it ends in time. The
+            members of an ensemble share it.
     """
 
     epochs: int = 25
@@ -105,6 +108,7 @@ class TrainingConfig:
     decoding: str = LIKELIEST
     coverage: float = 0.0
     ensemble: int = 1
+    time_limit: float = 0.0
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -124,6 +128,7 @@ class TrainingConfig:
             ("rank_weight", 0, 1000),
             ("plateau_factor", 0.01, 1),
             ("patience", 0, 10**6),
+            ("time_limit", 0, 10**6),
         ):
             if not low <= getattr(self, name) <= high:
                 raise UserError(

@@ -80,14 +80,16 @@ def check_distributable(training: TrainingConfig, cache: str) -> None:
 
     Raises:
         UserError: for XLA, which can't run the devices' collective operations; for features on one
-            device; for an ensemble, whose members are trained in sequence; and for a learning rate
-            that changes between epochs, which the devices' copies would not receive.
+            device; for an ensemble, whose members are trained in sequence; for a learning rate
+            that changes between epochs, which the devices' copies would not receive; and for a
+            time limit, at which the devices would stop at different steps.
     """
     for unfit, option in (
         (training.xla, "--xla"),
         (cache == "device", "--cache device"),
         (training.ensemble > 1, "--ensemble"),
         (training.schedule == "plateau", "--schedule plateau"),
+        (training.time_limit > 0, "--time-limit"),
     ):
         if unfit:
             raise UserError(f"--distribute can't be used with {option}")

@@ -34,11 +34,25 @@ def open_member(run: Run, name: str) -> Run:
         with replacing(folder / SPLIT) as temporary:
             shutil.copyfile(run.folder / SPLIT, temporary)
         training = dataclasses.replace(
-            run.config.training, seed=run.config.members[name], ensemble=1
+            run.config.training,
+            seed=run.config.members[name],
+            ensemble=1,
+            time_limit=_share_of_time(run, name),
         )
         config = dataclasses.replace(run.config, training=training)
         write_json(folder / CONFIG, config)
     return Run(folder, run.settings)
+
+
+def _share_of_time(run: Run, name: str) -> float:
+    """Minutes for a member: an equal share of what earlier members have left."""
+    if not run.config.training.time_limit:
+        return 0.0
+    before = list(run.config.members)[: list(run.config.members).index(name)]
+    used = sum(Run(run.folder / each).config.training_seconds for each in before) / 60
+    left = max(run.config.training.time_limit - used, 0.0)
+    # Of a limit that is used up, a moment: a member has at least one step.
+    return max(left / (len(run.config.members) - len(before)), 1e-6)
 
 
 def finish_ensemble(run: Run, corpus: Corpus) -> None:

@@ -41,6 +41,7 @@ from deephits_keras.training.optimizer import make_optimizer, plateau_rate
 from deephits_keras.training.results import score_parts, write_results
 from deephits_keras.training.scoring import Scored, score_rows
 from deephits_keras.training.state import TrainingState
+from deephits_keras.training.time_limit import Deadline, fit_to_time, time_note
 from deephits_keras.types import IntArray
 from deephits_keras.utils.files import PARTIAL, remove_leftovers, replacing, write_json
 from deephits_keras.utils.global_state import seeded
@@ -190,6 +191,28 @@ def train(
     finish_ensemble(run, corpus)
 
 
+def train_epochs(
+    run: Run,
+    corpus: Corpus,
+    *,
+    cache: str = "none",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> TrainingState:
+    """Train the epochs of a run of one model as `train` does, and leave it unfinished.
+
+    Nothing is scored but the validation part. `train` then finishes the run without training.
+
+    Returns:
+        The state after the last epoch, with the metrics of each.
+
+    Raises:
+        UserError: as `train`.
+        DeepHitsError: as `train`.
+    """
+    run.require(corpus)
+    return _train_one(run, corpus, None, cache, callbacks, None, finish=False)
+
+
 def _named(report: Report, member: str) -> Report:
     return lambda metrics: report({"member": member, **metrics})
 
@@ -201,7 +224,10 @@ def _train_one(
     cache: str,
     callbacks: Sequence[keras.callbacks.Callback],
     distribution: Distribution | None,
-) -> None:
+    *,
+    finish: bool = True,
+) -> TrainingState:
+    started = time.monotonic()
     leads = distribution is None or distribution.worker.leads
     for folder in (run.folder, run.folder / STATE) if leads else ():
         remove_leftovers(folder)
@@ -220,15 +246,36 @@ def _train_one(
             # order.
             with memory.explained(training.batch_size):
                 fed.test_on_batch(*batches[0])
+        deadline = Deadline.of(training, state.history, started)
+        callbacks = [*callbacks, *([deadline] if deadline else [])]
         listeners = Listeners(callbacks, fed, epochs=training.epochs)
         fit = (
             distribution.replicate(model).fit
             if distribution
             else partial(_fit, fed, listeners.hooks)
         )
+        score = partial(score_rows, fed, run.task, held.stores, corpus, split.parts["validation"])
+        to_come = training.epochs - state.finished_epochs
+        if deadline and to_come and deadline.left > 0:
+            held_out_tracks = sum(len(r) for part, r in split.parts.items() if part != "train")
+            with memory.explained(training.batch_size):
+                shortened = fit_to_time(
+                    model,
+                    batches.epoch(state.finished_epochs),
+                    lambda some, hooks: _fit(fed, hooks, some),
+                    deadline,
+                    epochs=to_come,
+                    score=score,
+                    scored_again=held_out_tracks / len(split.parts["validation"]),
+                )
+            if shortened:
+                # The traced step has the old schedule in it.
+                fed.train_function = None
         listeners.begin()
         for epoch in range(state.finished_epochs, training.epochs):
             if state.out_of_patience(training.patience):
+                break
+            if deadline and state.finished_epochs and deadline.left <= 0:
                 break
             if training.schedule == "plateau":
                 model.optimizer.learning_rate = plateau_rate(training, state.history)
@@ -240,7 +287,7 @@ def _train_one(
             _check_finite(fitted["loss"][0], f"The loss of epoch {epoch + 1}")
             if not leads:
                 continue
-            held_out = score_rows(fed, run.task, held.stores, corpus, split.parts["validation"])
+            held_out = score()
             _check_finite(held_out.outputs, f"A prediction after epoch {epoch + 1}")
             metrics = _epoch_metrics(epoch, fitted, held_out)
             metrics |= {"seconds": time.monotonic() - began}
@@ -250,10 +297,11 @@ def _train_one(
             if listeners.end_epoch(epoch, metrics):
                 break
         listeners.end()
-        if leads:
+        if leads and finish:
             _finish(run, corpus, held, state)
         if distribution:
             distribution.wait()
+    return state
 
 
 def _check_finite(values: Any, what: str) -> None:
@@ -381,7 +429,7 @@ def _finish(
     held: Cache,
     state: TrainingState,
 ) -> None:
-    model = state.load_best(run)
+    training, model = run.config.training, state.load_best(run)
     history = pd.DataFrame(state.history)
     # Not in the history, which is equal for equal seeds.
     seconds = float(history.pop("seconds").sum()) if "seconds" in history else 0.0
@@ -395,7 +443,7 @@ def _finish(
         held.stores,
         score_parts(run, held.feed(model), corpus, held.stores),
         history=history,
-        selection={"selected_epoch": state.best_epoch},
+        selection={"selected_epoch": state.best_epoch, **time_note(training, state)},
     )
     with replacing(run.folder / MODEL) as temporary:
         model.save(temporary)

@@ -17,6 +17,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.model.fusion import get_fusion
 from deephits_keras.recipes import DEFAULT, choose
 from deephits_keras.recipes.choices import Choices
+from deephits_keras.recipes.quality import GOOD
 from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
@@ -94,6 +95,7 @@ def plan_training(
     fusion: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | TrainingConfig | None = None,
     task: str | None = None,
+    quality: str = GOOD,
     seed: int = 0,
     split: Mapping[str, Any] | None = None,
     command: str = "",
@@ -112,6 +114,7 @@ def plan_training(
         fusion=fusion,
         training=training,
         task=task,
+        quality=quality,
     )
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, seed=seed))
     wanted, folder = get_task(chosen.task), Path(run)
@@ -141,6 +144,7 @@ def train(
     fusion: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | TrainingConfig | None = None,
     task: str | None = None,
+    quality: str = GOOD,
     seed: int = 0,
     split: Mapping[str, Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -162,8 +166,11 @@ def train(
         settings: Settings of encoders, by modality or encoder.
         fusion: `name` and settings of the fusion.
         training: Fields of `TrainingConfig`, for example `{"epochs": 5}`; the others are set by
-            the recipe. Or a `TrainingConfig`, which overrides all of them.
+            the recipe. Or a `TrainingConfig`, which overrides all of them. `{"time_limit": 10}`
+            ends the training after ten minutes.
         task: `regression`, `tiers-3`, `tiers-5` or `tiers-10`.
+        quality: `fast` (a quarter of the recipe's epochs), `good` (the recipe as it is) or `best`
+            (the mean of five models); `training` overrides it.
         seed: Random seed of the split and the training.
         split: `kind` and further arguments of `corpus.make_split`; the paper's random one of 80
             and 20 percent by default.
@@ -198,6 +205,7 @@ def train(
         fusion=fusion,
         training=training,
         task=task,
+        quality=quality,
         seed=seed,
         split=split,
     )

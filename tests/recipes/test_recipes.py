@@ -182,3 +182,18 @@ def test_extract_extracts_what_train_trains_on(tmp_path: Path, recipe: str, enco
     trained = plan_training(corpus, tmp_path / "run", recipe=recipe, modalities="meta").encoders
     assert summary.encoder == encoder
     assert summary.fingerprint == trained["meta"].fingerprint()
+
+
+def test_a_quality_changes_what_is_not_given() -> None:
+    own = choose("default")
+    fast = choose("default", quality="fast")
+    assert fast.training.epochs == own.training.epochs // 4
+    assert fast.record["options"] == {"quality": "fast"}
+    given = choose("default", quality="fast", training={"epochs": 7})
+    assert given.training.epochs == 7
+    assert given.record["options"] == {"training": {"epochs": 7}, "quality": "fast"}
+    assert choose("default", quality="best").training.ensemble == 5
+    assert choose("default", quality="best", training={"ensemble": 2}).training.ensemble == 2
+    assert choose("default", quality="good") == own
+    with pytest.raises(UserError, match="Qualities: fast, good, best"):
+        choose("default", quality="perfect")
