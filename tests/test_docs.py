@@ -46,7 +46,7 @@ SECONDS, TRACKS = 10, 72
 SAMPLES = {"README.md": "raw", "docs/python.md": "walk/raw"}
 """Where a page's Python makes its sample."""
 
-SMALLER = {"--tracks": str(TRACKS), "--epochs": "2", "--seeds": "1"}
+SMALLER = {"--tracks": str(TRACKS), "--epochs": "2", "--seeds": "1", "--trials": "2"}
 SMALLER_IN_PYTHON = {"tracks": TRACKS, "seconds": SECONDS, "epochs": 2, "seeds": 1, "repeats": 2}
 
 
