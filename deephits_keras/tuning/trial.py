@@ -38,7 +38,7 @@ class Trial:
         seed: Seed of the search.
         prune: Whether it may be ended early if it is worse than others were.
         warmup: Epochs before which it isn't.
-        seconds: Time after which it is ended; None for no limit.
+        ends: Time (`time.time`) at which it is ended; None for no limit.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Trial:
     seed: int
     prune: bool
     warmup: int
-    seconds: float | None = None
+    ends: float | None = None
 
     @property
     def run(self) -> Path:
@@ -79,9 +79,12 @@ def _trained(trial: Trial) -> Result:
         run = Run(trial.run)
     else:
         plan = trial.asked.plan(corpus, trial.run)
-        run = dataclasses.replace(plan, split=without_test(plan.split)).begin(jobs=1)
+        plan = dataclasses.replace(plan, split=without_test(plan.split))
+        # Two trials may need the same features, which nobody has extracted yet.
+        with locked(trial.folder / "extraction.lock", wait=True):
+            run = plan.begin(jobs=1)
     watch = _Watch(trial, TrainingState.open(trial.run / STATE).history)
-    deadline = None if trial.seconds is None else Deadline(trial.seconds)
+    deadline = None if trial.ends is None else Deadline(trial.ends - time.time())
     if not watch.pruned:
         train_epochs(run, corpus, callbacks=[watch, *([deadline] if deadline else [])])
     state = TrainingState.open(trial.run / STATE)

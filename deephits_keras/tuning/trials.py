@@ -41,6 +41,7 @@ from deephits_keras.tuning.study import (
 )
 from deephits_keras.tuning.trial import Trial, carry_out
 from deephits_keras.utils.files import read_record, write_json
+from deephits_keras.utils.progress import progress
 
 TIME = "time.json"
 ATTEMPTS = 3
@@ -129,12 +130,27 @@ def carry_out_all(
             enqueue(study, wanted.space, own)
         clock = _Clock(wanted)
         queue = _Queue(wanted, study, clock)
-        for number, result in _carried_out(queue, cores(jobs)):
+        at_once = cores(jobs)
+        results = _carried_out(queue, at_once)
+        for number, result in _with_progress(results, wanted, clock, at_once):
             queue.finish(number, result)
             clock.store()
             report(next(r for r in finished_trials(wanted) if r.number == number))
         clock.store()
         return finished_trials(wanted)
+
+
+def _with_progress(
+    results: Iterator[tuple[int, Result]], wanted: Search, clock: _Clock, jobs: int
+) -> Iterator[tuple[int, Result]]:
+    """Show how many of the trials are done; without a number of trials, how much of the time."""
+    if wanted.trials is not None:
+        left = max(wanted.trials - len(finished_trials(wanted)), 1)
+        return progress(results, total=left, what="tuning, trials")
+    seconds = max(round((clock.left or 0.0) * jobs), 1)
+    return progress(
+        results, total=seconds, what="tuning, seconds", weight=lambda each: round(each[1].seconds)
+    )
 
 
 class _Queue:
@@ -221,7 +237,7 @@ class _Queue:
             seed=wanted.asked.seed,
             prune=wanted.prune,
             warmup=wanted.warmup,
-            seconds=None if left is None else max(left, 0.0),
+            ends=None if left is None else time.time() + left,
         )
 
     def _too_late(self) -> bool:
