@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import keras
@@ -15,7 +17,7 @@ from deephits_keras.training.optimizer import OneCycle
 from deephits_keras.training.state import TrainingState
 
 REHEARSED_STEPS = 8
-"""Steps that are timed before the first epoch; the first of them also traces the model."""
+"""Steps that are timed before the first epoch."""
 
 MARGIN = 0.95
 """Fraction of the time that the schedule is fitted to: later steps may be slower."""
@@ -73,23 +75,28 @@ class Deadline(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class _Stopwatch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Ends an epoch after a few steps, and times all but the first."""
+    """Ends an epoch after a few steps, and times them.
 
-    def __init__(self, deadline: Deadline) -> None:
+    Args:
+        steps: Number of steps.
+        deadline: Ends it before.
+    """
+
+    def __init__(self, steps: int, deadline: Deadline) -> None:
         super().__init__()
-        self.ends: list[float] = []
-        self._deadline = deadline
+        self._ends: list[float] = []
+        self._steps, self._deadline = steps, deadline
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Note the time."""
-        self.ends.append(time.monotonic())
-        if len(self.ends) == REHEARSED_STEPS or self._deadline.left <= 0:
+        self._ends.append(time.monotonic())
+        if len(self._ends) == self._steps or self._deadline.left <= 0:
             self.model.stop_training = True
 
     @property
     def seconds_per_step(self) -> float:
-        """Mean of the steps; 0 for one step, whose time is that of tracing."""
-        steps = np.diff(self.ends)
+        """Mean of the steps after the first, which also traces the model; 0 if there is none."""
+        steps = np.diff(self._ends)
         return float(steps.mean()) if steps.size else 0.0
 
 
@@ -122,26 +129,33 @@ def fit_to_time(
     """
     variables = [*model.variables, *model.optimizer.variables]
     kept = [keras.ops.convert_to_numpy(variable) for variable in variables]
-    watch = _Stopwatch(deadline)
+    watch = _Stopwatch(REHEARSED_STEPS, deadline)
     fit(batches, [watch])
+    first_step = _seconds_of(lambda: fit(batches, [_Stopwatch(1, deadline)]))
     for variable, value in zip(variables, kept, strict=True):
         variable.assign(value)
+    score()
     scoring = _seconds_of(score)
     deadline.reserve(scoring * (1 + scored_again))
-    step = watch.seconds_per_step + scoring / len(batches)
-    possible = max(int(MARGIN * deadline.left / step), 1) if step else 0
-    if not 0 < possible < epochs * len(batches):
+    # The first step of an epoch waits for its batches; after the last the model is saved.
+    around = first_step + scoring + _seconds_of(lambda: _save(model))
+    epoch = watch.seconds_per_step * (len(batches) - 1) + around
+    possible = max(int(MARGIN * deadline.left / epoch * len(batches)), 1)
+    if possible >= epochs * len(batches):
         return False
     _shorten(model.optimizer, possible)
     return True
 
 
-def _seconds_of(score: Callable[[], object]) -> float:
-    """Time of a scoring; the first one, which also traces the model, doesn't count."""
-    score()
+def _seconds_of(call: Callable[[], object]) -> float:
     began = time.monotonic()
-    score()
+    call()
     return time.monotonic() - began
+
+
+def _save(model: keras.Model) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model.keras")
 
 
 def _shorten(optimizer: Any, steps: int) -> None:

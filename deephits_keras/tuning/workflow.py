@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TRIALS = 30
 """Number of trials without any other budget."""
 
-SPLIT = {"kind": "random", "validation": 0.2, "test": 0.2}
+SPLIT = {"kind": "random", "validation": 0.2, "test": 0.2, "folds": 5, "horizon": 5}
 """The split of a search: its result is only honest on tracks that chose nothing."""
 
 
@@ -133,7 +133,7 @@ def plan_tuning(
         training=dict(training or {}),
         task=task,
         seed=seed,
-        split={**SPLIT, **(split or {})},
+        split={**SPLIT, **{k: v for k, v in (split or {}).items() if v is not None}},
     )
     measured = Metric(metric)
     measured.check(get_task(asked.choices().task))

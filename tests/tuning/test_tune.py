@@ -17,6 +17,9 @@ import pytest
 import deephits_keras as dh
 from deephits_keras.corpus import import_table
 from deephits_keras.runs.run import Run
+from deephits_keras.tuning.search import best_of
+from deephits_keras.tuning.trials import carry_out_all
+from deephits_keras.tuning.workflow import plan_tuning
 from deephits_keras.verification import verify
 
 Deephits = Callable[..., Any]
@@ -24,23 +27,27 @@ Deephits = Callable[..., Any]
 DIVERGES = 1e30
 SEARCH = {"learning_rate": [0.01, 0.05, DIVERGES], "dropout": "0..0.4"}
 FIXED = ("--task", "tiers-3", "--modalities", "meta=numeric", "--recipe", "paper")
-SMALL = ("--epochs", "2", "--batch-size", "32", "--seed", "3")
+SMALL = ("--epochs", "2", "--batch-size", "32", "--optimizer", "sgd", "--seed", "3")
 WORDS = (*FIXED, *SMALL, "--search", "learning_rate=0.01,0.05,1e30", "--search", "dropout=0..0.4")
-TRIALS = 4
+TRIALS = 3
 
 
 @pytest.fixture(scope="module")
 def found(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A search of four trials, from Python."""
+    """A search from Python."""
+    return search(corpus, tmp_path_factory.mktemp("found") / "run")
+
+
+def search(corpus: Path, run: Path) -> Any:
     return dh.tune(
         corpus,
-        tmp_path_factory.mktemp("found") / "run",
+        run,
         search=SEARCH,
         trials=TRIALS,
         recipe="paper",
         modalities="meta=numeric",
         task="tiers-3",
-        training={"epochs": 2, "batch_size": 32},
+        training={"epochs": 2, "batch_size": 32, "optimizer": "sgd"},
         seed=3,
     )
 
@@ -97,7 +104,7 @@ def results(found: list[Any]) -> list[Any]:
 
 
 def test_a_killed_search_goes_on_and_no_trial_reads_the_test_part(
-    found: Any, songs: pd.DataFrame, tmp_path: Path, deephits: Deephits
+    found: Any, songs: pd.DataFrame, tmp_path: Path
 ) -> None:
     """The same search, with other popularities in the test part, killed in its middle."""
     rows = found.run.split.parts["test"]
@@ -106,7 +113,7 @@ def test_a_killed_search_goes_on_and_no_trial_reads_the_test_part(
     spoiled.to_csv(tmp_path / "songs.csv", index=False)
     import_table(tmp_path / "songs.csv", tmp_path / "corpus")
     words = ["tune", str(tmp_path / "corpus"), str(tmp_path / "run"), *WORDS]
-    words += ["--trials", str(TRIALS), "--json"]
+    words += ["--trials", str(TRIALS)]
     journal = tmp_path / "run/tuning/journal.jsonl"
     with subprocess.Popen(
         [sys.executable, "-m", "deephits_keras", *words],
@@ -123,24 +130,12 @@ def test_a_killed_search_goes_on_and_no_trial_reads_the_test_part(
     # As if it had been killed while writing.
     with journal.open("a") as file:
         file.write('{"op_code": 4, "wor')
-    resumed = deephits(*words)
-    assert resumed.code == 0, resumed.err
-    told = json.loads(resumed.out)
-    again = dh.tune(
-        tmp_path / "corpus",
-        tmp_path / "run",
-        search=SEARCH,
-        trials=TRIALS,
-        recipe="paper",
-        modalities="meta=numeric",
-        task="tiers-3",
-        training={"epochs": 2, "batch_size": 32},
-        seed=3,
-    )
+    again = search(tmp_path / "corpus", tmp_path / "run")
     assert results(again.records) == results(found.records)
-    assert told["best"]["trial"] == found.best.number
-    assert told["parts"]["validation"] == found.run.metrics["parts"]["validation"]
-    assert told["parts"]["test"] != found.run.metrics["parts"]["test"]
+    assert again.best.number == found.best.number
+    mine, other = again.run.metrics["parts"], found.run.metrics["parts"]
+    assert mine["validation"] == other["validation"]
+    assert mine["test"] != other["test"]
 
 
 def test_what_can_not_be_searched_is_refused(
@@ -165,11 +160,18 @@ def test_what_can_not_be_searched_is_refused(
         assert not new.exists()
 
 
-def test_a_search_ends_in_time(corpus: Path, tmp_path: Path, deephits: Deephits) -> None:
-    words = (*FIXED, "--epochs", "100000", "--batch-size", "32", "--search", "dropout=0..0.4")
-    done = deephits("tune", corpus, tmp_path / "run", *words, "--time-limit", "0.05", "--json")
-    assert done.code == 0, done.err
-    told = json.loads(done.out)
-    assert [trial["outcome"] for trial in told["trials"]] == ["out of time"]
-    assert 0 < told["trials"][0]["epochs"] < 100000
-    assert Run(tmp_path / "run").finished
+def test_the_end_of_a_search_ends_a_trial(corpus: Path, tmp_path: Path) -> None:
+    plan = plan_tuning(
+        corpus,
+        tmp_path / "run",
+        search={"dropout": "0..0.4"},
+        time_limit=0.02,
+        recipe="paper",
+        modalities="meta=numeric",
+        task="tiers-3",
+        training={"epochs": 10**5, "optimizer": "sgd"},
+    )
+    (record,) = carry_out_all(plan.search, plan.training, report=lambda _: None)
+    assert record.result.outcome == "out of time"
+    assert 0 < record.result.epochs < 10**5
+    assert best_of(plan.search, [record]) == record
