@@ -85,7 +85,14 @@ def _slice(axes: Axes, search: Search, name: str, records: Sequence[Record], bes
         places = [place(record) for record in shown]
         axes.scatter(places, _points(shown)[1], s=14, color=colour, marker=marker)
     if name in best.values:
-        axes.scatter(place(best), best.result.value, s=46, color=ORANGE, edgecolors=RED, zorder=3)
+        axes.scatter(
+            place(best),
+            float(best.result.value or 0.0),
+            s=46,
+            color=ORANGE,
+            edgecolors=RED,
+            zorder=3,
+        )
     if labels:
         axes.set_xticks(range(len(labels)), labels, rotation=30 if len(labels) > 3 else 0)
         axes.margins(x=0.15)

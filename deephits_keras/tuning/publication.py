@@ -9,9 +9,8 @@ from typing import Any
 from deephits_keras.runs.files import CHECKSUMS, EXPLANATIONS, STATE
 from deephits_keras.runs.run import Run
 from deephits_keras.training.workflow import finish
-from deephits_keras.tuning.search import Record, Search
+from deephits_keras.tuning.search import Record, Search, run_folder
 from deephits_keras.tuning.space import text_of
-from deephits_keras.tuning.trial import run_folder
 
 BEST = "best"
 TUNED = "tuned"

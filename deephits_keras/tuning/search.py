@@ -151,7 +151,7 @@ def best_of(search: Search, records: Sequence[Record]) -> Record | None:
         for record in records:
             value = record.result.value
             if record.result.outcome in outcomes and value is not None:
-                than = best and best.result.value
+                than = None if best is None else best.result.value
                 if than is None or search.better(value, than):
                     best = record
         if best:

@@ -30,7 +30,7 @@ FIRST_PRUNED = 5
 """Finished trials that a trial is compared with before it can be pruned."""
 
 
-class FileLock(JournalFileOpenLock):
+class FileLock(JournalFileOpenLock):  # type: ignore[misc]
     """A lock that the system releases when its process ends, however it ends.
 
     Optuna's own is a file: a process that is killed while holding it stops all others for half a
