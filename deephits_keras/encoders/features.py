@@ -123,6 +123,22 @@ def finite_number(track: Track, field: str) -> float:
     return value
 
 
+def readable_lyrics(track: Track) -> str | None:
+    """The lyrics of a track, or None if they are missing or have no printable character.
+
+    Raises:
+        ExtractionError: if they aren't valid Unicode.
+    """
+    lyrics = track.lyrics or ""
+    try:
+        lyrics.encode()
+    except UnicodeEncodeError as error:
+        reason = f"the lyrics aren't valid Unicode: {error}"
+        raise ExtractionError(track.id, reason) from error
+    readable = any(c.isprintable() and not c.isspace() for c in lyrics)
+    return lyrics if readable else None
+
+
 def input_name(modality: str, feature: str) -> str:
     """Name of the model's input for a modality's feature, or for its presence mask."""
     return f"{modality}_{feature}"

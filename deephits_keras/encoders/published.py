@@ -1,13 +1,17 @@
-"""`PublishedEncoder`: base class of encoders with weights that their authors published."""
+"""Encoders with weights that their authors published: a base class, and a reader of checkpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import Features
+from deephits_keras.errors import UserError
+
+if TYPE_CHECKING:
+    from deephits_keras.types import Array
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,28 @@ class PublishedEncoder(ModalityEncoder[PublishedConfigT]):
         """Enable loading of published weights for a new model."""
         del batches
         self._new_model = True
+
+
+def read_checkpoint(prefix: str) -> Mapping[str, Array]:
+    """Read the variables of a TensorFlow checkpoint, of version 1 or 2, by name.
+
+    Only arrays are read: neither a graph nor code, nor the file `checkpoint`, which may name
+    another folder.
+
+    Args:
+        prefix: Path of the checkpoint's files without `.index` and `.data-...`; it ends with a
+            slash if their names begin with the dot.
+
+    Raises:
+        UserError: if it can't be read, or TensorFlow isn't installed.
+    """
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise UserError(f"{prefix} is a checkpoint of TensorFlow, which isn't installed") from None
+    try:
+        reader = tf.compat.v1.train.NewCheckpointReader(prefix)
+        names = reader.get_variable_to_shape_map()
+        return {name: reader.get_tensor(name) for name in names}
+    except (tf.errors.OpError, ValueError) as error:
+        raise UserError(f"{prefix} can't be read: {error}") from error

@@ -14,6 +14,9 @@ from deephits_keras.errors import UserError
 LENGTH_STEP = 32
 """Texts are padded to a multiple of this many tokens, which limits shapes and padding."""
 
+ALL_TOKENS = 2**20
+"""Most tokens of a text that is read in several windows."""
+
 REMEMBERED = 4096
 """Number of vectors that are cached between calls: 12 MB at 768-D."""
 
@@ -51,13 +54,17 @@ class TextEmbedder(ABC):
             inputs: `token_ids`, `segment_ids` and `padding_mask`, int32 `(batch, tokens)`.
         """
 
-    def embed(self, texts: Sequence[str], max_tokens: int, batch_size: int) -> np.ndarray:
+    def embed(
+        self, texts: Sequence[str], max_tokens: int, batch_size: int, windows: int = 1
+    ) -> np.ndarray:
         """Embed texts; those with the same tokens are embedded once.
 
         Args:
             texts: At least one text.
-            max_tokens: Most tokens per text, including [CLS] and [SEP]; the rest is cut off.
-            batch_size: Most texts per step.
+            max_tokens: Most tokens per window, including [CLS] and [SEP].
+            batch_size: Most windows per step.
+            windows: Most windows per text, whose vectors are averaged; see `cuts`. With 1, a text
+                is cut off after `max_tokens`.
 
         Returns:
             float32 `(len(texts), hidden size)`, in the order of `texts`.
@@ -70,14 +77,17 @@ class TextEmbedder(ABC):
                 f"This BERT reads at most {self.max_tokens} tokens. "
                 f"Received: max_tokens={max_tokens}"
             )
-        keys = [np.array(i, "int32").tobytes() for i in self.tokenize(texts, max_tokens)]
-        vectors: Vectors = {key: self._known[key] for key in keys if key in self._known}
-        for batch in length_batches(
-            [k for k in dict.fromkeys(keys) if k not in vectors], batch_size
-        ):
+        tokenized = self.tokenize(texts, max_tokens if windows == 1 else ALL_TOKENS)
+        keys = [
+            [np.array(window, "int32").tobytes() for window in cut(ids, max_tokens, windows)]
+            for ids in tokenized
+        ]
+        distinct = dict.fromkeys(itertools.chain.from_iterable(keys))
+        vectors: Vectors = {key: self._known[key] for key in distinct if key in self._known}
+        for batch in length_batches([key for key in distinct if key not in vectors], batch_size):
             vectors.update(zip(batch, self._forward(batch), strict=True))
         self._remember(vectors)
-        return np.stack([vectors[key] for key in keys])
+        return np.stack([np.mean([vectors[key] for key in one], axis=0) for one in keys])
 
     def _forward(self, keys: Sequence[bytes]) -> np.ndarray:
         """Embed a batch of token ids of one padded length: `(len(keys), hidden size)`."""
@@ -102,6 +112,41 @@ class TextEmbedder(ABC):
             self._known.move_to_end(key)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
+
+
+def cuts(tokens: int, room: int, windows: int) -> list[tuple[int, int]]:
+    """Start and stop of the windows over a text, as few as cover it, at most `windows`.
+
+    They have the same length, the first begins with the text, and the last of several ends with
+    it: a text too long for all is read at even distances.
+
+    Args:
+        tokens: Number of tokens of the text, without [CLS] and [SEP].
+        room: Most tokens per window, without them.
+        windows: Most windows.
+
+    Example:
+        >>> cuts(25, 10, 4), cuts(25, 10, 2), cuts(25, 10, 1), cuts(7, 10, 4)
+        ([(0, 10), (8, 18), (15, 25)], [(0, 10), (15, 25)], [(0, 10)], [(0, 7)])
+    """
+    count = max(1, min(windows, -(-tokens // room)))
+    starts = [round(n * (tokens - room) / (count - 1)) for n in range(count)] if count > 1 else [0]
+    return [(start, min(start + room, tokens)) for start in starts]
+
+
+def cut(ids: Sequence[int], max_tokens: int, windows: int) -> list[list[int]]:
+    """The windows over the tokens of a text, each between its own [CLS] and [SEP].
+
+    Args:
+        ids: The tokens, with [CLS] and [SEP].
+        max_tokens: Most tokens per window, with these.
+        windows: Most windows.
+    """
+    first, *inner, last = ids
+    return [
+        [first, *inner[start:stop], last]
+        for start, stop in cuts(len(inner), max_tokens - 2, windows)
+    ]
 
 
 def padded_length(key: bytes) -> int:

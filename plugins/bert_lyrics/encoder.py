@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.features import (
+    ExtractionError,
+    Features,
+    FeatureSpec,
+    readable_lyrics,
+)
 from deephits_keras.encoders.inputs import LYRICS
 from deephits_keras.tracks import Track
 
@@ -37,7 +42,12 @@ class BertLyricsConfig(EncoderConfig):
         path=True,
     )
     max_tokens: int = setting(
-        512, "most WordPiece tokens per track, including [CLS] and [SEP]", changes_features=True
+        512, "most WordPiece tokens per window, including [CLS] and [SEP]", changes_features=True
+    )
+    windows: int = setting(
+        1,
+        "most windows over long lyrics, whose vectors are averaged; 1: the rest is cut off",
+        changes_features=True,
     )
     missing_text: str | None = setting(
         None,
@@ -51,11 +61,9 @@ class BertLyricsConfig(EncoderConfig):
     def __post_init__(self) -> None:
         if self.max_tokens < 3:
             raise ValueError(f"max_tokens must be at least 3. Received: {self.max_tokens}")
-        if self.batch_size < 1 or self.units < 1:
-            raise ValueError(
-                "batch_size and units must be positive. "
-                f"Received: batch_size={self.batch_size}, units={self.units}"
-            )
+        for name in ("windows", "batch_size", "units"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive. Received: {getattr(self, name)}")
 
 
 class BertLyrics(ModalityEncoder[BertLyricsConfig]):
@@ -65,6 +73,9 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
     them, and the pooler's output (tanh of a dense layer on the last [CLS] state) is stored. Inside:
     two fully connected layers with ReLU, 768-256-256 for the default checkpoint (Table A1, rows
     28-31: 262,656 parameters).
+
+    BERT reads 512 tokens, and cuts longer lyrics. With `windows` above 1 that many windows at most
+    are spread over the text, from its first to its last token, and their vectors are averaged.
 
     A vector depends only on its own text, not on other tracks, the batch size or the padding (up
     to float32 rounding, below 1e-5). A track whose lyrics are None or have no printable character
@@ -127,19 +138,16 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
             from .onnx_bert import load
 
             bert = load(self.config.checkpoint)
-            vectors = iter(bert.embed(wanted, self.config.max_tokens, self.config.batch_size))
+            config = self.config
+            vectors = iter(bert.embed(wanted, config.max_tokens, config.batch_size, config.windows))
         for text in texts:
             yield {"cls": next(vectors)} if isinstance(text, str) else text
 
     def _text(self, track: Track) -> str | ExtractionError | None:
-        lyrics = track.lyrics or ""
-        if not any(c.isprintable() and not c.isspace() for c in lyrics):
-            return self.config.missing_text
         try:
-            lyrics.encode()
-        except UnicodeEncodeError as error:
-            return ExtractionError(track.id, f"the lyrics aren't valid Unicode: {error}")
-        return lyrics
+            return readable_lyrics(track) or self.config.missing_text
+        except ExtractionError as error:
+            return error
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """Apply two dense layers to the vector: `(batch, hidden size)` -> `(batch, units)`."""
@@ -158,9 +166,9 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         text = self._text(track)
         if not isinstance(text, str):
             raise ValueError(f"track {track.id} has no lyrics to explain")
-        return ExplainableLyrics(
-            load_bert(self.config.checkpoint), text, self.config.max_tokens, branch
-        )
+        config = self.config
+        bert = load_bert(config.checkpoint)
+        return ExplainableLyrics(bert, text, config.max_tokens, config.windows, branch)
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:
@@ -194,8 +202,13 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         return f"sha256:{checkpoint.content_hash(folder)}" if folder else self.config.checkpoint
 
     def fingerprint_config(self) -> dict[str, Any]:
-        """See the base class; checkpoints that older versions read wrongly get another store."""
+        """See the base class; checkpoints that older versions read wrongly get another store.
+
+        The name of one window's store is that of versions without several windows.
+        """
         values = super().fingerprint_config()
+        if values["windows"] == 1:
+            del values["windows"]
         return {**values, "cased": True} if self._is_cased_unsaid() else values
 
     def _is_cased_unsaid(self) -> bool:

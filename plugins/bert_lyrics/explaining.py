@@ -15,6 +15,7 @@ from deephits_keras.encoders.features import Features
 from deephits_keras.types import Tensor
 
 from .bert import FrozenBert
+from .embedding import ALL_TOKENS, cut, cuts
 
 NEUTRAL = "[MASK]"
 """The token that BERT was trained to read as an unknown word."""
@@ -26,35 +27,47 @@ class ExplainableLyrics(Explainable):
     """The tokens' word embeddings as the point; BERT and the branch compute the embedding.
 
     In the baseline each token is replaced by `[MASK]`; positions, segments, `[CLS]` and `[SEP]` are
-    kept, so that the text keeps its length but has no words.
+    kept, so that the text keeps its length but has no words. Each window has its own.
 
     Args:
         bert: The network.
         text: The lyrics.
-        max_tokens: Most tokens that are read.
+        max_tokens: Most tokens per window.
+        windows: Most windows.
         branch: The branch on top of BERT's pooled vector.
     """
 
-    def __init__(self, bert: FrozenBert, text: str, max_tokens: int, branch: keras.Model) -> None:
-        (ids,) = bert.tokenize([text], max_tokens)
+    def __init__(
+        self, bert: FrozenBert, text: str, max_tokens: int, windows: int, branch: keras.Model
+    ) -> None:
+        (ids,) = bert.tokenize([text], max_tokens if windows == 1 else ALL_TOKENS)
         names = {index: token for token, index in bert.vocabulary.items()}
-        self.tokens = [names[index] for index in ids]
+        self.tokens = [names[index] for index in ids[1:-1]]
+        self.cuts = cuts(len(self.tokens), max_tokens - 2, windows)
         self.branch = branch
         self.pool = _after_word_embeddings(bert.backbone)
-        hidden = [ids[0], *[bert.vocabulary[NEUTRAL]] * (len(ids) - 2), ids[-1]]
-        words, masks = ops.convert_to_numpy(bert.backbone.token_embedding(np.array([ids, hidden])))
+        read = np.array(cut(ids, max_tokens, windows))
+        hidden = np.full_like(read, bert.vocabulary[NEUTRAL])
+        hidden[:, 0], hidden[:, -1] = ids[0], ids[-1]
+        words, masks = (
+            ops.convert_to_numpy(bert.backbone.token_embedding(each)) for each in (read, hidden)
+        )
         super().__init__({"words": words}, {"words": masks}, f"every token {NEUTRAL}")
 
     def embed(self, values: Mapping[str, Tensor]) -> Tensor:
-        """Apply the rest of BERT, then the branch."""
-        words = values["words"]
+        """Apply the rest of BERT to each window, average, and apply the branch."""
+        shape = values["words"].shape
+        words = ops.reshape(values["words"], (-1, *shape[2:]))
         zeros = ops.zeros(ops.shape(words)[:2], "int32")
         pooled = self.pool([words, zeros, zeros + 1], training=False)
-        return self.branch({"cls": pooled}, training=False)
+        vectors = ops.reshape(pooled, (-1, shape[1], pooled.shape[-1]))
+        return self.branch({"cls": ops.mean(vectors, axis=1)}, training=False)
 
     def parts(self, attribution: Features) -> list[Part]:
-        """One part per word, in order; a word's pieces are summed."""
-        sums = attribution["words"].sum(axis=-1)
+        """One part per word, in order; a word's pieces, and its windows, are summed."""
+        sums = np.zeros(len(self.tokens))
+        for (start, stop), window in zip(self.cuts, attribution["words"], strict=True):
+            sums[start:stop] += window[1:-1].sum(axis=-1)
         parts: list[Part] = []
         for token, value in zip(self.tokens, sums.tolist(), strict=True):
             if token.startswith(CONTINUED) and parts:
@@ -63,7 +76,7 @@ class ExplainableLyrics(Explainable):
                 parts.append(Part(name, last.contribution + value))
             else:
                 parts.append(Part(token, value))
-        return parts[1:-1]
+        return parts
 
     def draw(self, attribution: Features) -> Markup:
         """The words as HTML: blue if they raised the score, red if they lowered it."""

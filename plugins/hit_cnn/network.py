@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from deephits_keras.encoders.published import read_checkpoint
 from deephits_keras.errors import UserError
 from deephits_keras.types import Tensor
 
@@ -130,16 +131,14 @@ def published_weights(folder: str) -> Mapping[str, list[Any]]:
             f"There is no {CHECKPOINT}.index in {folder}: get ret30.mdl of "
             "github.com/OckhamsRazor/HSP_CNN (Apache-2.0) and unpack it there"
         )
-    import tensorflow as tf
-
+    read = read_checkpoint(str(prefix))
     try:
-        reader = tf.train.load_checkpoint(str(prefix))
         return {
-            layer: [reader.get_tensor(f"{name}/{part}") for part in ("kernel", "bias")]
+            layer: [read[f"{name}/{part}"] for part in ("kernel", "bias")]
             for layer, name in VARIABLES.items()
         }
-    except (tf.errors.OpError, ValueError) as error:
-        raise UserError(f"{prefix} can't be read: {error}") from error
+    except KeyError as error:
+        raise UserError(f"{prefix} lacks the variable {error}") from error
 
 
 def load_branch(convolutions: Sequence[layers.Layer], folder: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import ModalityEncoder
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.features import Features, FeatureSpec, readable_lyrics
 from deephits_keras.encoders.inputs import LYRICS
 from deephits_keras.tracks import Track
 
@@ -65,13 +65,8 @@ class LyricsLSTM(ModalityEncoder[LyricsLSTMConfig]):
         """
         from .words import numbers, split
 
-        lyrics, config = track.lyrics or "", self.config
-        try:
-            lyrics.encode()
-        except UnicodeEncodeError as error:
-            reason = f"the lyrics aren't valid Unicode: {error}"
-            raise ExtractionError(track.id, reason) from error
-        words = split(lyrics)[: config.max_words]
+        config = self.config
+        words = split(readable_lyrics(track) or "")[: config.max_words]
         return {"words": numbers(words, config.max_words, config.buckets)} if words else None
 
     def build(self, inputs: Mapping[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import initializers, layers
+from keras import initializers, layers, ops
 
 from deephits_keras.encoders.layers import dense
 from deephits_keras.model.normalization import BatchNormalization
@@ -16,19 +16,25 @@ HIDDEN = 128
 EMBEDDING = 64
 
 
-def residual_cnn(log_mel: Tensor, *, mean: float, variance: float) -> Tensor:
+def residual_cnn(
+    log_mel: Tensor, *, mean: float, variance: float, any_frames: bool = False
+) -> Tensor:
     """The residual CNN: conv stem, three residual blocks, average pooling, two dense layers.
 
     Args:
         log_mel: `(batch, mel_bands, frames)` in dB, of any size.
         mean: Mean of the training split, in dB.
         variance: Variance of the training split, in dB squared.
+        any_frames: Whether `log_mel` may have fewer frames in training than at inference.
 
     Returns:
         `(batch, 64)`.
     """
     x = layers.Normalization(axis=None, mean=mean, variance=variance, name="z_score")(log_mel)
-    x = layers.Reshape((*log_mel.shape[1:], 1), name="channel")(x)
+    if any_frames:
+        x = ops.expand_dims(x, axis=-1)
+    else:
+        x = layers.Reshape((*log_mel.shape[1:], 1), name="channel")(x)
     x = _convolution(STEM_CHANNELS, 5, 2, "stem", use_bias=True)(x)
     x = layers.ReLU(name="stem_relu")(BatchNormalization(name="stem_norm")(x))
     for number, channels in enumerate(BLOCK_CHANNELS, start=1):

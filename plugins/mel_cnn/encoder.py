@@ -29,6 +29,9 @@ class MelCNN(LogMelEncoder[MelCNNConfig]):
     is applied to each with the same weights, and the embeddings are averaged, or weighted by
     attention (`pooling`).
 
+    What small corpora need in training is off by default: masks over bands and time
+    (SpecAugment), mixup, and random crops of `train_frames` frames. At inference they do nothing.
+
     Inside: z-scored by the mean and variance of the training split, then Table A1's branch:
     92,736 trainable parameters, a 64-D embedding.
 
@@ -57,9 +60,22 @@ class MelCNN(LogMelEncoder[MelCNNConfig]):
         from .branch import residual_cnn
 
         def branch(log_mel: Any) -> Any:
-            return residual_cnn(log_mel, mean=self.mean, variance=self.variance)
+            return residual_cnn(
+                log_mel,
+                mean=self.mean,
+                variance=self.variance,
+                any_frames=self.config.train_frames > 0,
+            )
 
-        return over_windows(inputs["log_mel"], branch, self.config.pooling)
+        return over_windows(self.augmented(inputs["log_mel"]), branch, self.config.pooling)
+
+    def augmented(self, log_mel: Any) -> Any:
+        """See the base class; crops come first, so that masks aren't cut off."""
+        if self.config.train_frames:
+            from deephits_keras.audio.augmentation import RandomCrop
+
+            log_mel = RandomCrop(self.config.train_frames, name="crop")(log_mel)
+        return super().augmented(log_mel)
 
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> ExplainableMel:
         """Attribute to the spectrogram; the baseline is constant at the training mean."""

@@ -62,4 +62,4 @@ class MelCRNN(LogMelEncoder[MelCRNNConfig]):
         def branch(log_mel: Any) -> Any:
             return crnn(log_mel, mean=self.mean, variance=self.variance, units=self.config.units)
 
-        return over_windows(inputs["log_mel"], branch, self.config.pooling)
+        return over_windows(self.augmented(inputs["log_mel"]), branch, self.config.pooling)

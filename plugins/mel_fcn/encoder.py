@@ -39,4 +39,4 @@ class MelFCN(LogMelEncoder[LogMelConfig]):
         """`(batch, mel_bands, frames)` to `(batch, 64)`."""
         from .branch import fcn
 
-        return fcn(inputs["log_mel"], mean=self.mean, variance=self.variance)
+        return fcn(self.augmented(inputs["log_mel"]), mean=self.mean, variance=self.variance)

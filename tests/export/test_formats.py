@@ -46,7 +46,11 @@ MODELS: dict[str, dict[str, Any]] = {
         "fusion": {"name": "early", "head": "cumulative"},
         "task": "tiers-5",
     },
-    "late": {"modalities": "mel=mel_fcn,low_level,meta", "fusion": "late", "task": "tiers-5"},
+    "late": {
+        "modalities": "mel=mel_fcn,lyrics=use_lyrics,low_level,meta",
+        "fusion": "late",
+        "task": "tiers-5",
+    },
     "gated": {
         "modalities": "mel=mel_crnn,lyrics=lyrics_lstm,meta",
         "fusion": "gated",
@@ -54,7 +58,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "learned_missing": ("lyrics",),
     },
     "compressed": {
-        "modalities": "artist,lyrics,essentia",
+        "modalities": "artist,mel=musicnn,lyrics,essentia",
         "fusion": "compressed",
         "task": "tiers-3",
     },

@@ -494,8 +494,50 @@ def test_a_theme_can_be_read_from_the_untrained_vectors(tmp_path: Path) -> None:
     assert probe.score(vectors[200:], causes[200:]) > 0.45
 
 
+# === Windows over long lyrics ===
+
+
+def test_windows_cover_a_text_and_their_vectors_are_averaged(untrained: Path) -> None:
+    words = [f"la{n % 7}" for n in range(40)]
+    whole = encoder_of(untrained, max_tokens=20, windows=9)
+    ids = load_bert(str(untrained)).tokenize([" ".join(words)], 1000)[0]
+    parts = embedding.cut(ids, 20, 9)
+    assert {len(part) for part in parts} == {20}
+    assert parts[0][:19] == ids[:19]
+    assert parts[-1][1:] == ids[-19:]
+    (vector,) = vectors_of(whole, " ".join(words))
+    keys = [np.array(part, "int32").tobytes() for part in parts]
+    single = load_bert(str(untrained))._forward(keys)
+    np.testing.assert_allclose(vector, single.mean(axis=0), atol=ROUNDING)
+    short = "la la la"
+    np.testing.assert_array_equal(
+        vectors_of(whole, short), vectors_of(encoder_of(untrained, max_tokens=20), short)
+    )
+
+
+def test_one_window_has_the_store_of_earlier_versions(untrained: Path) -> None:
+    assert "windows" not in encoder_of(untrained).fingerprint_config()
+    several = encoder_of(untrained, windows=3)
+    assert several.fingerprint() != encoder_of(untrained).fingerprint()
+
+
+def test_a_cause_in_the_last_lines_is_learned_with_windows_alone(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    causes = rng.standard_normal(200)
+    lyrics = ["la la la " * 60 + write_lyrics(cause, rng) for cause in causes]
+    BertLyrics.prepare_sample(tmp_path, singing(lyrics))
+    scores = []
+    for windows in (1, 6):
+        vectors = vectors_of(encoder_of(tmp_path, max_tokens=128, windows=windows), *lyrics)
+        probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 3, 9)))
+        probe.fit(vectors[:140], causes[:140])
+        scores.append(probe.score(vectors[140:], causes[140:]))
+    assert scores[0] < 0.1 < 0.3 < scores[1]
+
+
 @pytest.mark.parametrize(
-    "setting", [{"max_tokens": 2}, {"batch_size": 0}, {"units": -1}, {"model": "x"}]
+    "setting",
+    [{"max_tokens": 2}, {"windows": 0}, {"batch_size": 0}, {"units": -1}, {"model": "x"}],
 )
 def test_bad_settings_are_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=next(iter(setting))):

@@ -188,9 +188,20 @@ def test_words_are_complete_through_bert(lyrics: BertLyrics) -> None:
     words = [part.name for part in explainable.parts(found.values)]
     # "fold" is no word of the vocabulary, but its letters are; the comma is neither.
     assert words == ["Hello", "darkness", "[UNK]", "my", "old", "fold", "friend"]
-    assert len(explainable.tokens) == 12
+    assert len(explainable.tokens) == 10
     # What is the same in the baseline contributes nothing.
-    assert not found.values["words"][[0, -1]].any()
+    assert not found.values["words"][:, [0, -1]].any()
+
+
+def test_words_are_complete_through_several_windows(lyrics: BertLyrics) -> None:
+    settings = {**lyrics.get_config(), "max_tokens": 6, "windows": 3}
+    encoder, track = BertLyrics.from_config(settings), Track("t", lyrics=TEXT)
+    branch, features = branch_of(encoder), encoder.extract(track)
+    explainable = encoder.explainable(track, features, branch)
+    assert explainable.point["words"].shape[:2] == (3, 6)
+    assert_same_embedding(explainable, branch, features, 1e-5)
+    words = [part.name for part in explainable.parts(attribute(explainable).values)]
+    assert words == ["Hello", "darkness", "[UNK]", "my", "old", "fold", "friend"]
 
 
 def test_the_words_of_the_page_are_text(lyrics: BertLyrics) -> None:

@@ -20,6 +20,8 @@ from deephits_keras.tracks import Track
 def encoder(request: pytest.FixtureRequest) -> AnyEncoder:
     if request.param == "essentia_descriptors":
         pytest.importorskip("essentia")
+    if request.param == "musicnn":
+        pytest.importorskip("musicnn", reason="its default weights are that package's")
     return registry().load(request.param)()
 
 

@@ -1,0 +1,5 @@
+"""Lyrics through Google's universal sentence encoder for sixteen languages."""
+
+from .encoder import UseLyrics, UseLyricsConfig
+
+__all__ = ["UseLyrics", "UseLyricsConfig"]
