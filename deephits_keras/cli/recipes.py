@@ -60,6 +60,7 @@ def show(name: str, as_json: bool) -> None:
       deephits recipes show paper
     """
     from deephits_keras.recipes import get_recipe
+    from deephits_keras.tuning.space import built_in_space, make_space
 
     recipe = get_recipe(name)
     if as_json:
@@ -83,6 +84,7 @@ def show(name: str, as_json: bool) -> None:
             ("estimator", "", recipe.estimator),
             ("training", "", _if_set("steps_per_epoch", recipe.steps_per_epoch)),
             ("task", "", _if_set("name", recipe.task)),
+            ("search", "", {} if recipe.shallow else make_space(built_in_space(recipe))),
         )
         for key, value in values.items()
     ]
