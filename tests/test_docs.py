@@ -40,14 +40,14 @@ TESTED_ELSEWHERE = {
 }
 """Scripts with a test of their own in tests/integration."""
 
-SECONDS, TRACKS = 10, 72
+SECONDS, TRACKS = 6, 72
 """Of every page's sample: docs/essentia.md learns from fifty recordings."""
 
 SAMPLES = {"README.md": "raw", "docs/python.md": "walk/raw"}
 """Where a page's Python makes its sample."""
 
-SMALLER = {"--tracks": str(TRACKS), "--epochs": "2", "--seeds": "1", "--trials": "2"}
-SMALLER_IN_PYTHON = {"tracks": TRACKS, "seconds": SECONDS, "epochs": 2, "seeds": 1, "repeats": 2}
+SMALLER = {"--tracks": str(TRACKS), "--epochs": "1", "--seeds": "1", "--trials": "2"}
+SMALLER_IN_PYTHON = {"tracks": TRACKS, "seconds": SECONDS, "epochs": 1, "seeds": 1, "repeats": 2}
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -73,8 +73,9 @@ def outputs(page: str) -> list[str]:
 
 def smaller(command: list[str]) -> list[str]:
     pairs = zip(["", *command], command, strict=False)
-    shorter = ["--seconds", str(SECONDS)] if command[0] == "sample" else []
-    return [SMALLER.get(before, word) for before, word in pairs] + shorter
+    shorter = {"sample": ["--seconds", str(SECONDS)], "train": ["--epochs", "1"]}
+    added = [] if "--epochs" in command else shorter.get(command[0], [])
+    return [SMALLER.get(before, word) for before, word in pairs] + added
 
 
 def shown(page: str) -> list[list[str]]:
