@@ -20,7 +20,18 @@ ALIASES = {
     "track_id": ("id", "spotify_id", "spotify_track_id", "uri", "track_uri", "song_id"),
     "popularity": ("track_popularity", "track_pop", "song_popularity", "pop"),
     "title": ("track_name", "name", "song_name", "song_title", "track_title", "song", "track"),
-    "artist_name": ("track_artist", "artist", "artists", "artists_name", "artist_s_name", "singer"),
+    "artist_name": (
+        "track_artist",
+        "track_artists",
+        "artist",
+        "artists",
+        "artist_s",
+        "artist_names",
+        "artists_name",
+        "artist_s_name",
+        "performer",
+        "singer",
+    ),
     "artist_popularity": ("artist_pop",),
     "release_date": ("track_album_release_date", "album_release_date", "released"),
     "release_year": ("year", "released_year", "song_year"),
@@ -42,7 +53,10 @@ ALIASES = {
     "valence": ("audio_valence",),
     "danceability": ("dance", "danceable"),
     "acousticness": ("acoustic",),
-    "genre": ("track_genre", "playlist_genre", "main_genre"),
+    "genre": ("track_genre", "playlist_genre", "main_genre", "top_genre"),
+    "explicit": ("is_explicit", "track_explicit", "explicit_lyrics"),
+    "album_type": ("track_album_type",),
+    "language": ("lang", "song_language", "lyrics_language"),
 }
 """Names of standard columns in public tables, normalised by `normal`; the first match is used."""
 
