@@ -1,9 +1,10 @@
 """Where the label depends on one modality only, the model finds it there and nowhere else.
 
 The sample's music, texts and metadata are the same for every planted cause; only the popularity
-differs. Judged by the correlation of predicted and true popularity on the validation tracks: of
-n = 60 of them, an uninformed prediction's correlation has a standard deviation of about
-1 / sqrt(n - 1) = 0.13, so 0.4 is three of them away from nothing.
+differs. Judged by the correlation of predicted and true popularity on n = 55 held-out tracks: an
+uninformed prediction's correlation has a standard deviation of about 1 / sqrt(n - 1) = 0.14, so
+0.4 is nearly three of them away from nothing. Where nothing may be found these are test tracks,
+as the best of 30 epochs on the validation tracks is above chance there.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from deephits_keras.training.trainer import new_run, train
 SETTINGS = {"mel": {"frames": 192, "mel_bands": 64}}
 TRAINING = TrainingConfig(epochs=30, batch_size=16, max_learning_rate=0.01, select="loss")
 BEYOND_CHANCE = 0.4
+HELD_OUT = 55
 EXPLAINED = 3
 
 
@@ -43,19 +45,20 @@ def planted(request: pytest.FixtureRequest, sample: Path, tmp_path_factory) -> t
     return request.param, Corpus.open(folder / "corpus")
 
 
-def trained(corpus: Corpus, modalities: str, folder: Path) -> Run:
+def trained(corpus: Corpus, modalities: str, folder: Path, test: float = 0.0) -> Run:
     settings = SETTINGS if "mel" in modalities else {}
     encoders = corpus_encoders(corpus, modalities, settings)
     for encoder in encoders.values():
         extract_features(corpus, encoder, jobs=2)
-    split = make_split("random", corpus, seed=0, validation=0.3)
+    split = make_split("random", corpus, seed=0, validation=0.3, test=test)
     run = new_run(folder, corpus, encoders, split, task="regression", training=TRAINING)
     train(run, corpus)
     return run
 
 
-def validation_correlation(run: Run) -> float:
-    predicted = pd.read_parquet(run.folder / "predictions.parquet")
+def correlation(run: Run, part: str) -> float:
+    predicted = pd.read_parquet(run.folder / "predictions.parquet").query("part == @part")
+    assert len(predicted) == HELD_OUT
     return float(np.corrcoef(predicted["popularity"], predicted["predicted_popularity"])[0, 1])
 
 
@@ -69,13 +72,14 @@ def run_of_all(planted: tuple[str, Corpus], tmp_path_factory: pytest.TempPathFac
 
 
 def test_the_planted_modality_is_found(run_of_all: Run) -> None:
-    assert validation_correlation(run_of_all) > BEYOND_CHANCE
+    assert correlation(run_of_all, "validation") > BEYOND_CHANCE
 
 
 def test_nothing_is_found_without_it(planted: tuple[str, Corpus], tmp_path: Path) -> None:
     cause, corpus = planted
     others = ",".join(m for m in MODALITY.values() if m != MODALITY[cause])
-    assert validation_correlation(trained(corpus, others, tmp_path / "run")) < BEYOND_CHANCE
+    run = trained(corpus, others, tmp_path / "run", test=0.3)
+    assert correlation(run, "test") < BEYOND_CHANCE
 
 
 def test_permutation_importance_is_where_the_cause_is(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from deephits_plugins.essentia_descriptors.fit import fit_mapping
 from deephits_plugins.essentia_descriptors.mapping import default_mapping, read_mapping
 from deephits_plugins.essentia_descriptors.measure import STATISTICS
 
+from deephits_keras.corpus import import_table
 from deephits_keras.errors import UserError
+from deephits_keras.features.extraction import extract_features
 
 RATE = 44_100
 NOISE = 0.05
@@ -233,12 +236,18 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "tracks.csv"
 
 
-@pytest.fixture
-def corpus(table: Path, tmp_path: Path, deephits: Deephits) -> Path:
-    folder = tmp_path / "corpus"
-    audio = table.parent / "audio"
-    assert deephits("import", "table", table, folder, "--audio", audio).code == 0
+@pytest.fixture(scope="module")
+def measured(table: Path) -> Path:
+    """With Essentia's features, which take seconds: each test has a copy."""
+    folder = table.parent / "corpus"
+    imported = import_table(table, folder, audio=table.parent / "audio").corpus
+    extract_features(imported, EssentiaDescriptors(), jobs=2)
     return folder
+
+
+@pytest.fixture
+def corpus(measured: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(measured, tmp_path / "corpus"))
 
 
 @pytest.fixture
