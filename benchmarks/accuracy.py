@@ -39,7 +39,14 @@ RESULTS = "results.jsonl"
 TASKS = ("regression", "tiers-3", "tiers-10")
 DEFAULT = "default"
 TREES = ("lightgbm", "catboost")
-NEEDS = ("lightgbm==4.6.0", "catboost==1.2.8", "pandas==2.3.3", "pyarrow==21.0.0", "numpy<2.4")
+NEEDS = (
+    "lightgbm==4.6.0",
+    "catboost==1.2.8",
+    "scikit-learn==1.7.2",
+    "pandas==2.3.3",
+    "pyarrow==21.0.0",
+    "numpy<2.4",
+)
 """What the trees' environment has."""
 
 METRICS = {"regression": ("regression", "r2"), "tiers-3": ("tiers-3", "macro_f1")}
@@ -68,7 +75,11 @@ class Case:
     @property
     def key(self) -> tuple[Any, ...]:
         """What identifies its result."""
-        return (Path(self.corpus).resolve().name, self.seed, self.task, self.model, self.trials)
+        folder = Path(self.corpus).resolve()
+        # Many corpora are in a folder named `corpus`.
+        name = f"{folder.parent.name}/{folder.name}"
+        tracks = Corpus.open(folder).fingerprint[:8]
+        return (name, tracks, self.seed, self.task, self.model, self.trials)
 
 
 def main(words: Sequence[str]) -> None:
@@ -100,7 +111,7 @@ def main(words: Sequence[str]) -> None:
     print("\n".join(report(read(asked.out))))
 
 
-KEYS = ("corpus", "seed", "task", "model", "trials")
+KEYS = ("corpus", "fingerprint", "seed", "task", "model", "trials")
 
 
 def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -136,8 +147,8 @@ def default(case: Case, folder: Path) -> dict[str, Any]:
 def trees(case: Case, folder: Path) -> dict[str, Any]:
     """Search with trees, and score the settings with the lowest validation loss."""
     corpus, task = Corpus.open(case.corpus), get_task(case.task)
-    name, seed = case.key[0], case.seed
-    trials = folder / "trials" / f"{name}-{seed}-{case.task}-{case.model}"
+    seed = case.seed
+    trials = folder / "trials" / f"{case.key[1]}-{seed}-{case.task}-{case.model}"
     trials.mkdir(parents=True, exist_ok=True)
     parts = make_split("artist", corpus, seed=seed, test=0.2).parts
     table = trials / "table.parquet"
