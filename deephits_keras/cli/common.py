@@ -157,7 +157,7 @@ def fusion_options(command: Command) -> Command:
         click.option(
             "--head",
             show_default="softmax",
-            help="Output layer for tiers: softmax, or the ordinal heads corn and cumulative.",
+            help="Output layer for tiers: softmax, or an ordinal one: corn, cumulative, pairwise.",
         ),
         click.option(
             "--fusion-weights",
@@ -167,7 +167,8 @@ def fusion_options(command: Command) -> Command:
         click.option(
             "--fusion",
             show_default="early",
-            help="How the modalities' embeddings are combined: early, late or gated.",
+            help="How the modalities' embeddings are combined: early, late or gated; or as other "
+            "systems do: members, compressed, wide_deep, normalized, residual.",
         ),
     ):
         command = option(command)

@@ -141,6 +141,8 @@ def compare(
             )
         for name, reason in outcome.left_out.items():
             click.echo(f"{name} is skipped: {reason}")
+        for name, owners in outcome.without_effect.items():
+            click.echo(f"{name} doesn't use the given settings of {', '.join(owners)}")
         click.echo(f"Leaderboard: {found.page}")
     require_all(found, outcome)
 

@@ -134,7 +134,9 @@ def training_options(command: Command) -> Command:
                 "Probability with which each modality of a training track is hidden.",
             ),
             training_option(
-                "loss", "Training loss; focal and cost are for tiers, rank for regression.", LOSSES
+                "loss",
+                "Training loss; focal, cost and triplet are for tiers, rank for regression.",
+                LOSSES,
             ),
             training_option(
                 "focal_gamma", "Focusing parameter of the focal loss; 0 gives cross-entropy."
@@ -142,6 +144,15 @@ def training_options(command: Command) -> Command:
             training_option(
                 "rank_weight",
                 "With --loss rank: weight of the pairwise ranking term added to the squared error.",
+            ),
+            training_option(
+                "triplet_weight",
+                "With --loss triplet: weight of the triplet term added to the cross-entropy.",
+            ),
+            training_option(
+                "triplet_margin",
+                "With --loss triplet: by how much an embedding of a farther tier must be farther "
+                "away.",
             ),
             training_option(
                 "class_weights",

@@ -27,11 +27,13 @@ class Entrant:
         recipe: The recipe.
         encoders: Its encoders whose inputs the corpus has, by modality.
         without: Reason for each modality that is left out.
+        without_effect: Modalities and encoders whose given settings it doesn't use.
     """
 
     recipe: Recipe
     encoders: Mapping[str, AnyEncoder]
     without: Mapping[str, str]
+    without_effect: Sequence[str] = ()
 
 
 def enter(
@@ -76,7 +78,7 @@ def _enter(
 ) -> Entrant:
     encoders: dict[str, AnyEncoder] = {}
     without: dict[str, str] = {}
-    for modality in recipe.modalities or default_modalities(recipe):
+    for modality in _modalities(recipe):
         words = encoder_words(recipe, modality)
         try:
             (encoder,) = corpus_encoders(
@@ -98,7 +100,28 @@ def _enter(
             raise UserError(f"it needs {modality}: {without[modality]}")
     if without and not encoders:
         raise UserError("; ".join(f"{m}: {reason}" for m, reason in without.items()))
-    return Entrant(recipe, encoders, without)
+    owners = _owners(recipe)
+    unused = sorted(_given(settings) - owners) if owners else []
+    return Entrant(recipe, encoders, without, unused)
+
+
+def _modalities(recipe: Recipe) -> Iterable[str]:
+    return recipe.modalities or default_modalities(recipe)
+
+
+def _given(settings: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    return {owner for owner, values in settings.items() if values}
+
+
+def _owners(recipe: Recipe) -> set[str]:
+    """Names under which settings have an effect on a recipe: its modalities and encoders."""
+    owners: set[str] = set()
+    for modality in _modalities(recipe):
+        try:
+            owners.update(_names(encoder_words(recipe, modality)))
+        except UserError:
+            continue
+    return owners
 
 
 def _names(words: str) -> tuple[str, str]:
@@ -123,13 +146,9 @@ def check_settings(names: Sequence[str], settings: Mapping[str, Mapping[str, Any
     Raises:
         UserError: if one isn't.
     """
-    unused = {owner for owner, values in settings.items() if values}
+    unused = _given(settings)
     for recipe in map(get_recipe, names) if unused else ():
-        for modality in recipe.modalities or default_modalities(recipe):
-            try:
-                unused.difference_update(_names(encoder_words(recipe, modality)))
-            except UserError:
-                continue
+        unused -= _owners(recipe)
     if unused:
         raise UserError(
             f"The settings of {', '.join(sorted(unused))} have no effect: no recipe of this "

@@ -96,7 +96,7 @@ class Leaderboard:
         out: The comparison's folder.
         boards: One per task and protocol.
         rows: All results.
-        outcome: Reasons: `left_out` and `without`.
+        outcome: `left_out`, `without` and `without_effect` of `run.Outcome`.
         published: Published metrics of the recipes, and why they can't be compared.
         synthetic: Whether the corpus was made by `deephits sample`.
         tracks: Number of tracks of the corpus.
@@ -131,7 +131,8 @@ class Leaderboard:
             raise UserError(f"No trial in {out} is finished")
         keys = dict.fromkeys((row["task"], row["protocol"]) for row in measured)
         boards = [board(rows, task, protocol) for task, protocol in keys]
-        outcome = read_record(out / "outcome.json", dict[str, dict[str, Any]], "a comparison")
+        noted = read_record(out / "outcome.json", dict[str, dict[str, Any]], "a comparison")
+        outcome = {"without_effect": {}, **noted}
         return cls(out, boards, rows, outcome, published()["peers"], synthetic, tracks)
 
     @property
@@ -179,6 +180,7 @@ class Leaderboard:
             "leaks": self.leaks,
             "left_out": self.outcome["left_out"],
             "without": self.outcome["without"],
+            "without_effect": self.outcome["without_effect"],
             "published": list(self.published),
             "rows": list(self.rows),
         }

@@ -97,11 +97,14 @@ class Outcome:
     Attributes:
         left_out: Reason for each recipe that was skipped, by name.
         without: Reason for each modality that was left out, by recipe and modality.
+        without_effect: Modalities and encoders whose given settings a recipe doesn't use, by
+            recipe.
         failed: Reason for each failed trial, by its folder in OUT.
     """
 
     left_out: Mapping[str, str]
     without: Mapping[str, Mapping[str, str]]
+    without_effect: Mapping[str, Sequence[str]]
     failed: Mapping[str, str]
 
 
@@ -131,7 +134,8 @@ def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
     trials = [trial for trial in trials_of(plan, entrants) if not trial.finished]
     failed = _carry_out_all(trials, jobs)
     without = {e.recipe.name: dict(e.without) for e in entrants if e.without}
-    outcome = Outcome(left_out, without, failed)
+    without_effect = {e.recipe.name: list(e.without_effect) for e in entrants if e.without_effect}
+    outcome = Outcome(left_out, without, without_effect, failed)
     _note(plan, outcome)
     return outcome
 
@@ -139,13 +143,8 @@ def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
 def _note(plan: Plan, outcome: Outcome) -> None:
     path = plan.out / "outcome.json"
     earlier = read_record(path, dict[str, dict[str, Any]], "a comparison") if path.exists() else {}
-    write_json(
-        path,
-        {
-            "left_out": {**earlier.get("left_out", {}), **outcome.left_out},
-            "without": {**earlier.get("without", {}), **outcome.without},
-        },
-    )
+    kinds = ("left_out", "without", "without_effect")
+    write_json(path, {kind: {**earlier.get(kind, {}), **getattr(outcome, kind)} for kind in kinds})
 
 
 def trials_of(plan: Plan, entrants: Sequence[Entrant]) -> list[Trial]:

@@ -18,9 +18,10 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.features.store import FeatureStore
+from deephits_keras.pipeline.batches import training_features
 from deephits_keras.recipes import Recipe
 from deephits_keras.tasks import Task
-from deephits_keras.types import FloatArray
+from deephits_keras.types import FloatArray, IntArray
 
 MODELS: dict[str, tuple[type, type, bool]] = {
     "majority": (dummy.DummyClassifier, dummy.DummyRegressor, False),
@@ -73,7 +74,7 @@ def shallow_outputs(
             f"The recipe {recipe.name!r}: there is no estimator {name!r}. "
             f"Estimators: {', '.join(MODELS)}"
         )
-    table = _columns(corpus, encoders)
+    table = _columns(corpus, encoders, split.parts["train"])
     if derived is not None:
         table["superstar"] = superstars(corpus, split.parts["train"], **derived)
     values = table.to_numpy(dtype=np.float64)
@@ -92,12 +93,16 @@ def shallow_outputs(
     }
 
 
-def _columns(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> pd.DataFrame:
+def _columns(corpus: Corpus, encoders: Mapping[str, AnyEncoder], train: IntArray) -> pd.DataFrame:
     rows = np.arange(len(corpus))
     tables = []
     for modality, encoder in encoders.items():
-        features, present = FeatureStore.open(corpus, encoder).gather(rows)
-        columns = pd.DataFrame(dict(encoder.tabular(features)), index=rows).astype(np.float64)
+        store = FeatureStore.open(corpus, encoder)
+        popularity = corpus.popularity if encoder.learns_popularity else None
+        encoder.adapt(training_features(store, train, popularity=popularity))
+        features, present = store.gather(rows)
+        learned = dict(encoder.learned_columns(features))
+        columns = pd.DataFrame(learned, index=rows).astype(np.float64)
         tables.append(columns.add_prefix(f"{modality}.").where(pd.Series(present), np.nan))
     return pd.concat([pd.DataFrame(index=rows), *tables], axis=1)
 

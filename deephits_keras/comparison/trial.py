@@ -110,7 +110,7 @@ def _shallow(
 ) -> dict[str, Any]:
     from deephits_keras.comparison.shallow import shallow_outputs
     from deephits_keras.evaluation.decoding import fit_decoding
-    from deephits_keras.evaluation.metrics import evaluate, ranking_metrics
+    from deephits_keras.evaluation.metrics import evaluate
     from deephits_keras.recipes import get_recipe
     from deephits_keras.tasks import get_task
 
@@ -132,12 +132,10 @@ def _shallow(
         )
         task = dataclasses.replace(task, decoding=decoding)
     prediction = task.decode(outputs[part])
-    metrics = evaluate(task, popularity, prediction)
-    ranking = ranking_metrics(popularity, prediction.popularity)
     return {
         "part": part,
         "tracks": len(popularity),
-        "metrics": {**metrics, "ranking": ranking},
+        "metrics": evaluate(task, popularity, prediction),
         "parameters": None,
         "seconds": seconds,
     }
@@ -148,7 +146,6 @@ def _network(
 ) -> dict[str, Any]:
     import keras
 
-    from deephits_keras.evaluation.metrics import ranking_metrics
     from deephits_keras.recipes import choose
     from deephits_keras.runs.files import CONFIG
     from deephits_keras.runs.run import Run
@@ -158,7 +155,9 @@ def _network(
     if (folder / CONFIG).exists():
         run = Run(folder, {m: e.get_config() for m, e in encoders.items()})
     else:
-        chosen = choose(trial.recipe, training=_fitting(trial), task=trial.task)
+        chosen = choose(
+            trial.recipe, fusion=_head(trial), training=_fitting(trial), task=trial.task
+        )
         run = new_run(
             folder,
             corpus,
@@ -177,19 +176,23 @@ def _network(
         train(run, corpus, report=lambda epoch: seconds.append(epoch["seconds"]))
     keras.backend.clear_session()
     run = Run(folder)
-    recorded, part = run.metrics, run.reported_part
-    table = run.predictions[run.predictions["part"] == part]
-    ranking = ranking_metrics(
-        table["popularity"].to_numpy(), table["predicted_popularity"].to_numpy()
-    )
+    part = run.reported_part
     return {
         "part": part,
-        "tracks": len(table),
-        "metrics": {**recorded["parts"][part], "ranking": ranking},
+        "tracks": int((run.predictions["part"] == part).sum()),
+        "metrics": run.metrics["parts"][part],
         "parameters": run.architecture.total,
         # Time of the epochs of this process only; an interrupted trial took longer.
         "seconds": sum(seconds),
     }
+
+
+def _head(trial: Trial) -> dict[str, Any]:
+    """The plain output layer for a regression: ordinal heads are for tiers."""
+    from deephits_keras.model.head_names import SOFTMAX
+    from deephits_keras.tasks import get_task
+
+    return {"head": SOFTMAX} if get_task(trial.task).kind == "regression" else {}
 
 
 def _fitting(trial: Trial) -> dict[str, Any]:

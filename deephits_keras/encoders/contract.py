@@ -242,6 +242,14 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
             row depends only on its own row of the inputs.
         """
 
+    def groups(self) -> Mapping[str, int]:
+        """Sizes of groups of consecutive numbers of the embedding, in order, by name.
+
+        For fusions that treat each group apart, such as `wide_deep`. The sizes add up to the
+        embedding's; names are lower-case identifiers. The default, none: it is one group.
+        """
+        return {}
+
     def adapt(self, batches: Iterable[Features]) -> None:
         """Compute normalisation statistics of the training split; called before `build`.
 
@@ -346,6 +354,14 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """
         del features
         return {}
+
+    def learned_columns(self, features: Features) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Named columns, as of `tabular`, that may depend on what `adapt` learned.
+
+        For shallow recipes, whose encoders are adapted to the training part. Override it for
+        columns such as topics, which exist only after `adapt`. The default: those of `tabular`.
+        """
+        return self.tabular(features)
 
     @property
     def weights_used(self) -> str:

@@ -22,7 +22,7 @@ BINS = 15
 
 
 def evaluate(task: Task, popularity: FloatArray, prediction: Prediction) -> dict[str, Metrics]:
-    """All metrics of some tracks: of the task's tiers, and of popularity as a number.
+    """All metrics of some tracks: of tiers, of popularity as a number, and of the tracks' order.
 
     Args:
         task: The task of the model; metrics of its `reported_tiers` are computed.
@@ -30,8 +30,9 @@ def evaluate(task: Task, popularity: FloatArray, prediction: Prediction) -> dict
         prediction: Predictions for the same tracks.
 
     Returns:
-        `tier_metrics` by the tiers' name, and `regression_metrics` as `regression`. The latter
-        use the expected popularity, so that a classifier can be compared with a regression.
+        `tier_metrics` by the tiers' name, `regression_metrics` as `regression` and
+        `ranking_metrics` as `ranking`. The latter two use the expected popularity, so that a
+        classifier can be compared with a regression.
 
     Raises:
         ValueError: if there are no tracks, or the lengths differ.
@@ -42,7 +43,11 @@ def evaluate(task: Task, popularity: FloatArray, prediction: Prediction) -> dict
         )
         for tiers in task.reported_tiers
     }
-    return {**by_tiers, "regression": regression_metrics(popularity, prediction.popularity)}
+    return {
+        **by_tiers,
+        "regression": regression_metrics(popularity, prediction.popularity),
+        "ranking": ranking_metrics(popularity, prediction.popularity),
+    }
 
 
 def tier_metrics(

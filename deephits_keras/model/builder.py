@@ -14,11 +14,12 @@ from deephits_keras.encoders.registry import AnyEncoder, resolve_modalities
 from deephits_keras.errors import UserError
 
 # Whoever loads a saved model finds these layers registered.
-from deephits_keras.model import heads, members  # noqa: F401
+from deephits_keras.model import contrast, heads, members, side_output  # noqa: F401
 from deephits_keras.model.architecture import Architecture, Branch, LayerRow, Part
 from deephits_keras.model.fusion import Fusion, get_fusion
-from deephits_keras.model.layers import MissingEmbedding
+from deephits_keras.model.layers import Columns, MissingEmbedding
 from deephits_keras.tasks import Task, get_task
+from deephits_keras.types import Tensor
 
 
 def build_model(
@@ -77,8 +78,27 @@ def build_model(
         substitute = MissingEmbedding(modality in learned_missing, name=f"{modality}_missing")
         embeddings[modality] = substitute(branch(features), presence[modality])
 
+    if head.per_group:
+        embeddings = _groups(encoders, embeddings)
     outputs = head.build(embeddings, presence, wanted.outputs, classification)
     return keras.Model(inputs, outputs, name="deephits")
+
+
+def _groups(
+    encoders: Mapping[str, AnyEncoder], embeddings: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The embeddings by modality, or cut into the groups that an encoder names."""
+    found: dict[str, Tensor] = {}
+    for modality, encoder in encoders.items():
+        sizes = encoder.groups()
+        if not sizes:
+            found[modality] = embeddings[modality]
+        start = 0
+        for name, size in sizes.items():
+            group = Columns(start, start + size, name=f"{modality}_{name}")
+            found[f"{modality}.{name}"] = group(embeddings[modality])
+            start += size
+    return found
 
 
 def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
@@ -154,7 +174,7 @@ def describe(
             )
         )
     substitutes = [model.get_layer(f"{modality}_missing") for modality in encoders]
-    apart = {*encoders, *(s.name for s in substitutes), "output"}
+    apart = {*encoders, *(s.name for s in substitutes), "output", side_output.SIDE_OUTPUT}
     head = [layer for layer in model.layers if layer.name not in apart and not _is_input(layer)]
     output = model.get_layer("output")
     sizes = [shape[-1] for layer in head if (shape := ops.shape(layer.output))]

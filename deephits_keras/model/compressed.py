@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,33 +42,56 @@ class CompressedFusion(Fusion):
         classification: bool,
     ) -> Tensor:
         """Concatenate, compress, and apply the layers to the code."""
-        from keras import layers
-
         from deephits_keras.model.heads import output_layer
-        from deephits_keras.model.layers import Reconstruction
 
         del presence
         fused = concatenate(list(embeddings.values()), axis=-1, name="fused")
-        size = int(fused.shape[-1])
-        code_size = max(SMALLEST_CODE, int(size / self.share))
-        steps = (max(code_size, size // 2), max(code_size, size // 3))
-        x = fused
-        for number, units in enumerate(steps, start=1):
-            x = layers.Dense(units, activation="relu", name=f"encode_{number}")(x)
-        code = layers.Dense(code_size, activation="relu", name="code")(x)
-        if self.reconstruction > 0:
-            x = code
-            for number, units in enumerate(reversed(steps), start=1):
-                x = layers.Dense(units, activation="relu", name=f"decode_{number}")(x)
-            made = layers.Dense(size, activation="sigmoid", name="decoded")(x)
-            code = Reconstruction(self.reconstruction, name="reconstruction")(code, fused, made)
-        x = code
-        widths = self.units or widths_of(code_size)
-        for number, units in enumerate(widths, start=1):
-            x = layers.Dense(units, activation="relu", name=f"fusion_{number}")(x)
-            if number < len(widths):
-                x = layers.Dropout(self.dropout, name=f"fusion_{number}_dropout")(x)
+        code = autoencoded(fused, self.share, self.reconstruction)
+        widths = self.units or widths_of(int(code.shape[-1]))
+        x = narrowing(code, widths, self.dropout)
         return output_layer(self.head, outputs, classification, "output")(x)
+
+
+def autoencoded(x: Tensor, share: float, reconstruction: float, prefix: str = "") -> Tensor:
+    """HitMusicNet's autoencoder.
+
+    Args:
+        x: `(batch, size)`.
+        share: Compression factor of the code.
+        reconstruction: Weight of the auxiliary loss; 0 for a plain bottleneck.
+        prefix: Beginning of the layers' names.
+
+    Returns:
+        The code, `(batch, size / share)`.
+    """
+    from keras import layers
+
+    from deephits_keras.model.layers import Reconstruction
+
+    original, size = x, int(x.shape[-1])
+    code_size = max(SMALLEST_CODE, int(size / share))
+    steps = (max(code_size, size // 2), max(code_size, size // 3))
+    for number, units in enumerate(steps, start=1):
+        x = layers.Dense(units, activation="relu", name=f"{prefix}encode_{number}")(x)
+    code = layers.Dense(code_size, activation="relu", name=f"{prefix}code")(x)
+    if reconstruction <= 0:
+        return code
+    x = code
+    for number, units in enumerate(reversed(steps), start=1):
+        x = layers.Dense(units, activation="relu", name=f"{prefix}decode_{number}")(x)
+    made = layers.Dense(size, activation="sigmoid", name=f"{prefix}decoded")(x)
+    return Reconstruction(reconstruction, name=f"{prefix}reconstruction")(code, original, made)
+
+
+def narrowing(x: Tensor, widths: Sequence[int], dropout: float) -> Tensor:
+    """Fully connected layers with ReLU, and dropout after each but the last."""
+    from keras import layers
+
+    for number, units in enumerate(widths, start=1):
+        x = layers.Dense(units, activation="relu", name=f"fusion_{number}")(x)
+        if number < len(widths):
+            x = layers.Dropout(dropout, name=f"fusion_{number}_dropout")(x)
+    return x
 
 
 def widths_of(code: int) -> tuple[int, ...]:

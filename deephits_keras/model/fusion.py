@@ -14,6 +14,8 @@ from deephits_keras.errors import UserError
 from deephits_keras.model.compressed import CompressedFusion
 from deephits_keras.model.fusion_base import Fusion, concatenate
 from deephits_keras.model.head_names import SOFTMAX
+from deephits_keras.model.residual import ResidualFusion
+from deephits_keras.model.wide_deep import WideDeepFusion
 from deephits_keras.types import Tensor
 from deephits_keras.utils.records import from_plain
 
@@ -48,6 +50,42 @@ class EarlyFusion(Fusion):
 
 
 @dataclass(frozen=True)
+class NormalizedFusion(Fusion):
+    """Concatenate embeddings of unit length (Oramas et al. 2017, sergiooramas/tartarus).
+
+    Modalities with large embeddings then don't dominate the others. The settings are those of every
+    `Fusion`; dropout comes after each layer.
+    """
+
+    name: ClassVar[str] = "normalized"
+    dropout: float = 0.7
+    units: tuple[int, ...] = (512,)
+
+    def build(
+        self,
+        embeddings: Mapping[str, Tensor],
+        presence: Mapping[str, Tensor],
+        outputs: int,
+        classification: bool,
+    ) -> Tensor:
+        """Scale to unit length; concatenate; apply layers with ReLU, dropout and the output."""
+        from keras import layers
+
+        from deephits_keras.model.heads import output_layer
+
+        del presence
+        scaled = [
+            layers.UnitNormalization(name=f"fusion_{modality}_unit")(embedding)
+            for modality, embedding in embeddings.items()
+        ]
+        x = concatenate(scaled, axis=-1, name="fused")
+        for number, units in enumerate(self.units, start=1):
+            x = layers.Dense(units, activation="relu", name=f"fusion_{number}")(x)
+            x = layers.Dropout(self.dropout, name=f"fusion_{number}_dropout")(x)
+        return output_layer(self.head, outputs, classification, "output")(x)
+
+
+@dataclass(frozen=True)
 class LateFusion(Fusion):
     """Predict from each modality alone and average the predictions (paper, Section 3.3.1).
 
@@ -58,6 +96,7 @@ class LateFusion(Fusion):
     """
 
     name: ClassVar[str] = "late"
+    one_embedding: ClassVar[bool] = False
     weights: tuple[tuple[str, float], ...] | None = None
 
     def check(self, modalities: Sequence[str], *, classification: bool) -> None:
@@ -159,6 +198,7 @@ class MembersFusion(Fusion):
 
     name: ClassVar[str] = "members"
     per_member: ClassVar[bool] = True
+    one_embedding: ClassVar[bool] = False
     dropout: float = 0.2
     units: tuple[int, ...] = (128, 128)
     members: int = 16
@@ -209,7 +249,17 @@ POPULARITY_START = (0.2, 0.4)
 
 
 FUSIONS: dict[str, type[Fusion]] = {
-    f.name: f for f in (EarlyFusion, LateFusion, GatedFusion, CompressedFusion, MembersFusion)
+    f.name: f
+    for f in (
+        EarlyFusion,
+        LateFusion,
+        GatedFusion,
+        CompressedFusion,
+        MembersFusion,
+        WideDeepFusion,
+        NormalizedFusion,
+        ResidualFusion,
+    )
 }
 
 

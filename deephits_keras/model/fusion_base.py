@@ -22,6 +22,10 @@ class Fusion(abc.ABC):
     Attributes:
         name: The name in `FUSIONS`.
         per_member: Whether the training outputs are those of every member of a batch ensemble.
+        per_group: Whether `build` gets one embedding per group of an encoder's numbers
+            (`ModalityEncoder.groups`), as `modality.group`, instead of one per modality.
+        one_embedding: Whether the output layer is called on one embedding `(batch, size)`, which
+            losses of embeddings need.
         dropout: Dropout rate of the embeddings' units.
         units: Sizes of the fully connected layers before the output.
         head: Name of the output layer, from `head_names.HEADS`.
@@ -29,6 +33,8 @@ class Fusion(abc.ABC):
 
     name: ClassVar[str]
     per_member: ClassVar[bool] = False
+    per_group: ClassVar[bool] = False
+    one_embedding: ClassVar[bool] = True
     dropout: float = 0.5
     units: tuple[int, ...] = (64,)
     head: str = SOFTMAX
@@ -57,7 +63,7 @@ class Fusion(abc.ABC):
         """Build the head.
 
         Args:
-            embeddings: `(batch, size)` per modality.
+            embeddings: `(batch, size)` per modality, or per group.
             presence: `(batch, 1)` per modality, zeros and ones.
             outputs: Number of raw outputs.
             classification: Whether the outputs are logits.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from deephits_keras.errors import UserError
 
-SOFTMAX, CORN, CUMULATIVE = "softmax", "corn", "cumulative"
+SOFTMAX, CORN, CUMULATIVE, PAIRWISE = "softmax", "corn", "cumulative", "pairwise"
 
-HEADS = (SOFTMAX, CORN, CUMULATIVE)
+HEADS = (SOFTMAX, CORN, CUMULATIVE, PAIRWISE)
 """The heads by name; `softmax`, as in the paper, is a dense layer with one unit per output."""
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 from deephits_keras.encoders.layers import dense
-from deephits_keras.model.head_names import CORN, CUMULATIVE, check_head
+from deephits_keras.model.head_names import CORN, CUMULATIVE, PAIRWISE, check_head
 from deephits_keras.types import Tensor
 
 
@@ -55,13 +55,19 @@ class ConditionalTiers(_OrdinalHead):
 
     def call(self, x: Tensor) -> Tensor:
         """`(batch, tiers)` logarithms of class scores."""
-        logits = self.beyond(x)
-        nothing = ops.zeros_like(logits[:, :1])
-        reached = ops.cumsum(ops.log_sigmoid(logits), axis=1)
-        stopped = ops.log_sigmoid(-logits)
-        return ops.concatenate([nothing, reached], axis=1) + ops.concatenate(
-            [stopped, nothing], axis=1
-        )
+        return _chained(self.beyond(x))
+
+
+def _chained(logits: Tensor) -> Tensor:
+    """`(batch, tiers - 1)` logits of exceeding each tier once reached, as class scores.
+
+    Returns:
+        `(batch, tiers)` logarithms of class scores, by the chain rule.
+    """
+    nothing = ops.zeros_like(logits[:, :1])
+    reached = ops.cumsum(ops.log_sigmoid(logits), axis=1)
+    stopped = ops.log_sigmoid(-logits)
+    return ops.concatenate([nothing, reached], axis=1) + ops.concatenate([stopped, nothing], axis=1)
 
 
 @keras.saving.register_keras_serializable("deephits")
@@ -100,7 +106,66 @@ class CumulativeTiers(_OrdinalHead):
         return below_upper + above_lower + ops.concatenate([nothing, between, nothing], axis=1)
 
 
-ORDINAL: dict[str, type[layers.Layer]] = {CORN: ConditionalTiers, CUMULATIVE: CumulativeTiers}
+@keras.saving.register_keras_serializable("deephits")
+class PairwiseTiers(_OrdinalHead):
+    """Comparison with one reference per tier (after Vötter et al. 2023).
+
+    A network on pairs predicts whether a track is above a reference; the track's tier is that of
+    the first reference that it isn't above (dbis-uibk/hit-prediction-code, tag ism2022,
+    `models/pairwise.py`). There the references are the mean, or one song, of each tier but the
+    highest, and the network is trained on pairs of songs; here the references are trained with
+    the network, and its logits are chained as in `ConditionalTiers`.
+
+    Args:
+        tiers: Number of tiers.
+        units: Sizes of the network's layers.
+    """
+
+    def __init__(
+        self, tiers: int, units: tuple[int, ...] = (256, 128, 128, 128, 64), **kwargs: Any
+    ) -> None:
+        super().__init__(tiers, **kwargs)
+        self.units = tuple(units)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the references and the network."""
+        size = int(input_shape[-1] or 0)
+        self.references = self.add_weight(
+            shape=(self.tiers - 1, size),
+            initializer=keras.initializers.RandomNormal(stddev=0.5),
+            name="references",
+        )
+        policy = self.dtype_policy
+        self.network = [
+            dense(units, activation="relu", dtype=policy, name=f"compare_{number}")
+            for number, units in enumerate(self.units, start=1)
+        ]
+        self.network.append(dense(1, dtype=policy, name="above"))
+        width = 2 * size
+        for layer, units in zip(self.network, (*self.units, 1), strict=True):
+            layer.build((None, self.tiers - 1, width))
+            width = units
+
+    def call(self, x: Tensor) -> Tensor:
+        """`(batch, tiers)` logarithms of class scores."""
+        track = ops.repeat(ops.expand_dims(x, 1), self.tiers - 1, axis=1)
+        # JAX needs the variable's value here.
+        reference = ops.convert_to_tensor(self.references)
+        pairs = ops.concatenate([track, reference + ops.zeros_like(track)], axis=-1)
+        for layer in self.network:
+            pairs = layer(pairs)
+        return _chained(pairs[:, :, 0])
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "units": list(self.units)}
+
+
+ORDINAL: dict[str, type[layers.Layer]] = {
+    CORN: ConditionalTiers,
+    CUMULATIVE: CumulativeTiers,
+    PAIRWISE: PairwiseTiers,
+}
 
 
 def output_layer(head: str, outputs: int, classification: bool, name: str) -> layers.Layer:

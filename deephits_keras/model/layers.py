@@ -52,6 +52,32 @@ class MissingEmbedding(layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "learned": self.learned}
 
 
+@keras.saving.register_keras_serializable("deephits")
+class Columns(layers.Layer):  # type: ignore[misc]
+    """Consecutive columns of a vector.
+
+    Args:
+        start: The first column.
+        stop: The column after the last.
+    """
+
+    def __init__(self, start: int, stop: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.start, self.stop = start, stop
+
+    def call(self, vector: Tensor) -> Tensor:
+        """`(batch, columns)` to `(batch, stop - start)`."""
+        return vector[:, self.start : self.stop]
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """`(batch, stop - start)`."""
+        return (shape[0], self.stop - self.start)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "start": self.start, "stop": self.stop}
+
+
 ABSENT = -1e4
 """Logit of a weight that rounds to zero, representable in float16."""
 

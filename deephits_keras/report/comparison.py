@@ -21,6 +21,10 @@ BASELINE = "majority"
 """The baseline of every run; a useful model must be better."""
 
 
+TITLES = {"regression": "popularity, 0-100", "ranking": "order of the tracks"}
+"""Headings of the groups of metrics that every task has."""
+
+
 @dataclass(frozen=True)
 class Tile:
     """One of a run's main metrics.
@@ -110,8 +114,8 @@ def _metric_table(
 
 
 def _group_title(group: str, run: Run) -> str:
-    if group == "regression":
-        return "popularity, 0-100"
+    if group in TITLES:
+        return TITLES[group]
     if group != "conformal":
         return group
     sets = "intervals of popularity" if run.task.kind == "regression" else "sets of tiers"

@@ -61,6 +61,20 @@ METRICS = {
         "MAE with popularity from 0 to 1, as HitMusicNet reports it",
         lower=True,
     ),
+    "spearman": Label("Spearman rho", "{:z.3f}", "rank correlation with the true popularity"),
+    "kendall": Label("Kendall tau", "{:z.3f}", "concordant minus discordant pairs of tracks"),
+    **{
+        f"recall_at_{k}": Label(
+            f"Recall at {k}", "{:z.1%}", f"fraction of the {k} most popular tracks in the top {k}"
+        )
+        for k in (100, 150)
+    },
+    **{
+        f"ndcg_at_{k}": Label(
+            f"nDCG at {k}", "{:z.3f}", f"discounted gain of the top {k}, relative to the best order"
+        )
+        for k in (100, 150)
+    },
     "coverage": Label(
         "Coverage", "{:z.1%}", "fraction of tracks whose set contains the true value"
     ),

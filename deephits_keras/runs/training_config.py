@@ -18,7 +18,8 @@ OPTIMIZERS = ("adam", "adamw", "adadelta", "adagrad", "sgd")
 SCHEDULES = ("onecycle", "constant", "plateau")
 ANNEALS = ("linear", "cos")
 SELECTORS = ("macro_f1_present", "macro_f1", "accuracy", "loss")
-LOSSES = ("paper", "focal", "cost", "rank")
+TRIPLET = "triplet"
+LOSSES = ("paper", "focal", "cost", "rank", TRIPLET)
 CALIBRATIONS = ("auto", "none")
 LARGEST_ENSEMBLE = 100
 
@@ -52,10 +53,14 @@ class TrainingConfig:
             from 0 to 0.95.
         learned_missing: Embedding of a missing modality: `auto` (learned if the training split
             lacks inputs or `modality_dropout` hides some), `always` learned, or `never` (zeros).
-        loss: `paper` (cross-entropy for tiers, squared error for regression), `focal` or `cost`
-            (tiers), or `rank` (regression); see `training.losses`.
+        loss: `paper` (cross-entropy for tiers, squared error for regression), `focal`, `cost` or
+            `triplet` (tiers), or `rank` (regression); see `training.losses` and `training.triplet`.
         rank_weight: With `loss="rank"`: weight of the pairwise ranking term that is added to the
             squared error.
+        triplet_weight: With `loss="triplet"`: weight of the triplet term that is added to the
+            cross-entropy.
+        triplet_margin: With `loss="triplet"`: by how much an embedding of a farther tier must be
+            farther away, in squared distance of unit vectors (0 to 4).
         focal_gamma: Focusing parameter of the focal loss; 0 gives cross-entropy.
         class_weights: `none` (as in the paper) or `balanced` (scikit-learn's formula).
         select: Metric of the validation split that selects the checkpoint: `macro_f1_present`
@@ -99,6 +104,8 @@ class TrainingConfig:
     loss: str = "paper"
     focal_gamma: float = 2.0
     rank_weight: float = 1.0
+    triplet_weight: float = 1.0
+    triplet_margin: float = 0.2
     class_weights: str = "none"
     select: str = "macro_f1_present"
     precision: str = "float32"
@@ -126,6 +133,8 @@ class TrainingConfig:
             ("l2", 0, 1),
             ("focal_gamma", 0, 10),
             ("rank_weight", 0, 1000),
+            ("triplet_weight", 0, 1000),
+            ("triplet_margin", 0, 4),
             ("plateau_factor", 0.01, 1),
             ("patience", 0, 10**6),
             ("time_limit", 0, 10**6),

@@ -110,6 +110,11 @@ def check_embedding_shape(subject: Subject) -> None:
         f"embedding_size says {encoder.embedding_size} and build gives {shape[1]}: make the two "
         "agree, or leave embedding_size out",
     )
+    sizes = encoder.groups()
+    require(
+        not sizes or sum(sizes.values()) == shape[1],
+        f"groups names {sum(sizes.values())} numbers, and the embedding has {shape[1]}",
+    )
 
 
 def check_embedding_is_finite(subject: Subject) -> None:

@@ -8,8 +8,10 @@ import keras
 from keras import ops
 
 from deephits_keras.errors import UserError
-from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.model.fusion_base import Fusion
+from deephits_keras.runs.training_config import TRIPLET, TrainingConfig
 from deephits_keras.tasks import Task
+from deephits_keras.training.triplet import TripletLoss
 from deephits_keras.types import Tensor
 
 
@@ -142,6 +144,19 @@ def loss_of(task: Task) -> keras.losses.Loss:
     return keras.losses.MeanSquaredError()
 
 
+def check_loss(training: TrainingConfig, fusion: Fusion) -> None:
+    """Check that a fusion has what the loss needs.
+
+    Raises:
+        UserError: if it hasn't.
+    """
+    if training.loss == TRIPLET and not fusion.one_embedding:
+        raise UserError(
+            f"--loss {TRIPLET} needs one embedding before the output, which the fusion "
+            f"{fusion.name} hasn't"
+        )
+
+
 def training_loss(task: Task, training: TrainingConfig) -> keras.losses.Loss:
     """The loss of the settings.
 
@@ -156,4 +171,6 @@ def training_loss(task: Task, training: TrainingConfig) -> keras.losses.Loss:
         return RankLoss(training.rank_weight)
     if task.kind != "classification":
         raise UserError(f"--loss {training.loss} is for tiers; for regression use paper or rank")
+    if training.loss == TRIPLET:
+        return TripletLoss(task.outputs, training.triplet_margin, training.triplet_weight)
     return FocalLoss(training.focal_gamma) if training.loss == "focal" else CostLoss()

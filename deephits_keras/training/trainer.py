@@ -24,19 +24,20 @@ from deephits_keras.features.seen import seen_stores, unseen_columns
 from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.model.builder import build_model, describe
 from deephits_keras.model.fusion import Fusion, get_fusion
+from deephits_keras.model.side_output import with_embedding
 from deephits_keras.model.symbolic import symbolic_model
 from deephits_keras.pipeline.batches import Batches, dataset, training_features
 from deephits_keras.pipeline.cache import Cache, open_cache
 from deephits_keras.runs.config import EncoderRecord, RunConfig
 from deephits_keras.runs.files import ARCHITECTURE, CONFIG, MODEL, SPLIT, STATE
 from deephits_keras.runs.run import Run
-from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.runs.training_config import TRIPLET, TrainingConfig
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.training import memory
 from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.ensemble import finish_ensemble, open_member
 from deephits_keras.training.listeners import Listeners
-from deephits_keras.training.losses import PerMember, training_loss
+from deephits_keras.training.losses import PerMember, check_loss, training_loss
 from deephits_keras.training.optimizer import make_optimizer, plateau_rate
 from deephits_keras.training.results import score_parts, write_results
 from deephits_keras.training.scoring import Scored, score_rows
@@ -90,6 +91,7 @@ def new_run(
         if not len(split.parts.get(part, ())):
             raise UserError(f"The split leaves no track in its part {part!r}: use more tracks")
     training = training or TrainingConfig()
+    check_loss(training, get_fusion(fusion))
     learned = _learned_missing(corpus, encoders, split, training)
     meeting, wanted = get_fusion(fusion), get_task(task)
     symbolic_model(
@@ -374,11 +376,13 @@ def _new_model(
     )
     loss = training_loss(run.task, training)
     per_member = run.fusion.per_member
+    if training.loss == TRIPLET:
+        model = with_embedding(model)
     model.compile(
         optimizer=make_optimizer(training, steps=training.epochs * steps),
         loss=PerMember(loss, run.task.outputs) if per_member else loss,
-        # In training a batch ensemble returns every member's outputs, which metrics don't support.
-        weighted_metrics=[] if per_member else [_metric(run.task)],
+        # In training such models return more than the outputs, which metrics don't support.
+        weighted_metrics=[] if per_member or training.loss == TRIPLET else [_metric(run.task)],
         jit_compile=training.xla,
     )
     # With variables created before the first step, TensorFlow traces once instead of twice.

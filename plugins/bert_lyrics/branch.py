@@ -15,10 +15,14 @@ def lyrics_branch(cls: Any, units: int) -> Any:
 
     Args:
         cls: BERT's pooled vector, `(batch, hidden size)`.
-        units: Size of both layers.
+        units: Size of both layers; 0 for none.
 
     Returns:
-        `(batch, units)`.
+        `(batch, units)`, or the vector.
     """
+    if not units:
+        from keras import layers
+
+        return layers.Identity(name="lyrics_vector")(cls)
     hidden = dense(units, activation="relu", name="lyrics_dense_1")(cls)
     return dense(units, activation="relu", name="lyrics_dense_2")(hidden)

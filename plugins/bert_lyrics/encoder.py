@@ -56,14 +56,18 @@ class BertLyricsConfig(EncoderConfig):
         changes_features=True,
     )
     batch_size: int = setting(16, "texts per step through BERT")
-    units: int = setting(256, "size of both layers of the branch and of the embedding")
+    units: int = setting(
+        256, "size of both layers of the branch and of the embedding; 0: BERT's vector"
+    )
 
     def __post_init__(self) -> None:
         if self.max_tokens < 3:
             raise ValueError(f"max_tokens must be at least 3. Received: {self.max_tokens}")
-        for name in ("windows", "batch_size", "units"):
+        for name in ("windows", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive. Received: {getattr(self, name)}")
+        if self.units < 0:
+            raise ValueError(f"units must not be negative. Received: {self.units}")
 
 
 class BertLyrics(ModalityEncoder[BertLyricsConfig]):
@@ -108,7 +112,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
     @property
     def embedding_size(self) -> int:
         """See the base class."""
-        return self.config.units
+        return self.config.units or self.feature_specs[0].shape[0]
 
     def extract(self, track: Track) -> Features | None:
         """Embed one track's lyrics; `extract_many` is far faster for several.

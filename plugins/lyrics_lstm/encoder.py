@@ -63,10 +63,12 @@ class LyricsLSTM(ModalityEncoder[LyricsLSTMConfig]):
         Raises:
             ExtractionError: if the lyrics aren't valid Unicode.
         """
-        from .words import numbers, split
+        from deephits_keras.encoders.words import words_of
+
+        from .words import numbers
 
         config = self.config
-        words = split(readable_lyrics(track) or "")[: config.max_words]
+        words = words_of(readable_lyrics(track) or "")[: config.max_words]
         return {"words": numbers(words, config.max_words, config.buckets)} if words else None
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
@@ -79,7 +81,8 @@ class LyricsLSTM(ModalityEncoder[LyricsLSTMConfig]):
         self, track: Track, features: Features, branch: keras.Model
     ) -> ExplainableWords:
         """Attribute to word embeddings, with the mean of all embeddings as the baseline."""
-        from .explaining import ExplainableWords
-        from .words import split
+        from deephits_keras.encoders.words import words_of
 
-        return ExplainableWords(split(track.lyrics or ""), features, branch)
+        from .explaining import ExplainableWords
+
+        return ExplainableWords(words_of(track.lyrics or ""), features, branch)

@@ -36,7 +36,12 @@ class MelFCN(LogMelEncoder[LogMelConfig]):
         return EMBEDDING
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
-        """`(batch, mel_bands, frames)` to `(batch, 64)`."""
+        """`(batch, mel_bands, frames)`, or `(batch, windows, ...)`, to `(batch, 64)`."""
+        from deephits_keras.audio.shared import over_windows
+
         from .branch import fcn
 
-        return fcn(self.augmented(inputs["log_mel"]), mean=self.mean, variance=self.variance)
+        def branch(log_mel: Any) -> Any:
+            return fcn(log_mel, mean=self.mean, variance=self.variance)
+
+        return over_windows(self.augmented(inputs["log_mel"]), branch, self.config.pooling)

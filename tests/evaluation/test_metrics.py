@@ -74,7 +74,7 @@ def test_regression_metrics_on_both_scales():
 def test_a_regression_is_reported_in_ten_and_three_tiers_without_ranking_metrics():
     popularity = np.array([5.0, 24.9, 25.0, 65.0, 100.0])
     metrics = evaluate(TASKS["regression"], popularity, Prediction(popularity + 0.05, None))
-    assert list(metrics) == ["tiers-10", "tiers-3", "regression"]
+    assert list(metrics) == ["tiers-10", "tiers-3", "regression", "ranking"]
     # 24.9 + 0.05 stays below 25, and 100.05 is still in the top tier.
     assert metrics["tiers-3"]["accuracy"] == 1.0
     assert metrics["tiers-3"]["roc_auc"] is None

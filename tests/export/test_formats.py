@@ -31,6 +31,11 @@ SETTINGS = {
     "mel_fcn": {"frames": 96, "mel_bands": 48},
     "mel_crnn": {"frames": 192, "mel_bands": 16},
     "lyrics_lstm": WORDS,
+    "mel_conv1d": {"frames": 96},
+    "cqt_cnn": {"channels": (4, 4, 4, 4)},
+    "tfidf_text": {"buckets": 50, "hidden": 16, "units": 8},
+    "sounds": {"frames": 8, "sounds": 4},
+    "topics": {"buckets": 50, "topics": 3},
 }
 """Small enough to build in a moment."""
 
@@ -62,6 +67,21 @@ MODELS: dict[str, dict[str, Any]] = {
         "fusion": "compressed",
         "task": "tiers-3",
     },
+    "wide_deep": {
+        "modalities": "statistics,meta=scaled_fields,topics",
+        "fusion": {"name": "wide_deep", "wide": ("meta",), "head": "pairwise"},
+        "task": "tiers-3",
+    },
+    "normalized": {
+        "modalities": "cqt,biography,sounds",
+        "fusion": "normalized",
+        "task": "tiers-5",
+    },
+    "residual": {
+        "modalities": "mel=mel_conv1d,lyrics=lyrics_lstm,mfcc",
+        "fusion": {"name": "residual", "sounds": ("mfcc",)},
+        "task": "regression",
+    },
     "members": {"modalities": "meta=tabular", "fusion": "members", "task": "regression"},
     "ordinal members": {
         "modalities": "meta=tabular",
@@ -92,6 +112,8 @@ def features(encoder: Any, rng: np.random.Generator) -> dict[str, Any]:
         shape = (TRACKS, *spec.shape)
         if np.issubdtype(np.dtype(spec.dtype), np.integer):
             found[spec.name] = rng.integers(0, 40, shape).astype(spec.dtype)
+        elif spec.name == "counts":
+            found[spec.name] = rng.poisson(1, shape).astype(spec.dtype)
         elif encoder.modality == "meta":
             values = rng.normal(50, 20, shape).astype(spec.dtype)
             columns = [*encoder.config.columns, *getattr(encoder.config, "categories", ())]

@@ -19,7 +19,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.model.builder import trainable_parameters
 from deephits_keras.model.fusion import FUSIONS
 from deephits_keras.model.head_names import HEADS
-from deephits_keras.model.heads import ConditionalTiers, CumulativeTiers
+from deephits_keras.model.heads import ConditionalTiers, CumulativeTiers, PairwiseTiers
 
 Array = np.ndarray[Any, Any]
 TIERS, SIZE = 5, 7
@@ -93,7 +93,26 @@ def test_cumulative_starts_from_equally_likely_tiers() -> None:
     np.testing.assert_allclose(scores, 1 / TIERS, rtol=10 * FLOAT32)
 
 
-@pytest.mark.parametrize("layer", [ConditionalTiers, CumulativeTiers])
+def test_pairwise_is_the_tier_of_the_first_reference_that_is_not_beaten() -> None:
+    head = PairwiseTiers(TIERS, units=(6, 3))
+    x = embeddings()
+    scores = np.exp(numpy_of(head(x)))
+    references = numpy_of(head.references)
+    assert references.shape == (TIERS - 1, SIZE)
+    beaten = np.empty((len(x), TIERS - 1))
+    for number, reference in enumerate(references):
+        pairs = np.concatenate([x, np.tile(reference, (len(x), 1))], axis=1)
+        for layer in head.network:
+            pairs = pairs @ numpy_of(layer.kernel) + numpy_of(layer.bias)
+            if layer is not head.network[-1]:
+                pairs = np.maximum(pairs, 0)
+        beaten[:, number] = sigmoid(pairs[:, 0])
+    reached = np.cumprod(np.concatenate([np.ones((len(x), 1)), beaten], axis=1), axis=1)
+    wanted = reached * np.concatenate([1 - beaten, np.ones((len(x), 1))], axis=1)
+    np.testing.assert_allclose(scores, wanted, rtol=10 * FLOAT32)
+
+
+@pytest.mark.parametrize("layer", [ConditionalTiers, CumulativeTiers, PairwiseTiers])
 def test_far_from_every_threshold_scores_and_gradients_stay_finite(layer: Any) -> None:
     import tensorflow as tf
 
@@ -109,7 +128,14 @@ def test_far_from_every_threshold_scores_and_gradients_stay_finite(layer: Any) -
 
 
 @pytest.mark.parametrize(
-    ("head", "parameters"), [("softmax", 65 * 10), ("corn", 65 * 9), ("cumulative", 64 + 9)]
+    ("head", "parameters"),
+    [
+        ("softmax", 65 * 10),
+        ("corn", 65 * 9),
+        ("cumulative", 64 + 9),
+        # Nine references, and layers of 256, 128, 128, 128, 64 and 1 on pairs.
+        ("pairwise", 9 * 64 + 129 * 256 + 257 * 128 + 2 * 129 * 128 + 129 * 64 + 65),
+    ],
 )
 def test_parameters_of_the_output(head: str, parameters: int) -> None:
     plain = trainable_parameters(build_model("meta")) - 65 * 10

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 from deephits_plugins.lyrics_lstm import LyricsLSTM
-from deephits_plugins.lyrics_lstm.words import split
 from keras import ops
 
 from deephits_keras.encoders.features import ExtractionError
+from deephits_keras.encoders.words import words_of
 from deephits_keras.errors import UserError
 from deephits_keras.explanation.integrated import integrated_gradients
 from deephits_keras.tracks import Track
@@ -39,7 +39,7 @@ def branch(encoder: LyricsLSTM) -> keras.Model:
     ],
 )
 def test_words_are_cut_and_folded(lyrics: str, words: list[str]) -> None:
-    assert split(lyrics) == words
+    assert words_of(lyrics) == words
 
 
 def test_a_word_has_the_same_number_everywhere_and_zero_is_no_word() -> None:

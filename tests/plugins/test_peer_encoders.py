@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 from deephits_plugins.choi_crnn import ChoiCRNN
+from deephits_plugins.cqt_cnn import CQTCNN, CQTCNNConfig
+from deephits_plugins.essentia_statistics import EssentiaStatistics
 from deephits_plugins.hit_cnn import HitCNN, HitCNNConfig
 from deephits_plugins.low_level import LowLevel
+from deephits_plugins.mel_conv1d import MelConv1D, MelConv1DConfig
 from deephits_plugins.mel_fcn import MelFCN
+from deephits_plugins.mfcc_covariance import MFCCCovariance
 from deephits_plugins.scaled_fields import ScaledFields
+from deephits_plugins.sounds import Sounds, SoundsConfig
 from deephits_plugins.stylometry import Stylometry
+from deephits_plugins.tfidf_text import TfidfText, TfidfTextConfig
+from deephits_plugins.topics import Topics, TopicsConfig
 
 from deephits_keras.audio.settings import LogMelConfig
 from deephits_keras.encoders.registry import AnyEncoder
@@ -22,6 +29,13 @@ SMALL: list[AnyEncoder] = [
     MelFCN(LogMelConfig(frames=64)),
     HitCNN(HitCNNConfig(pooling="attention")),
     ChoiCRNN(),
+    EssentiaStatistics(),
+    MFCCCovariance(),
+    MelConv1D(MelConv1DConfig(frames=64)),
+    CQTCNN(CQTCNNConfig(channels=(4, 4, 4, 4))),
+    TfidfText(TfidfTextConfig(buckets=100, hidden=16, units=8)),
+    Sounds(SoundsConfig(frames=32, sounds=4)),
+    Topics(TopicsConfig(buckets=100, topics=3)),
 ]
 
 

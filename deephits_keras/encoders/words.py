@@ -1,0 +1,42 @@
+"""Words of a text in any script, and how often each occurs."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import numpy as np
+
+from deephits_keras.types import Array
+
+WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+"""Letters and digits of any script, with apostrophes between them."""
+
+MOST = 2048.0
+"""Largest count: a power of two, below which float16 has every whole number."""
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in order, in lower case and normalised (NFKC)."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return WORD.findall(folded.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+
+
+def word_counts(text: str, buckets: int) -> Array:
+    """`(buckets,)` float16: how often the words of each bucket occur (MurmurHash3).
+
+    Args:
+        text: The text.
+        buckets: Number of hash buckets.
+
+    Raises:
+        UnicodeEncodeError: if the text isn't valid Unicode.
+    """
+    from sklearn.utils import murmurhash3_32
+
+    text.encode()
+    counts = np.zeros(buckets)
+    for word in words_of(text):
+        counts[murmurhash3_32(word, positive=True) % buckets] += 1
+    found: Array = np.minimum(counts, MOST).astype(np.float16)
+    return found

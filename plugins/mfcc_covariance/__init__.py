@@ -1,0 +1,5 @@
+"""Covariance matrices of MFCCs as images."""
+
+from .encoder import MFCCCovariance, MFCCCovarianceConfig
+
+__all__ = ["MFCCCovariance", "MFCCCovarianceConfig"]

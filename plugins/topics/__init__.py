@@ -1,0 +1,5 @@
+"""Topics of lyrics."""
+
+from .encoder import Topics, TopicsConfig
+
+__all__ = ["Topics", "TopicsConfig"]
