@@ -174,7 +174,7 @@ def describe(
             )
         )
     substitutes = [model.get_layer(f"{modality}_missing") for modality in encoders]
-    apart = {*encoders, *(s.name for s in substitutes), "output", side_output.SIDE_OUTPUT}
+    apart = {*encoders, *(s.name for s in substitutes), "output"}
     head = [layer for layer in model.layers if layer.name not in apart and not _is_input(layer)]
     output = model.get_layer("output")
     sizes = [shape[-1] for layer in head if (shape := ops.shape(layer.output))]

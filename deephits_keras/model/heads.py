@@ -148,9 +148,9 @@ class PairwiseTiers(_OrdinalHead):
 
     def call(self, x: Tensor) -> Tensor:
         """`(batch, tiers)` logarithms of class scores."""
-        track = ops.repeat(ops.expand_dims(x, 1), self.tiers - 1, axis=1)
         # JAX needs the variable's value here.
-        reference = ops.convert_to_tensor(self.references)
+        reference = ops.expand_dims(ops.convert_to_tensor(self.references), 0)
+        track = ops.expand_dims(x, 1) + ops.zeros_like(reference)
         pairs = ops.concatenate([track, reference + ops.zeros_like(track)], axis=-1)
         for layer in self.network:
             pairs = layer(pairs)

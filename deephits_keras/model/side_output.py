@@ -43,3 +43,11 @@ def with_embedding(model: keras.Model) -> keras.Model:
     side = SideOutput(dtype="float32", name=SIDE_OUTPUT)
     embedding = model.get_layer("output").input
     return keras.Model(model.input, side(model.output, embedding), name=model.name)
+
+
+def without_embedding(model: keras.Model) -> keras.Model:
+    """The model without `SideOutput`, for use after training; its layers are shared."""
+    if SIDE_OUTPUT not in {layer.name for layer in model.layers}:
+        return model
+    outputs, _ = model.get_layer(SIDE_OUTPUT).input
+    return keras.Model(model.input, outputs, name=model.name)

@@ -25,6 +25,7 @@ from deephits_keras.runs.files import (
     PREDICTIONS,
     SPLIT,
 )
+from deephits_keras.runs.training_config import TRIPLET
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.utils.files import read_json, read_record, sha256, write_json
 from deephits_keras.utils.global_state import generators_kept
@@ -361,9 +362,12 @@ def expected_model(run: Run) -> keras.Model:
     Raises:
         UserError: if it can't be built or is too large.
     """
+    from deephits_keras.model.side_output import with_embedding
     from deephits_keras.model.symbolic import symbolic_model
 
     learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
-    return symbolic_model(
+    model = symbolic_model(
         list(run.encoders.values()), fusion=run.fusion, task=run.task, learned_missing=learned
     )
+    # A finished model has no side output, and passes as well.
+    return with_embedding(model) if run.config.training.loss == TRIPLET else model

@@ -24,7 +24,7 @@ from deephits_keras.features.seen import seen_stores, unseen_columns
 from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.model.builder import build_model, describe
 from deephits_keras.model.fusion import Fusion, get_fusion
-from deephits_keras.model.side_output import with_embedding
+from deephits_keras.model.side_output import with_embedding, without_embedding
 from deephits_keras.model.symbolic import symbolic_model
 from deephits_keras.pipeline.batches import Batches, dataset, training_features
 from deephits_keras.pipeline.cache import Cache, open_cache
@@ -433,7 +433,7 @@ def _finish(
     held: Cache,
     state: TrainingState,
 ) -> None:
-    training, model = run.config.training, state.load_best(run)
+    training, model = run.config.training, without_embedding(state.load_best(run))
     history = pd.DataFrame(state.history)
     # Not in the history, which is equal for equal seeds.
     seconds = float(history.pop("seconds").sum()) if "seconds" in history else 0.0
