@@ -154,7 +154,7 @@ class PairwiseTiers(_OrdinalHead):
         pairs = ops.concatenate([track, reference + ops.zeros_like(track)], axis=-1)
         for layer in self.network:
             pairs = layer(pairs)
-        return _chained(pairs[:, :, 0])
+        return _chained(ops.reshape(pairs, (-1, self.tiers - 1)))
 
     def get_config(self) -> dict[str, Any]:
         """The layer's arguments."""

@@ -52,6 +52,12 @@ class MissingEmbedding(layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "learned": self.learned}
 
 
+@keras.saving.register_keras_serializable("deephits")  # type: ignore[untyped-decorator]
+def tanh_gelu(x: Tensor) -> Tensor:
+    """GELU by tanh, within 5e-4 of the exact one, whose `erfc` some export formats lack."""
+    return ops.gelu(x, approximate=True)
+
+
 @keras.saving.register_keras_serializable("deephits")
 class Columns(layers.Layer):  # type: ignore[misc]
     """Consecutive columns of a vector.

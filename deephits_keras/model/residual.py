@@ -124,12 +124,14 @@ def _blocks(
     """Dense layers with a residual block after each, and a last dense layer; can be shared."""
     from keras import layers
 
+    from deephits_keras.model.layers import tanh_gelu
+
     steps = []
     for number, size in enumerate(sizes, start=1):
         stem = f"{name}_{number}"
         block = (
             layers.LayerNormalization(name=f"{stem}_norm"),
-            layers.Dense(4 * size, activation="gelu", name=f"{stem}_wide"),
+            layers.Dense(4 * size, activation=tanh_gelu, name=f"{stem}_wide"),
             layers.Dense(size, name=f"{stem}_narrow"),
             layers.Dropout(DROPOUT, name=f"{stem}_dropout"),
         )

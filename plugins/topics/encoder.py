@@ -11,6 +11,9 @@ from deephits_keras.encoders.features import ExtractionError, Features, FeatureS
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
+    import keras
+
+    from deephits_keras.encoders.explainable import Explainable
     from deephits_keras.types import Array
 
 MOST_TRACKS = 20_000
@@ -110,6 +113,21 @@ class Topics(ModalityEncoder[TopicsConfig]):
         ones = np.ones((len(words), len(words)))
         found = shares(features["counts"].astype(np.float64), words, words.T, ones)
         return {f"topic_{number}": column for number, column in enumerate(found.T)}
+
+    def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:
+        """The counts, with a text of as many words, each as often, as the baseline.
+
+        Shares don't change with a text's length, so zeros would attribute nothing.
+        """
+        import numpy as np
+
+        from deephits_keras.encoders.explainable import ExplainableFeatures
+
+        del track
+        counts = features["counts"].astype(np.float32)
+        equal = np.full_like(counts, counts.mean())
+        reference = "a text with every word equally often"
+        return ExplainableFeatures({"counts": counts}, branch, {"counts": equal}, reference)
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, buckets)` to `(batch, topics)`."""

@@ -30,9 +30,10 @@ def eager() -> Iterator[None]:
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_every_recipe_runs_on_the_sample(tmp_path: Path, deephits: Callable[..., Any]) -> None:
-    make_sample(tmp_path / "raw", 24, seed=1, seconds=1)
+    make_sample(tmp_path / "raw", 14, seed=1, seconds=1)
     corpus, out = tmp_path / "corpus", tmp_path / "out"
     assert deephits("import", "spotgentrack", tmp_path / "raw", corpus).code == 0
     options = ("--seeds", "1", "--epochs", "1", "--controls", "0", "--jobs", "1", "--json")
