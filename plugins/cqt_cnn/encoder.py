@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.encoders.contract import AUDIO, EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.contract import EncoderConfig, setting
+from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.tracks import Track
 
 RATE, HOP, FRAMES, BINS = 22050, 1024, 322, 96
@@ -32,7 +33,7 @@ class CQTCNNConfig(EncoderConfig):
             raise ValueError(f"dropout must be from 0 to below 1. Received: {self.dropout}")
 
 
-class CQTCNN(ModalityEncoder[CQTCNNConfig]):
+class CQTCNN(SoundEncoder[CQTCNNConfig]):
     """Fifteen seconds as a constant-Q spectrogram, through convolutions over time.
 
     After the audio network of Oramas et al. (2017; sergiooramas/tartarus): 322 frames of 96
@@ -48,7 +49,6 @@ class CQTCNN(ModalityEncoder[CQTCNNConfig]):
     modality = "cqt"
     version = "1"
     summary = "constant-Q spectrogram of 15 s of audio -> CNN over time -> 2048-D (Oramas 2017)"
-    inputs = (AUDIO,)
     Config = CQTCNNConfig
 
     def __init__(self, config: CQTCNNConfig | None = None) -> None:
@@ -72,16 +72,8 @@ class CQTCNN(ModalityEncoder[CQTCNNConfig]):
         import librosa
         import numpy as np
 
-        from deephits_keras.audio.decoding import load_audio
-        from deephits_keras.audio.errors import AudioError
-
-        try:
-            waveform = load_audio(track.audio, RATE)
-        except AudioError as error:
-            raise ExtractionError(track.id, str(error)) from error
-        start = max(0, (len(waveform) - SAMPLES) // 2)
-        clip = waveform[start : start + SAMPLES]
-        clip = np.pad(clip, (0, SAMPLES - len(clip)))
+        [middle] = self.load_windows(track, RATE, SAMPLES)
+        clip = np.pad(middle, (0, SAMPLES - len(middle)))
         cqt = np.abs(librosa.cqt(y=clip, sr=RATE, hop_length=HOP, n_bins=BINS))[:, :FRAMES]
         return {"cqt": librosa.amplitude_to_db(cqt, ref=1.0).T.astype(np.float16)}
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
+from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.contract import EncoderConfig, setting
 from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
-from deephits_keras.encoders.inputs import AUDIO
 from deephits_keras.encoders.scaling import Scale
 from deephits_keras.tracks import Track
 
@@ -31,7 +31,7 @@ class EssentiaStatisticsConfig(EncoderConfig):
             raise ValueError(f"units must not be negative. Received: {self.units}")
 
 
-class EssentiaStatistics(ModalityEncoder[EssentiaStatisticsConfig]):
+class EssentiaStatistics(SoundEncoder[EssentiaStatisticsConfig]):
     """The low-level, tonal and rhythmic statistics of Essentia's MusicExtractor, in 31 groups.
 
     The groups that Zangerle et al. (ISMIR 2019) call deep: 24 families of low-level descriptors
@@ -52,7 +52,6 @@ class EssentiaStatistics(ModalityEncoder[EssentiaStatisticsConfig]):
     modality = "statistics"
     version = "1"
     summary = "31 groups of statistics of Essentia's MusicExtractor (AGPL-3.0; Zangerle 2019)"
-    inputs = (AUDIO,)
     Config = EssentiaStatisticsConfig
 
     def __init__(self, config: EssentiaStatisticsConfig | None = None) -> None:

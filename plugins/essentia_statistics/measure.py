@@ -40,6 +40,8 @@ def measure(recording: Path) -> Array:
             pool, _ = extractor(str(copy))
         except RuntimeError as error:
             reason = str(error).removeprefix("In MusicExtractor.compute: ")
+            if "silent" in reason:
+                reason = "it is all but silent"
             raise AudioError(f"{recording.name} can't be analysed by Essentia: {reason}") from error
     values = np.array([_value(pool, name) for name in NAMES], np.float64)
     # Larger values don't fit into float32.

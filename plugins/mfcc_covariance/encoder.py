@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_keras.encoders.contract import AUDIO, EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.contract import EncoderConfig, setting
+from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.scaling import Scale
 from deephits_keras.tracks import Track
 
@@ -34,7 +35,7 @@ class MFCCCovarianceConfig(EncoderConfig):
             )
 
 
-class MFCCCovariance(ModalityEncoder[MFCCCovarianceConfig]):
+class MFCCCovariance(SoundEncoder[MFCCCovarianceConfig]):
     """The covariance of 13 MFCCs and its inverse, as an image for a small CNN.
 
     A reconstruction of HSP-TL (Vavaroutsos and Vikatos, EUSIPCO 2023), of which DeepHits' Table 1
@@ -54,7 +55,6 @@ class MFCCCovariance(ModalityEncoder[MFCCCovarianceConfig]):
     modality = "mfcc"
     version = "1"
     summary = "covariance of 13 MFCCs and its inverse -> CNN -> 64-D (HSP-TL, reconstructed)"
-    inputs = (AUDIO,)
     Config = MFCCCovarianceConfig
 
     def __init__(self, config: MFCCCovarianceConfig | None = None) -> None:
@@ -75,18 +75,10 @@ class MFCCCovariance(ModalityEncoder[MFCCCovarianceConfig]):
         """Decode one recording and compute the matrices; see the base class."""
         if track.audio is None:
             return None
-        from deephits_keras.audio.decoding import load_audio
-        from deephits_keras.audio.errors import AudioError
-
         from .matrices import RATE, matrices
 
-        try:
-            waveform = load_audio(track.audio, RATE)
-        except AudioError as error:
-            raise ExtractionError(track.id, str(error)) from error
-        length = round(self.config.seconds * RATE)
-        start = max(0, (len(waveform) - length) // 2)
-        return {"matrices": matrices(waveform[start : start + length])}
+        [middle] = self.load_windows(track, RATE, round(self.config.seconds * RATE))
+        return {"matrices": matrices(middle)}
 
     def adapt(self, batches: Iterable[Features]) -> None:
         """Compute the scale of each number."""

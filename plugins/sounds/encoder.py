@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.contract import AUDIO, EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.contract import EncoderConfig, setting
+from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class SoundsConfig(EncoderConfig):
             )
 
 
-class Sounds(ModalityEncoder[SoundsConfig]):
+class Sounds(SoundEncoder[SoundsConfig]):
     """Shares of typical sounds, clusters of MFCC frames that are found without labels.
 
     After Dhanaraj and Logan (ISMIR 2005), of whose system only the outline is public: MFCCs, the
@@ -54,7 +55,6 @@ class Sounds(ModalityEncoder[SoundsConfig]):
     modality = "sounds"
     version = "1"
     summary = "MFCC frames -> shares of 32 typical sounds of the corpus (Dhanaraj 2005)"
-    inputs = (AUDIO,)
     Config = SoundsConfig
 
     def __init__(self, config: SoundsConfig | None = None) -> None:
@@ -86,15 +86,7 @@ class Sounds(ModalityEncoder[SoundsConfig]):
         import librosa
         import numpy as np
 
-        from deephits_keras.audio.decoding import load_audio
-        from deephits_keras.audio.errors import AudioError
-
-        try:
-            waveform = load_audio(track.audio, RATE)
-        except AudioError as error:
-            raise ExtractionError(track.id, str(error)) from error
-        start = max(0, (len(waveform) - 30 * RATE) // 2)
-        clip = waveform[start : start + 30 * RATE]
+        [clip] = self.load_windows(track, RATE, 30 * RATE)
         mfcc = librosa.feature.mfcc(
             y=np.pad(clip, (0, max(0, HOP - len(clip)))),
             sr=RATE,

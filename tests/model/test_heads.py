@@ -161,7 +161,8 @@ def test_every_head_and_fusion_says_the_same_on_another_backend(
     backend: str, tmp_path: Path
 ) -> None:
     wanted, inputs = {}, {}
-    for fusion, head in itertools.product(FUSIONS, HEADS):
+    pairs = {*((f, "softmax") for f in FUSIONS), *itertools.product(("early", "members"), HEADS)}
+    for fusion, head in sorted(pairs):
         model = build_model(
             "lyrics,meta",
             fusion={"name": fusion, "head": head},

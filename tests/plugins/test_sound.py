@@ -18,7 +18,7 @@ from deephits_keras.tracks import Track
     params=[name for name, kind in registry().load_working().items() if AUDIO in kind().inputs]
 )
 def encoder(request: pytest.FixtureRequest) -> AnyEncoder:
-    if request.param == "essentia_descriptors":
+    if request.param.startswith("essentia"):
         pytest.importorskip("essentia")
     if request.param == "musicnn":
         pytest.importorskip("musicnn", reason="its default weights are that package's")
