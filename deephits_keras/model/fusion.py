@@ -71,11 +71,12 @@ class NormalizedFusion(Fusion):
         """Scale to unit length; concatenate; apply layers with ReLU, dropout and the output."""
         from keras import layers
 
+        from deephits_keras.encoders.layers import UnitLength
         from deephits_keras.model.heads import output_layer
 
         del presence
         scaled = [
-            layers.UnitNormalization(name=f"fusion_{modality}_unit")(embedding)
+            UnitLength(dtype="float32", name=f"fusion_{modality}_unit")(embedding)
             for modality, embedding in embeddings.items()
         ]
         x = concatenate(scaled, axis=-1, name="fused")

@@ -96,12 +96,13 @@ class ResidualFusion(Fusion):
     def _text_code(self, vector: Tensor, present: Tensor, modality: str) -> Tensor:
         from keras import layers
 
+        from deephits_keras.encoders.layers import UnitLength
         from deephits_keras.model.contrast import ContrastiveReconstruction
 
         size = int(vector.shape[-1])
         hidden = [max(1, int(size * fraction)) for fraction in FRACTIONS]
         code_size = max(1, int(size / self.share))
-        unit = layers.UnitNormalization(name=f"{modality}_unit")(vector)
+        unit = UnitLength(dtype="float32", name=f"{modality}_unit")(vector)
         encode = _blocks(hidden, code_size, f"{modality}_encode", normalized=True)
         noise = [layers.GaussianNoise(self.noise, name=f"{modality}_noise_{n}") for n in (1, 2)]
         code = encode(noise[0](unit))

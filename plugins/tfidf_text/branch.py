@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from deephits_keras.encoders.layers import unit_length
 from deephits_keras.types import Tensor
 
 
@@ -27,7 +28,7 @@ class Tfidf(layers.Layer):  # type: ignore[misc]
     def call(self, counts: Tensor) -> Tensor:
         """`(batch, words)` to the same shape."""
         weights = ops.convert_to_tensor(np.array(self.word_weights), counts.dtype)
-        return ops.normalize(ops.log1p(counts) * weights, axis=-1)
+        return unit_length(ops.log1p(counts) * weights)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The input's."""
