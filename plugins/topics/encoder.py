@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import LYRICS, EncoderConfig, ModalityEncoder, setting
-from deephits_keras.encoders.features import ExtractionError, Features, FeatureSpec
+from deephits_keras.encoders.features import Features, FeatureSpec, readable_lyrics
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -86,11 +86,7 @@ class Topics(ModalityEncoder[TopicsConfig]):
         """Count the words of the lyrics; see the base class."""
         from deephits_keras.encoders.words import word_counts
 
-        try:
-            counts = word_counts(track.lyrics or "", self.config.buckets)
-        except UnicodeEncodeError as error:
-            reason = f"the lyrics aren't valid Unicode: {error}"
-            raise ExtractionError(track.id, reason) from error
+        counts = word_counts(readable_lyrics(track) or "", self.config.buckets)
         return {"counts": counts} if counts.any() else None
 
     def adapt(self, batches: Iterable[Features]) -> None:
