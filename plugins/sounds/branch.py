@@ -39,7 +39,10 @@ class SoundShares(layers.Layer):  # type: ignore[misc]
     def call(self, frames: Tensor) -> Tensor:
         """`(batch, frames, coefficients)` to `(batch, sounds)`."""
         centers = np.array(self.centers, np.float64)
-        scaled = (frames - np.float32(self.mean)) / np.float32(self.deviation)
+        mean, deviation = (
+            ops.convert_to_tensor(np.array(v), frames.dtype) for v in (self.mean, self.deviation)
+        )
+        scaled = (frames - mean) / deviation
         towards = ops.convert_to_tensor(centers.T, frames.dtype)
         squares = ops.convert_to_tensor((centers**2).sum(axis=1) / 2, frames.dtype)
         weights = ops.softmax(ops.matmul(scaled, towards) - squares, axis=-1)

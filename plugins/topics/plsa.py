@@ -43,8 +43,9 @@ def fit_words(counts: Array, topics: int) -> Array:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(sparse.csr_matrix(counts.astype(np.float64)))
-    words: Array = model.components_ + SMALLEST
-    return words / words.sum(axis=1, keepdims=True)
+    words = np.asarray(model.components_) + SMALLEST
+    shares_of_words: Array = words / words.sum(axis=1, keepdims=True)
+    return shares_of_words
 
 
 def shares(counts: Any, words: Any, by_word: Any, ones: Any, *, steps: int = STEPS) -> Any:
