@@ -34,7 +34,7 @@ Row = tuple[str, str, str, str, str]
     metavar="M[=ENCODER],...",
     help="Modalities, each with an encoder if not its default: mel=my_encoder,meta.",
 )
-@fusion_options
+@fusion_options()
 @click.option("--out", type=PATH, help="Save the model to this file (.keras).")
 @click.option(
     "--plot", type=PATH, help="Save a drawing of the model to this file (.png, .svg or .pdf)."

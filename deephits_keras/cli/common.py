@@ -146,17 +146,22 @@ def input_dir_option(command: Command) -> Command:
     )(command)
 
 
-def fusion_options(command: Command) -> Command:
-    """Add `--fusion`, `--fusion-weights`, `--head` and `--task`."""
-    for option in (
+def fusion_options(default: str = "") -> Callable[[Command], Command]:
+    """Add `--fusion`, `--fusion-weights`, `--head` and `--task`.
+
+    Args:
+        default: What sets those that aren't given; each has a default of its own if this is empty.
+    """
+    options = (
         click.option(
             "--task",
-            show_default=TASK,
-            help="Target: popularity (regression) or a tier of it (tiers-3, tiers-5, tiers-10).",
+            show_default=default or TASK,
+            help="Target: popularity (regression), a tier of it (tiers-3, tiers-5, tiers-10), or "
+            "hits from a popularity on (hit-65).",
         ),
         click.option(
             "--head",
-            show_default="softmax",
+            show_default=default or "softmax",
             help="Output layer for tiers: softmax, or an ordinal one: corn, cumulative, pairwise.",
         ),
         click.option(
@@ -166,13 +171,18 @@ def fusion_options(command: Command) -> Command:
         ),
         click.option(
             "--fusion",
-            show_default="early",
+            show_default=default or "early",
             help="How the modalities' embeddings are combined: early, late or gated; or as other "
             "systems do: members, compressed, wide_deep, normalized, residual.",
         ),
-    ):
-        command = option(command)
-    return command
+    )
+
+    def add(command: Command) -> Command:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
 
 
 def get_fusion_settings(

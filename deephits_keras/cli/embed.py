@@ -24,7 +24,7 @@ from deephits_keras.cli.common import (
 @click.command(cls=EncoderCommand)
 @click.argument("model", metavar="RUN|ENCODER")
 @song_options
-@click.option("--table", type=PATH, help="CSV or Parquet file of songs.")
+@click.option("--table", type=PATH, help="Table of songs, as `import table` reads it.")
 @click.option("--corpus", type=CORPUS, help="Corpus of songs whose features are extracted.")
 @input_dir_option
 @click.option("--out", type=PATH, required=True, help="Parquet file to write.")
@@ -57,8 +57,9 @@ def embed(
       deephits embed run --corpus corpus --out embeddings.parquet
       deephits embed lyrics --table songs.csv --out lyrics.parquet
     """
-    from deephits_keras.prediction.embedding import plan_embedding
+    from deephits_keras.prediction.embedding import plan_embedding, require_parquet
 
+    require_parquet(out)
     plan = plan_embedding(
         model,
         () if audio is None else audio,

@@ -9,6 +9,7 @@ import click
 
 from deephits_keras.choices import QUANTIZATIONS
 from deephits_keras.cli.common import PATH, RUN, EncoderCommand, import_keras
+from deephits_keras.errors import UserError
 from deephits_keras.export.formats.registry import FORMATS
 
 
@@ -41,8 +42,7 @@ from deephits_keras.export.formats.registry import FORMATS
 @click.option(
     "--allow-drop",
     type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
+    show_default="0.01",
     help="With --quantize: largest loss of macro-F1 (0-1); a larger one is an error.",
 )
 def export(
@@ -51,7 +51,7 @@ def export(
     kind: str,
     weights_licence: str,
     quantize: str | None,
-    allow_drop: float,
+    allow_drop: float | None,
     settings: dict[str, dict[str, Any]],
 ) -> None:
     """Export a run as a bundle: a folder that predicts without Keras or TensorFlow.
@@ -67,11 +67,15 @@ def export(
       deephits verify bundle
       deephits predict bundle song.mp3 --lyrics song.txt
     """
+    if allow_drop is not None and quantize is None:
+        raise UserError("--allow-drop has no effect without --quantize: add it, or leave this out")
+    from deephits_keras.export.checks import check_export
     from deephits_keras.runs.run import Run
 
+    check_export(out, kind=kind, quantize=quantize)
     opened = Run(run, settings)
     import_keras()
-    from deephits_keras.export.exporter import export_run
+    from deephits_keras.export.exporter import ALLOWED_DROP, export_run
 
     bundle = export_run(
         opened,
@@ -79,7 +83,7 @@ def export(
         kind=kind,
         weights_licence=weights_licence,
         quantize=quantize,
-        allow_drop=allow_drop,
+        allow_drop=ALLOWED_DROP if allow_drop is None else allow_drop,
     )
     size = sum((out / name).stat().st_size for name in bundle.format.files)
     measured = bundle.manifest.quantized

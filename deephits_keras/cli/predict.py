@@ -48,7 +48,11 @@ if TYPE_CHECKING:
     metavar="RUN",
     help="Also predict with this run and show both predictions; may be repeated.",
 )
-@click.option("--table", type=PATH, help="CSV or Parquet file of songs: one prediction per row.")
+@click.option(
+    "--table",
+    type=PATH,
+    help="Table of songs, as `import table` reads it: one prediction per row.",
+)
 @click.option(
     "--corpus",
     type=CORPUS,
@@ -112,8 +116,11 @@ def predict(
         raise UserError("--out is where the predictions of --table or --corpus go")
     starts = {"audio": audio_dir} if audio_dir is not None else {}
     starts |= paths(folders, "--input-dir")
+    from deephits_keras.prediction.answers import format_of
     from deephits_keras.prediction.workflow import plan_prediction
 
+    if out:
+        format_of(out, ())
     plan = plan_prediction(
         (run, *also),
         () if audio is None else audio,

@@ -25,6 +25,7 @@ from deephits_keras.cli.common import (
     seed_option,
 )
 from deephits_keras.cli.training_options import (
+    RECIPES,
     quality_option,
     recipe_option,
     split_of,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 @click.argument("run", type=PATH)
 @recipe_option
 @modalities_option
-@fusion_options
+@fusion_options(RECIPES)
 @split_options(test=0.0)
 @quality_option
 @training_options
@@ -174,6 +175,12 @@ def train(
         click.echo(
             f"The time limit of {limit['minutes']:g} min ended the training after "
             f"{limit['epochs']} of {limit['planned_epochs']} epochs"
+        )
+    trained = len(done.history["epoch"].unique()) if len(epochs) == 1 else 0
+    if 0 < trained < current.config.training.epochs and not limit:
+        click.echo(
+            f"Stopped after epoch {trained} of {current.config.training.epochs}: "
+            f"{current.config.training.patience} epochs brought no better checkpoint (--patience)"
         )
     click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / REPORT}")
     for warning in metrics.get("warnings", []):

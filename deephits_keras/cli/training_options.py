@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from deephits_keras.choices import DECODINGS, QUALITIES, SPLITS
+from deephits_keras.choices import DECODINGS, QUALITIES, SPLIT_ARGUMENTS, SPLITS
 from deephits_keras.cli.common import Command
 from deephits_keras.recipes import DEFAULT
 from deephits_keras.runs.training_config import (
@@ -23,8 +23,6 @@ from deephits_keras.runs.training_config import (
 )
 
 RECIPES = "set by the recipe"
-SPLIT_ARGUMENTS = ("validation", "test", "fold", "folds", "origin", "horizon", "by", "held_out")
-"""Parameters of `split_options`, besides `split`, as `corpus.make_split` takes them."""
 
 
 def training_option(

@@ -24,6 +24,7 @@ from deephits_keras.cli.common import (
     seed_option,
 )
 from deephits_keras.cli.training_options import (
+    RECIPES,
     recipe_option,
     split_of,
     split_options,
@@ -81,7 +82,7 @@ if TYPE_CHECKING:
 )
 @recipe_option
 @modalities_option
-@fusion_options
+@fusion_options(RECIPES)
 @split_options(test=0.2)
 @training_options
 @seed_option

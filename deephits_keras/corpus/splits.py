@@ -87,6 +87,17 @@ class Split:
         return split
 
 
+ONLY_FOR = {
+    "fold": "kfold",
+    "folds": "kfold",
+    "origin": "rolling",
+    "horizon": "rolling",
+    "by": "group",
+    "held_out": "group",
+}
+"""The kind of split that has each argument of `make_split`; with another one it is an error."""
+
+
 def make_split(
     kind: str,
     corpus: Corpus,
@@ -125,11 +136,21 @@ def make_split(
         held_out: For `group`, the value of the test part.
 
     Raises:
-        UserError: if the kind is unknown, no training tracks are left, or the corpus lacks columns
-            for the kind.
+        UserError: if the kind is unknown, an argument is for another kind, no training tracks are
+            left, or the corpus lacks columns for the kind.
     """
     if kind not in SPLITS:
         raise UserError(f"There is no split named {kind!r}. Splits: {', '.join(SPLITS)}")
+    given = {"fold": fold, "origin": origin, "by": by, "held_out": held_out}
+    # Of these nobody can tell a default from the same value given.
+    given |= {"folds": None if folds == 5 else folds, "horizon": None if horizon == 5 else horizon}
+    for name, value in given.items():
+        if value is not None and kind != ONLY_FOR[name]:
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(
+                f"{option} is for --split {ONLY_FOR[name]}, and has no effect on {kind}. "
+                f"Received: {value}"
+            )
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise UserError(
             "--validation and --test must leave tracks for training. "
@@ -159,7 +180,10 @@ def make_split(
             rows, parts["test"] = first_draw(rows, test, seed)
         rows, parts["validation"] = draw(rows, validation / (1 - test), seed)
     except ValueError as error:
-        raise UserError(f"This corpus can't be split ({kind}): {error}") from error
+        raise UserError(
+            f"{len(corpus)} tracks are too few for this split ({kind}), or it leaves a part "
+            f"without any: {error}"
+        ) from error
     return Split(kind, seed, {"train": rows, **parts})
 
 

@@ -67,8 +67,8 @@ class Corpus:
         UserError: if it isn't a corpus.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = folder = Path(folder)
         self.info = read_record(folder / INFO, dict[str, Any], "a corpus")
         if self.info.get("format") != FORMAT:
             raise UserError(f"{folder / INFO} is not a corpus of format {FORMAT}: import it again")

@@ -22,6 +22,7 @@ from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, inputs_of
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 from deephits_keras.utils.plugins import EntryPoint, PlugInKind, installed, only
+from deephits_keras.utils.suggestions import suggestion
 
 GROUP = "deephits_keras.encoders"
 
@@ -121,11 +122,12 @@ class Registry:
         classes = self.load_working()
         candidates = [c for c in classes.values() if c.modality == modality]
         if not candidates:
-            known = ", ".join(sorted({c.modality for c in classes.values()})) or "none"
+            modalities = sorted({c.modality for c in classes.values()})
+            known, near = ", ".join(modalities) or "none", suggestion(modality, modalities)
             broken = sorted(set(self._by_name) - set(classes))
             hint = f" ({', '.join(broken)} can't be loaded: see `deephits encoders list`)"
             raise UserError(
-                f"No encoder serves the modality {modality!r}. Modalities: {known}"
+                f"No encoder serves the modality {modality!r}{near}. Modalities: {known}"
                 + (hint if broken else "")
             )
         chosen = [c for c in candidates if c.default] or candidates

@@ -66,4 +66,7 @@ def _refuse(folder: Path, name: str, modality: str) -> None:
     taken = {r.name: r.origin for r in registry().registrations}
     if name in taken:
         raise UserError(f"{taken[name]} has an encoder named {name!r}: choose another name")
+    modalities = {each.modality for each in registry().load_working().values()}
+    if name in modalities:
+        raise UserError(f"{name!r} is the name of a modality: choose another name for the encoder")
     refuse_filled(folder)

@@ -125,8 +125,7 @@ def importances(
     run.require(corpus)
     parts = run.split.parts
     part = part or reported_part(parts)
-    if part not in parts:
-        raise UserError(f"The run's split has no part {part!r}. Parts: {', '.join(parts)}")
+    run.require_part(part)
     if len(parts[part]) < 2:
         raise UserError(f"The split's part {part!r} has fewer than two tracks to permute")
     held_out = _HeldOut(run, corpus, parts[part])

@@ -115,6 +115,8 @@ def plan_explanation(
     if repeats < 2:
         raise UserError(f"repeats must be at least 2, for a deviation. Received: {repeats}")
     opened = run if isinstance(run, Run) else Run(run, settings)
+    if part:
+        opened.require_part(part)
     track: Track | None = None
     unread: list[str] = []
     if track_id:

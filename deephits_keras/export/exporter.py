@@ -12,9 +12,9 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from deephits_keras.choices import QUANTIZATIONS
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
+from deephits_keras.export.checks import check_export
 from deephits_keras.export.examples import example_inputs, wrong_answers
 from deephits_keras.export.files import CARD, CHECKSUMS, ENCODERS, EXAMPLES, MANIFEST
 from deephits_keras.export.formats.base import Format
@@ -66,13 +66,7 @@ def export_run(
     """
     run, out = run if isinstance(run, Run) else Run(run, settings), Path(out)
     made = get_format(kind)
-    if quantize is not None and (quantize not in QUANTIZATIONS or kind != "onnx"):
-        raise UserError(
-            f"Only onnx has smaller weights, of {', '.join(QUANTIZATIONS)}. Received: "
-            f"quantize={quantize!r}, format {kind!r}"
-        )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is not empty: choose another folder")
+    check_export(out, kind=kind, quantize=quantize)
     model = run.model
     manifest = Manifest.from_run(
         run.config,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from deephits_keras.encoders.inputs import LYRICS, inputs_of, names_of
 from deephits_keras.encoders.registry import AnyEncoder, installed_inputs
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
+from deephits_keras.utils.suggestions import suggestion
 
 
 def asked_track(
@@ -133,12 +133,6 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
 def ignored(fields: Iterable[str]) -> tuple[str, ...]:
     """A note per field that `require_read` returns."""
     return tuple(f"{name} is ignored: no encoder of this run reads it" for name in fields)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """` (did you mean NAME?)` with the most similar known name; empty if none is similar."""
-    alike = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {alike[0]}?)" if alike else ""
 
 
 def _text(path: Path) -> str:

@@ -165,9 +165,7 @@ class EmbeddingPlan(SongPlan):
         self, out: str | Path, seen: Callable[[Embedded], None] | None = None
     ) -> tuple[int, str]:
         """Write the songs' embeddings to a Parquet file; see `SongPlan.write_with`."""
-        path, form = Path(out), EmbeddingFormat(self.sizes)
-        if path.suffix.lower() not in (".parquet", ".pq"):
-            raise UserError(f"{path}: embeddings are written to a file that ends in .parquet")
+        path, form = require_parquet(Path(out)), EmbeddingFormat(self.sizes)
         if not self.tracks:
             return self.write_with(self._catalogue, form, path, seen)
         found = list(self.embedded())
@@ -219,6 +217,17 @@ def _encoder(name: str, corpus: Corpus | None, settings: Settings) -> AnyEncoder
     return encoder.from_config(
         {**settings.get(encoder.modality, {}), **settings.get(encoder.name, {})}
     )
+
+
+def require_parquet(path: Path) -> Path:
+    """The path of a file of embeddings.
+
+    Raises:
+        UserError: if it doesn't end as a Parquet file.
+    """
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        raise UserError(f"{path}: embeddings are written to a file that ends in .parquet")
+    return path
 
 
 def embed(

@@ -102,6 +102,8 @@ def choose(
         3
     """
     recipe = get_recipe(recipe)
+    if modalities is not None and not isinstance(modalities, str):
+        raise UserError(f"modalities must be a text such as 'mel,meta'. Received: {modalities!r}")
     if recipe.shallow:
         raise UserError(
             f"The recipe {recipe.name!r} is a {recipe.estimator.get('name')} and no network: "
@@ -136,9 +138,30 @@ def choose(
     from deephits_keras.model.head_names import check_head
     from deephits_keras.tasks import get_task
 
+    _require_effect(asked["training"], chosen.training)
     head = get_fusion(chosen.fusion).head
     check_head(head, classification=get_task(chosen.task).kind == "classification")
     return chosen
+
+
+ONLY_WITH = {
+    "focal_gamma": "focal",
+    "rank_weight": "rank",
+    "triplet_weight": "triplet",
+    "triplet_margin": "triplet",
+}
+"""The loss that each of these settings of the training belongs to."""
+
+
+def _require_effect(asked: Mapping[str, Any], training: TrainingConfig) -> None:
+    defaults = TrainingConfig()
+    for name, loss in ONLY_WITH.items():
+        changed = name in asked and asked[name] != getattr(defaults, name)
+        if changed and training.loss != loss:
+            raise UserError(
+                f"{name} is for the loss {loss}, and has no effect on {training.loss}: add "
+                f"--loss {loss}, or remove it"
+            )
 
 
 def _modalities(recipe: Recipe, asked: str | None) -> str | None:

@@ -17,6 +17,11 @@ members/seed-0/ ...  only in an ensemble, instead of model.keras: a run per memb
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from deephits_keras.errors import UserError
+from deephits_keras.utils.files import PARTIAL
+
 CONFIG = "config.json"
 SPLIT = "split.parquet"
 MODEL = "model.keras"
@@ -51,3 +56,20 @@ LATER = (CALIBRATION,)
 def member_name(seed: int) -> str:
     """Subfolder of an ensemble's member."""
     return f"members/seed-{seed}"
+
+
+def require_free(folder: Path) -> None:
+    """Require that a new run can be written to a folder.
+
+    Raises:
+        UserError: if it exists and is neither empty nor left by an interrupted start of a run.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file. Choose another name")
+    if not all(p.name == SPLIT or p.name.startswith(PARTIAL) for p in folder.iterdir()):
+        raise UserError(
+            f"{folder} is not empty. Choose another folder, or continue an "
+            "unfinished run there with --resume"
+        )

@@ -197,6 +197,17 @@ class Run:
 
         return Split.from_parquet(self.folder / SPLIT, self.config.corpus["tracks"])
 
+    def require_part(self, part: str) -> None:
+        """Require that the run's split has a part.
+
+        Raises:
+            UserError: if it has none of that name; the message lists those it has.
+        """
+        if part not in self.split.parts:
+            raise UserError(
+                f"The run's split has no part {part!r}. Parts: {', '.join(self.split.parts)}"
+            )
+
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Content of `metrics.json`.

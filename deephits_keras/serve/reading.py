@@ -17,11 +17,12 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from deephits_keras.errors import UserError
-from deephits_keras.prediction.asked import checked_track, suggestion
+from deephits_keras.prediction.asked import checked_track
 from deephits_keras.serve.refusal import RefusedError
 from deephits_keras.serve.schema import ModelInfo
 from deephits_keras.serve.settings import ServeSettings
 from deephits_keras.tracks import Track
+from deephits_keras.utils.suggestions import suggestion
 
 JSON, FORM = "application/json", "multipart/form-data"
 LONGEST_ID = 200

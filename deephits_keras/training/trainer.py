@@ -29,7 +29,7 @@ from deephits_keras.model.symbolic import symbolic_model
 from deephits_keras.pipeline.batches import Batches, dataset, training_features
 from deephits_keras.pipeline.cache import Cache, open_cache
 from deephits_keras.runs.config import EncoderRecord, RunConfig
-from deephits_keras.runs.files import ARCHITECTURE, CONFIG, MODEL, SPLIT, STATE
+from deephits_keras.runs.files import ARCHITECTURE, CONFIG, MODEL, SPLIT, STATE, require_free
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TRIPLET, TrainingConfig
 from deephits_keras.tasks import Task, get_task
@@ -44,7 +44,7 @@ from deephits_keras.training.scoring import Scored, score_rows
 from deephits_keras.training.state import TrainingState
 from deephits_keras.training.time_limit import Deadline, fit_to_time, time_note
 from deephits_keras.types import IntArray
-from deephits_keras.utils.files import PARTIAL, remove_leftovers, replacing, write_json
+from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 from deephits_keras.utils.global_state import seeded
 
 if TYPE_CHECKING:
@@ -82,11 +82,7 @@ def new_run(
         UserError: if the folder isn't empty, a part of the split is empty, or the model can't be
             built.
     """
-    if folder.exists() and not _is_free(folder):
-        raise UserError(
-            f"{folder} is not empty. Choose another folder, or continue an "
-            "unfinished run there with --resume"
-        )
+    require_free(folder)
     for part in ("train", "validation"):
         if not len(split.parts.get(part, ())):
             raise UserError(f"The split leaves no track in its part {part!r}: use more tracks")
@@ -124,13 +120,6 @@ def new_run(
     split.to_parquet(folder / SPLIT, corpus)
     write_json(folder / CONFIG, config)
     return Run(folder, {m: e.get_config() for m, e in encoders.items()})
-
-
-def _is_free(folder: Path) -> bool:
-    """Whether a folder is empty, or was left by an interrupted `new_run`."""
-    return folder.is_dir() and all(
-        p.name == SPLIT or p.name.startswith(PARTIAL) for p in folder.iterdir()
-    )
 
 
 def _learned_missing(

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deephits_keras.choices import SPLIT_ARGUMENTS
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.model.fusion import get_fusion
 from deephits_keras.recipes import DEFAULT, choose
 from deephits_keras.recipes.choices import Choices
 from deephits_keras.recipes.quality import GOOD
-from deephits_keras.runs.files import REPORT
+from deephits_keras.runs.files import REPORT, require_free
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tasks import Task, get_task
@@ -118,6 +119,7 @@ def plan_training(
     )
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, seed=seed))
     wanted, folder = get_task(chosen.task), Path(run)
+    require_free(folder)
     chosen.check_modalities()
     from deephits_keras.corpus.splits import make_split
     from deephits_keras.corpus.table import Corpus
@@ -127,6 +129,11 @@ def plan_training(
     classification = wanted.kind == "classification"
     get_fusion(chosen.fusion).check(list(encoders), classification=classification)
     asked = {"kind": "random", **(split or {})}
+    if unknown := set(asked) - {"kind", *SPLIT_ARGUMENTS}:
+        raise UserError(
+            f"A split has no {', '.join(sorted(unknown))}. It has: kind, "
+            f"{', '.join(SPLIT_ARGUMENTS)}"
+        )
     kind = asked.pop("kind")
     rows = make_split(kind, opened, seed=seed, tiers=wanted.tiers, **asked)
     training_tracks = len(rows.parts["train"])
@@ -374,7 +381,7 @@ def rows_to_score(
         return opened, tracks, {"all": range(len(tracks))}
     tracks = opened.require()
     parts = dict(opened.split.parts)
-    if part and part not in parts:
-        raise UserError(f"The run's split has no part {part!r}. Parts: {', '.join(parts)}")
+    if part:
+        opened.require_part(part)
     wanted = {part} if part else set(parts) - {"train"}
     return opened, tracks, {name: rows for name, rows in parts.items() if name in wanted}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from deephits_keras.errors import UserError
+from deephits_keras.utils.suggestions import suggestion
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def only(entries: Sequence[EntryT], name: str, noun: str) -> EntryT:
     group = [entry for entry in entries if entry.name == name]
     if not group:
         known = ", ".join(dict.fromkeys(entry.name for entry in entries)) or "none"
-        raise UserError(f"There is no {noun} named {name!r}. Installed {noun}s: {known}")
+        near = suggestion(name, [entry.name for entry in entries])
+        raise UserError(f"There is no {noun} named {name!r}{near}. Installed {noun}s: {known}")
     if len(group) > 1:
         raise UserError(
             f"{len(group)} distributions register the {noun} {name!r}: "

@@ -111,7 +111,7 @@ def test_a_name_that_differs_from_the_entry_point_is_refused(site: Path) -> None
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("melody", "No encoder serves the modality 'melody'. Modalities: .*lyrics.*mel"),
+        ("mell", "serves the modality 'mell' .did you mean mel.*Modalities: .*lyrics.*mel"),
         ("mel=nobody", "no encoder named 'nobody'. Installed encoders: .*mel_cnn"),
         ("meta=mel_cnn", "serves the modality 'mel', not 'meta'"),
         ("mel,mel", "'mel' is given twice"),

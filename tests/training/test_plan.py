@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from deephits_keras.corpus import Corpus, import_table
+from deephits_keras.errors import UserError
+from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.workflow import plan_training
 
 
@@ -56,6 +58,33 @@ def test_what_a_split_by_artist_cannot_promise_is_noted(corpus: Corpus, tmp_path
     # Nobody knows whether "X & Y" and "Y & Z" share an artist: none of them stands alone.
     assert any("may share an artist with training" in note for note in seen)
     assert planned(corpus, tmp_path, kind="random").notes == []
+
+
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        ({"fold": 3}, "--fold is for --split kfold, and has no effect on random"),
+        ({"kind": "artist", "origin": 2000}, "--origin is for --split rolling"),
+        ({"kind": "rolling", "origin": 2000, "by": "language"}, "--by is for --split group"),
+        ({"tests": 0.2}, "A split has no tests. It has: kind, validation, test"),
+    ],
+)
+def test_what_has_no_effect_on_a_split_is_refused(
+    split: dict[str, Any], told: str, corpus: Corpus, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=told):
+        planned(corpus, tmp_path, **split)
+
+
+@pytest.mark.parametrize(("name", "loss"), [("focal_gamma", "focal"), ("rank_weight", "rank")])
+def test_a_setting_of_another_loss_is_refused(
+    name: str, loss: str, corpus: Corpus, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"modalities": "meta", "task": "regression"}
+    with pytest.raises(UserError, match=f"{name} is for the loss {loss}, and has no effect"):
+        plan_training(corpus, tmp_path / "run", training={name: 0.7}, **asked)
+    # A whole configuration has a value for every setting: its defaults are nobody's mistake.
+    plan_training(corpus, tmp_path / "run", training=TrainingConfig(), **asked)
 
 
 def test_the_command_tells_what_a_split_lacks_before_keras(

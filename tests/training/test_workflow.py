@@ -86,6 +86,8 @@ def test_mistakes_are_told_before_keras_is_imported(corpus: Corpus, tmp_path: Pa
         ["train", here, "run", "--modalities", "smell"],
         ["train", here, "run", "--epochs", "0"],
         ["train", here, "run", "--resume"],
+        ["train", here, here],
+        ["train", here, "run", "--focal-gamma", "3"],
         ["evaluate", "no-such-run"],
         ["predict", "no-such-run", "--set", "tempo=100"],
         ["predict", "no-such-run"],
@@ -103,6 +105,8 @@ def test_mistakes_are_told_before_keras_is_imported(corpus: Corpus, tmp_path: Pa
     ]
     of_content = [
         ["train", here, "run", "--validation", "2"],
+        ["train", here, "run", "--fold", "3"],
+        ["train", here, "run", "--split", "artist", "--by", "genre"],
         ["compare", here, "out", "--protocol", "chance"],
         ["compare", here, "out", "--recipes", "mine"],
     ]
