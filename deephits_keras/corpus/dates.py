@@ -83,7 +83,9 @@ class UnreadDates:
         """What was found, in words."""
         if not self.count:
             return []
-        return [f"{self.count:,} release dates can't be read and are unknown, as {self.example!r}"]
+        dates = "release date" if self.count == 1 else "release dates"
+        are = "is" if self.count == 1 else "are"
+        return [f"{self.count:,} {dates} can't be read and {are} unknown, as {self.example!r}"]
 
 
 NO_DATES = UNKNOWN | {"0", "0000", "0000-00-00", "0000-00", "0.0"}

@@ -126,8 +126,13 @@ class Repeats:
         if not self.disagreeing:
             return notes
         which = "the first row's, see --duplicates" if self.rule == "first" else f"the {self.rule}"
+        rows = (
+            "row of a repeated track has"
+            if self.disagreeing == 1
+            else "rows of repeated tracks have"
+        )
         return [
             *notes,
-            f"{self.disagreeing:,} rows of repeated tracks have another popularity than the one "
+            f"{self.disagreeing:,} {rows} another popularity than the one "
             f"that counts ({which}), by up to {self.largest:.4g}",
         ]

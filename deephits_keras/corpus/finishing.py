@@ -272,15 +272,22 @@ class _Rows:
         """Notes on the source."""
         notes = []
         if self.lyrics_left_out:
-            notes.append(f"{self.lyrics_left_out:,} texts are notices or placeholders, not lyrics")
+            left_out = self.lyrics_left_out
+            are = (
+                "text is a notice or placeholder"
+                if left_out == 1
+                else "texts are notices or placeholders"
+            )
+            notes.append(f"{left_out:,} {are}, not lyrics")
         if self.lyrics_cleaned:
             notes.append(
                 f"{self.lyrics_cleaned:,} lyrics were cleaned of page furniture, time stamps or "
                 "headings"
             )
         if self.artists.split:
+            name = "text names" if self.artists.split == 1 else "texts name"
             notes.append(
-                f"{self.artists.split:,} texts name several artists, for example "
+                f"{self.artists.split:,} {name} several artists, for example "
                 f"{self.artists.example!r}"
             )
         notes += self.dates.notes()

@@ -179,10 +179,7 @@ class ShardRecord:
             return None
         values = read_json(path, "a shard's record")
         if not isinstance(values, dict) or values.pop("sha256", "") != digest_of(values):
-            raise DeepHitsError(
-                f"{path} is damaged: its content doesn't match its checksum. "
-                "To compute it again, run `deephits extract`"
-            )
+            raise DeepHitsError(f"{path} is damaged: its content doesn't match its checksum")
         return from_plain(values, cls, f"{path} is not a shard's record")
 
     def write(self, folder: Path, shard: int) -> None:

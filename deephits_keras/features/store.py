@@ -14,6 +14,7 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.features.advice import extract_again
 from deephits_keras.features.shards import (
     EarlierFormatError,
     ShardRecord,
@@ -86,7 +87,7 @@ class FeatureStore:
             DeepHitsError: if a file is damaged; the message names it.
         """
         folder = store_folder(corpus, encoder)
-        again = f"run `deephits extract {corpus.folder}`"
+        again = extract_again(corpus, encoder)
         if not (folder / "store.json").exists():
             raise UserError(
                 f"{corpus.folder} has no features of {encoder.name} with these settings: {again}"
@@ -104,7 +105,10 @@ class FeatureStore:
 
         def present_in(shard: int) -> BoolArray:
             rows = layout.rows(shard)
-            record = ShardRecord.read(folder, shard)
+            try:
+                record = ShardRecord.read(folder, shard)
+            except DeepHitsError as error:
+                raise DeepHitsError(f"{error}. To compute it again, {again}") from error
             if record is None:
                 raise UserError(
                     f"The features of {encoder.name} aren't complete "

@@ -10,6 +10,7 @@ from threading import Lock
 from deephits_keras.corpus.files import INFO, TRACKS
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.features.advice import extract_store_again
 from deephits_keras.features.shards import (
     EarlierFormatError,
     ShardRecord,
@@ -40,19 +41,17 @@ def verify_corpus(folder: Path, *, check_content: bool = False) -> Verification:
         return Verification(folder, "corpus", 1, (damaged,))
     checked = 1
     for store in sorted(path for path in corpus.features_folder.glob("*/*") if path.is_dir()):
-        again = f"run `deephits extract {folder}`"
-        files, found = _verify_store(store, corpus, again, check_content)
+        files, found = _verify_store(store, corpus, check_content)
         checked += files
         findings += found
     return Verification(folder, "corpus", checked, tuple(findings))
 
 
-def _verify_store(
-    store: Path, corpus: Corpus, again: str, check_content: bool
-) -> tuple[int, list[Finding]]:
+def _verify_store(store: Path, corpus: Corpus, check_content: bool) -> tuple[int, list[Finding]]:
     """Number of checked files of a feature store, and its findings."""
     from deephits_keras.utils.progress import progress
 
+    again = extract_store_again(corpus, store.parent.name, None)
     try:
         layout = StoreLayout.read(store)
     except UserError as error:
@@ -66,6 +65,7 @@ def _verify_store(
     if (layout.encoder, layout.fingerprint) != (store.parent.name, store.name):
         problem = f"it is of {layout.encoder} {layout.fingerprint}"
         return 1, [Finding(str(store / "store.json"), "damaged", problem, again)]
+    again = extract_store_again(corpus, layout.encoder, layout.config)
     check = partial(_verify_shard, store, layout, corpus, again, check_content, Lock())
     with ThreadPoolExecutor() as pool:
         results = progress(
@@ -75,7 +75,14 @@ def _verify_store(
         )
         outcomes = list(results)
     files = sum(count for count, _ in outcomes)
-    return 1 + files, [finding for _, finding in outcomes if finding]
+    findings = [finding for _, finding in outcomes if finding]
+    if absent := sum(finding is None and not count for count, finding in outcomes):
+        problem = (
+            f"the extraction was interrupted: {absent:,} of {layout.shards:,} parts, of "
+            f"{layout.shard_size} tracks each, aren't there yet"
+        )
+        findings.append(Finding(str(store), "unfinished", problem, again))
+    return 1 + files, findings
 
 
 def _verify_shard(
@@ -87,13 +94,14 @@ def _verify_shard(
     reading: Lock,
     shard: int,
 ) -> tuple[int, Finding | None]:
+    """Number of a shard's files and what is wrong with it; 0 and None if it isn't there."""
     path = str(sidecar(store, shard))
     try:
         record = ShardRecord.read(store, shard)
     except DeepHitsError as error:
         return 1, Finding(path, "damaged", str(error), again)
     if record is None:
-        return 0, Finding(path, "unfinished", "the shard isn't there", again)
+        return 0, None
     rows = layout.rows(shard)
     if record.track_ids != corpus.track_ids[rows.start : rows.stop]:
         return 1, Finding(path, "unfinished", "it is of other tracks than the corpus", again)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.encoders.inputs import without_fields
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
+from deephits_keras.features.advice import extract_options
 from deephits_keras.features.outcomes import Outcome, outcomes
 from deephits_keras.features.shards import ShardRecord
 from deephits_keras.features.store import FeatureStore
@@ -100,20 +100,3 @@ class StoredSongs:
     def _failures_of(self, modality: str, shard: int) -> dict[int, str]:
         record = ShardRecord.read(self._stores[modality].folder, shard)
         return {row: reason for row, _, reason in record.failures} if record else {}
-
-
-def extract_options(encoders: Mapping[str, AnyEncoder]) -> str:
-    """Options of `deephits extract` for the features of given encoders."""
-    words = ["--modalities", ",".join(f"{m}={e.name}" for m, e in encoders.items())]
-    for encoder in encoders.values():
-        plain = type(encoder)().get_config()
-        for name, value in encoder.fingerprint_config().items():
-            given = encoder.get_config().get(name, value)
-            if given != plain.get(name):
-                option = f"--{encoder.name}-{name}".replace("_", "-")
-                words += [option, _shown(given)]
-    return " ".join(words)
-
-
-def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

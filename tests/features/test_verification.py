@@ -13,9 +13,11 @@ from fsspec.generic import rsync
 from toys import Other, Toy, make_corpus
 
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.registry import registry
 from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.shards import store_folder
+from deephits_keras.features.store import FeatureStore
 from deephits_keras.verification import verify
 
 
@@ -64,7 +66,7 @@ def test_damage_is_found_even_if_the_file_was_read_before_and_mended_as_it_says(
     spoil(path)
     [finding] = verify(corpus.folder).findings
     assert finding.state == state
-    assert name.split(".")[0] in finding.file
+    assert state == "unfinished" or name.split(".")[0] in finding.file
     assert f"deephits extract {corpus.folder}" in finding.remedy
     extract_features(corpus, Toy(), jobs=1)
     # An extraction in the same process goes by size and time, which the flipped bit left alone.
@@ -131,3 +133,18 @@ def test_a_corpus_comes_back_whole_from_object_storage_or_is_found_out(
     os.truncate(shard, 100)
     rsync(bucket.as_uri(), back.as_uri())
     assert [Path(finding.file).name for finding in verify(back).findings] == ["part-00001.json"]
+
+
+def test_the_advice_names_the_options_of_that_very_store(tmp_path: Path) -> None:
+    corpus = make_corpus(tmp_path / "corpus", 10)
+    encoder = registry().load("numeric").from_config({"columns": ["tempo", "energy"]})
+    extract_features(corpus, encoder, jobs=1, shard_size=2)
+    store = store_folder(corpus, encoder)
+    for part in store.glob("part-0000[1-4].json"):
+        part.unlink()
+    [finding] = verify(corpus.folder).findings
+    assert "4 of 5 parts" in finding.problem
+    told = "--modalities meta=numeric --numeric-columns tempo,energy"
+    assert told in finding.remedy
+    with pytest.raises(UserError, match=told):
+        FeatureStore.open(corpus, encoder)

@@ -72,7 +72,7 @@ def test_what_is_not_read_has_one_sentence_with_the_remedy(
 def test_duplicates_that_disagree_are_counted(tmp_path: Path) -> None:
     found, summary = imported("duplicates-disagree/dupdiff.csv", tmp_path)
     assert found["popularity"].to_dict() == {"a": 0, "b": 20}
-    assert any("1 rows of repeated tracks have another" in note for note in summary.notes)
+    assert any("1 row of a repeated track has another" in note for note in summary.notes)
     highest, _ = imported("duplicates-disagree/dupdiff.csv", tmp_path, duplicates="max")
     assert highest["popularity"].to_dict() == {"a": 78, "b": 20}
 
