@@ -42,6 +42,12 @@ class ArrowTable:
             for names in (schema.names for schema in stored):
                 if len(set(names)) < len(names):
                     raise UserError(f"{path} has several columns with the same name")
+            for part, schema in zip(parts, stored, strict=True):
+                if differing := sorted(set(schema.names) ^ set(stored[0].names)):
+                    raise UserError(
+                        f"{path} is no table in parts: {part} and {parts[0]} have different "
+                        f"columns ({', '.join(differing[:10])}): name one of them"
+                    )
             self._schema = pa.unify_schemas(stored, promote_options="permissive")
         self.types = dict(zip(self._schema.names, self._schema.types, strict=True))
         self.columns = [*(name for name in self._index if name not in self.types), *self.types]

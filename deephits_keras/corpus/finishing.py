@@ -26,7 +26,7 @@ from deephits_keras.corpus.validate import usable, validate
 from deephits_keras.corpus.values import STANDARD, clean_rows, read_ids
 from deephits_keras.encoders.inputs import AUDIO, Input
 from deephits_keras.encoders.registry import installed_inputs
-from deephits_keras.errors import UserError
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.version import __version__
 
 
@@ -121,6 +121,7 @@ def finish_import(
         DeepHitsError: if there is no disk space for lookups.
     """
     lyrics = lyrics or LyricsCleaning()
+    notes = [*replaced(folder, info), *notes]
     named = {**({"audio": audio} if audio else {}), **(inputs or {})}
     given = {name: Path(place) for name, place in named.items()}
     readable = installed_inputs()
@@ -176,6 +177,18 @@ def finish_import(
         notes=tuple(told["notes"]),
         **counts.to_json(),
     )
+
+
+def replaced(folder: Path, info: Mapping[str, Any]) -> list[str]:
+    """Note on the corpus of another source that an import replaces."""
+    try:
+        former = Corpus.open(folder)
+        count, source = len(former), former.info.get("source")
+    except (DeepHitsError, KeyError, OSError):
+        return []
+    if source == info.get("source"):
+        return []
+    return [f"replaces the corpus of {source}, {count:,} tracks"]
 
 
 RESERVED = ("lyrics", *STANDARD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from deephits_keras.corpus.filters import Filter
 from deephits_keras.corpus.finishing import ImportSummary, TrackSource, finish_import
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.names import KNOWN, match_columns, normal
-from deephits_keras.corpus.reading import open_table
+from deephits_keras.corpus.reading import open_table, parquet_parts
 from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import check_target
 from deephits_keras.corpus.units import SHARES, differing_units, unit_factors, unit_notes
 from deephits_keras.corpus.values import read_ids
 from deephits_keras.encoders.registry import installed_inputs
+from deephits_keras.errors import UserError
 
 
 def import_table(
@@ -65,9 +67,13 @@ def import_table(
     """
     source, folder = Path(source), Path(folder)
     check_target(folder)
+    if popularity_scale is not None and not 0 < popularity_scale < math.inf:
+        raise UserError(f"The popularity scale must be positive. Received: {popularity_scale:g}")
     reader = TableReader(open_table(source, encoding), source, columns or {})
     found = reader.found
     notes = [] if reader.table.dialect.plain else [f"read as {reader.table.dialect.describe()}"]
+    if source.is_dir():
+        notes.append(f"{len(parquet_parts(source)):,} Parquet files of {source} were joined")
     notes += [
         f"{old} is taken for {new}" for new, old in found.recognised.items() if _says(new, old)
     ]

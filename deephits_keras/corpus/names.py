@@ -116,10 +116,16 @@ def match_columns(
         required: Required standard names.
 
     Raises:
-        UserError: if a given or a required column is missing.
+        UserError: if a given or a required column is missing, or a given name is misspelt.
     """
     there = f"It has: {', '.join(columns)}"
     for standard, column in given.items():
+        near = difflib.get_close_matches(standard, [*ALIASES, *STANDARD], 1, 0.85)
+        if near and standard not in KNOWN:
+            raise UserError(
+                f"--column {standard}={column}: {standard} is no standard name: did you mean "
+                f"{near[0]}={column}?"
+            )
         if column not in columns:
             raise UserError(f"{source} has no column {column!r} for {standard}. {there}")
     taken = dict(given)

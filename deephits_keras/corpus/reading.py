@@ -29,8 +29,7 @@ def open_table(
         UserError: if the file is missing or can't be read.
     """
     if path.is_dir():
-        parts = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".parquet", ".pq"))
-        parts = [p for p in parts if not p.name.startswith((".", "_"))]
+        parts = parquet_parts(path)
         if not parts:
             raise UserError(f"{path} is a folder without Parquet files: name a table in it")
         return ArrowTable(path, parts, Dialect("parquet"))
@@ -44,3 +43,16 @@ def open_table(
     if dialect.format == "jsonl":
         return JsonLines(path, dialect)
     return CsvTable(path, dialect, columns)
+
+
+def parquet_parts(folder: Path) -> list[Path]:
+    """The Parquet files of one table in a folder and its subfolders, in order.
+
+    Raises:
+        UserError: if a corpus or a run is among them, whose files would be joined to the others.
+    """
+    for name, what in (("corpus.json", "a corpus"), ("config.json", "a run")):
+        if own := next(iter(sorted(folder.rglob(name))), None):
+            raise UserError(f"{folder} is no table in parts: {own.parent} is {what}")
+    parts = (p for p in folder.rglob("*") if p.suffix.lower() in (".parquet", ".pq"))
+    return sorted(p for p in parts if not p.name.startswith((".", "_")))

@@ -232,7 +232,9 @@ def test_whole_numbers_of_several_parts_are_one_column(tmp_path: Path) -> None:
         pa.table({"track_id": pa.array([LARGE]), "popularity": [1], "n": pa.array([1], pa.int8())}),
         parts / "0.parquet",
     )
-    pq.write_table(pa.table({"track_id": [5], "popularity": [2.5]}), parts / "1.parquet")
+    pq.write_table(
+        pa.table({"track_id": [5], "popularity": [2.5], "n": [None]}), parts / "1.parquet"
+    )
     corpus = import_table(parts, tmp_path / "corpus").corpus
     assert corpus.track_ids == [str(LARGE), "5"]
     assert corpus.popularity.tolist() == [1, 2.5]

@@ -96,10 +96,29 @@ def test_a_folder_of_parquet_parts_is_one_table(tmp_path: Path) -> None:
     parts = tmp_path / "parts"
     parts.mkdir()
     SONGS[:2].to_parquet(parts / "part-0.parquet")
-    SONGS[2:].drop(columns="tempo").to_parquet(parts / "part-1.parquet")
+    SONGS[2:].to_parquet(parts / "part-1.parquet")
     summary = import_table(parts, tmp_path / "corpus")
     assert len(summary.corpus) == 3
-    assert summary.missing["tempo"] == 1
+    assert any("2 Parquet files" in note for note in summary.notes)
+    SONGS[2:].drop(columns="tempo").to_parquet(parts / "part-1.parquet")
+    with pytest.raises(UserError, match=r"part-1.parquet .* different columns \(tempo\)"):
+        import_table(parts, tmp_path / "other")
+    with pytest.raises(UserError, match="corpus is a corpus"):
+        import_table(tmp_path, tmp_path / "other")
+
+
+def test_what_an_import_replaces_is_told_and_bad_options_are_refused(tmp_path: Path) -> None:
+    for name in ("one.csv", "two.csv"):
+        SONGS.to_csv(tmp_path / name, index=False)
+    first = import_table(tmp_path / "one.csv", tmp_path / "corpus")
+    again = import_table(tmp_path / "one.csv", tmp_path / "corpus")
+    assert not any("replaces" in note for note in (*first.notes, *again.notes))
+    other = import_table(tmp_path / "two.csv", tmp_path / "corpus")
+    assert "replaces the corpus of one.csv, 3 tracks" in other.notes
+    with pytest.raises(UserError, match="positive"):
+        import_table(tmp_path / "one.csv", tmp_path / "corpus", popularity_scale=-1)
+    with pytest.raises(UserError, match="did you mean danceability=tempo"):
+        import_table(tmp_path / "one.csv", tmp_path / "corpus", columns={"dancabilty": "tempo"})
 
 
 @pytest.mark.parametrize(
