@@ -122,9 +122,11 @@ def tune(
       deephits tune corpus run --time-limit 20 --search learning_rate=0.001..0.1:log
       deephits tune corpus run --search fusion=early,late --search dropout=0..0.5 --jobs 4
     """
+    from deephits_keras.features.workers import check_engine
     from deephits_keras.tuning.space import text_of
     from deephits_keras.tuning.workflow import finish, plan_tuning
 
+    check_engine(jobs, "local", None)
     division = split_of(training)
     plan = plan_tuning(
         corpus,

@@ -244,9 +244,10 @@ def finish(
     """Carry out a search and write its page.
 
     Raises:
-        UserError: if another process searches there.
+        UserError: if another process searches there, or the number of jobs is 0.
         DeepHitsError: if every trial failed.
     """
+    from deephits_keras.features.workers import check_engine
     from deephits_keras.recipes.extraction import extract_with
     from deephits_keras.runs.run import Run
     from deephits_keras.tuning.page import write_page
@@ -254,6 +255,7 @@ def finish(
     from deephits_keras.tuning.search import best_of
     from deephits_keras.tuning.trials import carry_out_all
 
+    check_engine(jobs, "local", None)
     found = plan.search
     extract_with(plan.corpus, plan.training.encoders).require_usable()
     records = carry_out_all(found, plan.training, jobs=jobs, report=report or (lambda _: None))
