@@ -56,6 +56,11 @@ def result_warnings(
     """
     found = []
     count, labels = len(popularity), task.tiers.labels
+    if count == 1:
+        return [
+            f"There is only 1 {tracks.removesuffix('s')}: its metrics say nothing. Hold out "
+            f"{FEWEST_TRACKS} or more."
+        ]
     if count < FEWEST_TRACKS:
         found.append(
             f"There are only {count} {tracks}: by chance alone their metrics vary by several "

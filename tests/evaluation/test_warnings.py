@@ -57,3 +57,8 @@ def test_a_regression_that_is_no_better_than_the_mean() -> None:
     (told,) = said(REGRESSION, SPREAD, REGRESSION.decode(wrong))
     assert "no better than the mean" in told
     assert told.count(" against ") == 2
+
+
+def test_a_single_track_says_nothing() -> None:
+    (told,) = said(TIERS, SPREAD[:1], put_into(TIERS.tiers.of(SPREAD[:1])))
+    assert told.startswith("There is only 1 test track: its metrics say nothing")
