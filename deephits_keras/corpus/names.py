@@ -142,6 +142,8 @@ def match_columns(
             taken[standard] = free[0]
     for standard in required:
         if standard not in taken:
+            if not all(column.isprintable() for column in columns):
+                raise UserError(f"{source} is not a table: its first line isn't text")
             close = difflib.get_close_matches(standard, list(map(normal, columns)), 1, 0.7)
             meant = next((c for c in columns if [normal(c)] == close), "NAME")
             raise UserError(
@@ -168,7 +170,9 @@ def _passed_over(
     for standard in STANDARD.keys() & taken.keys() - given.keys():
         known = (standard, *ALIASES.get(standard, ()))
         for column in columns:
-            if normal(column) in known and column not in taken.values():
+            # pandas calls the second of two columns named `popularity` `popularity.1`.
+            spelled = normal(re.sub(r"\.\d+$", "", column))
+            if spelled in known and column not in taken.values():
                 found[column] = standard
     return {column: found[column] for column in columns if column in found}
 

@@ -40,7 +40,8 @@ STANDARD = {
     "mode": Column(0, 1, whole=True, unit="1 major, 0 minor"),
     "speechiness": _SHARE,
     # Spotify writes 0 if it found no beat.
-    "tempo": Column(0, 1000, unit="BPM", unknown=(0,)),
+    # Below 10 a separator was misread: `1,200` and `1.205` are no tempos.
+    "tempo": Column(10, 1000, unit="BPM", unknown=(0,)),
     "valence": _SHARE,
     "time_signature": Column(0, 32, whole=True, unknown=(0,)),
 }

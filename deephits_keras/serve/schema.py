@@ -167,7 +167,7 @@ def field_info(name: str) -> FieldInfo:
 
     Example:
         >>> field_info("tempo").range, field_info("genre").range
-        ('number from 0 to 1000', 'number or text')
+        ('number from 10 to 1000', 'number or text')
     """
     column = STANDARD.get(name)
     if column is None:

@@ -92,6 +92,20 @@ def test_a_second_column_for_a_number_is_named(tmp_path: Path) -> None:
     assert not any("takes it instead" in note for note in summary.notes)
 
 
+def test_a_second_column_of_the_same_name_is_named(tmp_path: Path) -> None:
+    text = "track_id,popularity,popularity\n" + "".join(f"t{n},{n},9\n" for n in range(12))
+    rows, summary = imported(tmp_path, text)
+    assert rows["popularity"].tolist() == list(range(12))
+    assert any("--column popularity=popularity.1 takes it" in note for note in summary.notes)
+
+
+def test_bytes_that_are_no_text_are_no_table(tmp_path: Path) -> None:
+    (tmp_path / "songs.csv").write_bytes(bytes(range(14, 255)) * 40)
+    with pytest.raises(UserError, match="is not a table|can't be read") as told:
+        import_table(tmp_path / "songs.csv", tmp_path / "corpus")
+    assert str(told.value).isprintable()
+
+
 @pytest.mark.parametrize(("highest", "told"), [(9.9, True), (63, False)])
 def test_popularity_on_a_smaller_scale_is_noted(highest: float, told: bool, tmp_path: Path) -> None:
     rows = "".join(f"t{n},{n * highest / 39}\n" for n in range(40))

@@ -174,7 +174,7 @@ def test_patience_and_plateaus_follow_the_history() -> None:
 def test_extract_extracts_what_train_trains_on(tmp_path: Path, recipe: str, encoder: str) -> None:
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"track_id": [f"t{k}" for k in range(12)], "audio": None, "lyrics": None})
-    table["popularity"], table["tempo"] = rng.uniform(0, 100, (2, 12))
+    table["popularity"], table["tempo"] = rng.uniform(20, 100, (2, 12))
     corpus = write_corpus(
         tmp_path, table, {"synthetic": True, "encoder_settings": {}}, rejected=pd.DataFrame()
     )
