@@ -101,7 +101,7 @@ def test_a_second_column_of_the_same_name_is_named(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_text_are_no_table(tmp_path: Path) -> None:
     (tmp_path / "songs.csv").write_bytes(bytes(range(14, 255)) * 40)
-    with pytest.raises(UserError, match="is not a table|can't be read") as told:
+    with pytest.raises(UserError, match=r"is not a table|can't be read") as told:
         import_table(tmp_path / "songs.csv", tmp_path / "corpus")
     assert str(told.value).isprintable()
 
