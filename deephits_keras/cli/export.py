@@ -9,7 +9,6 @@ import click
 
 from deephits_keras.choices import QUANTIZATIONS
 from deephits_keras.cli.common import PATH, RUN, EncoderCommand, import_keras
-from deephits_keras.errors import UserError
 from deephits_keras.export.formats.registry import FORMATS
 
 
@@ -67,15 +66,13 @@ def export(
       deephits verify bundle
       deephits predict bundle song.mp3 --lyrics song.txt
     """
-    if allow_drop is not None and quantize is None:
-        raise UserError("--allow-drop has no effect without --quantize: add it, or leave this out")
     from deephits_keras.export.checks import check_export
     from deephits_keras.runs.run import Run
 
-    check_export(out, kind=kind, quantize=quantize)
+    check_export(out, kind=kind, quantize=quantize, allow_drop=allow_drop)
     opened = Run(run, settings)
     import_keras()
-    from deephits_keras.export.exporter import ALLOWED_DROP, export_run
+    from deephits_keras.export.exporter import export_run
 
     bundle = export_run(
         opened,
@@ -83,7 +80,7 @@ def export(
         kind=kind,
         weights_licence=weights_licence,
         quantize=quantize,
-        allow_drop=ALLOWED_DROP if allow_drop is None else allow_drop,
+        allow_drop=allow_drop,
     )
     size = sum((out / name).stat().st_size for name in bundle.format.files)
     measured = bundle.manifest.quantized

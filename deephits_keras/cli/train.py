@@ -34,7 +34,7 @@ from deephits_keras.cli.training_options import (
     training_options,
 )
 from deephits_keras.errors import UserError
-from deephits_keras.runs.files import REPORT
+from deephits_keras.runs.files import REPORT, require_free
 from deephits_keras.runs.training_config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def train(
         opened = Corpus.open(corpus)
         config = current.config.training
     else:
+        require_free(run)
         plan = plan_training(
             corpus,
             run,

@@ -8,17 +8,21 @@ from deephits_keras.choices import QUANTIZATIONS
 from deephits_keras.errors import UserError
 
 
-def check_export(out: Path, *, kind: str, quantize: str | None) -> None:
+def check_export(out: Path, *, kind: str, quantize: str | None, allow_drop: float | None) -> None:
     """Check the arguments of an export.
 
     Args:
         out: The bundle's folder.
         kind: Name of the format.
         quantize: Type of smaller weights, or None.
+        allow_drop: Largest acceptable loss of macro-F1 by them, or None.
 
     Raises:
-        UserError: if the folder isn't empty, or the format has no such weights.
+        UserError: if the folder isn't empty, the format has no such weights, or there is a limit
+            for the loss by smaller weights without them.
     """
+    if allow_drop is not None and quantize is None:
+        raise UserError("--allow-drop has no effect without --quantize: add it, or leave this out")
     if quantize is not None and (quantize not in QUANTIZATIONS or kind != "onnx"):
         raise UserError(
             f"Only onnx has smaller weights, of {', '.join(QUANTIZATIONS)}. Received: "

@@ -38,7 +38,7 @@ def export_run(
     kind: str = next(iter(FORMATS)),
     weights_licence: str = "not stated",
     quantize: str | None = None,
-    allow_drop: float = ALLOWED_DROP,
+    allow_drop: float | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Export a finished run as a bundle, and compare its outputs with the run's.
@@ -50,7 +50,8 @@ def export_run(
         weights_licence: Licence of the weights.
         quantize: `int8` stores the large weights in 8 bits (ONNX only); the effect is measured on
             the run's held-out tracks.
-        allow_drop: Largest acceptable loss of macro-F1 by 8-bit weights, 0-1.
+        allow_drop: Largest acceptable loss of macro-F1 by 8-bit weights, 0-1; by default
+            `ALLOWED_DROP`.
         settings: Encoder settings that override the run's, if `run` is a folder.
 
     Returns:
@@ -66,7 +67,7 @@ def export_run(
     """
     run, out = run if isinstance(run, Run) else Run(run, settings), Path(out)
     made = get_format(kind)
-    check_export(out, kind=kind, quantize=quantize)
+    check_export(out, kind=kind, quantize=quantize, allow_drop=allow_drop)
     model = run.model
     manifest = Manifest.from_run(
         run.config,
@@ -87,7 +88,8 @@ def export_run(
         )
         inputs, score = example_inputs(run.encoders), run.scorer
         if quantize:
-            score, measured = _quantized(run, made, folder, manifest, allow_drop)
+            lost = ALLOWED_DROP if allow_drop is None else allow_drop
+            score, measured = _quantized(run, made, folder, manifest, lost)
             manifest = dataclasses.replace(manifest, quantized=measured)
         answers: dict[str, Any] = {**inputs, "outputs": score(inputs)}
         np.savez_compressed(folder / EXAMPLES, **answers)

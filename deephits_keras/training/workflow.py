@@ -19,7 +19,7 @@ from deephits_keras.model.fusion import get_fusion
 from deephits_keras.recipes import DEFAULT, choose
 from deephits_keras.recipes.choices import Choices
 from deephits_keras.recipes.quality import GOOD
-from deephits_keras.runs.files import REPORT, require_free
+from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tasks import Task, get_task
@@ -119,7 +119,6 @@ def plan_training(
     )
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, seed=seed))
     wanted, folder = get_task(chosen.task), Path(run)
-    require_free(folder)
     chosen.check_modalities()
     from deephits_keras.corpus.splits import make_split
     from deephits_keras.corpus.table import Corpus

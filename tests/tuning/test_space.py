@@ -76,7 +76,7 @@ def test_a_setting_is_found_however_it_is_spelt(wanted: str, found: str) -> None
     [
         ({"learnin_rate": "1..2"}, "Did you mean learning_rate or max_learning_rate?"),
         ({"mell-frames": "1..2"}, r"Did you mean mel\.frames\?"),
-        ({"nonsense": "1,2"}, "deephits encoders show NAME"),
+        ({"xyzzy": "1,2"}, "deephits encoders show NAME"),
         ({"seed": "1,2"}, "seed can't be searched"),
         ({"ensemble": "1,2"}, "give --ensemble"),
         ({"l2": "0.1"}, "two values are needed"),
