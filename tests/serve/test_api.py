@@ -242,7 +242,7 @@ def test_health_metadata_and_metrics(client: TestClient) -> None:
 def test_the_schema_is_the_models(client: TestClient) -> None:
     info = client.get("/v1/model").json()
     tempo = next(each for each in info["fields"] if each["name"] == "tempo")
-    assert (tempo["unit"], tempo["low"], tempo["high"]) == ("BPM", 0, 1000)
+    assert (tempo["unit"], tempo["low"], tempo["high"]) == ("BPM", 10, 1000)
     assert (info["texts"], info["files"], info["explains"]) == (["lyrics"], ["audio"], False)
     body = client.get("/openapi.json").json()["paths"]["/v1/predict"]["post"]["requestBody"]
     track = body["content"]["multipart/form-data"]["schema"]["properties"]
