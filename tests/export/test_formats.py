@@ -26,7 +26,7 @@ from deephits_keras.tasks import Task, get_task
 
 TRACKS = 64
 WORDS = {"max_words": 12, "buckets": 50, "word_size": 8, "states": 8, "units": 16}
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "mel_cnn": {"frames": 96},
     "mel_fcn": {"frames": 96, "mel_bands": 48},
     "mel_crnn": {"frames": 192, "mel_bands": 16},
