@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from deephits_keras.corpus.importing import import_table
     from deephits_keras.corpus.spotgentrack import import_spotgentrack
     from deephits_keras.corpus.table import Corpus
+    from deephits_keras.drift_detection.workflow import drift
     from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
     from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures, Part
     from deephits_keras.encoders.features import ExtractionError, FeatureSpec
@@ -57,6 +58,7 @@ _HOMES = {
     "train": "deephits_keras.training.workflow",
     "tune": "deephits_keras.tuning.workflow",
     "evaluate": "deephits_keras.training.workflow",
+    "drift": "deephits_keras.drift_detection.workflow",
     "extract": "deephits_keras.recipes.extraction",
     "predict": "deephits_keras.prediction.workflow",
     "embed": "deephits_keras.prediction.embedding",
@@ -105,6 +107,7 @@ __all__ = [
     "__version__",
     "build_model",
     "compare",
+    "drift",
     "embed",
     "evaluate",
     "explain",

@@ -29,6 +29,7 @@ ROOMS = (
     ("export",),
     ("prediction",),
     ("explanation",),
+    ("drift_detection",),
     ("serve",),
     ("verification",),
     ("reproduction",),

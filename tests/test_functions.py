@@ -62,6 +62,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str, dict[str, str | None], set[str]]
         {"settings", "callbacks", "report"},
     ),
     "evaluate": (dh.evaluate, "run", {}, {"settings"}),
+    "drift": (dh.drift, "run corpus", {}, {"settings"}),
     # Another run is asked by another call.
     "predict": (dh.predict, "model", {**SONG, "run": "model", "also": None}, {"settings"}),
     "embed": (dh.embed, "model", SONG, {"settings"}),

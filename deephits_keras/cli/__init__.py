@@ -22,6 +22,7 @@ VERBS = {
     "reproduce": "reproduce:reproduce",
     "compare": "compare:compare",
     "evaluate": "evaluate:evaluate",
+    "drift": "drift:drift",
     "predict": "predict:predict",
     "embed": "embed:embed",
     "explain": "explain:explain",

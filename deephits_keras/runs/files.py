@@ -35,6 +35,7 @@ REPORT = "report.html"
 CHECKSUMS = "checksums.json"
 STATE = "state"
 EXPLANATIONS = "explain"
+DRIFT = "drift"
 
 RECORDED = (
     CONFIG,
