@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from deephits_keras.drift_detection.statistics import (
 )
 from deephits_keras.features.store import FeatureStore
 from deephits_keras.tasks import Tiers
-from deephits_keras.types import FloatArray
+from deephits_keras.types import FloatArray, IntArray
 
 Of = Literal["values", "unknown", "features", "missing", "popularity"]
 
@@ -141,7 +142,7 @@ def compare_tiers(first: FloatArray, second: FloatArray, tiers: Tiers) -> Compar
     return comparison_of("popularity", "popularity", result, [len(each) for each in known], words)
 
 
-def tier_counts(popularity: FloatArray, tiers: Tiers) -> FloatArray:
+def tier_counts(popularity: FloatArray, tiers: Tiers) -> IntArray:
     """`(tiers.count,)` number of tracks in each tier; tracks of unknown popularity in none."""
     known = popularity[~np.isnan(popularity)]
     return np.bincount(tiers.of(known), minlength=tiers.count)
@@ -197,7 +198,15 @@ def comparison_of(
         words: What it is in both, in words.
     """
     return Comparison(
-        name, of, result.test, *sizes, *words, effect=result.effect, p_value=result.p_value
+        name,
+        of,
+        result.test,
+        training=sizes[0],
+        corpus=sizes[1],
+        before=words[0],
+        now=words[1],
+        effect=result.effect,
+        p_value=result.p_value,
     )
 
 
@@ -208,9 +217,8 @@ def _quartiles(values: FloatArray) -> str:
 
 def _moved(first: Sequence[str], second: Sequence[str]) -> tuple[str, str]:
     """The value whose share changed most, with its share in both samples."""
-    shares: list[Mapping[str, float]] = [
-        pd.Series(each).value_counts(normalize=True).to_dict() for each in (first, second)
-    ]
+    counts = [Counter(each) for each in (first, second)]
+    shares = [{name: n / count.total() for name, n in count.items()} for count in counts]
     names = sorted({*shares[0], *shares[1]})
     most = max(names, key=lambda n: abs(shares[1].get(n, 0.0) - shares[0].get(n, 0.0)))
     before, now = (f"{most[:40]}: {each.get(most, 0.0):.1%}" for each in shares)

@@ -90,6 +90,11 @@ def test_a_corpus_like_the_runs_own(place: Path, deephits: Deephits) -> None:
     found = dh.drift(place / "run", corpus, out=place / "pages")
     assert found.drift is False
     assert found.page.parent == place / "pages"
+    run = dh.Run(place / "run")
+    reported = run.metrics["parts"][run.reported_part]
+    assert found.metrics["macro_f1"].held_out == pytest.approx(reported["tiers-3"]["macro_f1"])
+    everywhere = dh.evaluate(run, corpus=corpus)["all"]
+    assert found.metrics["spearman"].corpus == pytest.approx(everywhere["ranking"]["spearman"])
     assert set(found.metrics) == {"macro_f1", "accuracy", "mae", "spearman"}
     assert len(found.to_frame()) == len(found.comparisons) > 3
     outcome = deephits("drift", place / "run", corpus, "--fields-only")
