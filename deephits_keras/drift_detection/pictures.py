@@ -36,13 +36,14 @@ def draw_tests(result: Drift) -> Figure:
     figure = Figure(figsize=(7.5, 0.9 + 0.24 * len(shown)))
     axes = figure.subplots()
     values = [max(each.adjusted, SMALLEST) for each in shown]
+    low = min(*values, result.level / 10) / 2
     places = np.arange(len(shown))
     colours = [RED if each.drift else BLUE for each in shown]
     axes.hlines(places, values, 1, color=colours, linewidth=1)
     axes.scatter(values, places, color=colours, s=20, zorder=3)
     axes.axvline(result.level, color=MUTED, linestyle="--", linewidth=1)
     axes.set_yticks(places, [label_of(each) for each in shown])
-    axes.set(xscale="log", xlabel="adjusted p-value", xlim=(SMALLEST / 2, 1.5))
+    axes.set(xscale="log", xlabel="adjusted p-value", xlim=(low, 1.5))
     axes.set_ylim(-0.7, len(shown) - 0.3)
     axes.grid(axis="y", visible=False)
     return figure

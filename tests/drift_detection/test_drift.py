@@ -77,7 +77,6 @@ def test_a_corpus_that_has_drifted(place: Path, deephits: Deephits) -> None:
     assert by["popularity", "popularity"]["drift"]
     for change in told["metrics"].values():
         assert change["low"] <= change["difference"] <= change["high"]
-    assert told["metrics"]["mae"]["low"] > 0
     page = Path(told["page"])
     assert json.loads(page.with_suffix(".json").read_text()) == told
     assert page.parent == place / "run" / "drift"

@@ -14,6 +14,7 @@ from deephits_keras.drift_detection.comparisons import (
     comparison_of,
     decide,
 )
+from deephits_keras.drift_detection.metrics import Answers, metric_changes
 from deephits_keras.drift_detection.modalities import pooled
 from deephits_keras.drift_detection.statistics import (
     compare_categories,
@@ -136,6 +137,23 @@ def test_few_tracks_tell_nothing() -> None:
     assert isinstance(few, str)
     nothing = np.full(100, np.nan)
     assert isinstance(compare_tiers(nothing, np.arange(100.0), TIERS), str)
+
+
+def test_worse_metrics_are_told_from_chance() -> None:
+    task, rng = get_task("regression"), np.random.default_rng(2)
+
+    def answers(tracks: int, error: float) -> Answers:
+        popularity = rng.uniform(0, 100, tracks)
+        predicted = popularity + rng.normal(0, error, tracks)
+        tiers = [TIERS.of(each) for each in (popularity, predicted)]
+        return Answers(popularity, predicted, *tiers)
+
+    before = answers(150, 10)
+    alike = metric_changes(task, before, answers(150, 10), level=0.05)
+    assert all(change.low < 0 < change.high for change in alike.values())
+    worse = metric_changes(task, before, answers(150, 30), level=0.05)
+    assert worse["mae"].low > 0 > worse["spearman"].high
+    assert metric_changes(task, before, answers(19, 10), level=0.05) == {}
 
 
 def test_holm_is_the_step_down_of_his_paper() -> None:
