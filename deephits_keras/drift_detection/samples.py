@@ -11,6 +11,7 @@ import pandas as pd
 
 from deephits_keras.corpus.dates import years_of
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.drift_detection.statistics import FEWEST
 from deephits_keras.encoders.inputs import inputs_of, names_of
 from deephits_keras.errors import UserError
 from deephits_keras.features.seen import seen_stores
@@ -110,6 +111,12 @@ class Samples:
                 f"{shared:,} of {total:,} tracks are training tracks of the run, which can't "
                 "differ from themselves: they are left out."
             )
+        for corpus, rows in self.pairs:
+            if len(rows) >= FEWEST and np.isnan(known_popularity(corpus, rows)).all():
+                found.append(
+                    f"The popularity of the tracks in {corpus.folder} counts as unknown: all have "
+                    "the same, or none."
+                )
         if changed:
             found.append(
                 f"{changed:,} tracks have the id of a training track and other values: they are "

@@ -166,6 +166,8 @@ def plan_drift(
     """Check the arguments without importing Keras; see `drift`."""
     if not 0 < level < 1:
         raise UserError(f"--level is a rate between 0 and 1, as 0.05. Received: {level}")
+    if out is not None and Path(out).is_file():
+        raise UserError(f"{out} is a file: --out names a folder for the page")
     opened = run if isinstance(run, Run) else Run(run, settings)
     if not opened.finished:
         raise UserError(
@@ -209,8 +211,8 @@ def drift(
         The result, whose page and JSON file are written.
 
     Raises:
-        UserError: if the run isn't finished, its corpus is missing or has changed, or the level is
-            no rate.
+        UserError: if the run isn't finished, its corpus is missing or has changed, the level is
+            no rate, or `out` is a file.
         DeepHitsError: if a file is damaged.
 
     Example:

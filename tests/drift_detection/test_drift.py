@@ -124,6 +124,7 @@ def test_what_is_not_known_is_not_compared(place: Path) -> None:
     assert not found.tiers
     assert not found.metrics
     notes = " ".join(found.notes)
+    assert "counts as unknown: all have the same" in notes
     assert "popularity: known of too few tracks" in notes
     assert "meta isn't compared" in notes
     assert "deephits extract" in notes
@@ -139,6 +140,7 @@ def test_what_is_not_known_is_not_compared(place: Path) -> None:
     ("words", "message"),
     [
         (("run", "corpus", "--level", "2"), "--level is a rate between 0 and 1"),
+        (("run", "corpus", "--out", __file__), "is a file: --out names a folder"),
         (("corpus", "corpus"), "is not a deephits run"),
         (("run", "run"), "is not a corpus"),
     ],
