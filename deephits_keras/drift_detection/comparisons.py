@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from deephits_keras.drift_detection.modalities import drawn, table_of
-from deephits_keras.drift_detection.samples import Samples
+from deephits_keras.drift_detection.samples import Samples, is_list
 from deephits_keras.drift_detection.statistics import (
     FEWEST,
     Result,
@@ -106,7 +106,7 @@ def compare_field(
     if min(sizes) < FEWEST:
         yield f"{name}: fewer than {FEWEST} known values, from which nothing can be told"
         return
-    if any(each.map(lambda v: isinstance(v, list | tuple | np.ndarray)).any() for each in known):
+    if any(each.map(is_list).any() for each in known):
         yield f"{name}: lists aren't compared, only how many are unknown"
         return
     numeric = all(

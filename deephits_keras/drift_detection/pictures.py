@@ -39,7 +39,7 @@ def draw_tests(result: Drift) -> Figure:
     low = min(*values, result.level / 10) / 2
     places = np.arange(len(shown))
     colours = [RED if each.drift else BLUE for each in shown]
-    axes.hlines(places, values, 1, color=colours, linewidth=1)
+    axes.hlines(places, values, 1, colors=colours, linewidth=1)
     axes.scatter(values, places, color=colours, s=20, zorder=3)
     axes.axvline(result.level, color=MUTED, linestyle="--", linewidth=1)
     axes.set_yticks(places, [label_of(each) for each in shown])
