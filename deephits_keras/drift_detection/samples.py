@@ -157,8 +157,9 @@ def _equal_values(first: pd.Series[Any], second: pd.Series[Any]) -> BoolArray:
     """Which of two columns' values are equal; unknown ones are."""
     both = [first.reset_index(drop=True), second.reset_index(drop=True)]
     if all(pd.api.types.is_numeric_dtype(each) for each in both):
-        numbers = [each.to_numpy(dtype=np.float64, na_value=np.nan) for each in both]
-        return np.isclose(*numbers, equal_nan=True)
+        before, now = (each.to_numpy(dtype=np.float64, na_value=np.nan) for each in both)
+        equal: BoolArray = np.isclose(before, now, equal_nan=True)
+        return equal
     if any(each.map(is_list).any() for each in both):
         # Keys of artists, for example, depend on the other rows of their table.
         return np.ones(len(first), bool)

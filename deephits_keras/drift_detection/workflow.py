@@ -61,7 +61,7 @@ class DriftPlan:
         from deephits_keras.drift_detection.metrics import rows_to_score
         from deephits_keras.drift_detection.statistics import FEWEST
 
-        rows = np.empty(0, np.int64)
+        rows: IntArray = np.empty(0, np.int64)
         if not self.fields_only and set(self._extracted[0]) == set(self.samples.run.encoders):
             rows = rows_to_score(self.samples)
         return rows if len(rows) >= FEWEST else rows[:0]
