@@ -14,6 +14,7 @@ import click
 
 from deephits_keras import cpu
 from deephits_keras.choices import ENGINES
+from deephits_keras.cli.sections import write_sections
 from deephits_keras.corpus.files import INFO
 from deephits_keras.errors import UserError
 from deephits_keras.export.files import MANIFEST
@@ -243,6 +244,11 @@ class EncoderCommand(click.Command):
         rest = super().parse_args(ctx, args)
         ctx.params["settings"] = settings
         return rest
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, many of them in sections."""
+        if not write_sections(self, ctx, formatter):
+            super().format_options(ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Describe the encoders' settings after the options."""

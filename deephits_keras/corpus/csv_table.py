@@ -143,7 +143,10 @@ class CsvTable:
 
 def _explained(error: ValueError) -> str:
     if found := re.search(r"EOF inside string starting at row (\d+)", str(error)):
-        return f"{error}: the quotation mark in row {found[1]} has no pair"
+        return (
+            f"the quotation mark in row {found[1]} below the header has no pair: remove it, or "
+            "close the quotation"
+        )
     return str(error)
 
 

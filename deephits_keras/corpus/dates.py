@@ -16,7 +16,7 @@ def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
     """Release dates in ISO form, as precise as they are known.
 
     `2019`, `2019-06` and `2019-06-14` are kept; `20190614`, `2019/6/14` and `14-06-2019` are
-    converted. An impossible month or day is unknown. For
+    converted. An impossible month or day is unknown, as in `2019-02-30`. For
     formats of spreadsheets (`2/8/19`, `02.08.2019`, `Jun-19`) only the year is kept if day and
     month are ambiguous. Two digits mean a year of this century up to 30, else of the last. Anything
     else, and Spotify's `0000`, is missing.
@@ -28,6 +28,10 @@ def iso_dates(dates: pd.Series[Any]) -> pd.Series[str]:
     odd = text.notna() & ~text.str.fullmatch(ISO).fillna(False)
     if odd.any():
         text[odd] = _converted(text[odd])
+    late = text.str[8:10].ge("29").fillna(False).astype(bool)
+    if late.any():
+        days = pd.to_datetime(text[late], format="%Y-%m-%d", errors="coerce")
+        text[late] = text[late].where(days.notna(), text[late].str[:7])
     known: pd.Series[str] = text.mask(text.str.startswith("0000"))
     return known
 
@@ -61,32 +65,56 @@ def years_of(dates: pd.Series[str]) -> pd.Series[float]:
 
 @dataclass
 class UnreadDates:
-    """Counts dates that `iso_dates` doesn't read, a chunk of rows at a time.
+    """Counts dates that `iso_dates` reads in part or not at all, a chunk of rows at a time.
 
     Attributes:
-        count: Their number.
+        count: Number of dates that aren't read.
         example: The first of them.
+        in_part: Number of dates whose day, or day and month, are ambiguous or impossible.
+        example_in_part: The first of them.
     """
 
     count: int = 0
     example: str = ""
+    in_part: int = 0
+    example_in_part: str = ""
 
     def add(self, given: pd.Series[Any], found: pd.Series[str]) -> None:
         """Compare some dates as they were given with what was read."""
-        unread = given[found.isna() & given.notna()].astype("string").str.strip()
+        there = given.notna()
+        unread = given[found.isna() & there].astype("string").str.strip()
         named = unread[~unread.str.casefold().isin(NO_DATES)]
         self.count += len(named)
         if len(named) and not self.example:
             self.example = str(named.iloc[0])
+        short = found.str.len().lt(10).fillna(False).astype(bool) & there
+        texts = given[short].astype("string").str.strip().str.replace(r"\.0$", "", regex=True)
+        less = texts[~(texts.str.fullmatch(PRECISE).fillna(False) | (texts == found[short]))]
+        self.in_part += len(less)
+        if len(less) and not self.example_in_part:
+            self.example_in_part = str(less.iloc[0])
 
     def notes(self) -> list[str]:
         """What was found, in words."""
-        if not self.count:
-            return []
-        dates = "release date" if self.count == 1 else "release dates"
-        are = "is" if self.count == 1 else "are"
-        return [f"{self.count:,} {dates} can't be read and {are} unknown, as {self.example!r}"]
+        notes = []
+        if self.count:
+            dates = "release date" if self.count == 1 else "release dates"
+            are = "is" if self.count == 1 else "are"
+            notes.append(
+                f"{self.count:,} {dates} can't be read and {are} unknown, as {self.example!r}"
+            )
+        if self.in_part:
+            dates = "release date has" if self.in_part == 1 else "release dates have"
+            its = "its" if self.in_part == 1 else "their"
+            notes.append(
+                f"{self.in_part:,} {dates} an ambiguous or impossible day or month: only {its} "
+                f"year, or year and month, is known, as {self.example_in_part!r}"
+            )
+        return notes
 
+
+PRECISE = r"\d{4}(?:[-/.]00(?:[-/.]00)?)?|\d{4}-(?:0[1-9]|1[0-2])-00"
+"""Dates that tell no day, or neither day nor month, by zeros."""
 
 NO_DATES = UNKNOWN | {"0", "0000", "0000-00-00", "0000-00", "0.0"}
 """What stands for an unknown date."""

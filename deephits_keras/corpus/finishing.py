@@ -19,6 +19,7 @@ from deephits_keras.corpus.duplicates import REPEATED, Repeats
 from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.lyrics_report import LyricsReport
+from deephits_keras.corpus.lyrics_report import tracks as number_of_tracks
 from deephits_keras.corpus.recordings import Recordings
 from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.corpus.table import INPUTS, Corpus, CorpusWriter
@@ -98,6 +99,7 @@ def finish_import(
     lyrics: LyricsCleaning | None = None,
     duplicates: str = "first",
     factors: Mapping[str, float] | None = None,
+    marks: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     inputs: Mapping[str, str | Path] | None = None,
 ) -> ImportSummary:
@@ -112,6 +114,7 @@ def finish_import(
         lyrics: Settings of lyrics cleaning.
         duplicates: Rule for rows with the same id, one of `duplicates.DUPLICATES`.
         factors: Factors of standard columns in other units.
+        marks: Decimal marks of standard columns.
         notes: Notes on the source so far.
         inputs: Folder of the files of each input, by input name; may contain `audio`.
 
@@ -121,7 +124,7 @@ def finish_import(
         DeepHitsError: if there is no disk space for lookups.
     """
     lyrics = lyrics or LyricsCleaning()
-    notes = [*replaced(folder, info), *notes]
+    former = _former(folder)
     named = {**({"audio": audio} if audio else {}), **(inputs or {})}
     given = {name: Path(place) for name, place in named.items()}
     readable = installed_inputs()
@@ -129,7 +132,7 @@ def finish_import(
     names = [each.name for each in files]
     unused = {name for name, each in readable.items() if each.kind == "file"} - set(given)
     columns: set[str] = set()
-    rows_of = _Rows(source, files, lyrics, factors or {}, duplicates)
+    rows_of = _Rows(source, files, lyrics, (factors or {}, marks or {}), duplicates)
     counted = CountedFilters(filters)
     counts = _Counts(with_files={name: 0 for name in names if name != "audio"})
     types = {**source.types, "artist_keys": pa.list_(pa.string())}
@@ -146,6 +149,8 @@ def finish_import(
         writer.reject(malformed)
         counts.add(len(malformed), None, malformed)
         steps = counted.steps
+        if not counts.source_rows:
+            raise UserError("The source has no rows below its header")
         if not steps[0].remaining:
             why = f" The first: {counts.first_rejected}" if counts.first_rejected else ""
             raise UserError(f"No row of the source can be used.{why}")
@@ -157,12 +162,17 @@ def finish_import(
             "made_by": __version__,
             "filters": [dataclasses.asdict(step) for step in steps],
             "factors": dict(factors or {}),
+            "decimal_marks": dict(marks or {}),
             "lyrics": dataclasses.asdict(lyrics),
             "separators": list(source.separators),
             "notes": [*notes, *rows_of.notes(bool(info.get("synthetic"))), *counts.notes()],
             "files": names,
         }
+        if former:
+            replaced = f"{former.info.get('source')}, {number_of_tracks(len(former))}"
         corpus = writer.finish({**info, **told, **counts.to_json()})
+    if former and former.fingerprint != corpus.fingerprint:
+        told["notes"] = [f"replaces the corpus of {replaced}", *told["notes"]]
     return ImportSummary(
         corpus=corpus,
         duplicates=counts.duplicates,
@@ -179,16 +189,13 @@ def finish_import(
     )
 
 
-def replaced(folder: Path, info: Mapping[str, Any]) -> list[str]:
-    """Note on the corpus of another source that an import replaces."""
+def _former(folder: Path) -> Corpus | None:
+    """The corpus that an import replaces, if it can be read."""
     try:
         former = Corpus.open(folder)
-        count, source = len(former), former.info.get("source")
+        return former if len(former) and former.fingerprint else None
     except (DeepHitsError, KeyError, OSError):
-        return []
-    if source == info.get("source"):
-        return []
-    return [f"replaces the corpus of {source}, {count:,} tracks"]
+        return None
 
 
 RESERVED = ("lyrics", *STANDARD)
@@ -222,11 +229,12 @@ class _Rows:
         source: TrackSource,
         files: Sequence[Recordings],
         lyrics: LyricsCleaning,
-        factors: Mapping[str, float],
+        units: tuple[Mapping[str, float], Mapping[str, str]],
         duplicates: str,
     ) -> None:
         self.files = files
-        self.lyrics, self.factors = lyrics, factors
+        self.lyrics = lyrics
+        self.factors, self.marks = units
         values = (v for series in (source.artists or list)() for v in _distinct(series))
         self.artists = ArtistKeys.from_values(values, source.separators)
         self.lyrics_cleaned = self.lyrics_left_out = 0
@@ -248,7 +256,7 @@ class _Rows:
         if "lyrics" not in tracks:
             tracks["lyrics"] = pd.Series(pd.NA, index=tracks.index, dtype="string")
         inside = tracks[~escaped]
-        cleaned = clean_rows(inside, lyrics=self.lyrics, factors=self.factors)
+        cleaned = clean_rows(inside, lyrics=self.lyrics, factors=self.factors, marks=self.marks)
         self._count_lyrics(inside["lyrics"], cleaned.rows["lyrics"])
         if "release_date" in inside:
             self.dates.add(inside["release_date"], cleaned.rows["release_date"])
@@ -266,7 +274,7 @@ class _Rows:
             for each in self.files:
                 tracks = tracks[~each.escaping(tracks)]
             plain = tracks.drop(columns="lyrics", errors="ignore")
-            good, _ = usable(clean_rows(plain, factors=self.factors))
+            good, _ = usable(clean_rows(plain, factors=self.factors, marks=self.marks))
             yield good[["track_id", "popularity"]]
 
     def _keys(self, values: pd.Series[Any]) -> pd.Series[Any]:
@@ -294,8 +302,8 @@ class _Rows:
             notes.append(f"{left_out:,} {are}, not lyrics")
         if self.lyrics_cleaned:
             notes.append(
-                f"{self.lyrics_cleaned:,} lyrics were cleaned of page furniture, time stamps or "
-                "headings"
+                f"page furniture, time stamps or headings were removed from the lyrics of "
+                f"{number_of_tracks(self.lyrics_cleaned)}"
             )
         if self.artists.split:
             name = "text names" if self.artists.split == 1 else "texts name"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from deephits_keras.corpus.artists import listed_artists
+from deephits_keras.corpus.decimals import decimal_marks, mark_notes
 from deephits_keras.corpus.filters import Filter
 from deephits_keras.corpus.finishing import ImportSummary, TrackSource, finish_import
 from deephits_keras.corpus.lyrics import LyricsCleaning
@@ -20,8 +22,8 @@ from deephits_keras.corpus.reading import open_table, parquet_parts
 from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.corpus.sources import source_info
 from deephits_keras.corpus.table import check_target
-from deephits_keras.corpus.units import SHARES, differing_units, unit_factors, unit_notes
-from deephits_keras.corpus.values import read_ids
+from deephits_keras.corpus.units import differing_units, unit_factors, unit_notes
+from deephits_keras.corpus.values import STANDARD, read_ids
 from deephits_keras.encoders.registry import installed_inputs
 from deephits_keras.errors import UserError
 
@@ -65,6 +67,11 @@ def import_table(
     Raises:
         UserError: if the file can't be read, lacks a column, or no row of it can be used.
     """
+    if not isinstance(source, str | os.PathLike):
+        raise UserError(
+            "The source must be the path of a table: write a DataFrame with to_parquet first. "
+            f"Received: {type(source).__name__}"
+        )
     source, folder = Path(source), Path(folder)
     check_target(folder)
     if popularity_scale is not None and not 0 < popularity_scale < math.inf:
@@ -107,6 +114,7 @@ def import_table(
             **reader.factors,
             **({"popularity": popularity_scale} if popularity_scale else {}),
         },
+        marks=reader.marks,
         notes=notes,
         info={
             "source": source.name,
@@ -175,12 +183,18 @@ class TableReader:
         self._names = self.found.names
         self._with_ids = "track_id" in self._names.values()
         columns = {name: column for column, name in self._names.items()}
-        by_size = self._by_size(columns)
+        first = self._first_rows(columns)
+        alike = {name for name in columns if columns[name] == former.get(name, name)}
+        self.marks = decimal_marks(first, columns)
+        for name, mark in (reading or {}).get("decimal_marks", {}).items():
+            if name in alike:
+                self.marks.setdefault(name, mark)
+        by_size = unit_factors(first, columns, self.marks)
         self.factors = dict(by_size)
         for name, factor in (reading or {}).get("factors", {}).items():
-            if columns.get(name) == former.get(name, name):
+            if name in alike:
                 self.factors[name] = factor
-        self.unit_notes = unit_notes(self.factors, columns)
+        self.unit_notes = mark_notes(self.marks, columns) + unit_notes(self.factors, columns)
         self.unit_notes += differing_units(self.factors, by_size, columns)
 
     @property
@@ -210,11 +224,11 @@ class TableReader:
             for rows in self.table.chunks([column]):
                 yield rows[column]
 
-    def _by_size(self, columns: Mapping[str, str]) -> dict[str, float]:
-        """Units of columns, determined from the first rows."""
-        measured = [columns[name] for name in ("duration_ms", *SHARES) if name in columns]
+    def _first_rows(self, columns: Mapping[str, str]) -> pd.DataFrame:
+        """The first rows of the standard columns, which tell how numbers are written."""
+        measured = [column for name, column in columns.items() if name in STANDARD]
         rows = next(self.table.chunks(measured), None) if measured else None
-        return {} if rows is None else unit_factors(rows, columns)
+        return pd.DataFrame() if rows is None else rows
 
 
 def made_ids(tracks: pd.DataFrame) -> pd.Series[str]:

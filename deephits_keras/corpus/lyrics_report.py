@@ -98,12 +98,24 @@ class LyricsReport:
         """
         notes = []
         if self.of_another:
-            notes.append(f"{self.of_another:,} lyrics begin with the title line of another song")
+            notes.append(
+                f"the lyrics of {tracks(self.of_another)} begin with the title line of another song"
+            )
         if not synthetic and self.texts >= FEWEST and self.unnamed > MOST_UNNAMED * self.texts:
             notes.append(
                 f"{self.unnamed:,} of {self.texts:,} lyrics don't contain their song's title, "
                 "where a third is usual: they may be other songs'"
             )
         if self.repeated:
-            notes.append(f"{self.repeated:,} lyrics are also those of another track")
+            notes.append(f"the lyrics of {tracks(self.repeated)} are also those of another track")
         return notes
+
+
+def tracks(count: int) -> str:
+    """A number of tracks in words.
+
+    Example:
+        >>> tracks(1), tracks(2000)
+        ('1 track', '2,000 tracks')
+    """
+    return f"{count:,} track{'' if count == 1 else 's'}"

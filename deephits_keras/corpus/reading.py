@@ -51,8 +51,12 @@ def parquet_parts(folder: Path) -> list[Path]:
     Raises:
         UserError: if a corpus or a run is among them, whose files would be joined to the others.
     """
-    for name, what in (("corpus.json", "a corpus"), ("config.json", "a run")):
-        if own := next(iter(sorted(folder.rglob(name))), None):
-            raise UserError(f"{folder} is no table in parts: {own.parent} is {what}")
+    for name, beside, what in (
+        ("corpus.json", "tracks.parquet", "a corpus"),
+        ("config.json", "metrics.json", "a run"),
+    ):
+        for own in sorted(folder.rglob(name)):
+            if (own.parent / beside).is_file():
+                raise UserError(f"{folder} is no table in parts: {own.parent} is {what}")
     parts = (p for p in folder.rglob("*") if p.suffix.lower() in (".parquet", ".pq"))
     return sorted(p for p in parts if not p.name.startswith((".", "_")))

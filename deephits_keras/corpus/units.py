@@ -26,7 +26,9 @@ PLAIN = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
 UNIT_NAMES = {1e3: "seconds", 6e4: "minutes", 0.01: "percent"}
 
 
-def unit_factors(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, float]:
+def unit_factors(
+    rows: pd.DataFrame, columns: Mapping[str, str], marks: Mapping[str, str] | None = None
+) -> dict[str, float]:
     """Factors that convert standard columns to standard units.
 
     A duration is in the unit of its column's name, unless the median is impossible in that unit; if
@@ -36,6 +38,7 @@ def unit_factors(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, fl
     Args:
         rows: The table's first rows.
         columns: The table's column of each standard name.
+        marks: Decimal marks by standard name.
 
     Example:
         >>> rows = pd.DataFrame({"length": ["201.5", "180"], "energy": ["80", "7"]})
@@ -43,9 +46,10 @@ def unit_factors(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, fl
         {'duration_ms': 1000.0, 'energy': 0.01}
     """
     factors: dict[str, float] = {}
+    marks = marks or {}
     for name in ("duration_ms", *sorted(SHARES)):
         if (column := columns.get(name)) in rows and column is not None:
-            numbers, _ = read_numbers(_plain(rows[column]), name)
+            numbers, _ = read_numbers(_plain(rows[column]), name, mark=marks.get(name, ""))
             known = numbers[numbers.notna() & (numbers != 0)]
             if len(known):
                 measure = _duration if name == "duration_ms" else _share
@@ -54,7 +58,7 @@ def unit_factors(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, fl
     if 2 * len(percent) > len(SHARES & set(factors)):
         # For a column that is nearly always 0, use the other columns of the table.
         for name in SHARES & set(factors) - set(percent):
-            numbers, _ = read_numbers(rows[columns[name]], name)
+            numbers, _ = read_numbers(rows[columns[name]], name, mark=marks.get(name, ""))
             factors[name] = 0.01 if numbers.max() > 1 else factors[name]
     return factors
 

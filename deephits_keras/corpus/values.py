@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from deephits_keras.corpus.dates import iso_dates, years_of
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
 from deephits_keras.corpus.unknown import UNKNOWN
-from deephits_keras.corpus.written import DOTTED, Column, written_number
+from deephits_keras.corpus.written import DOTTED, ONE_SEPARATOR, Column, written_number
 
 _SHARE = Column(0, 1)
 
@@ -81,6 +81,7 @@ def clean_rows(
     required: bool = True,
     lyrics: LyricsCleaning | None = None,
     factors: Mapping[str, float] | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> Cleaned:
     """Convert every standard column, the release date and the lyrics of some rows.
 
@@ -93,6 +94,7 @@ def clean_rows(
         required: Whether a missing value of a required column is a problem.
         lyrics: Settings of lyrics cleaning; the defaults of `LyricsCleaning` if not given.
         factors: Factors of columns in other units.
+        marks: Decimal marks of columns (`decimals.decimal_marks`).
 
     Example:
         >>> cleaned = clean_rows(pd.DataFrame({"popularity": ["63 %"], "key": ["F♯"]}))
@@ -129,7 +131,9 @@ def clean_rows(
         if name not in rows:
             continue
         given = rows[name]
-        numbers, missing = read_numbers(given, name, (factors or {}).get(name, 1.0))
+        numbers, missing = read_numbers(
+            given, name, (factors or {}).get(name, 1.0), (marks or {}).get(name, "")
+        )
         if column.required and required:
             note(missing, name, f"there is no {name}")
         rows[name] = numbers
@@ -139,7 +143,12 @@ def clean_rows(
         fraction = ~unknown & ~outside & (np.where(outside, 0, values) % 1 != 0) & column.whole
         if not (invalid.any() or outside.any() or fraction.any()):
             continue
-        shown = given.astype("string")
+        shown = _with_reading(
+            given.astype("string"),
+            values,
+            (factors or {}).get(name, 1.0),
+            (marks or {}).get(name, ""),
+        )
         for bad, told in (
             (invalid, " is not a number: "),
             (outside, f" is not {column.limits}: "),
@@ -151,6 +160,21 @@ def clean_rows(
     columns = ["row", "field", "reason"]
     whole = pd.concat([pd.DataFrame(columns=columns), *problems]) if problems else None
     return Cleaned(rows, pd.DataFrame(columns=columns) if whole is None else whole[columns])
+
+
+def _with_reading(
+    texts: pd.Series[str], values: np.ndarray, factor: float, mark: str
+) -> pd.Series[str]:
+    """Texts of a column, with how they were read where the column's others decide that."""
+    told = pd.Series("", texts.index, dtype="string")
+    numbers = pd.Series([f"{value:.10g}" for value in values], texts.index, dtype="string")
+    if factor != 1:
+        told = " (" + numbers + f" after multiplication by {factor:.10g})"
+    elif mark:
+        kind = "commas" if mark == "," else "points"
+        depends = texts.str.match(ONE_SEPARATOR).fillna(False).astype(bool)
+        told = told.mask(depends, " (" + numbers + f", as the column has decimal {kind})")
+    return texts + told.where(~np.isnan(values), "")
 
 
 def clean_fields(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -260,7 +284,7 @@ def _is_unknown_text(value: Any) -> bool:
 
 
 def read_numbers(
-    given: pd.Series[Any], name: str, factor: float = 1.0
+    given: pd.Series[Any], name: str, factor: float = 1.0, mark: str = ""
 ) -> tuple[pd.Series[float], pd.Series[bool]]:
     """The numbers of a standard column.
 
@@ -268,6 +292,7 @@ def read_numbers(
         given: Values of any type.
         name: The column, a key of `STANDARD`.
         factor: Factor of plain numbers.
+        mark: Decimal mark of the texts: `.` or `,`, empty if unknown.
 
     Returns:
         The numbers as float64, NaN where unknown or invalid; and a mask of the unknown ones.
@@ -277,7 +302,7 @@ def read_numbers(
         numbers = pd.to_numeric(given, errors="coerce").astype("float64") * factor
         missing = given.isna().astype(bool)
     else:
-        numbers, missing = _read_texts(given, name, column, factor)
+        numbers, missing = _read_texts(given, name, column, factor, mark)
     if column.unknown:
         unknown = numbers.isin(column.unknown)
         if unknown.any():
@@ -290,16 +315,18 @@ PLAIN_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def _read_texts(
-    given: pd.Series[Any], name: str, column: Column, factor: float
+    given: pd.Series[Any], name: str, column: Column, factor: float, mark: str
 ) -> tuple[pd.Series[float], pd.Series[bool]]:
     """Numbers of texts: most are plain, which Arrow reads many times as fast as the others."""
     try:
         texts = pc.utf8_trim_whitespace(pa.array(given, pa.large_string(), from_pandas=True))
     except (pa.ArrowException, TypeError):
-        return _read_other_texts(given, name, column, factor)
+        return _read_other_texts(given, name, column, factor, mark)
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
     plain = pc.match_substring_regex(texts, PLAIN_NUMBER)
+    if mark == ",":
+        plain = pc.and_not(plain, pc.match_substring_regex(texts, f"^{DOTTED}$"))
     kept = texts if pc.all(plain).as_py() else pc.if_else(plain, texts, None)
     read = pc.cast(kept, pa.float64()).to_numpy(zero_copy_only=False) * factor
     missing = pc.is_null(texts).to_numpy(zero_copy_only=False)
@@ -308,13 +335,13 @@ def _read_texts(
     others = np.flatnonzero(~good & ~missing)
     if len(others):
         read, missing = read.copy(), missing.copy()
-        rest, absent = _read_other_texts(given.iloc[others], name, column, factor)
+        rest, absent = _read_other_texts(given.iloc[others], name, column, factor, mark)
         read[others], missing[others] = rest.to_numpy(), absent.to_numpy()
     return pd.Series(read, index=given.index), pd.Series(missing, index=given.index)
 
 
 def _read_other_texts(
-    given: pd.Series[Any], name: str, column: Column, factor: float
+    given: pd.Series[Any], name: str, column: Column, factor: float, mark: str
 ) -> tuple[pd.Series[float], pd.Series[bool]]:
     """Numbers of texts in any form, one by one where pandas can't read them."""
     texts = given.astype("string").str.strip()
@@ -322,9 +349,10 @@ def _read_other_texts(
     numbers = pd.to_numeric(texts.mask(missing), errors="coerce").astype("float64") * factor
     outside = ~numbers.between(column.low, column.high)
     dotted = texts.str.fullmatch(DOTTED).fillna(False).astype(bool)
-    odd = ~missing & (numbers.isna() | (outside & dotted))
+    doubtful = dotted if mark == "," else dotted & outside & (mark != ".")
+    odd = ~missing & (numbers.isna() | doubtful)
     if odd.any():
-        found = [written_number(text, name, column, factor) for text in texts[odd]]
+        found = [written_number(text, name, column, factor, mark) for text in texts[odd]]
         numbers.loc[odd] = np.array(found, dtype=np.float64)
     return numbers, missing
 
@@ -334,7 +362,7 @@ def _some_with_line_breaks(given: pd.Series[Any]) -> bool:
     try:
         texts = pa.array(given, from_pandas=True)
         return bool(pc.any(pc.match_substring(texts, "\n")).as_py())
-    except (pa.ArrowException, TypeError):
+    except (pa.ArrowException, TypeError, OverflowError):
         return True
 
 

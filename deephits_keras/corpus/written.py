@@ -66,13 +66,23 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 NOTE_VALUES = (4, 8, 2)
 """Numerators of time signatures, the most frequent first."""
 
-DOTTED = r"\d{1,3}(?:\.\d{3})+"
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[,. \u00a0\u202f']\d{3})+$")
+LEADING_GROUP = r"[1-9]\d{0,2}"
+"""Digits before the first separator of thousands: `0.125` has none."""
+
+DOTTED = rf"[+-]?{LEADING_GROUP}(?:\.\d{{3}})+"
+THOUSANDS = re.compile(rf"[+-]?{LEADING_GROUP}(?:[,. \u00a0\u202f']\d{{3}})+$")
+ONE_SEPARATOR = re.compile(rf"[+-]?{LEADING_GROUP}[.,]\d{{3}}$")
+"""A number that depends on its column's decimal mark."""
+
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+$")
-GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+$|[+-]?\d{1,3}(?:\.\d{3})+,\d+$")
+GROUPED = re.compile(
+    rf"[+-]?{LEADING_GROUP}(?:,\d{{3}})+\.\d+$|[+-]?{LEADING_GROUP}(?:\.\d{{3}})+,\d+$"
+)
 
 
-def written_number(text: str, name: str, column: Column, factor: float = 1.0) -> float:
+def written_number(
+    text: str, name: str, column: Column, factor: float = 1.0, mark: str = ""
+) -> float:
     """The number of a text that isn't a plain number.
 
     Args:
@@ -80,6 +90,8 @@ def written_number(text: str, name: str, column: Column, factor: float = 1.0) ->
         name: The standard column.
         column: Its allowed values.
         factor: Factor of plain numbers.
+        mark: Decimal mark of the table's column: `.` or `,`; if empty, the column's range decides
+            how `1,205` is read.
 
     Returns:
         The number, or NaN.
@@ -94,7 +106,7 @@ def written_number(text: str, name: str, column: Column, factor: float = 1.0) ->
         value = special(text)
         if value is not None:
             return value
-    return _grouped(text, column, factor)
+    return _grouped(text, column, factor, mark)
 
 
 def _pitch(text: str) -> float | None:
@@ -155,7 +167,7 @@ _SPECIAL: dict[str, Callable[[str], float | None]] = {
 }
 
 
-def _grouped(text: str, column: Column, factor: float) -> float:
+def _grouped(text: str, column: Column, factor: float, mark: str) -> float:
     """A number with a unit, a percent sign, a decimal comma or thousands separators."""
     unit = bool(column.unit) and text.casefold().endswith(column.unit.casefold())
     if unit:
@@ -163,7 +175,10 @@ def _grouped(text: str, column: Column, factor: float) -> float:
     share = text.endswith("%")
     text = text.removesuffix("%").strip()
     readings = []
-    if THOUSANDS.match(text):
+    if mark and ONE_SEPARATOR.match(text):
+        thousands = "." if mark == "," else ","
+        text = text.replace(thousands, "").replace(",", ".")
+    elif THOUSANDS.match(text):
         readings.append(re.sub(r"[^\d+-]", "", text))
     if DECIMAL_COMMA.match(text):
         readings.append(text.replace(",", "."))

@@ -54,7 +54,7 @@ class TrackTable:
             or the paths in the column of that name. By default paths are relative to the table's
             folder.
         inputs: Inputs of the encoders.
-        reading: `columns` and `factors` of the run's `corpus.json`.
+        reading: `columns`, `factors` and `decimal_marks` of the run's `corpus.json`.
 
     Attributes:
         notes: Notes on recognised columns and missing fields; complete after the last row.
@@ -134,7 +134,11 @@ class TrackTable:
             for row in rows.index[escaping]:
                 reasons.setdefault(row, f"its {each.name} leads out of {each.folder}")
         cleaned = clean_rows(
-            rows, required=False, lyrics=self._lyrics, factors=self._reader.factors
+            rows,
+            required=False,
+            lyrics=self._lyrics,
+            factors=self._reader.factors,
+            marks=self._reader.marks,
         )
         for row, _, reason in cleaned.problems.itertuples(index=False):
             reasons.setdefault(row, reason)

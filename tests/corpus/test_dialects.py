@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -114,7 +115,12 @@ def test_what_an_import_replaces_is_told_and_bad_options_are_refused(tmp_path: P
     again = import_table(tmp_path / "one.csv", tmp_path / "corpus")
     assert not any("replaces" in note for note in (*first.notes, *again.notes))
     other = import_table(tmp_path / "two.csv", tmp_path / "corpus")
-    assert "replaces the corpus of one.csv, 3 tracks" in other.notes
+    assert not any("replaces" in note for note in other.notes)
+    SONGS.assign(popularity=1).to_csv(tmp_path / "one.csv", index=False)
+    other = import_table(tmp_path / "one.csv", tmp_path / "corpus")
+    assert "replaces the corpus of two.csv, 3 tracks" in other.notes
+    with pytest.raises(UserError, match="Received: DataFrame"):
+        import_table(cast(Any, SONGS), tmp_path / "corpus")
     with pytest.raises(UserError, match="positive"):
         import_table(tmp_path / "one.csv", tmp_path / "corpus", popularity_scale=-1)
     with pytest.raises(UserError, match="did you mean danceability=tempo"):

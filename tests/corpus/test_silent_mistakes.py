@@ -68,6 +68,7 @@ DATES = {
     "2019-06-14T00:00:00Z": "2019-06-14",
     "2019-13-45": "2019",
     "2019-06-00": "2019-06",
+    "2019-02-30": "2019-02",
     "2/8/19": "2019",
     "43630": None,
     "soon": None,
@@ -80,6 +81,15 @@ def test_dates_are_read_and_what_is_none_is_counted(tmp_path: Path) -> None:
     rows = "".join(f"{k},{k},{date}\n" for k, date in enumerate([*DATES, "", "-", "0000"]))
     _, summary = imported(tmp_path, f"track_id,popularity,release_date\n{rows}")
     assert "2 release dates can't be read and are unknown, as '43630'" in summary.notes
+    assert (
+        "3 release dates have an ambiguous or impossible day or month: only their year, or year "
+        "and month, is known, as '2019-13-45'"
+    ) in summary.notes
+
+
+def test_a_header_alone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no rows below its header"):
+        imported(tmp_path, "track_id,popularity\n")
 
 
 def test_a_second_column_for_a_number_is_named(tmp_path: Path) -> None:

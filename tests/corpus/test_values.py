@@ -15,6 +15,7 @@ from deephits_keras.corpus.names import match_columns
 from deephits_keras.corpus.units import unit_factors
 from deephits_keras.corpus.values import STANDARD, clean_fields, clean_rows, read_ids
 from deephits_keras.errors import UserError
+from deephits_keras.prediction.tables import RejectedRow, TrackTable
 
 UNKNOWN = None
 
@@ -201,8 +202,8 @@ def test_an_import_tells_which_lyrics_seem_to_be_another_songs(tmp_path: Path) -
     )
     songs.to_csv(tmp_path / "songs.csv", index=False)
     notes = import_table(tmp_path / "songs.csv", tmp_path / "corpus").notes
-    assert "1 lyrics begin with the title line of another song" in notes
-    assert "1 lyrics are also those of another track" in notes
+    assert "the lyrics of 1 track begin with the title line of another song" in notes
+    assert "the lyrics of 1 track are also those of another track" in notes
     assert not any("contain their song's title" in note for note in notes)
 
 
@@ -290,6 +291,42 @@ def test_a_given_column_wins_and_a_missing_one_is_told() -> None:
 def test_the_unit_of_a_column(column: str, written: list[str], factor: float) -> None:
     name = "duration_ms" if column.startswith(("dur", "Dur", "len")) else column.rstrip("_%")
     assert unit_factors(pd.DataFrame({column: written}), {name: column}) == {name: factor}
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "read"),
+    [
+        ("popularity", ["12,5", "1.205", "7"], [12.5, None, 7]),
+        ("popularity", ["12.5", "1,205", "7"], [12.5, None, 7]),
+        ("popularity", ["12", "1,205", "7"], [12, None, 7]),
+        ("popularity", ["12", "1.205", "7"], [12, 1.205, 7]),
+        ("popularity", ["12,5", "13,25", "7.5"], [12.5, 13.25, 7.5]),
+        ("popularity", ["12,345", "1,205", "7,125"], [12.345, 1.205, 7.125]),
+        ("loudness", ["-7,5", "-7,125", "-1.205"], [-7.5, -7.125, None]),
+        ("loudness", ["-7.5", "-7.125", "-1,205"], [-7.5, -7.125, None]),
+        ("energy", ["0.125", "0.5", "0,25"], [0.125, 0.5, 0.25]),
+        ("duration_ms", ["210.500", "198.250", "1.200.000"], [210500, 198250, 1200000]),
+        ("duration_ms", ["210,500", "198,250", "1,200,000"], [210500, 198250, 1200000]),
+        ("tempo", ["120,500", "98,123", "99"], [120.5, 98.123, 99]),
+        ("tempo", ["120.5", "1,200", "99"], [120.5, None, 99]),
+    ],
+)
+def test_a_column_has_one_decimal_mark(
+    tmp_path: Path, name: str, written: list[str], read: list[float | None]
+) -> None:
+    songs = {"track_id": ["a", "b", "c"], "title": ["A", "B", "C"], "popularity": ["50"] * 3}
+    pd.DataFrame(songs | {name: written}).to_csv(tmp_path / "songs.csv", index=False, sep=";")
+    summary = import_table(tmp_path / "songs.csv", tmp_path / "corpus")
+    corpus = summary.corpus
+    tracks = dict(zip(corpus.column("track_id"), corpus.column(name), strict=True))
+    assert [tracks.get(each) for each in "abc"] == read
+    reasons = pd.read_csv(tmp_path / "corpus" / "rejected.csv")["reason"]
+    assert len(reasons) == read.count(None)
+    if name != "duration_ms":
+        assert reasons.str.contains("as the column has decimal").all()
+    if name != "popularity":
+        rows = TrackTable(tmp_path / "songs.csv", reading=corpus.reading)
+        assert [None if isinstance(r, RejectedRow) else r.fields[name] for r in rows] == read
 
 
 def test_a_share_that_is_nearly_always_0_is_in_the_unit_of_the_others() -> None:

@@ -157,7 +157,10 @@ def test_a_unit_of_the_corpus_counts_for_its_own_column_alone(folder: Path) -> N
     same = write(folder, "track_id,length,energy\nx,200,80\ny,100000,0.5\n")
     first, second = TrackTable(same, reading=reading)
     assert first == RejectedRow("x", "energy is not from 0 to 1: 80")
-    assert second == RejectedRow("y", "duration_ms is not from 1000 to 86400000: 100000")
+    assert second == RejectedRow(
+        "y",
+        "duration_ms is not from 1000 to 86400000: 100000 (100000000 after multiplication by 1000)",
+    )
     other = write(folder, "track_id,duration_ms\nx,200000\n")
     assert next(iter(TrackTable(other, reading=reading))).fields == {"duration_ms": 200_000}
 
