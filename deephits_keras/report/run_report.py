@@ -15,7 +15,7 @@ from deephits_keras.report.comparison import metric_tables, tiles, worse_than_ba
 from deephits_keras.report.explanations import explanation_pages
 from deephits_keras.report.labels import baseline_label
 from deephits_keras.report.pages import render_page
-from deephits_keras.runs.files import REPORT
+from deephits_keras.runs.files import MEMBERS, REPORT
 from deephits_keras.runs.run import Run
 from deephits_keras.utils.files import write_text
 
@@ -62,6 +62,7 @@ def render_report(run: Run) -> str:
         bad_warnings=True,
         filters={"setting": _setting_text, "duration": _duration},
         config=run.config,
+        run_is_member=run.folder.resolve().parent.name == MEMBERS,
         task=run.task,
         metrics=run.metrics,
         main_part=run.reported_part,

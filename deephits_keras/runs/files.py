@@ -54,9 +54,13 @@ LATER = (CALIBRATION,)
 """Files that runs of earlier versions lack."""
 
 
+MEMBERS = "members"
+"""Folder of an ensemble's members in its run."""
+
+
 def member_name(seed: int) -> str:
     """Subfolder of an ensemble's member."""
-    return f"members/seed-{seed}"
+    return f"{MEMBERS}/seed-{seed}"
 
 
 def require_free(folder: Path) -> None:
