@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -306,19 +307,30 @@ def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[as
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # It warns of several small models in one process, which are intended here.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with without_native_messages():
+        import keras
+
+        outcome = first()
+        keras.ops.zeros(())
+    return outcome
+
+
+@contextlib.contextmanager
+def without_native_messages() -> Iterator[None]:
+    """Hide what libraries write to the descriptor of standard error; exceptions still pass.
+
+    TensorFlow reports its optimiser's steps there when a graph is frozen or converted.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     try:
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123
             os.dup2(nowhere.fileno(), 2)
-        import keras
-
-        outcome = first()
-        keras.ops.zeros(())
+        yield
     finally:
+        sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
-    return outcome
 
 
 def print_json(value: Any) -> None:

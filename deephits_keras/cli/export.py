@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from deephits_keras.choices import QUANTIZATIONS
-from deephits_keras.cli.common import PATH, RUN, EncoderCommand, import_keras
+from deephits_keras.cli.common import (
+    PATH,
+    RUN,
+    EncoderCommand,
+    import_keras,
+    without_native_messages,
+)
 from deephits_keras.export.formats.registry import FORMATS
 
 
@@ -74,14 +80,15 @@ def export(
     import_keras()
     from deephits_keras.export.exporter import export_run
 
-    bundle = export_run(
-        opened,
-        out,
-        kind=kind,
-        weights_licence=weights_licence,
-        quantize=quantize,
-        allow_drop=allow_drop,
-    )
+    with without_native_messages():
+        bundle = export_run(
+            opened,
+            out,
+            kind=kind,
+            weights_licence=weights_licence,
+            quantize=quantize,
+            allow_drop=allow_drop,
+        )
     size = sum((out / name).stat().st_size for name in bundle.format.files)
     measured = bundle.manifest.quantized
     if measured is None:

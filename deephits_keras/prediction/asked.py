@@ -56,7 +56,7 @@ def asked_track(
         elif path.is_file():
             files[name] = path
         else:
-            raise UserError(f"There is no file {path}")
+            raise _missing(path)
     first = next(iter(given.values()), None)
     return checked_track(first.stem if first else "track", files, texts, fields or {})
 
@@ -135,10 +135,16 @@ def ignored(fields: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{name} is ignored: no encoder of this run reads it" for name in fields)
 
 
+def _missing(path: Path) -> UserError:
+    if path.is_dir():
+        return UserError(f"{path} is a folder, where the file of one song is needed")
+    return UserError(f"There is no file {path}")
+
+
 def _text(path: Path) -> str:
     # A text may come through a pipe, which isn't a regular file.
     if path.is_dir() or not path.exists():
-        raise UserError(f"There is no file {path}")
+        raise _missing(path)
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
