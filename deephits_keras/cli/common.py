@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import logging
 import os
@@ -302,7 +303,14 @@ def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[as
 
     Returns:
         What `first` returns.
+
+    Raises:
+        UserError: if Keras isn't installed.
     """
+    if importlib.util.find_spec("keras") is None:
+        raise UserError(
+            "Keras isn't installed here, only what bundles need: pip install deephits-keras"
+        )
     cpu.tune()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # It warns of several small models in one process, which are intended here.

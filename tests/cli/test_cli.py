@@ -212,5 +212,5 @@ def test_lyrics_may_come_through_a_pipe() -> None:
 
 
 def test_a_folder_is_no_lyrics(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no file"):
+    with pytest.raises(UserError, match="is a folder"):
         asked_track(lyrics=tmp_path)

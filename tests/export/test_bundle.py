@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
+from deephits_plugins.mel_cnn import MelCNN
 
 from deephits_keras.corpus import Corpus, import_table, make_split
 from deephits_keras.errors import UserError
@@ -30,17 +30,14 @@ from deephits_keras.utils.files import sha256
 Deephits = Callable[..., Any]
 SONG = ("--set", "tempo=120", "--set", "artist_popularity=70")
 
-WITHOUT_KERAS = """
-import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("keras", "keras_hub", "tensorflow", "tf2onnx", "torch", "jax"):
-            raise ImportError(f"{name} isn't installed here")
-sys.meta_path.insert(0, Absent())
-from deephits_keras.cli import main
-main(sys.argv[1:])
+HEAR = """
+import json, pathlib, sys
+from deephits_keras.tracks import Track
+from deephits_plugins.mel_cnn import MelCNN
+mel = MelCNN().extract(Track("song", audio=pathlib.Path(sys.argv[1])))["log_mel"]
+print(json.dumps([*mel.shape, float(mel.mean())]))
 """
-"""The command where neither Keras nor any backend is to be had."""
+"""The spectrogram of a recording."""
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +73,10 @@ def bundle(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "bundle"))
 
 
-def test_a_bundle_predicts_as_its_run_without_keras(run: Path, exported: Path) -> None:
-    words = ["predict", str(exported), *SONG, "--json"]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_KERAS, *words], capture_output=True, text=True, check=False
-    )
+def test_a_bundle_predicts_as_its_run_without_keras(
+    run: Path, exported: Path, without_keras: Callable[..., Any]
+) -> None:
+    done = without_keras("-m", "deephits_keras", "predict", exported, *SONG, "--json")
     assert done.returncode == 0, done.stderr
     track = Track("track", fields={"tempo": 120.0, "artist_popularity": 70.0})
     (ours,) = Predictor(Run(run)).predict([track])
@@ -90,6 +86,20 @@ def test_a_bundle_predicts_as_its_run_without_keras(run: Path, exported: Path) -
     assert tuple(said["tier_set"]) == ours.tier_set
     assert said["coverage"] == 0.9
     assert said["missing_parts"]["meta"] == list(ours.missing_parts["meta"])
+
+
+def test_without_keras_sounds_are_read_and_other_verbs_say_what_they_need(
+    run: Path, without_keras: Callable[..., Any], tmp_path: Path
+) -> None:
+    song = tmp_path / "song.ogg"
+    soundfile.write(song, np.random.default_rng(0).normal(0, 0.1, 31 * 22050), 22050)
+    heard = without_keras("-c", HEAR, song)
+    assert heard.returncode == 0, heard.stderr
+    ours = MelCNN().extract(Track("song", audio=song))["log_mel"]
+    assert json.loads(heard.stdout) == pytest.approx([*ours.shape, float(ours.mean())], rel=1e-6)
+    refused = without_keras("-m", "deephits_keras", "predict", run, *SONG)
+    assert refused.returncode == 2
+    assert "Keras isn't installed" in refused.stderr
 
 
 def test_a_bundle_tells_what_it_is_and_keeps_its_trainers_secrets(exported: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,17 +26,6 @@ from deephits_keras.tracks import Track
 from deephits_keras.training.trainer import new_run, train
 
 LINES = ("love and rain in the morning", "Money, money! all night long", "a quiet road home")
-WITHOUT_KERAS = """
-import sys
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        absent = ("keras", "keras_hub", "tensorflow", "tf2onnx", "torch", "jax", "transformers")
-        if name.split(".")[0] in absent:
-            raise ImportError(f"{name} isn't installed here")
-sys.meta_path.insert(0, Absent())
-from deephits_keras.cli import main
-main(sys.argv[1:])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +57,15 @@ def bundle(checkpoint: Path) -> Path:
 
 
 def test_lyrics_are_scored_without_keras_and_the_checkpoint(
-    bundle: Path, checkpoint: Path, tmp_path: Path
+    bundle: Path, checkpoint: Path, without_keras: Callable[..., Any], tmp_path: Path
 ) -> None:
     text = "LOVE, and Zürich rain é morning all night"
     (ours,) = Predictor(Run(bundle.parent / "run")).predict([Track("a", lyrics=text)])
     (tmp_path / "song.txt").write_text(text, encoding="utf-8")
     away = checkpoint.rename(tmp_path / "away")
     try:
-        words = ["predict", str(bundle), "--lyrics", str(tmp_path / "song.txt"), "--json"]
-        done = subprocess.run(
-            [sys.executable, "-c", WITHOUT_KERAS, *words],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ("predict", bundle, "--lyrics", tmp_path / "song.txt", "--json")
+        done = without_keras("-m", "deephits_keras", *words)
     finally:
         away.rename(checkpoint)
     assert done.returncode == 0, done.stderr
