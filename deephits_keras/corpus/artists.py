@@ -8,9 +8,7 @@ alone in another row of the table), or if the caller gives the separator.
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import json
 import re
 import unicodedata
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -20,11 +18,9 @@ from typing import Any
 
 import pandas as pd
 
+from deephits_keras.corpus.literals import literal
 from deephits_keras.corpus.lookup import Lookup
 from deephits_keras.corpus.unknown import UNKNOWN
-
-LONGEST_LITERAL = 2**16
-"""Longest text in characters that is read as a list of artists."""
 
 NOBODY = frozenset((*UNKNOWN - {"?", "."}, "unknown artist", "<unknown>"))
 """What stands for an unknown artist, in lower case; there are bands called `?` and `.`."""
@@ -65,8 +61,8 @@ def listed_artists(value: Any) -> list[str] | None:
         ['66CX']
     """
     if isinstance(value, str):
-        literal = _literal(value)
-        return None if literal is None else listed_artists(literal)
+        parsed = literal(value)
+        return None if parsed is None else listed_artists(parsed)
     if isinstance(value, Mapping):
         if {"id", "name"} & set(value):
             return [str(value["id"] if value.get("id") else value["name"])]
@@ -79,6 +75,10 @@ def listed_artists(value: Any) -> list[str] | None:
             nested = item[0] if pair else item
             if _unknown(nested):
                 continue
+            if isinstance(nested, str) and nested.startswith("{"):
+                # Objects in a list of Arrow's are kept as JSON.
+                parsed = literal(nested)
+                nested = parsed if isinstance(parsed, Mapping) else nested
             inner = listed_artists(nested) if isinstance(nested, Mapping) else [str(nested)]
             found += inner or []
         return found
@@ -87,21 +87,6 @@ def listed_artists(value: Any) -> list[str] | None:
 
 def _unknown(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and value != value)
-
-
-def _literal(text: str) -> Any:
-    """The list or dict of a literal, or None."""
-    text = text.strip()
-    if not text.startswith(("[", "{", "(")) or len(text) > LONGEST_LITERAL:
-        return None
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            value = parse(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-        if isinstance(value, list | tuple | dict):
-            return value
-    return None
 
 
 class _Alone:

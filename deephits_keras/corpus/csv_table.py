@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
+import itertools
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -18,6 +21,9 @@ from deephits_keras.errors import UserError
 
 UNDECODED = "\N{REPLACEMENT CHARACTER}"
 """Replacement of a byte that is invalid in the encoding."""
+
+EXTRA = "\0extra"
+"""Beginning of the names of columns for values behind those of the header."""
 
 FREE_TEXTS = ("lyric", "text", "description", "comment", "words")
 """Parts of the names of columns with multi-line values."""
@@ -42,10 +48,14 @@ class CsvTable:
         self._path = path
         self._wanted = columns
         self._skipped: list[tuple[Any, str]] = []
+        self._names: list[str] | None = None
         self.dialect = dialect
         first = next(self._read(), None)
         if first is None:
             raise UserError(f"{path} has a header but no rows")
+        if excess := self._excess():
+            # pandas would drop these values, and those of all other rows that have as many.
+            self._names = [*map(str, first), *(f"{EXTRA}{number}" for number in range(excess))]
         self.columns = [str(name) for name in first if not _is_index(name)]
         if self.columns and first.columns[0] != self.columns[0] and _is_fma(first):
             raise UserError(
@@ -56,9 +66,11 @@ class CsvTable:
     def chunks(self, only: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
         """See `SourceTable`."""
         self._skipped = []
-        for rows in self._read(only if only is not None else self._wanted):
-            named = rows.drop(columns=[name for name in rows if _is_index(name)])
-            whole = self._whole(filled(named, self.columns))
+        for rows in self._read(only):
+            extra = [name for name in rows if str(name).startswith(EXTRA)]
+            over = (rows[extra].fillna("") != "").any(axis=1)
+            dropped = [name for name in rows if not self._is_read(str(name))]
+            whole = self._whole(filled(rows.drop(columns=dropped), self.columns), over)
             if len(whole):
                 yield whole
 
@@ -67,9 +79,33 @@ class CsvTable:
         """See `SourceTable`."""
         return malformed_rows(self._path, self._skipped)
 
-    def _whole(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows without malformed ones, which are recorded."""
-        bad: dict[int, str] = {}
+    def _is_read(self, name: str) -> bool:
+        if _is_index(name) or name.startswith(EXTRA):
+            return False
+        return self._wanted is None or self._wanted(name)
+
+    def _excess(self) -> int:
+        """Number of values of the first row behind those of the header."""
+        dialect = self.dialect
+        with open_bytes(self._path, dialect.compression) as file:
+            text = io.TextIOWrapper(file, dialect.encoding, errors="replace", newline="")
+            lines = itertools.islice(text, dialect.skipped, None)
+            records = csv.reader(lines, delimiter=dialect.separator, skipinitialspace=True)
+            try:
+                header, first = [*itertools.islice(filter(None, records), 2), [], []][:2]
+            except csv.Error:
+                return 0
+        return max(0, len(first) - len(header))
+
+    def _whole(self, rows: pd.DataFrame, over: pd.Series[bool]) -> pd.DataFrame:
+        """The rows without malformed ones, which are recorded.
+
+        Args:
+            rows: The rows.
+            over: Whether a row has more values than the header, of these and other rows.
+        """
+        reason = "more values than the header has names: quote those that contain the separator"
+        bad = {row: f"row {row + 1}: {reason}" for row in _numbers(rows, over.loc[rows.index])}
         for name in rows:
             if self.dialect.damaged_lines:
                 damaged = rows[name].str.contains(UNDECODED, regex=False, na=False)
@@ -97,7 +133,7 @@ class CsvTable:
             f'the next {len(inner)} lines: "{first[:60]}'
         )
 
-    def _read(self, columns: Any = None) -> Iterator[pd.DataFrame]:
+    def _read(self, columns: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
         with self._told(), open_bytes(self._path, self.dialect.compression) as file:
             reader = pd.read_csv(
                 file,
@@ -105,8 +141,10 @@ class CsvTable:
                 encoding_errors="replace" if self.dialect.damaged_lines else "strict",
                 sep=self.dialect.separator,
                 skiprows=self.dialect.skipped,
+                header=0,
+                names=self._names,
                 dtype=str,
-                usecols=columns,
+                usecols=None if columns is None else [*columns],
                 index_col=False,
                 skipinitialspace=True,
                 keep_default_na=False,

@@ -16,7 +16,7 @@ from deephits_keras.corpus.values import STANDARD
 from deephits_keras.corpus.written import LEADING_GROUP
 
 GROUP = r"\d{3}(?!\d)"
-NUMBER = re.compile(r"\s*[+-]?(?P<number>\d*(?:[.,]\d+)+)(?![\d.,:/-])")
+NUMBER = re.compile(r"\s*[+-]?(?P<number>\d*(?:[.,]\d+)+(?:[eE][+-]?\d+)?)(?![\d.,:/-])")
 AMBIGUOUS = re.compile(rf"{LEADING_GROUP}[.,]{GROUP}$")
 """One separator before three digits: a decimal mark, or one between thousands."""
 

@@ -58,6 +58,10 @@ BYTE_ORDER_MARKS = (
 )
 
 
+GUESSED = ("cp1252", "latin-1")
+"""Encodings that any bytes may be in: taken if they aren't UTF-8 or UTF-16."""
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How to read a file.
@@ -148,9 +152,9 @@ def recognise(path: Path, encoding: str | None = None) -> Dialect:
     except UnicodeDecodeError:
         text = head.decode(known, errors="ignore")
     start = text.lstrip("\ufeff \t\r\n")
-    if re.match(r"<(?:!doctype|html|\?xml)", start, re.IGNORECASE):
+    if re.match(r"<(?:!doctype|html|\?xml|table|head|body)", start, re.IGNORECASE):
         raise UserError(f"{path} is an HTML or XML page, no table: download the file itself")
-    if start.startswith("[") and path.suffix.lower() == ".json":
+    if re.match(r"\[\s*(?:\{|$)" if path.suffix.lower() != ".json" else r"\[", start):
         raise UserError(f"{path} is one JSON array: write one object per line (jq -c '.[]')")
     if start.startswith("{"):
         return Dialect("jsonl", known, compression=compression, damaged_lines=damaged)
@@ -238,7 +242,7 @@ def _encoding(path: Path, head: bytes, compression: str) -> tuple[str, int]:
             windows = windows and _decodes(line, "cp1252")
     if not bad or good > bad:
         return "utf-8", bad
-    return ("cp1252" if windows else "latin-1"), 0
+    return GUESSED[0 if windows else 1], 0
 
 
 def _lines(path: Path, compression: str) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from deephits_keras.corpus.artists import ArtistKeys
 from deephits_keras.corpus.dates import UnreadDates
 from deephits_keras.corpus.duplicates import REPEATED, Repeats
 from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
-from deephits_keras.corpus.lyrics import LyricsCleaning
+from deephits_keras.corpus.lyrics import LyricsCleaning, joined_lines
 from deephits_keras.corpus.lyrics_report import LyricsReport
 from deephits_keras.corpus.lyrics_report import tracks as number_of_tracks
 from deephits_keras.corpus.recordings import Recordings
@@ -253,7 +253,9 @@ class _Rows:
             reason = f"its path leads out of {each.folder}"
             refused.append(outside.assign(field=each.name, reason=reason))
             escaped |= escaping
-        if "lyrics" not in tracks:
+        if "lyrics" in tracks:
+            tracks["lyrics"] = joined_lines(tracks["lyrics"])
+        else:
             tracks["lyrics"] = pd.Series(pd.NA, index=tracks.index, dtype="string")
         inside = tracks[~escaped]
         cleaned = clean_rows(inside, lyrics=self.lyrics, factors=self.factors, marks=self.marks)

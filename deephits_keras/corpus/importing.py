@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from deephits_keras.corpus.artists import listed_artists
 from deephits_keras.corpus.decimals import decimal_marks, mark_notes
+from deephits_keras.corpus.dialects import GUESSED
 from deephits_keras.corpus.filters import Filter
 from deephits_keras.corpus.finishing import ImportSummary, TrackSource, finish_import
 from deephits_keras.corpus.lyrics import LyricsCleaning
@@ -79,6 +80,10 @@ def import_table(
     reader = TableReader(open_table(source, encoding), source, columns or {})
     found = reader.found
     notes = [] if reader.table.dialect.plain else [f"read as {reader.table.dialect.describe()}"]
+    if encoding is None and reader.table.dialect.encoding in GUESSED:
+        notes.append(
+            "its bytes aren't UTF-8: if letters are wrong, name the encoding by --encoding"
+        )
     if source.is_dir():
         notes.append(f"{len(parquet_parts(source)):,} Parquet files of {source} were joined")
     notes += [
@@ -121,6 +126,7 @@ def import_table(
             "importer": "table",
             "columns": {**found.by_standard, **dict(columns or {})},
             "read_as": reader.table.dialect.describe(),
+            **({"encoding": encoding} if encoding else {}),
             **source_info(source.parent),
         },
     )

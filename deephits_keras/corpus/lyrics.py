@@ -14,10 +14,19 @@ from typing import Any
 
 import pandas as pd
 
+from deephits_keras.corpus.literals import literal
 from deephits_keras.corpus.unknown import UNKNOWN
 
 PLACEHOLDERS = UNKNOWN | {
-    *("-99", "[]", "lyrics not available", "lyrics not found", "no lyrics", "no lyrics found")
+    *(
+        "-99",
+        "-99.0",
+        "[]",
+        "lyrics not available",
+        "lyrics not found",
+        "no lyrics",
+        "no lyrics found",
+    )
 }
 """What stands for missing lyrics, in lower case. `-99` is what the program that made SpotGenTrack
 writes (`genius_manager.py` in its authors' public repository dmgutierrez/hitmusicnet), for tracks
@@ -29,16 +38,23 @@ NOTICES = re.compile(
     r"lyrics (?:for this song )?(?:have|has) yet to be (?:released|transcribed).*|"
     r"lyrics will be available.*|(?:we do not have|we don't have) the lyrics.*|"
     r"(?:unfortunately,? )?we(?: a|')re not (?:licensed|authorized) to (?:display|show).*|"
-    r"restricted lyrics.*|lyrics (?:are )?not (?:yet )?available.*)\W*$",
+    r"instrumental (?:track|song|version|piece|music)|non-?lyrical vocals|"
+    r"no lyrics (?:available|found).*|"
+    r"restricted lyrics.*|(?:sorry,? )?(?:the )?lyrics (?:are )?not (?:yet )?available.*|"
+    r"(?:error )?404(?: not found)?)\W*$",
     re.IGNORECASE | re.DOTALL,
 )
 """Texts that state that there are no lyrics."""
 
 HEADING = re.compile(
-    r"^\s*(?:\d+\s*contributors?)?(?:\s*translations?(?:[^\n]{0,400}?))?[^\n]{0,200}?\bLyrics"
-    r"(?=\s*(?:\[|$|\n|[A-Z\"'(]))",
+    r"^\s*(?:\d+\s*[Cc]ontributors?\s*\n(?:[^\n]{0,60}\n){0,60}?)?[^\n]{0,1000}?\bLyrics"
+    r"(?=[ \t]*(?:$|\n|[^\sa-z]))",
 )
-"""`12 ContributorsTranslationsEspañolTitle Lyrics` at the beginning of a page of Genius."""
+"""`12 ContributorsTranslationsEspañolTitle Lyrics` at the beginning of a page of Genius, also on
+several lines."""
+
+ABOUT = re.compile(r"^\s*[^\n]{0,2000}?(?:\u2026|\.\.\.)\s*Read More\s*")
+"""The beginning of Genius' text on the song, behind the heading."""
 
 CONTRIBUTORS = re.compile(r"^\s*\d+\s*contributors?", re.IGNORECASE)
 EMBED = re.compile(
@@ -52,16 +68,25 @@ STAMP = re.compile(r"[\[<]\d{1,3}:\d{2}(?:[.:]\d{1,3})?[\]>]")
 LRC_TAG = re.compile(
     r"^\s*\[(?:ti|ar|al|au|by|re|ve|length|offset|lr|tool|#):[^\]\n]*\][ \t]*\n?", re.M
 )
+_PARTS = (
+    r"(?:intro|verse|chorus|hook|bridge|outro|(?:pre|post)-?(?:chorus|refrain|coro|hook)|refrain|"
+    r"refr\u00e3o|interlude|instrumental|break|breakdown|drop|solo|part|skit|couplet|estribillo|"
+    r"coro|verso|strofa|strophe|ritornello|ritornell|guitar solo|spoken|"
+    "\u043a\u0443\u043f\u043b\u0435\u0442|\u043f\u0440\u0438\u043f\u0435\u0432)"
+)
 SECTION = re.compile(
-    r"^[ \t]*[\[(](?:intro|verse|chorus|hook|bridge|outro|pre-?chorus|post-?chorus|refrain|"
-    r"interlude|instrumental|break|drop|solo|part|skit|couplet|estribillo|coro|verso|strofa|"
-    r"ritornello)\b[^\])\n]*[\])][ \t]*$\n?",
+    rf"^[ \t]*(?:\[(?:{_PARTS}\b[^\]\n]*|(?:letra de|paroles de|testo di|text zu|songtext zu|"
+    rf"lyrics to|produced by)\b[^\]\n]*)\]|"
+    rf"\({_PARTS}(?:[ \t]*(?:\d+|x\d+|[:\u2013-][^)\n]*))*\))[ \t]*$\n?",
     re.IGNORECASE | re.MULTILINE,
 )
+"""Headings. Words in round brackets are mostly sung, as in `(Hook me up)`: only with a number, or
+with a name after a colon, they are a heading there."""
+
 SERVICE = re.compile(
     r"\n?\W*(?:this lyrics is not for commercial use|\(\d{6,}\)|\.\.\.\s*$|"
-    r"lyrics (?:provided|licensed) (?:by|&)[^\n]*|lyrics © [^\n]*|paroles2chansons[^\n]*|"
-    r"find more lyrics at[^\n]*|source:\s*(?:musixmatch|lyricfind)[^\n]*)",
+    r"lyrics (?:provided|licensed|powered|submitted) (?:by|&)[^\n]*|lyrics © [^\n]*|"
+    r"paroles2chansons[^\n]*|find more lyrics at[^\n]*|source:\s*(?:musixmatch|lyricfind)[^\n]*)",
     re.IGNORECASE,
 )
 SERVICE_WORDS = re.compile(r"lyrics|paroles2|source:|\.\.\.|\(\d{6}", re.IGNORECASE)
@@ -102,15 +127,28 @@ def clean_lyrics(texts: pd.Series[Any], how: LyricsCleaning) -> pd.Series[str]:
         found = _cleaned(text, how) if how.enabled else text
         found = found.strip()
         short = len(found) <= longest + 2 and found.strip("'\"").casefold() in missing
-        return pd.NA if short or NOTICES.match(found[:400]) else found
+        absent = short or NOTICES.match(found[:400]) or not any(map(str.isalpha, found))
+        return pd.NA if absent else found
 
-    listed = texts.map(_joined) if texts.dtype == object else texts
-    return listed.map(clean, na_action="ignore").astype("string")
+    return joined_lines(texts).map(clean, na_action="ignore").astype("string")
+
+
+def joined_lines(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """Lyrics that are lists of lines, also as text, as one text each.
+
+    Example:
+        >>> joined_lines(pd.Series(["['la', 'lo']", "la"])).str.split().to_list()
+        [['la', 'lo'], ['la']]
+    """
+    return texts.map(_joined, na_action=None if texts.dtype == object else "ignore")
 
 
 def _joined(value: Any) -> Any:
     """A list of lines as one text; anything else as the text that it is."""
-    if isinstance(value, str) or value is None or value is pd.NA:
+    if isinstance(value, str):
+        lines = literal(value) if value.startswith(("['", '["')) else None
+        return value if lines is None else _joined(lines)
+    if value is None or value is pd.NA:
         return value
     if isinstance(value, float):
         return pd.NA if value != value else str(value)
@@ -120,12 +158,16 @@ def _joined(value: Any) -> Any:
 
 
 def _cleaned(text: str, how: LyricsCleaning) -> str:
-    text = unicodedata.normalize("NFC", html.unescape(text)) if "&" in text else text
+    text = html.unescape(text) if "&" in text else text
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
     text = INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    if "\\n" in text and "\n" not in text:
+        text = text.replace("\\r", "").replace("\\n", "\n")
     # Looking for the words alone costs a tenth of looking for the whole.
     if CONTRIBUTORS.match(text) or ("Embed" in text and EMBED.search(text)):
         text = HEADING.sub("", text, count=1)
-        text = CONTRIBUTORS.sub("", text)
+        text = ABOUT.sub("", CONTRIBUTORS.sub("", text))
         text = ADVERT.sub("", ALSO.sub("", EMBED.sub("", text)))
     if "<" in text:
         text = MARKUP.sub("", LINE_BREAK.sub("\n", text))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deephits_keras.corpus.arrow_table import ArrowTable
 from deephits_keras.corpus.csv_table import CsvTable
-from deephits_keras.corpus.dialects import Dialect, recognise
+from deephits_keras.corpus.dialects import GUESSED, Dialect, recognise
 from deephits_keras.corpus.record_table import ExcelTable, JsonLines
 from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.errors import UserError
@@ -43,6 +43,23 @@ def open_table(
     if dialect.format == "jsonl":
         return JsonLines(path, dialect)
     return CsvTable(path, dialect, columns)
+
+
+def open_alike(path: Path, encoding: str | None) -> SourceTable:
+    """Open a table as another one was read.
+
+    Args:
+        path: The file, or a folder of Parquet files.
+        encoding: The encoding that was given for the other table; used where this one's own isn't
+            certain.
+
+    Raises:
+        UserError: if the file is missing or can't be read.
+    """
+    table = open_table(path)
+    if encoding and table.dialect.encoding in GUESSED:
+        return open_table(path, encoding)
+    return table
 
 
 def parquet_parts(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import datetime
 import io
 import itertools
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,9 @@ class JsonLines:
             for name, value in row.items():
                 kinds[name] = _either(kinds.get(name, pa.null()), _kind(value))
         if not kinds:
-            raise UserError(f"{path} contains no JSON object")
+            raise UserError(
+                f"{path} has no line that is a JSON object: write one object per line (jq -c .)"
+            )
         self.columns = list(kinds)
         self.types = kinds
 
@@ -166,7 +168,8 @@ class ExcelTable:
             sheet=sheets[self._sheet] if len(sheets) > 1 else "",
             skipped=self._skipped,
         )
-        self.columns = [str(name) for name in next(self._rows(), ()) if name is not None]
+        self._names = _named(next(self._rows(), ()))
+        self.columns = [name for name in self._names if name]
         if not self.columns:
             raise UserError(f"{path}: the first sheet has no header")
         self.types: dict[str, pa.DataType] = dict.fromkeys(self.columns, pa.string())
@@ -174,12 +177,15 @@ class ExcelTable:
     def chunks(self, only: Collection[str] | None = None) -> Iterator[pd.DataFrame]:
         """See `SourceTable`."""
         rows = self._rows()
-        header = [str(name) for name in next(rows)]
+        next(rows)
         start = 0
         while part := list(itertools.islice(rows, CHUNK)):
             index = pd.RangeIndex(start, start + len(part))
             start += len(part)
-            whole = pd.DataFrame(part, columns=header[: len(part[0])], index=index, dtype=object)
+            # Rows may be shorter or longer than the header.
+            width = len(self._names)
+            part = [(*row[:width], *[None] * (width - len(row))) for row in part]
+            whole = pd.DataFrame(part, columns=self._names, index=index, dtype=object)
             wanted = self.columns if only is None else [*only]
             found = filled(whole[wanted].map(_cell), wanted)
             if len(found):
@@ -227,6 +233,19 @@ class ExcelTable:
             book.close()
 
 
+def _named(header: Iterable[Any]) -> list[str]:
+    """Names of columns, empty without one; the second `energy` is `energy.1`, as in a CSV."""
+    found: list[str] = []
+    for cell in header:
+        name = named = "" if cell is None else str(cell)
+        number = 0
+        while name and name in found:
+            number += 1
+            name = f"{named}.{number}"
+        found.append(name)
+    return found
+
+
 def _cell(value: Any) -> str | None:
     """The text of a cell; a time of day is read as a duration in minutes and seconds."""
     if value is None:
@@ -235,8 +254,13 @@ def _cell(value: Any) -> str | None:
         return value.date().isoformat()
     if isinstance(value, datetime.timedelta):
         seconds = round(value.total_seconds())
-        value = datetime.time(seconds // 3600 % 24, seconds // 60 % 60, seconds % 60)
-    if isinstance(value, datetime.time) and value.hour and not value.second:
-        # Typed as 3:20.
-        return f"{value.hour}:{value.minute:02d}"
-    return str(value)
+        hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
+    elif isinstance(value, datetime.time):
+        hours, minutes, seconds = value.hour, value.minute, value.second
+    else:
+        return str(value)
+    if hours and not seconds:
+        # Typed as 3:20, or 25:00.
+        return f"{hours}:{minutes:02d}"
+    fraction = str(value).partition(".")[2] if isinstance(value, datetime.time) else ""
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}" + (f".{fraction}" if fraction else "")

@@ -44,7 +44,7 @@ INPUTS = ("track_id", "popularity", "audio", "lyrics")
 """Columns that aren't metadata fields, in addition to those of other files (`Corpus.files`)."""
 
 
-READING = ("columns", "factors", "decimal_marks", "lyrics", "separators")
+READING = ("columns", "factors", "decimal_marks", "lyrics", "separators", "encoding")
 """Entries of `corpus.json` on how the source was read."""
 
 

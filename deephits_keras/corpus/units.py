@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from deephits_keras.corpus.names import LONGEST_SECONDS, UNITS, UNSTATED, normal
@@ -50,7 +51,7 @@ def unit_factors(
     for name in ("duration_ms", *sorted(SHARES)):
         if (column := columns.get(name)) in rows and column is not None:
             numbers, _ = read_numbers(_plain(rows[column]), name, mark=marks.get(name, ""))
-            known = numbers[numbers.notna() & (numbers != 0)]
+            known = numbers[np.isfinite(numbers) & (numbers != 0)]
             if len(known):
                 measure = _duration if name == "duration_ms" else _share
                 factors[name] = measure(column, known)
@@ -124,4 +125,6 @@ def _share(column: str, known: pd.Series[float]) -> float:
     if "%" in column or "percent" in column.casefold():
         # A fraction that is only named a percentage has decimals and never exceeds 1.
         return 0.01 if above.any() or (known % 1 == 0).all() else 1.0
-    return 0.01 if above.mean() > 0.5 else 1.0
+    # Whole numbers are no fractions.
+    whole = above.any() and (known % 1 == 0).all()
+    return 0.01 if whole or above.mean() > 0.5 else 1.0

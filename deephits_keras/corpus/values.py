@@ -224,6 +224,9 @@ LARGEST_WHOLE = 2.0**53
 LONGEST_UNKNOWN = 20
 """Longest text that is compared with `UNKNOWN`, in characters."""
 
+NO_IDS = ("nan", "NaN", "<NA>", "None", "NULL", "null", r"\N", "N/A", "#N/A", "NA", "-", "?")
+"""What programs write where an id is unknown; ids in other spellings may be real."""
+
 SPOTIFY = re.compile(r"(?:spotify:track:|https?://open\.spotify\.com/(?:[\w-]+/)?track/)(\w+)")
 
 
@@ -244,6 +247,7 @@ def read_ids(given: pd.Series[Any]) -> pd.Series[str]:
         given = given.map(_id_text, na_action="ignore")
     texts = given.astype("string").str.strip()
     texts = texts.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    texts = texts.mask(texts.isin(NO_IDS))
     odd = texts.str.contains("spotify", regex=False).fillna(False)
     if odd.any():
         bare = texts.str.extract(SPOTIFY, expand=False)

@@ -74,7 +74,7 @@ THOUSANDS = re.compile(rf"[+-]?{LEADING_GROUP}(?:[,. \u00a0\u202f']\d{{3}})+$")
 ONE_SEPARATOR = re.compile(rf"[+-]?{LEADING_GROUP}[.,]\d{{3}}$")
 """A number that depends on its column's decimal mark."""
 
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+$")
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?$")
 GROUPED = re.compile(
     rf"[+-]?{LEADING_GROUP}(?:,\d{{3}})+\.\d+$|[+-]?{LEADING_GROUP}(?:\.\d{{3}})+,\d+$"
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.errors import UserError
-from deephits_keras.prediction.asked import asked_track, ignored, require_read
+from deephits_keras.prediction.asked import asked_track, cleaning_of, ignored, require_read
 from deephits_keras.runs.files import EXPLANATIONS, REPORT
 from deephits_keras.runs.run import Run
 from deephits_keras.tracks import Track
@@ -131,6 +131,7 @@ def plan_explanation(
             lyrics=Path(lyrics) if lyrics else None,
             inputs={name: Path(path) for name, path in (inputs or {}).items()},
             fields=fields,
+            cleaning=cleaning_of(opened),
         )
     if track is not None and not track_id:
         unread = require_read(track, opened.encoders.values())

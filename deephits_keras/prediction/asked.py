@@ -13,6 +13,7 @@ from deephits_keras.corpus.values import STANDARD, clean_fields
 from deephits_keras.encoders.inputs import LYRICS, inputs_of, names_of
 from deephits_keras.encoders.registry import AnyEncoder, installed_inputs
 from deephits_keras.errors import UserError
+from deephits_keras.runs.scorer import Scorer
 from deephits_keras.tracks import Track
 from deephits_keras.utils.suggestions import suggestion
 
@@ -23,6 +24,7 @@ def asked_track(
     lyrics: Path | None = None,
     inputs: Mapping[str, Path] | None = None,
     fields: Mapping[str, Any] | None = None,
+    cleaning: LyricsCleaning | None = None,
 ) -> Track:
     """Create a track from files and fields.
 
@@ -32,6 +34,7 @@ def asked_track(
         inputs: Other files, by the name of an input that an installed encoder declares; the file
             of a text input is read as UTF-8. `audio` and `lyrics` are allowed.
         fields: Metadata fields; texts are converted to numbers where possible.
+        cleaning: How lyrics are cleaned (`cleaning_of`).
 
     Returns:
         The track, named after its first file.
@@ -58,7 +61,13 @@ def asked_track(
         else:
             raise _missing(path)
     first = next(iter(given.values()), None)
-    return checked_track(first.stem if first else "track", files, texts, fields or {})
+    return checked_track(first.stem if first else "track", files, texts, fields or {}, cleaning)
+
+
+def cleaning_of(model: Scorer) -> LyricsCleaning:
+    """How the lyrics that a model was trained on were cleaned."""
+    reading = model.config.corpus.get("reading", {})
+    return LyricsCleaning(**reading.get("lyrics", {}))
 
 
 class FieldError(UserError):
@@ -79,6 +88,7 @@ def checked_track(
     files: Mapping[str, Path],
     texts: Mapping[str, str],
     fields: Mapping[str, Any],
+    cleaning: LyricsCleaning | None = None,
 ) -> Track:
     """Create a track from files, texts and fields, cleaned as those of a table.
 
@@ -87,6 +97,7 @@ def checked_track(
         files: Files by input name.
         texts: Texts by input name.
         fields: Fields by name; texts are converted to numbers where possible.
+        cleaning: How lyrics are cleaned (`cleaning_of`); as `LyricsCleaning` does by default.
 
     Raises:
         FieldError: if a field's value is invalid.
@@ -97,7 +108,8 @@ def checked_track(
     values = {name: _number(value) for name, value in values.items()}
     texts = dict(texts)
     if LYRICS.name in texts:
-        cleaned = clean_lyrics(pd.Series([texts.pop(LYRICS.name)]), LyricsCleaning()).iloc[0]
+        how = cleaning or LyricsCleaning()
+        cleaned = clean_lyrics(pd.Series([texts.pop(LYRICS.name)]), how).iloc[0]
         texts |= {} if pd.isna(cleaned) else {LYRICS.name: str(cleaned)}
     return Track(track_id, fields=values, files=files, texts=texts)
 

@@ -8,13 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.opening import open_model
 from deephits_keras.features.workers import Crew, check_engine
-from deephits_keras.prediction.asked import asked_track, ignored, require_read
+from deephits_keras.prediction.asked import asked_track, cleaning_of, ignored, require_read
 from deephits_keras.prediction.catalogue import Catalogue
 from deephits_keras.prediction.extraction import TrackExtractor
 from deephits_keras.prediction.identity import identity_of
@@ -169,11 +170,14 @@ class SongPlan:
         check_engine(jobs, engine, scheduler)
         if folders and not table:
             raise UserError("--input-dir can only be used with --table")
-        if table and not Path(table).is_file():
+        if table and not Path(table).exists():
             raise UserError(f"There is no file {table}")
-        tracks = tuple(asked_tracks(asked, lyrics, inputs or {}, fields or {})) if of_song else ()
         source = descriptor_source(descriptors, settings or {}) if descriptors else None
         opened = open_models(list(models), source, settings or {})
+        tracks: tuple[Track, ...] = ()
+        if of_song:
+            cleaning = cleaning_of(opened[0])
+            tracks = tuple(asked_tracks(asked, lyrics, inputs or {}, fields or {}, cleaning))
         sources = [source] if source else []
         unread: dict[str, None] = {}
         for track in tracks:
@@ -196,6 +200,7 @@ def asked_tracks(
     lyrics: str | Path | None,
     inputs: Mapping[str, str | Path],
     fields: Mapping[str, Any],
+    cleaning: LyricsCleaning,
 ) -> Iterator[Track]:
     """The songs as tracks."""
     if len(songs) > 1 and (lyrics or inputs):
@@ -211,6 +216,7 @@ def asked_tracks(
             lyrics=None if lyrics is None else Path(lyrics),
             inputs={name: Path(path) for name, path in inputs.items()},
             fields=fields,
+            cleaning=cleaning,
         )
 
 

@@ -6,7 +6,7 @@ table that a model was trained on gives the predictions of its evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from deephits_keras.corpus.artists import ArtistKeys
 from deephits_keras.corpus.finishing import ARTIST_COLUMNS
 from deephits_keras.corpus.importing import TableReader
 from deephits_keras.corpus.lyrics import LyricsCleaning
-from deephits_keras.corpus.reading import open_table
+from deephits_keras.corpus.reading import open_alike
 from deephits_keras.corpus.recordings import Recordings
 from deephits_keras.corpus.values import STANDARD, clean_rows, is_unknown
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, names_of
@@ -54,7 +54,7 @@ class TrackTable:
             or the paths in the column of that name. By default paths are relative to the table's
             folder.
         inputs: Inputs of the encoders.
-        reading: `columns`, `factors` and `decimal_marks` of the run's `corpus.json`.
+        reading: How the run's corpus was read (`Corpus.reading`).
 
     Attributes:
         notes: Notes on recognised columns and missing fields; complete after the last row.
@@ -71,7 +71,7 @@ class TrackTable:
         reading: Mapping[str, Any] | None = None,
     ) -> None:
         reading = reading or {}
-        table = open_table(source)
+        table = open_alike(source, reading.get("encoding"))
         self._reader = TableReader(table, source, {}, required=(), reading=reading)
         self._lyrics = LyricsCleaning(**reading.get("lyrics", {}))
         kinds = {AUDIO.name: AUDIO} | {each.name: each for each in inputs if each.kind == "file"}
@@ -112,16 +112,26 @@ class TrackTable:
             stop = int(rows.index[-1]) + 1
             yield self._chunk(rows, start, stop)
             start = stop
-        malformed = self._reader.table.malformed
-        for reason in malformed.loc[malformed["source_row"].isna(), "reason"]:
-            place, _, told = str(reason).partition(": ")
-            rejected = RejectedRow(place, told or str(reason))
-            yield TableChunk(self, pd.DataFrame(), None, {0: rejected}, range(1))
+        yield from self._behind(start)
         found = self._reader.found.recognised
         self.notes = [f"{old} is taken for {new}" for new, old in found.items()]
         self.notes += self._reader.unit_notes
         if lacking := [name for name in self._fields if name not in self._seen]:
             self.notes.append(f"no row has a value of {', '.join(lacking)}")
+
+    def _behind(self, start: int) -> Iterator[TableChunk]:
+        """Malformed rows behind the last chunk, and those without a number."""
+        malformed = self._reader.table.malformed
+        numbers = malformed["source_row"]
+        last = malformed[(numbers >= start).fillna(False)]
+        if len(last):
+            told = dict(zip(last["source_row"], last["reason"], strict=True))
+            places = range(start, 1 + int(max(told)))
+            yield TableChunk(self, pd.DataFrame(), None, _rejected(places, told), places)
+        for reason in malformed.loc[numbers.isna(), "reason"]:
+            place, _, rest = str(reason).partition(": ")
+            rejected = RejectedRow(place, rest or str(reason))
+            yield TableChunk(self, pd.DataFrame(), None, {0: rejected}, range(1))
 
     def _chunk(self, rows: pd.DataFrame, start: int, stop: int) -> TableChunk:
         ids = rows["track_id"].fillna("")
@@ -147,9 +157,7 @@ class TrackTable:
         if len(rows) < stop - start:
             malformed = self._reader.table.malformed.dropna(subset="source_row")
             told = dict(zip(malformed["source_row"], malformed["reason"], strict=True))
-            for number in set(range(start, stop)) - set(rows.index):
-                reason = str(told.get(number, "the row is blank"))
-                rejected[number] = RejectedRow(f"row {number}", reason)
+            rejected |= _rejected(set(range(start, stop)) - set(rows.index), told)
         column = next((n for n in ARTIST_COLUMNS if n in cleaned.rows), None)
         artists = cleaned.rows[column] if column else None
         kept = cleaned.rows
@@ -253,6 +261,14 @@ class TableChunk:
             return values.fillna("").astype(object).tolist()
         plain = (_plain(value) for value in values.tolist())
         return ["" if _absent(value) or not value else str(value) for value in plain]
+
+
+def _rejected(numbers: Iterable[int], told: Mapping[Any, Any]) -> dict[int, RejectedRow]:
+    """Rows that aren't read, with the reason if there is one."""
+    return {
+        number: RejectedRow(f"row {number}", str(told.get(number, "the row is blank")))
+        for number in numbers
+    }
 
 
 def _absent(value: Any) -> bool:

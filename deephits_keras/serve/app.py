@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from deephits_keras.errors import UserError
-from deephits_keras.prediction.asked import FieldError
+from deephits_keras.prediction.asked import FieldError, cleaning_of
 from deephits_keras.prediction.predictor import TrackPrediction
 from deephits_keras.serve import kserve
 from deephits_keras.serve.admission import Admission
@@ -48,7 +48,9 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
         with tempfile.TemporaryDirectory(prefix="deephits-serve-") as folder:
-            server.reader = Reader(service.info, service.settings, Path(folder))
+            server.reader = Reader(
+                service.info, service.settings, Path(folder), cleaning_of(service.model)
+            )
             yield
             await service.close()
 

@@ -16,6 +16,7 @@ import msgspec
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.errors import UserError
 from deephits_keras.prediction.asked import checked_track
 from deephits_keras.serve.refusal import RefusedError
@@ -53,10 +54,14 @@ class Reader:
         info: What the model reads.
         settings: Limits.
         folder: Where uploaded files lie while a request is answered.
+        cleaning: How lyrics are cleaned.
     """
 
-    def __init__(self, info: ModelInfo, settings: ServeSettings, folder: Path) -> None:
+    def __init__(
+        self, info: ModelInfo, settings: ServeSettings, folder: Path, cleaning: LyricsCleaning
+    ) -> None:
         self.info, self.settings, self._folder = info, settings, folder
+        self._cleaning = cleaning
 
     @contextlib.asynccontextmanager
     async def track(self, request: Request) -> AsyncIterator[Track]:
@@ -233,7 +238,7 @@ class Reader:
         if quick:
             return checked_track(asked.track_id, paths, asked.texts, asked.fields)
         return await asyncio.to_thread(
-            checked_track, asked.track_id, paths, asked.texts, asked.fields
+            checked_track, asked.track_id, paths, asked.texts, asked.fields, self._cleaning
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import io
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -171,3 +173,96 @@ def test_the_header_of_a_workbook_is_found(tmp_path: Path) -> None:
     summary = import_table(tmp_path / "songs.xlsx", tmp_path / "corpus")
     assert summary.corpus.track_ids == ["a", "b"]
     assert any("of several sheets 'Songs'" in note for note in summary.notes)
+
+
+LONGER = {
+    "the first row": "track_id,title,popularity,tempo\na,One, 2,50,120\nb,Two,60,100\n",
+    "every row, as of R's row names": "popularity,tempo,track_id\n1,50,120,a\n2,60,100,b\n",
+    "a later row": "track_id,title,popularity,tempo\nb,Two,60,100\na,One, 2,50,120\n",
+}
+
+
+@pytest.mark.parametrize("text", LONGER.values(), ids=LONGER.keys())
+def test_a_row_with_more_values_than_the_header_is_not_read_shifted(
+    text: str, tmp_path: Path
+) -> None:
+    try:
+        found, summary = imported(tmp_path, text)
+    except UserError as error:
+        assert "more values than the header" in str(error)  # noqa: PT017
+        return
+    assert found["popularity"].tolist() == [60]
+    rejected = (tmp_path / "corpus" / "rejected.csv").read_text()
+    assert re.search("more values than the header|expected 4 fields, saw 5", rejected)
+    rows = list(TrackTable(tmp_path / "songs.csv", reading=summary.corpus.reading))
+    assert [row.id for row in rows if isinstance(row, Track)] == ["b"]
+    assert len(rows) == 2
+
+
+def test_empty_values_behind_the_last_column_are_nothing(tmp_path: Path) -> None:
+    found, _ = imported(tmp_path, "track_id,popularity\na,10,,\nb,20\nc,30,,\n")
+    assert found["popularity"].tolist() == [10, 20, 30]
+
+
+def test_an_encoding_that_was_given_is_kept(tmp_path: Path) -> None:
+    lyrics = "夜に駆ける"
+    text = f"track_id,popularity,lyrics\na,10,{lyrics}\n"
+    (tmp_path / "songs.csv").write_bytes(text.encode("shift-jis"))
+    summary = import_table(tmp_path / "songs.csv", tmp_path / "corpus", encoding="shift-jis")
+    (track,) = TrackTable(tmp_path / "songs.csv", reading=summary.corpus.reading)
+    assert isinstance(track, Track)
+    assert track.lyrics == summary.corpus.tracks([0])[0].lyrics == lyrics
+    guessed = import_table(tmp_path / "songs.csv", tmp_path / "guessed")
+    assert any("--encoding" in note for note in guessed.notes)
+    # A table that is certain is read as what it is.
+    (track,) = served(tmp_path, text, summary.corpus.reading)[0]
+    assert track.lyrics == lyrics
+
+
+def test_decimal_commas_with_exponents(tmp_path: Path) -> None:
+    text = "id;popularity;instrumentalness\na;1;1,23E-05\nb;2;1,234E-05\nc;3;0,5\n"
+    found, _ = imported(tmp_path, text)
+    assert found["instrumentalness"].tolist() == pytest.approx([1.23e-5, 1.234e-5, 0.5])
+
+
+def test_a_workbook_with_two_columns_of_a_name_and_long_times(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["track_id", "popularity", "popularity", "duration"])
+    book.active.append(["a", 10, 11, datetime.timedelta(hours=25)])
+    book.active.append(["b", 20, 21, datetime.time(3, 20), "beside"])
+    book.active.append(["c", 30, 31, datetime.timedelta(minutes=4, seconds=5)])
+    book.save(tmp_path / "songs.xlsx")
+    summary = import_table(tmp_path / "songs.xlsx", tmp_path / "corpus")
+    found = pd.read_parquet(tmp_path / "corpus" / "tracks.parquet")
+    assert found["popularity"].tolist() == [10, 20, 30]
+    assert found["duration_ms"].tolist() == [1_500_000, 200_000, 245_000]
+    assert any("popularity.1 isn't used" in note for note in summary.notes)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "['Ana' 'Bo']",
+        "['Ana', 'Bo']",
+        ["Ana", "Bo"],
+        ['{"name": "Ana", "followers": 3}', '{"name": "Bo", "followers": 5}'],
+    ],
+)
+def test_artists_in_odd_lists_are_the_same(value: Any) -> None:
+    assert ArtistKeys(frozenset()).of(value) == ["ana", "bo"]
+
+
+def test_a_list_without_escapes_is_a_list() -> None:
+    assert ArtistKeys(frozenset()).of("['Guns N' Roses', 'Bo']") == ["guns n' roses", "bo"]
+
+
+def test_shares_of_whole_numbers_above_1_are_percent(tmp_path: Path) -> None:
+    found, _ = imported(tmp_path, "id,popularity,speechiness\na,1,3\nb,2,1\nc,3,0\n")
+    assert found["speechiness"].tolist() == pytest.approx([0.03, 0.01, 0])
+
+
+def test_an_id_that_is_unknown_is_none(tmp_path: Path) -> None:
+    found, _ = imported(tmp_path, "track_id,popularity\nnan,1\nNaN,2\n<NA>,3\n\\N,4\nna,5\n")
+    assert found["track_id"].tolist() == ["na"]
+    assert "there is no track id" in (tmp_path / "corpus" / "rejected.csv").read_text()

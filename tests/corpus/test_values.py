@@ -169,6 +169,18 @@ def test_ids_never_go_through_floats() -> None:
         ("  ", None),
         ("I embed my heart in contributors", "I embed my heart in contributors"),
         ("Lyrics of love\n[screams]\nAh", "Lyrics of love\n[screams]\nAh"),
+        ("night\n(Hook me up)\n(Solo tonight)", "night\n(Hook me up)\n(Solo tonight)"),
+        ("(Chorus)\nnight\n(Verse 2)\nday\n(Hook: Bo)\nend", "night\nday\nend"),
+        ('[Letra de "X"]\n[Verso 1]\nnoche\n[Strophe 2]\nNacht', "noche\nNacht"),
+        ("1 ContributorX Lyrics\u201cX\u201d is by\u2026 Read More \n[Verse]\nnight", "night"),
+        ("3 Contributors夜 Lyrics夜に駆ける5Embed", "夜に駆ける"),
+        ("2 Contributors\nTranslations\nEspañol\nX Lyrics\nnight\nEmbed", "night"),
+        ("Cafe\u0301", "Caf\u00e9"),
+        (r"night\nday", "night\nday"),
+        ("['night', 'day']", "night\nday"),
+        ("♪ ♪", UNKNOWN),
+        ("[Non-Lyrical Vocals]", UNKNOWN),
+        ("-99.0", UNKNOWN),
     ],
 )
 def test_lyrics_without_what_is_not_theirs(page: str, words: str | None) -> None:

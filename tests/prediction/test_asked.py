@@ -152,6 +152,17 @@ def test_a_row_of_another_encoding_has_an_answer_in_its_place(folder: Path) -> N
     assert last.fields["title"] == "è"
 
 
+def test_a_row_of_another_encoding_at_the_end_has_an_answer(folder: Path) -> None:
+    text = "track_id,title\nx,é\nz,é\n,\ny,\udcff\n"
+    (folder / "songs.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    _, second, *others = TrackTable(folder / "songs.csv")
+    assert isinstance(second, Track)
+    assert others == [
+        RejectedRow("row 2", "the row is blank"),
+        RejectedRow("row 3", "row 4: a byte that isn't UTF-8"),
+    ]
+
+
 def test_a_unit_of_the_corpus_counts_for_its_own_column_alone(folder: Path) -> None:
     reading = {"columns": {"duration_ms": "length"}, "factors": {"duration_ms": 1e3, "energy": 1.0}}
     same = write(folder, "track_id,length,energy\nx,200,80\ny,100000,0.5\n")
