@@ -13,6 +13,7 @@ from deephits_keras.choices import CACHES
 from deephits_keras.cli.common import (
     CORPUS,
     PATH,
+    RUN,
     EncoderCommand,
     engine_options,
     fusion_options,
@@ -50,6 +51,23 @@ if TYPE_CHECKING:
 @split_options(test=0.0)
 @quality_option
 @training_options
+@click.option(
+    "--from",
+    "start_from",
+    type=RUN,
+    help="Start from the model of this finished run instead of random weights.",
+)
+@click.option(
+    "--freeze",
+    metavar="MODALITIES",
+    default="",
+    help="With --from: modalities whose branches aren't trained, separated by commas.",
+)
+@click.option(
+    "--allow-seen-tracks",
+    is_flag=True,
+    help="With --from: train although held-out tracks are training tracks of that run.",
+)
 @training_option(
     "time_limit",
     "Minutes for the training, without the extraction of features; the schedule is fitted to them.",
@@ -82,6 +100,9 @@ def train(
     task: str | None,
     quality: str,
     dropout: float | None,
+    start_from: Path | None,
+    freeze: str,
+    allow_seen_tracks: bool,
     cache: str,
     distribute: bool,
     jobs: int,
@@ -97,13 +118,15 @@ def train(
 
     Features that aren't extracted yet are extracted first. The recipe sets every option that is
     not given here; RUN/config.json records both. --resume continues an interrupted run and gives
-    the same result as an uninterrupted one.
+    the same result as an uninterrupted one. --from trains the model of another run further, with
+    the settings of that run where no option is given.
 
     \b
     Example:
       deephits train corpus run --modalities mel,lyrics,meta --task tiers-3
       deephits train corpus run --recipe paper --epochs 10
       deephits train corpus run --resume
+      deephits train new-corpus new-run --from run --split rolling --origin 2020
     """
     from deephits_keras.runs.run import Run
     from deephits_keras.training.workflow import finish, plan_training, resumable
@@ -132,6 +155,9 @@ def train(
             seed=seed,
             quality=quality,
             split=division,
+            start_from=start_from,
+            freeze=freeze,
+            allow_seen_tracks=allow_seen_tracks,
             command=shlex.join(["deephits", *sys.argv[1:]]),
         )
         opened, config = plan.corpus, plan.choices.training
@@ -210,11 +236,11 @@ def _refuse_changes(context: click.Context, settings: dict[str, dict[str, Any]])
     """Refuse options that --resume would ignore: a resumed run keeps its own settings."""
     free = {"corpus", "run", "resume", "cache", "distribute", "jobs", "as_json"}
     changed = [
-        name
-        for name in context.params
-        if name not in free
-        and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in free
+        and context.get_parameter_source(str(option.name)) is click.core.ParameterSource.COMMANDLINE
     ]
     if changed or settings:
-        names = ", ".join([*(f"--{c.replace('_', '-')}" for c in changed), *settings])
+        names = ", ".join([*changed, *settings])
         raise UserError(f"--resume uses the settings of the run; remove {names}")

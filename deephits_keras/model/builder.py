@@ -28,6 +28,7 @@ def build_model(
     fusion: str | Mapping[str, Any] | Fusion = "early",
     task: str | Task = "tiers-10",
     learned_missing: Collection[str] = (),
+    branches: Mapping[str, keras.Model] | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> keras.Model:
     """Assemble the multimodal model (paper, Section 2.2.1 and Table A1).
@@ -39,6 +40,7 @@ def build_model(
         task: `"regression"`, `"tiers-3"`, `"tiers-5"`, `"tiers-10"`, or a `Task`.
         learned_missing: Modalities whose missing inputs get a learned embedding. By default, as
             in the paper, missing embeddings are zeros.
+        branches: Branches to use instead of those that encoders build, by modality.
         settings: Values for encoders' settings, by modality or encoder name.
 
     Returns:
@@ -67,7 +69,7 @@ def build_model(
     embeddings: dict[str, Any] = {}
     presence: dict[str, Any] = {}
     for modality, encoder in encoders.items():
-        branch = _build_branch(modality, encoder)
+        branch = (branches or {}).get(modality) or _build_branch(modality, encoder)
         features = {}
         for spec in encoder.feature_specs:
             name = input_name(modality, spec.name)

@@ -12,6 +12,7 @@ from typing import Any, Self, TypedDict
 from deephits_keras.encoders.registry import AnyEncoder, Registry, registry
 from deephits_keras.errors import UserError
 from deephits_keras.runs.files import CHECKSUMS, CONFIG, MODEL, RECORDED, member_name
+from deephits_keras.runs.start import Start
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.utils.records import from_plain
 from deephits_keras.version import __version__
@@ -113,6 +114,7 @@ class RunConfig:
         created_with: Versions of this package, Keras and the backend.
         created: Start time, `2026-11-28T08:30:00Z`; empty in runs of earlier versions.
         training_seconds: Duration of all epochs in seconds; 0 until the run is finished.
+        start: The run that the training started from; None for random weights.
         format: Version of this layout.
     """
 
@@ -127,6 +129,7 @@ class RunConfig:
     created_with: dict[str, str] = dataclasses.field(default_factory=lambda: versions())
     created: str = ""
     training_seconds: float = 0.0
+    start: Start | None = None
     format: int = FORMAT
 
     @property

@@ -14,10 +14,11 @@ import shutil
 import pandas as pd
 
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.features.seen import seen_stores, unseen_columns
+from deephits_keras.features.seen import seen_stores
 from deephits_keras.runs.files import ARCHITECTURE, CONFIG, SPLIT
 from deephits_keras.runs.run import Run
 from deephits_keras.training.results import score_parts, write_results
+from deephits_keras.training.warm_start import unseen_by
 from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 
 
@@ -68,7 +69,7 @@ def finish_ensemble(run: Run, corpus: Corpus) -> None:
     architecture = dataclasses.replace(first.architecture, members=len(members))
     write_json(run.folder / ARCHITECTURE, architecture)
     epochs = {name: member.metrics["selected_epoch"] for name, member in members.items()}
-    unseen = unseen_columns(run.encoders, corpus, run.split.parts["train"])
+    unseen = unseen_by(run, corpus)
     stores = seen_stores(corpus, run.encoders, unseen)
     write_results(
         run,

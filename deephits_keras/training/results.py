@@ -17,12 +17,13 @@ from deephits_keras.evaluation.calibration import calibrate
 from deephits_keras.evaluation.decoding import fit_decoding
 from deephits_keras.evaluation.metrics import Metrics
 from deephits_keras.evaluation.warnings import result_warnings
-from deephits_keras.features.seen import unseen_columns, unseen_notes, unseen_values
+from deephits_keras.features.seen import unseen_notes, unseen_values
 from deephits_keras.features.store import FeatureSource
 from deephits_keras.runs.files import BASELINES, CALIBRATION, HISTORY, METRICS, PREDICTIONS
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task
 from deephits_keras.training.scoring import Scored, score_rows
+from deephits_keras.training.warm_start import unseen_by
 from deephits_keras.types import FloatArray
 from deephits_keras.utils.files import replacing, write_json
 
@@ -92,7 +93,7 @@ def write_results(
     metrics = {part: result.metrics(calibration) for part, result in scaled.items()}
     reported = reported_part(run.split.parts)
     majority = majority_metrics(task, trained, scaled[reported].popularity)
-    unseen = unseen_columns(run.encoders, corpus, run.split.parts["train"])
+    unseen = unseen_by(run, corpus)
     warnings = result_warnings(
         task,
         scaled[reported].popularity,
@@ -103,6 +104,8 @@ def write_results(
     )
     held_out = np.concatenate([result.rows for result in scored.values()])
     warnings += unseen_notes(unseen_values(unseen, corpus, held_out))
+    if run.config.start:
+        warnings += run.config.start.warnings
     write_json(
         run.folder / METRICS,
         {

@@ -20,7 +20,7 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation.metrics import macro_f1_present
-from deephits_keras.features.seen import seen_stores, unseen_columns
+from deephits_keras.features.seen import seen_stores
 from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.model.builder import build_model, describe
 from deephits_keras.model.fusion import Fusion, get_fusion
@@ -31,6 +31,7 @@ from deephits_keras.pipeline.cache import Cache, open_cache
 from deephits_keras.runs.config import EncoderRecord, RunConfig
 from deephits_keras.runs.files import ARCHITECTURE, CONFIG, MODEL, SPLIT, STATE, require_free
 from deephits_keras.runs.run import Run
+from deephits_keras.runs.start import Start
 from deephits_keras.runs.training_config import TRIPLET, TrainingConfig
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.training import memory
@@ -43,6 +44,8 @@ from deephits_keras.training.results import score_parts, write_results
 from deephits_keras.training.scoring import Scored, score_rows
 from deephits_keras.training.state import TrainingState
 from deephits_keras.training.time_limit import Deadline, fit_to_time, time_note
+from deephits_keras.training.warm_model import start_model, unfreeze
+from deephits_keras.training.warm_start import unseen_by
 from deephits_keras.types import IntArray
 from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 from deephits_keras.utils.global_state import seeded
@@ -64,6 +67,7 @@ def new_run(
     training: TrainingConfig | None = None,
     command: str = "",
     recipe: Mapping[str, Any] | None = None,
+    start: Start | None = None,
 ) -> Run:
     """Create a run folder that `train` can work on.
 
@@ -77,6 +81,7 @@ def new_run(
         training: Settings of the training; the paper's by default.
         command: Command line, stored in the configuration.
         recipe: Recipe and overriding settings (`recipes.Choices.record`), stored as well.
+        start: The run to start from (`training.warm_start`).
 
     Raises:
         UserError: if the folder isn't empty, a part of the split is empty, or the model can't be
@@ -89,6 +94,9 @@ def new_run(
     training = training or TrainingConfig()
     check_loss(training, get_fusion(fusion))
     learned = _learned_missing(corpus, encoders, split, training)
+    if start:
+        earlier = Run(start.run).config.modalities
+        learned |= {m for m, record in earlier.items() if record.learned_missing}
     meeting, wanted = get_fusion(fusion), get_task(task)
     symbolic_model(
         list(encoders.values()), fusion=meeting, task=wanted, learned_missing=sorted(learned)
@@ -115,6 +123,7 @@ def new_run(
         },
         command=command,
         recipe=dict(recipe or {}),
+        start=start,
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
     split.to_parquet(folder / SPLIT, corpus)
@@ -224,7 +233,7 @@ def _train_one(
         remove_leftovers(folder)
     training = run.config.training
     split = run.split
-    unseen = unseen_columns(run.encoders, corpus, split.parts["train"])
+    unseen = unseen_by(run, corpus)
     stores = seen_stores(corpus, run.encoders, unseen)
     with seeded(training.seed, training.precision):
         held = open_cache(cache, stores, np.concatenate(list(split.parts.values())))
@@ -354,15 +363,20 @@ def _training_batches(
 def _new_model(
     run: Run, corpus: Corpus, stores: Mapping[str, FeatureStore], split: Split, *, steps: int
 ) -> keras.Model:
-    training = run.config.training
+    training, start = run.config.training, run.config.start
     for modality, encoder in run.encoders.items():
+        if start and modality in start.kept:
+            continue
         popularity = corpus.popularity if encoder.learns_popularity else None
         rows = split.parts["train"]
         encoder.adapt(training_features(stores[modality], rows, popularity=popularity))
-    learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
-    model = build_model(
-        list(run.encoders.values()), fusion=run.fusion, task=run.task, learned_missing=learned
-    )
+    if start:
+        model = start_model(run, start)
+    else:
+        learned = [m for m, record in run.config.modalities.items() if record.learned_missing]
+        model = build_model(
+            list(run.encoders.values()), fusion=run.fusion, task=run.task, learned_missing=learned
+        )
     loss = training_loss(run.task, training)
     per_member = run.fusion.per_member
     if training.loss == TRIPLET:
@@ -423,6 +437,7 @@ def _finish(
     state: TrainingState,
 ) -> None:
     training, model = run.config.training, without_embedding(state.load_best(run))
+    unfreeze(model, run)
     history = pd.DataFrame(state.history)
     # Not in the history, which is equal for equal seeds.
     seconds = float(history.pop("seconds").sum()) if "seconds" in history else 0.0

@@ -21,8 +21,10 @@ from deephits_keras.recipes.choices import Choices
 from deephits_keras.recipes.quality import GOOD
 from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
+from deephits_keras.runs.start import Start
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tasks import Task, get_task
+from deephits_keras.training.warm_start import WarmStart
 
 if TYPE_CHECKING:
     import keras
@@ -47,6 +49,7 @@ class TrainingPlan:
         task: The task.
         choices: The recipe with overriding settings, including the seed.
         command: Command line, stored in the configuration.
+        start: The run that the training starts from.
     """
 
     corpus: Corpus
@@ -56,13 +59,15 @@ class TrainingPlan:
     task: Task
     choices: Choices
     command: str = ""
+    start: Start | None = None
 
     @property
     def notes(self) -> list[str]:
-        """Notes on artists or songs that a split by them may share between parts."""
+        """Notes on what held-out tracks may have in common with training tracks."""
         from deephits_keras.corpus.apart import split_notes
 
-        return split_notes(self.corpus, self.split)
+        started = self.start.warnings if self.start else []
+        return split_notes(self.corpus, self.split) + started
 
     def begin(self, *, jobs: int = -1, engine: str = "local", scheduler: str | None = None) -> Run:
         """Extract missing features and create the run's folder; see `train`."""
@@ -83,6 +88,7 @@ class TrainingPlan:
             training=self.choices.training,
             recipe=self.choices.record,
             command=self.command,
+            start=self.start,
         )
 
 
@@ -99,6 +105,9 @@ def plan_training(
     quality: str = GOOD,
     seed: int = 0,
     split: Mapping[str, Any] | None = None,
+    start_from: str | Path | Run | None = None,
+    freeze: str | Sequence[str] = (),
+    allow_seen_tracks: bool = False,
     command: str = "",
 ) -> TrainingPlan:
     """Check a training without importing Keras; see `train` for the arguments and errors."""
@@ -108,15 +117,23 @@ def plan_training(
     if len(asked_seeds) > 1:
         raise UserError(f"Two seeds are asked for: {min(asked_seeds)} and {max(asked_seeds)}")
     seed = next(iter(asked_seeds), 0)
-    chosen = choose(
-        recipe,
-        modalities=modalities,
-        settings=settings,
-        fusion=fusion,
-        training=training,
-        task=task,
-        quality=quality,
-    )
+    if start_from is None and (freeze or allow_seen_tracks):
+        raise UserError("--freeze and --allow-seen-tracks are for a training --from RUN")
+    asked_choices: dict[str, Any] = {
+        "modalities": modalities,
+        "fusion": fusion,
+        "training": training,
+        "task": task,
+        "quality": quality,
+    }
+    if start_from is None:
+        warm = None
+        chosen = choose(recipe, settings=settings, **asked_choices)
+    else:
+        warm = WarmStart.open(
+            start_from, freeze=freeze, settings=settings, allow_seen=allow_seen_tracks
+        )
+        chosen = warm.choices(recipe=recipe, **asked_choices)
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, seed=seed))
     wanted, folder = get_task(chosen.task), Path(run)
     chosen.check_modalities()
@@ -124,7 +141,7 @@ def plan_training(
     from deephits_keras.corpus.table import Corpus
 
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
-    encoders = chosen.encoders(opened)
+    encoders = warm.run.encoders if warm else chosen.encoders(opened)
     classification = wanted.kind == "classification"
     get_fusion(chosen.fusion).check(list(encoders), classification=classification)
     asked = {"kind": "random", **(split or {})}
@@ -137,7 +154,8 @@ def plan_training(
     rows = make_split(kind, opened, seed=seed, tiers=wanted.tiers, **asked)
     training_tracks = len(rows.parts["train"])
     chosen = dataclasses.replace(chosen, training=chosen.training_on(training_tracks))
-    return TrainingPlan(opened, folder, encoders, rows, wanted, chosen, command)
+    start = warm.record(opened, rows) if warm else None
+    return TrainingPlan(opened, folder, encoders, rows, wanted, chosen, command, start)
 
 
 def train(
@@ -153,6 +171,9 @@ def train(
     quality: str = GOOD,
     seed: int = 0,
     split: Mapping[str, Any] | None = None,
+    start_from: str | Path | Run | None = None,
+    freeze: str | Sequence[str] = (),
+    allow_seen_tracks: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     cache: str = "none",
     jobs: int = -1,
@@ -180,6 +201,11 @@ def train(
         seed: Random seed of the split and the training.
         split: `kind` and further arguments of `corpus.make_split`; the paper's random one of 80
             and 20 percent by default.
+        start_from: A finished run whose model is trained further. Its modalities, settings, fusion
+            and task are kept, so other ones are an error; `training` overrides its own.
+        freeze: With `start_from`: modalities whose branches aren't trained.
+        allow_seen_tracks: With `start_from`: whether held-out tracks may be training tracks of that
+            run; the report then says how many.
         callbacks: Keras callbacks. At the end of an epoch they get its metrics: `loss`,
             `val_loss`, `val_macro_f1`, `val_accuracy`, `seconds`. One that sets
             `model.stop_training` ends the training after the epoch.
@@ -193,7 +219,8 @@ def train(
         The finished run.
 
     Raises:
-        UserError: if an argument is invalid, or the folder isn't empty.
+        UserError: if an argument is invalid, the folder isn't empty, or the run to start from has
+            another model or was trained on held-out tracks.
         DeepHitsError: if the loss is not finite, or memory runs out.
 
     Example:
@@ -214,6 +241,9 @@ def train(
         quality=quality,
         seed=seed,
         split=split,
+        start_from=start_from,
+        freeze=freeze,
+        allow_seen_tracks=allow_seen_tracks,
     )
     begun = plan.begin(jobs=jobs, engine=engine, scheduler=scheduler)
     return finish(begun, plan.corpus, report=report, cache=cache, callbacks=callbacks)
