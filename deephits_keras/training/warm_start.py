@@ -78,7 +78,7 @@ class WarmStart:
         for name in names:
             if name not in run.config.modalities:
                 raise UserError(
-                    f"{run.folder} has no modality {name!r} that could be frozen."
+                    f"{run.folder} has no modality {name!r} that could be frozen"
                     f"{suggestion(name, run.config.modalities)}. It has: "
                     f"{', '.join(run.config.modalities)}"
                 )

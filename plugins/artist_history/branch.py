@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
 from deephits_keras.encoders.layers import dense
 from deephits_keras.types import Tensor
 
 from .history import STATISTICS, History
+from .lookup import latest_rows
 
 YEAR = 365.25
 FAR_YEARS = 20.0
@@ -46,9 +46,7 @@ class EarlierSongs(layers.Layer):  # type: ignore[misc]
     def call(self, artists: Tensor, released: Tensor) -> Tensor:
         """Look up each artist's statistics and combine them."""
         day = released[:, :1]
-        places = self._places(artists, day)
-        found = ops.greater(places, 0)
-        rows = ops.take(self._rows(), places, axis=0)
+        rows, found = latest_rows(self._history, artists, day)
         songs, total, best, first, last, hit = (rows[..., k] for k in range(len(STATISTICS)))
         any_song = ops.any(found, axis=1)
         now = ops.cast(day, "float32")
@@ -65,36 +63,6 @@ class EarlierSongs(layers.Layer):  # type: ignore[misc]
         best = ops.max(best, axis=1) / 100
         known = ops.cast(any_song, "float32")
         return ops.stack([ops.log1p(count), mean, best, *years, superstar, known], axis=1)
-
-    def _rows(self) -> Tensor:
-        """Statistics with a row of zeros in front: row 0 means no song."""
-        nothing = np.zeros((1, len(STATISTICS)), np.float32)
-        return ops.convert_to_tensor(np.concatenate([nothing, self._history.statistics]))
-
-    def _places(self, artists: Tensor, day: Tensor) -> Tensor:
-        """`(batch, artists)`: 1 + index of each artist's latest song before the day; 0 if none.
-
-        A binary search among each artist's songs, of as many steps as the longest list needs.
-        """
-        history = self._history
-        if not len(history.artists):
-            return ops.zeros_like(artists)
-        known = ops.convert_to_tensor(history.artists)
-        who = ops.searchsorted(known, ops.reshape(artists, (-1,)))
-        who = ops.minimum(ops.cast(who, "int32"), len(history.artists) - 1)
-        who = ops.reshape(who, ops.shape(artists))
-        is_known = ops.equal(ops.take(known, who), artists)
-        starts = ops.convert_to_tensor(history.starts)
-        days = ops.convert_to_tensor(history.days)
-        start = ops.take(starts, who)
-        low, high = start, ops.take(starts, who + 1)
-        for _ in range(history.longest.bit_length()):
-            middle = (low + high) // 2
-            inside = ops.less(low, high)
-            before = ops.take(days, ops.minimum(middle, len(history.days) - 1)) < day
-            low = ops.where(ops.logical_and(inside, before), middle + 1, low)
-            high = ops.where(ops.logical_and(inside, ops.logical_not(before)), middle, high)
-        return ops.where(ops.logical_and(is_known, low > start), low, ops.zeros_like(low))
 
     def compute_output_shape(
         self, artists_shape: tuple[int | None, ...], released_shape: tuple[int | None, ...]

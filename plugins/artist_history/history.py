@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
-import zlib
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from deephits_keras.types import Array, FloatArray, IntArray
+from deephits_keras.types import FloatArray, IntArray
+
+from .timeline import Timeline
 
 STATISTICS = ("songs", "sum", "best", "first_day", "last_day", "last_hit_day")
 """Running statistics of an artist's songs, up to and including each song."""
@@ -18,24 +18,12 @@ STATISTICS = ("songs", "sum", "best", "first_day", "last_day", "last_hit_day")
 NEVER = -1e6
 """Day of the latest hit if there was none."""
 
-MOST_SONGS = 10_000_000
-
 
 @dataclass(frozen=True)
-class History:
-    """Songs by artist, and per artist by the last day on which each may have been released.
+class History(Timeline):
+    """One row per song of an artist, on the last day on which it may have been released."""
 
-    Attributes:
-        artists: `(n,)` int32, each artist's number, ascending.
-        starts: `(n + 1,)` int32, index of each artist's first song among all songs.
-        days: `(songs,)` int32, last possible day of release, ascending within an artist.
-        statistics: `(songs, len(STATISTICS))` float32, running over the artist's songs.
-    """
-
-    artists: IntArray
-    starts: IntArray
-    days: IntArray
-    statistics: FloatArray
+    columns: ClassVar[tuple[str, ...]] = STATISTICS
 
     @classmethod
     def from_songs(
@@ -69,46 +57,3 @@ class History:
                 axis=1,
             )
         return cls(known.astype(np.int32), starts, days.astype(np.int32), rows)
-
-    @classmethod
-    def empty(cls) -> Self:
-        """Whether there are no songs."""
-        none = np.empty(0, np.int32)
-        return cls.from_songs(none, none, none.astype(np.float32), 0.0)
-
-    @property
-    def longest(self) -> int:
-        """Number of songs of the artist who has most."""
-        return int(np.diff(self.starts).max(initial=0))
-
-    def to_text(self) -> str:
-        """The history as text, for a layer's configuration."""
-        parts = [a.astype("<i4").tobytes() for a in (self.artists, self.starts, self.days)]
-        head = np.array([len(self.artists), len(self.days)], "<i4").tobytes()
-        body = head + b"".join(parts) + self.statistics.astype("<f4").tobytes()
-        return base64.b64encode(zlib.compress(body, 9)).decode()
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Create a history from the result of `to_text`.
-
-        Raises:
-            ValueError: if it isn't one.
-        """
-        unpacker = zlib.decompressobj()
-        body = unpacker.decompress(base64.b64decode(text, validate=True), MOST_SONGS * 32)
-        artists, songs = (int(n) for n in np.frombuffer(body[:8], "<i4"))
-        sizes = [artists, artists + 1, songs, songs * len(STATISTICS)]
-        if min(artists, songs) < 0 or len(body) != 8 + 4 * sum(sizes) or not unpacker.eof:
-            raise ValueError("the stored songs of artists are damaged")
-        cuts = np.cumsum([8, *(4 * size for size in sizes)])
-        whole: list[Array] = [
-            np.frombuffer(body[low:high], kind)
-            for low, high, kind in zip(
-                cuts[:-1], cuts[1:], ("<i4", "<i4", "<i4", "<f4"), strict=True
-            )
-        ]
-        known, starts, days, statistics = whole
-        if starts[0] != 0 or starts[-1] != songs or (np.diff(starts) < 1).any():
-            raise ValueError("the stored songs of artists are damaged")
-        return cls(known, starts, days, statistics.reshape(songs, len(STATISTICS)))

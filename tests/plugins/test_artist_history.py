@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 from deephits_plugins.artist_history import ArtistHistory, ArtistHistoryConfig
+from deephits_plugins.artist_history.base import artists_of
 from deephits_plugins.artist_history.branch import FAR_YEARS, YEAR, EarlierSongs
 from deephits_plugins.artist_history.dates import span
-from deephits_plugins.artist_history.encoder import artists_of
 from deephits_plugins.artist_history.history import History
 
 from deephits_keras.tracks import Track

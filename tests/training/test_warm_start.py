@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,26 +17,25 @@ import deephits_keras as dh
 from deephits_keras.corpus import Corpus, import_table
 from deephits_keras.corpus.splits import make_split
 from deephits_keras.errors import UserError
-from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.store import FeatureStore
-from deephits_keras.pipeline.batches import features_of
+from deephits_keras.pipeline.batches import training_features
 from deephits_keras.runs.run import Run
 from deephits_keras.training import trainer
+from deephits_keras.training.warm_model import start_model
 from deephits_keras.training.warm_start import WarmStart, trained_rows
-from deephits_keras.training.workflow import plan_training
+from deephits_keras.training.workflow import finish, plan_training
 
 TRACKS = 160
-NUMERIC = {"numeric": {"columns": ("tempo", "energy"), "units": 8}}
+NUMERIC = {"numeric": {"columns": ("tempo", "energy", "valence"), "units": 8}}
 ASKED: dict[str, Any] = {
     "modalities": "meta=numeric,artist=artist_history",
     "settings": NUMERIC,
     "task": "tiers-3",
 }
-STILL = {"epochs": 1, "max_learning_rate": 1e-12, "l2": 0.0, "batch_size": 64}
 
 
 def songs(seed: int, start: int = 0, shift: float = 0.0) -> pd.DataFrame:
-    """Popularity follows the energy; tempo says nothing and is shifted."""
+    """Popularity follows the energy; tempo and valence say nothing, and tempo is shifted."""
     draw = np.random.default_rng(seed)
     energy = draw.uniform(0, 1, TRACKS)
     return pd.DataFrame(
@@ -45,6 +43,7 @@ def songs(seed: int, start: int = 0, shift: float = 0.0) -> pd.DataFrame:
             "track_id": [f"t{start + n}" for n in range(TRACKS)],
             "popularity": np.clip(100 * energy + draw.normal(0, 5, TRACKS), 0, 100).round(1),
             "energy": energy,
+            "valence": draw.uniform(0, 1, TRACKS),
             "tempo": draw.uniform(60, 180, TRACKS) + shift,
             "title": [f"Song {start + n}" for n in range(TRACKS)],
             "artist": [f"Artist {n % 20}" for n in range(TRACKS)],
@@ -61,7 +60,8 @@ def imported(table: pd.DataFrame, folder: Path) -> Corpus:
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    return imported(songs(0), tmp_path_factory.mktemp("warm") / "old")
+    """The first run never sees a valence."""
+    return imported(songs(0).assign(valence=None), tmp_path_factory.mktemp("warm") / "old")
 
 
 @pytest.fixture(scope="module")
@@ -77,74 +77,84 @@ def first(old: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def frozen(first: Run, new: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Interrupted after its first epoch and continued from its files."""
-    folder = tmp_path_factory.mktemp("warm") / "frozen"
-    training = {"epochs": 2, "batch_size": 64}
-    plan = plan_training(new, folder, start_from=first.folder, freeze="meta", training=training)
-    run = plan.begin()
-
-    class Stop(Exception):
-        pass
+def frozen(first: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """On the first run's songs, some without an artist; interrupted after its first epoch."""
+    folder = tmp_path_factory.mktemp("warm")
+    table = songs(0)
+    table.loc[::4, "artist"] = None
+    corpus = imported(table, folder / "lacking")
+    asked: dict[str, Any] = {"start_from": first, "freeze": "meta", "seed": 7}
+    with pytest.raises(UserError, match=r"\(compared by ids\)"):
+        plan_training(corpus, folder / "run", **asked)
+    training = {"epochs": 2, "batch_size": 64, "max_learning_rate": 1e-3}
+    plan = plan_training(corpus, folder / "run", **asked, training=training, allow_seen_tracks=True)
 
     def stop(metrics: Any) -> None:
-        raise Stop
+        raise KeyboardInterrupt
 
-    with pytest.raises(Stop):
-        trainer.train(run, new, report=stop)
-    from deephits_keras.training.workflow import finish
-
-    return finish(Run(folder), new)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(plan.begin(), corpus, report=stop)
+    return finish(Run(folder / "run"), corpus)
 
 
-def scores(run: Run, corpus: Corpus) -> Any:
-    stores = {m: FeatureStore.open(corpus, e) for m, e in run.encoders.items()}
-    return run.scorer(features_of(stores, np.arange(len(corpus))))
-
-
-def test_nothing_learned_is_the_earlier_model(first: Run, new: Corpus, tmp_path: Path) -> None:
-    run = dh.train(new, tmp_path / "run", start_from=first, training=STILL)
-    # The songs that artist_history looks up are the new run's: its statistics differ.
-    weights = {w.path: np.asarray(w) for w in first.model.weights}
-    assert {w.path for w in run.model.weights} == set(weights)
-    for weight in run.model.weights:
-        np.testing.assert_allclose(weight, weights[weight.path], atol=1e-6, err_msg=weight.path)
-    for layer in ("numeric", "scaled"):
-        del layer
-    old_branch, new_branch = (r.model.get_layer("meta") for r in (first, run))
-    assert old_branch.get_config() == new_branch.get_config()
-    looked_up = [r.model.get_layer("artist").get_layer("earlier_songs").songs for r in (first, run)]
-    assert looked_up[0] != looked_up[1]
-    start = run.config.start
+def test_a_training_begins_with_the_earlier_model(first: Run, new: Corpus, tmp_path: Path) -> None:
+    plan = plan_training(new, tmp_path / "run", start_from=first, training={"batch_size": 64})
+    run, start = plan.begin(), plan.start
     assert start is not None
     assert (start.kept, start.fitted, start.frozen) == (("meta",), ("artist",), ())
-    assert start.seen == {"validation": 0}
-    assert start.compared_by == "songs"
-    assert run.config.task == "tiers-3"
-    assert run.config.training.batch_size == 64
-    assert "Training started from the model of" in (run.folder / "report.html").read_text()
-
-
-def test_a_warm_start_knows_what_the_run_learned(first: Run, new: Corpus, tmp_path: Path) -> None:
-    few = {"epochs": 1, "max_learning_rate": 1e-4, "batch_size": 64}
-    warm = dh.train(new, tmp_path / "warm", start_from=first.folder, training=few)
-    anew = dh.train(new, tmp_path / "anew", **ASKED, training=few)
-    losses = [run.history["validation_loss"].iloc[-1] for run in (warm, anew)]
-    assert losses[0] < 0.8 * losses[1], losses
+    assert (start.seen, start.compared_by) == ({"validation": 0}, "songs")
+    assert Run(run.folder).config.start == start
+    assert (run.config.task, run.config.training.batch_size) == ("tiers-3", 64)
+    rows = run.split.parts["train"]
+    store = FeatureStore.open(new, run.encoders["artist"])
+    run.encoders["artist"].adapt(training_features(store, rows, popularity=new.popularity))
+    model = start_model(run, start)
+    weights = {w.path: np.asarray(w) for w in first.model.weights}
+    assert {w.path for w in model.weights} == set(weights)
+    for weight in model.weights:
+        np.testing.assert_array_equal(weight, weights[weight.path], err_msg=weight.path)
+    # Kept: the scaling. Not kept: the songs that artist_history looks up.
+    branches = [m.get_layer("meta").get_config() for m in (first.model, model)]
+    assert branches[0] == branches[1]
+    songs_of = [
+        m.get_layer("artist").get_layer("earlier_songs").songs for m in (first.model, model)
+    ]
+    assert songs_of[0] != songs_of[1]
 
 
 def test_frozen_branches_stay_and_others_learn(first: Run, frozen: Run) -> None:
     before = {w.path: np.asarray(w) for w in first.model.weights}
-    changed = {w.path for w in frozen.model.weights if (np.asarray(w) != before[w.path]).any()}
-    assert changed
+    changed = {
+        w.path
+        for w in frozen.model.weights
+        if w.path not in before or (np.asarray(w) != before[w.path]).any()
+    }
     assert not {path for path in changed if path.startswith(("meta/", "meta_missing/"))}
     assert any(path.startswith("artist/") for path in changed)
+    # The first run had an artist for every song.
+    assert not first.config.modalities["artist"].learned_missing
+    assert set(before) == {w.path for w in frozen.model.weights} - {"artist_missing/vector"}
+    assert 0 < np.abs(frozen.model.get_layer("artist_missing").vector).max() < 0.1
     # The finished model is like any other: it can be trained further, whole.
-    assert len(frozen.model.trainable_weights) == len(first.model.trainable_weights)
-    assert frozen.architecture == first.architecture
+    trainable = len(first.model.trainable_weights)
+    assert len(frozen.model.trainable_weights) == trainable + 1
+    assert [b.parameters for b in frozen.architecture.branches] == [
+        b.parameters for b in first.architecture.branches
+    ]
     assert len(frozen.history) == 2
-    assert frozen.config.start is not None
-    assert frozen.config.start.frozen == ("meta",)
+
+
+def test_a_run_tells_what_it_started_from(first: Run, frozen: Run) -> None:
+    # What was learned holds.
+    accuracy = frozen.metrics["parts"]["validation"]["tiers-3"]["accuracy"]
+    assert accuracy > frozen.baselines["majority"]["tiers-3"]["accuracy"] + 0.2
+    # The kept scaling knows no valence, which the new corpus has.
+    assert frozen.unseen_columns == first.unseen_columns == {"meta": ("valence",)}
+    page = (frozen.folder / "report.html").read_text()
+    for told in ("valence counts as unknown", "of the validation tracks are training tracks of"):
+        assert any(told in warning for warning in frozen.metrics["warnings"])
+        assert told in page
+    assert "Training started from the model of" in page
 
 
 @pytest.mark.parametrize(
@@ -205,19 +215,17 @@ def test_tracks_that_the_run_was_trained_on_are_no_test(
     assert wrong > 10
     with pytest.raises(UserError, match=f"{wrong} of 32 validation tracks are training tracks"):
         plan_training(old, tmp_path / "run", start_from=first, seed=7)
-    run = dh.train(
-        old, tmp_path / "run", start_from=first, seed=7, allow_seen_tracks=True, training=STILL
-    )
-    told = f"{wrong} of the validation tracks are training tracks of"
-    assert any(told in warning for warning in run.metrics["warnings"])
-    assert told in (run.folder / "report.html").read_text()
-    # Whoever starts from that run is told as well, and what was before it counts.
-    with pytest.raises(UserError, match="are training tracks of"):
-        plan_training(old, tmp_path / "next", start_from=run, seed=3)
-    union = np.union1d(first.split.parts["train"], run.split.parts["train"])
-    np.testing.assert_array_equal(
-        np.flatnonzero(trained_rows(run, old, require_all=True)[0]), union
-    )
+    plan = plan_training(old, tmp_path / "run", start_from=first, seed=7, allow_seen_tracks=True)
+    assert f"{wrong} of the validation tracks are training tracks of" in plan.notes[0]
+
+
+def test_runs_before_the_first_count(frozen: Run, first: Run, old: Corpus, tmp_path: Path) -> None:
+    rows, way = trained_rows(frozen, old, require_all=True)
+    assert way == "ids"
+    union = np.union1d(first.split.parts["train"], frozen.split.parts["train"])
+    np.testing.assert_array_equal(np.flatnonzero(rows), union)
+    with pytest.raises(UserError, match=r"are training tracks of .* or of a run before it"):
+        plan_training(old, tmp_path / "next", start_from=frozen, seed=7)
 
 
 def test_tracks_of_another_corpus_are_compared(
@@ -252,35 +260,6 @@ def test_a_run_before_that_is_gone_is_told(frozen: Run, first: Run, tmp_path: Pa
     with pytest.raises(UserError, match="is gone or was replaced"):
         plan_training(corpus, tmp_path / "run", start_from=again)
     plan_training(corpus, tmp_path / "run", start_from=again, allow_seen_tracks=True)
-
-
-def test_a_missing_modality_begins_as_the_zeros_that_stood_there(
-    first: Run, tmp_path: Path
-) -> None:
-    table = songs(2, 1000)
-    table.loc[::4, "artist"] = None
-    corpus = imported(table, tmp_path / "lacking")
-    assert not first.config.modalities["artist"].learned_missing
-    run = dh.train(corpus, tmp_path / "run", start_from=first, freeze="artist", training=STILL)
-    assert run.config.modalities["artist"].learned_missing
-    np.testing.assert_allclose(run.model.get_layer("artist_missing").vector, 0, atol=1e-6)
-
-
-def test_a_column_that_the_run_never_saw_stays_unknown(old: Corpus, tmp_path: Path) -> None:
-    empty = songs(0).assign(tempo=None)
-    without = imported(empty, tmp_path / "without")
-    training = {"epochs": 1, "batch_size": 64}
-    meta = {**ASKED, "modalities": "meta=numeric"}
-    first = dh.train(without, tmp_path / "first", **meta, training=training)
-    assert first.unseen_columns == {"meta": ("tempo",)}
-    run = dh.train(
-        imported(songs(3, 500), tmp_path / "with"),
-        tmp_path / "run",
-        start_from=first,
-        training=training,
-    )
-    assert run.unseen_columns == {"meta": ("tempo",)}
-    assert any("tempo counts as unknown" in warning for warning in run.metrics["warnings"])
 
 
 def test_options_of_a_warm_start_need_one(

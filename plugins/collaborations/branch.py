@@ -1,0 +1,81 @@
+"""Inside the graph: artists and a release day -> their place among collaborators -> embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from deephits_plugins.artist_history.lookup import latest_rows
+from keras import layers, ops
+
+from deephits_keras.encoders.layers import dense
+from deephits_keras.types import Tensor
+
+from .graph import CollaborationGraph
+
+SIZE = 9
+
+
+@keras.saving.register_keras_serializable("deephits")
+class EarlierCollaborations(layers.Layer):  # type: ignore[misc]
+    """Place of a track's artists in the graph of training songs of earlier years.
+
+    Called on `artists` `(batch, artists)` int32 (0 for none) and `released` `(batch, 2)` int32, the
+    first and the last day on which the track may have been released. A training song is used if the
+    last day on which it may have been released is in an earlier year than the track's first day.
+
+    Returns `(batch, 9)` float32: number of the track's artists (logarithm of one more), fraction of
+    them who recorded with others before, and of these: mean and maximum of the collaborators'
+    number (logarithm), maximum of joint songs (logarithm) and of PageRank (logarithm; 0 for the
+    mean), mean and maximum of the collaborators' popularity over 100, and whether there are any.
+
+    Args:
+        graph: `CollaborationGraph.to_text` of the training songs.
+    """
+
+    def __init__(self, graph: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.graph = graph
+        self._rows = CollaborationGraph.from_text(graph)
+
+    def call(self, artists: Tensor, released: Tensor) -> Tensor:
+        """Look up each artist's place and combine them."""
+        rows, found = latest_rows(self._rows, artists, released[:, :1])
+        degree, joint, rank, neighbours, best = (rows[..., k] for k in range(rows.shape[-1]))
+        known = ops.cast(found, "float32")
+        count = ops.sum(known, axis=1)
+        named = ops.sum(ops.cast(ops.greater(artists, 0), "float32"), axis=1)
+        among = ops.maximum(count, 1.0)
+        any_known = ops.cast(count > 0, "float32")
+        # A rank may be below its mean, and so its logarithm below zero.
+        highest = ops.max(ops.where(found, rank, -1e9), axis=1)
+        columns = [
+            ops.log1p(named),
+            count / ops.maximum(named, 1.0),
+            ops.sum(degree, axis=1) / among,
+            ops.max(degree, axis=1),
+            ops.max(joint, axis=1),
+            ops.where(count > 0, highest, 0.0),
+            ops.sum(neighbours, axis=1) / among,
+            ops.max(best, axis=1),
+            any_known,
+        ]
+        return ops.stack(columns, axis=1)
+
+    def compute_output_shape(
+        self, artists_shape: tuple[int | None, ...], released_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        """`(batch, 9)`."""
+        del released_shape
+        return (artists_shape[0], SIZE)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "graph": self.graph}
+
+
+def collaborations_branch(artists: Tensor, released: Tensor, graph: str, units: int) -> Tensor:
+    """`(batch, artists)` and `(batch, 2)` to `(batch, units)`."""
+    place = EarlierCollaborations(graph, name="earlier_collaborations")(artists, released)
+    hidden = dense(units, activation="relu", name="dense_1")(place)
+    return dense(units, activation="relu", name="dense_2")(hidden)

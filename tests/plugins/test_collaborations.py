@@ -1,0 +1,174 @@
+"""`collaborations`: equal to its definition, and blind to the future."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from deephits_plugins.artist_history.dates import EPOCH
+from deephits_plugins.collaborations import Collaborations, CollaborationsConfig
+from deephits_plugins.collaborations.branch import SIZE, EarlierCollaborations
+from deephits_plugins.collaborations.graph import CHANGE, DAMPING, CollaborationGraph
+
+SONGS, ARTISTS = 240, 25
+
+
+def day_of(year: int, day: int = 0) -> int:
+    return int((np.datetime64(f"{year}-01-01") - np.datetime64(EPOCH)).astype(int)) + day
+
+
+def songs(seed: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Songs of one to three artists of 1990 to 2010, some dated by the year alone."""
+    draw = np.random.default_rng(seed)
+    artists = np.zeros((SONGS, 3), np.int32)
+    for row in artists:
+        count = draw.choice([1, 2, 3], p=[0.6, 0.3, 0.1])
+        row[:count] = draw.choice(np.arange(1, ARTISTS + 1), count, replace=False)
+    first = np.array([day_of(year) for year in draw.integers(1990, 2011, SONGS)])
+    vague = draw.random(SONGS) < 0.5
+    first[~vague] += draw.integers(0, 364, (~vague).sum())
+    released = np.stack([first, np.where(vague, first + 364, first)], axis=1).astype(np.int32)
+    popularity = draw.uniform(0, 100, SONGS).astype(np.float32)
+    return {"artists": artists, "released": released, "popularity": popularity}
+
+
+def adapted(batch: dict[str, Any]) -> EarlierCollaborations:
+    encoder = Collaborations(CollaborationsConfig(artists=3))
+    half = SONGS // 2
+    encoder.adapt(
+        [{k: v[:half] for k, v in batch.items()}, {k: v[half:] for k, v in batch.items()}]
+    )
+    return EarlierCollaborations(encoder._graph)
+
+
+def years(days: Any) -> Any:
+    return (np.datetime64(EPOCH) + np.asarray(days, np.int64)).astype("M8[Y]").astype(int)
+
+
+def slowly(batch: dict[str, Any], artists: Any, day: int) -> list[float]:
+    """The same by the definition: loops, and PageRank from its linear equations."""
+    before = np.flatnonzero(years(batch["released"][:, 1]) < years(day))
+    together = np.zeros((ARTISTS + 1, ARTISTS + 1))
+    own: dict[int, list[float]] = {}
+    joint = np.zeros(ARTISTS + 1)
+    for song in before:
+        who = [a for a in batch["artists"][song].tolist() if a]
+        for artist in who:
+            own.setdefault(artist, []).append(float(batch["popularity"][song]))
+            joint[artist] += len(who) > 1
+        for one, other in combinations(who, 2):
+            together[one, other] += 1
+            together[other, one] += 1
+    nodes = np.flatnonzero(together.sum(axis=1))
+    graph = together[np.ix_(nodes, nodes)]
+    spread = np.eye(len(nodes)) - DAMPING * graph / graph.sum(axis=0)
+    ranks = dict(zip(nodes, np.linalg.solve(spread, np.full(len(nodes), 1 - DAMPING)), strict=True))
+    named = [a for a in artists if a]
+    known = [a for a in named if a in ranks]
+    if not known:
+        return [np.log1p(len(named)), *[0.0] * (SIZE - 1)]
+    degrees, means, bests = [], [], []
+    for artist in known:
+        weights = together[artist]
+        others = np.flatnonzero(weights)
+        mean = {other: np.mean(own[other]) for other in others}
+        degrees.append(np.log1p(len(others)))
+        means.append(sum(weights[o] * mean[o] for o in others) / weights.sum() / 100)
+        bests.append(max(mean.values()) / 100)
+    return [
+        np.log1p(len(named)),
+        len(known) / len(named),
+        float(np.mean(degrees)),
+        max(degrees),
+        max(np.log1p(joint[a]) for a in known),
+        max(np.log(ranks[a]) for a in known),
+        float(np.mean(means)),
+        max(bests),
+        1.0,
+    ]
+
+
+def looked_up(layer: EarlierCollaborations, artists: Any, released: Any) -> Any:
+    return keras.ops.convert_to_numpy(layer(artists, released))
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize("seed", range(2))
+def test_equal_to_the_definition(seed: int) -> None:
+    batch = songs(seed)
+    got = looked_up(adapted(batch), batch["artists"], batch["released"])
+    pairs = zip(batch["artists"], batch["released"][:, 0], strict=True)
+    wanted = np.array([slowly(batch, artists, int(day)) for artists, day in pairs])
+    assert (wanted[:, -1] > 0).mean() > 0.5
+    # A row is stored anew if a statistic has changed by more than this.
+    np.testing.assert_allclose(got, wanted, atol=CHANGE + 1e-3)
+
+
+def test_a_song_its_year_and_what_comes_later_change_nothing() -> None:
+    batch = songs(0)
+    other = songs(1)
+    year = 2001
+    later = years(batch["released"][:, 1]) >= year - 1970
+    # Later songs have other artists, others' popularity and other dates of these years.
+    shifted = np.clip(batch["released"] + 30, day_of(year), None)
+    changed = {
+        "artists": np.where(later[:, None], other["artists"], batch["artists"]),
+        "released": np.where(later[:, None], shifted, batch["released"]).astype(np.int32),
+        "popularity": np.where(later, 100.0, batch["popularity"]).astype(np.float32),
+    }
+    # And there are artists who hadn't recorded before.
+    changed["artists"][np.flatnonzero(later)[:20], 0] += 100
+    rows = np.flatnonzero(years(batch["released"][:, 0]) <= year - 1970)
+    queried = batch["artists"][rows], batch["released"][rows]
+    told = [looked_up(adapted(b), *queried) for b in (batch, changed)]
+    np.testing.assert_array_equal(*told)
+    everything = batch["artists"], batch["released"]
+    now = [looked_up(adapted(b), *everything) for b in (batch, changed)]
+    assert (now[0] != now[1]).any()
+
+
+def test_collaborators_of_earlier_years_are_found() -> None:
+    """Newcomers are as popular as the stars that they recorded with a year before."""
+    draw = np.random.default_rng(3)
+    stars = draw.uniform(0, 100, 40).astype(np.float32)
+    newcomer = np.arange(40, dtype=np.int32)
+    star = newcomer % 40 + 1
+    alone = np.stack([star, np.zeros(40, np.int32)], axis=1)
+    duets = np.stack([star, newcomer + 100], axis=1)
+    days = np.repeat([day_of(1999), day_of(2000)], 40)
+    encoder = Collaborations(CollaborationsConfig(artists=2))
+    encoder.adapt(
+        [
+            {
+                "artists": np.concatenate([alone, duets]).astype(np.int32),
+                "released": np.stack([days, days], axis=1).astype(np.int32),
+                "popularity": np.concatenate([stars, stars]),
+            }
+        ]
+    )
+    layer = EarlierCollaborations(encoder._graph)
+    next_songs = np.stack([newcomer + 100, np.zeros(40, np.int32)], axis=1)
+    found = looked_up(layer, next_songs, np.full((40, 2), day_of(2001), np.int32))
+    np.testing.assert_allclose(found[:, 6], stars / 100, rtol=1e-5)
+    of_the_duet = looked_up(layer, duets, np.full((40, 2), day_of(2000, 20), np.int32))
+    np.testing.assert_array_equal(of_the_duet[:, 1:], 0)
+
+
+def test_songs_of_single_artists_have_no_graph() -> None:
+    batch = songs(0)
+    batch["artists"][:, 1:] = 0
+    got = looked_up(adapted(batch), batch["artists"], batch["released"])
+    np.testing.assert_allclose(got, [[np.log(2), *[0] * (SIZE - 1)]] * SONGS, rtol=1e-6)
+
+
+def test_the_layer_goes_through_its_configuration() -> None:
+    batch = songs(0)
+    layer = adapted(batch)
+    again = EarlierCollaborations.from_config(layer.get_config())
+    queried = batch["artists"], batch["released"]
+    np.testing.assert_array_equal(looked_up(layer, *queried), looked_up(again, *queried))
+    with pytest.raises(ValueError, match="damaged"):
+        CollaborationGraph.from_text(layer.graph[:-8])
