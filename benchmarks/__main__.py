@@ -23,6 +23,7 @@ NAMES = (
     "startup",
     "extraction",
     "songs",
+    "collaborations",
     "reading",
     "lyrics",
     "prediction",

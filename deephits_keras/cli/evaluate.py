@@ -26,12 +26,20 @@ from deephits_keras.cli.common import (
     "--part",
     help="Part of the run's split: train, validation or test.  [default: the held-out parts]",
 )
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Metrics of each value of this column as well, besides decades, genres, languages and "
+    "markets. Repeatable.",
+)
 @jobs_option
 @json_option
 def evaluate(
     run: Path,
     corpus: Path | None,
     part: str | None,
+    by: tuple[str, ...],
     jobs: int,
     as_json: bool,
     settings: dict[str, dict[str, Any]],
@@ -39,7 +47,7 @@ def evaluate(
     """Compute the metrics of a run (paper, Section 2.2.3).
 
     Without --corpus, the held-out parts of the run's own corpus are used, and the metrics equal
-    those in RUN/metrics.json.
+    those in RUN/metrics.json. Metrics of groups of tracks have bootstrap intervals of 95 %.
 
     \b
     Example:
@@ -49,14 +57,21 @@ def evaluate(
     from deephits_keras.training.workflow import evaluation, rows_to_score
 
     opened, tracks, _ = rows_to_score(run, corpus=corpus, part=part, settings=settings)
+    if by:
+        from deephits_keras.corpus.groups import groupings
+
+        groupings(tracks, by)
     import_keras()
-    found = evaluation(opened, corpus=corpus and tracks, part=part, jobs=jobs)
+    from deephits_keras.report.groups import group_table
+
+    found = evaluation(opened, corpus=corpus and tracks, part=part, jobs=jobs, by=by)
     if as_json:
         print_json(
             {
                 "run": str(run),
                 "corpus": str(tracks.folder),
                 "parts": found.parts,
+                "groups": found.groups,
                 "warnings": found.warnings,
             }
         )
@@ -68,5 +83,10 @@ def evaluate(
                 ("metric", "value"),
                 ((k, f"{v:.4f}") for k, v in values.items() if v is not None),
             )
+        for kind, grouping in found.groups[name].items():
+            table = group_table(kind, grouping)
+            print_table(f"{name}: by {kind}", table.columns, table.rows)
+            if table.note:
+                click.echo(table.note)
     for warning in found.warnings:
         click.echo(f"warning: {warning}")

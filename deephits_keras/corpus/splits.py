@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from deephits_keras.choices import SPLITS
 from deephits_keras.corpus.artists import ArtistKeys, possible_names
-from deephits_keras.corpus.dates import years_of
+from deephits_keras.corpus.groups import labels, release_years
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.corpus.versions import song_groups, title_column
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import TIERS, Tiers
-from deephits_keras.types import FloatArray, IntArray
+from deephits_keras.types import IntArray
 from deephits_keras.utils.files import replacing
 
 FEWEST = 2
@@ -284,17 +284,6 @@ def _date(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
     return newest
 
 
-def release_years(corpus: Corpus) -> FloatArray:
-    """`(n,)` float64 year of each track's release, NaN where it is unknown.
-
-    Raises:
-        UserError: if the corpus has neither `release_year` nor `release_date`.
-    """
-    if "release_year" in corpus.columns:
-        return corpus.column("release_year").to_numpy(np.float64)
-    return years_of(corpus.column("release_date").astype("string")).to_numpy(np.float64)
-
-
 def _around_origin(corpus: Corpus, origin: int | None, horizon: int) -> tuple[IntArray, IntArray]:
     """Rows before an origin in time, and rows of the following years."""
     if origin is None or horizon < 1:
@@ -319,9 +308,7 @@ def _without_group(
     """Rows without and with the held-out value of a column."""
     if by is None:
         raise UserError("--split group needs --by, the column whose value is held out")
-    values = corpus.column(by).reset_index(drop=True)
-    listed = values.map(lambda value: isinstance(value, list | tuple | np.ndarray)).any()
-    told = (values.explode() if listed else values).dropna().astype("string")
+    told = labels(corpus, by)
     sizes = told.value_counts()
     if held_out is None or held_out not in sizes:
         largest = ", ".join(f"{value} ({count})" for value, count in sizes.head(10).items())

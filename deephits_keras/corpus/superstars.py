@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from deephits_keras.corpus.splits import release_years, track_artists
+from deephits_keras.corpus.groups import release_years
+from deephits_keras.corpus.splits import track_artists
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.types import FloatArray, IntArray
 

@@ -53,6 +53,9 @@ METRICS = {
     "mae": Label(
         "MAE", "{:z.2f}", "mean absolute error in popularity (0-100); lower is better", lower=True
     ),
+    "bias": Label(
+        "Mean error", "{:+z.2f}", "mean of predicted minus true popularity (0-100)", lower=True
+    ),
     "mse": Label("MSE", "{:z.1f}", "mean squared error; lower is better", lower=True),
     "r2": Label("R²", "{:z.3f}", "explained fraction of the variance; 0 for the mean"),
     "mae_unit": Label(

@@ -13,6 +13,7 @@ from deephits_keras.report import plots
 from deephits_keras.report.architecture_drawing import draw_architecture
 from deephits_keras.report.comparison import metric_tables, tiles, worse_than_baseline
 from deephits_keras.report.explanations import explanation_pages
+from deephits_keras.report.groups import group_tables
 from deephits_keras.report.labels import baseline_label
 from deephits_keras.report.pages import render_page
 from deephits_keras.runs.files import MEMBERS, REPORT
@@ -73,6 +74,7 @@ def render_report(run: Run) -> str:
         worse_than=[] if "warnings" in run.metrics else worse_than_baseline(run),
         baselines=[baseline_label(name, run.task.kind) for name in run.baselines],
         metric_tables=metric_tables(run),
+        group_tables=group_tables(run),
         layer_tables=_layer_tables(run.architecture),
         worst=_worst(run),
         explanations=explanation_pages(run.folder),

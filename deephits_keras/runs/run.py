@@ -215,6 +215,8 @@ class Run:
         `selected_epoch` (None for an ensemble, which has one per entry of `members`),
         `selected_by`, `parts` with the metrics of each held-out part
         (`evaluation.metrics.evaluate`),
+        `groups`: metrics of decades, genres, languages and markets of the reported part, as far as
+        the corpus tells them (`evaluation.groups`); lacking in older runs,
         `warnings`: reasons not to rely on the reported part's metrics, one sentence each,
         `missing`: number of tracks without an input, by modality and part, and
         `unseen_columns`: fields without a value in any training track, by modality.

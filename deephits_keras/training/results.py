@@ -10,11 +10,13 @@ import keras
 import numpy as np
 import pandas as pd
 
+from deephits_keras.corpus.groups import groupings
 from deephits_keras.corpus.splits import Split, reported_part
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.evaluation.baselines import baseline_metrics
 from deephits_keras.evaluation.calibration import calibrate
 from deephits_keras.evaluation.decoding import fit_decoding
+from deephits_keras.evaluation.groups import Answers, grouped_metrics
 from deephits_keras.evaluation.metrics import Metrics
 from deephits_keras.evaluation.warnings import result_warnings
 from deephits_keras.features.seen import unseen_notes, unseen_values
@@ -87,9 +89,9 @@ def write_results(
         part: dataclasses.replace(result, task=task, outputs=calibration.scale(result.outputs))
         for part, result in scored.items()
     }
+    tables = {part: result.table(corpus, part) for part, result in scaled.items()}
     with replacing(run.folder / PREDICTIONS) as temporary:
-        tables = [result.table(corpus, part) for part, result in scaled.items()]
-        pd.concat(tables, ignore_index=True).to_parquet(temporary, index=False)
+        pd.concat(tables.values(), ignore_index=True).to_parquet(temporary, index=False)
     metrics = {part: result.metrics(calibration) for part, result in scaled.items()}
     reported = reported_part(run.split.parts)
     majority = majority_metrics(task, trained, scaled[reported].popularity)
@@ -114,6 +116,10 @@ def write_results(
             **({"decoding": decoding} if task.kind == "classification" else {}),
             "warnings": warnings,
             "parts": metrics,
+            "groups": grouped_metrics(
+                Answers.from_table(tables[reported], classification=task.kind == "classification"),
+                groupings(corpus),
+            ),
             "missing": _missing(stores, run.split),
             "unseen_columns": unseen,
         },

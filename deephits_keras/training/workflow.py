@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from deephits_keras.corpus.splits import Split
     from deephits_keras.corpus.table import Corpus
+    from deephits_keras.evaluation.groups import Grouping
     from deephits_keras.training.distribution import Distribution
     from deephits_keras.types import FloatArray
 
@@ -330,10 +331,12 @@ class Evaluation:
 
     Attributes:
         parts: Metrics by part, as `evaluate` returns them.
+        groups: Metrics of groups of tracks, by part and kind of group.
         warnings: One sentence each; see `evaluation.warnings.result_warnings`.
     """
 
     parts: dict[str, dict[str, Any]]
+    groups: dict[str, dict[str, Grouping]]
     warnings: list[str]
 
 
@@ -344,14 +347,21 @@ def evaluation(
     part: str | None = None,
     jobs: int = -1,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    by: Sequence[str] = (),
 ) -> Evaluation:
     """Compute the metrics of a run together with their warnings; see `evaluate`.
 
     Another corpus is compared with the baseline only if the run's own corpus is still there.
+    Groups are decades, genres, languages and markets, as far as the corpus tells them, and those of
+    the columns `by`.
     """
     opened, tracks, parts = rows_to_score(run, corpus=corpus, part=part, settings=settings)
+    from deephits_keras.corpus.groups import groupings
+
+    grouped = groupings(tracks, tuple(by))
     import numpy as np
 
+    from deephits_keras.evaluation.groups import Answers, grouped_metrics
     from deephits_keras.evaluation.warnings import result_warnings
     from deephits_keras.features.extraction import extract_features
     from deephits_keras.features.seen import seen_stores, unseen_notes, unseen_values
@@ -364,10 +374,14 @@ def evaluation(
     stores = seen_stores(tracks, opened.encoders, opened.unseen_columns)
     trained = _training_popularity(opened)
     metrics: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Grouping]] = {}
     warnings: list[str] = []
+    classification = opened.task.kind == "classification"
     for name, rows in parts.items():
         scored = score_rows(opened.model, opened.task, stores, tracks, rows)
         metrics[name] = scored.metrics(opened.calibration)
+        answers = Answers.from_table(scored.table(tracks, name), classification=classification)
+        groups[name] = grouped_metrics(answers, grouped)
         baseline = (
             None if trained is None else majority_metrics(opened.task, trained, scored.popularity)
         )
@@ -381,7 +395,9 @@ def evaluation(
         )
     scored_rows = np.concatenate([np.asarray(rows) for rows in parts.values()])
     warnings += unseen_notes(unseen_values(opened.unseen_columns, tracks, scored_rows))
-    return Evaluation(metrics, warnings)
+    if opened.config.start and corpus is None:
+        warnings += opened.config.start.warnings
+    return Evaluation(metrics, groups, warnings)
 
 
 def _training_popularity(run: Run) -> FloatArray | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from deephits_plugins.artist_history.lookup import latest_rows
 from keras import layers, ops
 
 from deephits_keras.encoders.layers import dense
 from deephits_keras.types import Tensor
 
+from ..artist_history.lookup import latest_rows
 from .graph import CollaborationGraph
 
 SIZE = 9

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deephits_plugins.artist_history.base import DatedArtists, DatedArtistsConfig
-
 from deephits_keras.encoders.contract import setting
 from deephits_keras.encoders.features import Features
+
+from ..artist_history.base import DatedArtists, DatedArtistsConfig
 
 
 @dataclass(frozen=True)

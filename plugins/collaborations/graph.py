@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from deephits_plugins.artist_history.dates import EPOCH
-from deephits_plugins.artist_history.timeline import Timeline
 from scipy.sparse import csr_array
 
 from deephits_keras.types import FloatArray, IntArray
+
+from ..artist_history.dates import EPOCH
+from ..artist_history.timeline import Timeline
 
 STATISTICS = ("degree", "joint", "rank", "neighbours", "best")
 """Of an artist at the end of a year: logarithms of the number of collaborators and of joint songs
@@ -130,7 +131,7 @@ def _statistics(
 def _pagerank(graph: Any, weight: FloatArray, ranks: FloatArray) -> FloatArray:
     """PageRank over its mean (Brin and Page 1998), weighted by joint songs."""
     for _ in range(MOST_STEPS):
-        following = (1 - DAMPING) + DAMPING * (graph @ (ranks / weight))
+        following: FloatArray = (1 - DAMPING) + DAMPING * (graph @ (ranks / weight))
         if np.abs(following - ranks).max() < TOLERANCE:
             return following
         ranks = following

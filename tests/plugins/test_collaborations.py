@@ -73,7 +73,7 @@ def slowly(batch: dict[str, Any], artists: Any, day: int) -> list[float]:
     degrees, means, bests = [], [], []
     for artist in known:
         weights = together[artist]
-        others = np.flatnonzero(weights)
+        others = np.flatnonzero(weights).tolist()
         mean = {other: np.mean(own[other]) for other in others}
         degrees.append(np.log1p(len(others)))
         means.append(sum(weights[o] * mean[o] for o in others) / weights.sum() / 100)
