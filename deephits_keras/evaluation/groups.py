@@ -141,7 +141,7 @@ def _of_group(answers: Answers, label: str, places: IntArray) -> GroupMetrics:
         return GroupMetrics(label, len(places), {})
     rng = np.random.default_rng(0)
     errors = answers.predicted[places] - answers.popularity[places]
-    metrics = {}
+    metrics: dict[str, Interval] = {}
     if answers.classification:
         metrics |= _of_tiers(answers.true_tier[places], answers.tier[places], rng)
     return GroupMetrics(label, len(places), {**metrics, **_of_errors(errors, rng)})

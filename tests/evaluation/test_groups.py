@@ -60,7 +60,7 @@ def test_a_group_has_the_metrics_of_its_tracks() -> None:
 
 
 def test_intervals_are_those_of_resampled_tracks() -> None:
-    """Of tiers a confusion matrix is drawn, of errors the tracks: both as scikit-learn resamples."""
+    """Of tiers a confusion matrix is drawn, of errors the tracks."""
     found = answers(1, 80)
     of = grouped_metrics(found, {"all": labelled(found, ["x"] * 80)})["all"].groups[0].metrics
     draw = np.random.default_rng(5)
