@@ -251,6 +251,6 @@ def test_the_command_trains_an_ensemble(corpus: Corpus, tmp_path: Path, deephits
     assert deephits("verify", tmp_path / "run").code == 0
     again = deephits("train", corpus.folder, tmp_path / "run", "--resume")
     assert "nothing to resume" in again.err
-    refused = deephits(*words.split()[:-1], "0")
+    refused = deephits("train", corpus.folder, tmp_path / "other", *words.split()[3:-1], "0")
     assert refused.code == 2
     assert "ensemble must be from 1 to 100" in refused.err
