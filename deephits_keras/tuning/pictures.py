@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from deephits_keras.report.style import BLUE, GREEN, MUTED, ORANGE, RED, styled
 from deephits_keras.tuning.search import COMPLETE, Record, Search
@@ -98,6 +98,9 @@ def _slice(axes: Axes, search: Search, name: str, records: Sequence[Record], bes
         axes.margins(x=0.15)
     elif dimension.log:
         axes.set_xscale("log")
+        # Matplotlib's own labels of powers are formulas, which the style doesn't parse.
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     whole = _of(records, complete=True)
     if whole:
         _limit(axes, _points(whole)[1])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -25,10 +27,17 @@ from deephits_keras.verification import verify
 Deephits = Callable[..., Any]
 
 DIVERGES = 1e30
-SEARCH = {"learning_rate": [0.01, 0.05, DIVERGES], "dropout": "0..0.4"}
+SEARCH = {"learning_rate": [0.01, 0.05, DIVERGES], "dropout": "0.01..0.4:log"}
 FIXED = ("--task", "tiers-3", "--modalities", "meta=numeric", "--recipe", "paper")
 SMALL = ("--epochs", "2", "--batch-size", "32", "--optimizer", "sgd", "--seed", "3")
-WORDS = (*FIXED, *SMALL, "--search", "learning_rate=0.01,0.05,1e30", "--search", "dropout=0..0.4")
+WORDS = (
+    *FIXED,
+    *SMALL,
+    "--search",
+    "learning_rate=0.01,0.05,1e30",
+    "--search",
+    "dropout=0.01..0.4:log",
+)
 TRIALS = 3
 
 
@@ -71,7 +80,10 @@ def test_the_run_says_that_it_was_tuned(found: Any) -> None:
     told = Run(found.run.folder).config.recipe["tuned"]
     assert told["trials"] == TRIALS
     assert told["trial"] == found.best.number
-    assert told["space"] == {"max_learning_rate": "0.01,0.05,1e+30", "fusion.dropout": "0..0.4"}
+    assert told["space"] == {
+        "max_learning_rate": "0.01,0.05,1e+30",
+        "fusion.dropout": "0.01..0.4:log",
+    }
     report = " ".join((found.run.folder / "report.html").read_text().split())
     assert f"the best of {TRIALS} trials" in report
     assert 'href="tuning/tuning.html"' in report
@@ -87,11 +99,18 @@ def test_a_trial_that_fails_is_recorded_with_its_reason(found: Any) -> None:
     assert table.loc[table["outcome"] == "failed", "reason"].str.contains("finite").all()
 
 
+def pictures(page: str) -> list[str]:
+    found = re.findall(r'data:image/svg\+xml;base64,([^"]+)', page)
+    assert found
+    return [base64.b64decode(picture).decode() for picture in found]
+
+
 def test_the_page_stands_alone(found: Any) -> None:
     page = found.page.read_text()
     assert "No trial read the test part" in page
     assert "is not a finite number" in page
     assert page.count('<img src="data:image/svg+xml') >= 2
+    assert not any("mathdefault" in picture for picture in pictures(page))
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert (found.page.parent / "trials.csv").exists()
     # The folders of other trials would fill a disk.
