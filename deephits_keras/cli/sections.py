@@ -5,7 +5,10 @@ from __future__ import annotations
 import click
 
 SECTIONS = {
-    "Model": ("recipe", "modalities", "fusion", "fusion_weights", "head", "task", "dropout"),
+    "Model": (
+        *("recipe", "modalities", "fusion", "fusion_weights", "head", "task", "dropout"),
+        *("start_from", "freeze", "allow_seen_tracks"),
+    ),
     "Split": (
         *("split", "validation", "test", "fold", "folds"),
         *("origin", "horizon", "by", "held_out"),

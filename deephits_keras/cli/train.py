@@ -23,6 +23,7 @@ from deephits_keras.cli.common import (
     json_option,
     modalities_option,
     print_json,
+    print_table,
     seed_option,
 )
 from deephits_keras.cli.training_options import (
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
 @click.option(
     "--freeze",
     metavar="MODALITIES",
-    default="",
     help="With --from: modalities whose branches aren't trained, separated by commas.",
 )
 @click.option(
@@ -101,7 +101,7 @@ def train(
     quality: str,
     dropout: float | None,
     start_from: Path | None,
-    freeze: str,
+    freeze: str | None,
     allow_seen_tracks: bool,
     cache: str,
     distribute: bool,
@@ -119,7 +119,8 @@ def train(
     Features that aren't extracted yet are extracted first. The recipe sets every option that is
     not given here; RUN/config.json records both. --resume continues an interrupted run and gives
     the same result as an uninterrupted one. --from trains the model of another run further, with
-    the settings of that run where no option is given.
+    the settings of that run where no option is given. --split group --by COLUMN without --held-out
+    trains once per value of the column, each time without its tracks, in folders of RUN.
 
     \b
     Example:
@@ -132,6 +133,7 @@ def train(
     from deephits_keras.training.workflow import finish, plan_training, resumable
 
     division = split_of(training)
+    leaves_out = division["kind"] == "group" and division["by"] and not division["held_out"]
     asked = {name: value for name, value in training.items() if value is not None}
     meeting = get_fusion_settings(fusion, fusion_weights, head, dropout)
     if resume:
@@ -142,24 +144,27 @@ def train(
         opened = Corpus.open(corpus)
         config = current.config.training
     else:
+        options: dict[str, Any] = {
+            "recipe": recipe,
+            "modalities": modalities,
+            "settings": settings,
+            "fusion": meeting,
+            "training": asked,
+            "task": task,
+            "seed": seed,
+            "quality": quality,
+            "start_from": start_from,
+            "freeze": freeze or (),
+            "allow_seen_tracks": allow_seen_tracks,
+            "command": shlex.join(["deephits", *sys.argv[1:]]),
+        }
+        if leaves_out:
+            if distribute or cache != "none":
+                raise UserError("--distribute and --cache are for a single training: --held-out")
+            _leave_one_out(corpus, run, division, options, as_json=as_json)
+            return
         require_free(run)
-        plan = plan_training(
-            corpus,
-            run,
-            recipe=recipe,
-            modalities=modalities,
-            settings=settings,
-            fusion=meeting,
-            training=asked,
-            task=task,
-            seed=seed,
-            quality=quality,
-            split=division,
-            start_from=start_from,
-            freeze=freeze,
-            allow_seen_tracks=allow_seen_tracks,
-            command=shlex.join(["deephits", *sys.argv[1:]]),
-        )
+        plan = plan_training(corpus, run, split=division, **options)
         opened, config = plan.corpus, plan.choices.training
         for note in plan.notes:
             click.echo(f"note: {note}", err=True)
@@ -212,6 +217,32 @@ def train(
     click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / REPORT}")
     for warning in metrics.get("warnings", []):
         click.echo(f"warning: {warning}")
+
+
+def _leave_one_out(
+    corpus: Path, out: Path, division: dict[str, Any], options: dict[str, Any], *, as_json: bool
+) -> None:
+    """Train once per value of a column, each time on the other tracks."""
+    from deephits_keras.training.series import plan_leave_one_out, train_plans
+
+    if division["test"]:
+        raise UserError("--split group defines its own test tracks: remove --test")
+    by = division["by"]
+    plans = plan_leave_one_out(corpus, out, by=by, validation=division["validation"], **options)
+    import_keras()
+    rows = train_plans(
+        plans, out, tell=lambda value: click.echo(f"{by} {value} is held out", err=True)
+    )
+    if as_json:
+        print_json({"out": str(out), "by": by, "rows": rows})
+        return
+    from deephits_keras.evaluation.groups import Grouping, GroupMetrics
+    from deephits_keras.report.groups import group_table
+
+    groups = tuple(GroupMetrics(row.name, row.tracks, row.metrics) for row in rows)
+    table = group_table(f"held-out {by}", Grouping(groups))
+    print_table(f"test tracks, whose {by} no training track has", table.columns, table.rows)
+    click.echo(f"Runs: {out}")
 
 
 def _start_distribution(config: TrainingConfig, cache: str) -> Distribution:

@@ -42,6 +42,9 @@ def labels(corpus: Corpus, column: str) -> pd.Series[str]:
         UserError: if the corpus has no such column.
     """
     values = corpus.column(column).reset_index(drop=True)
+    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
+        # A whole number is written as one, as in the table.
+        values = values.astype("Int64")
     listed = values.map(lambda value: isinstance(value, list | tuple | np.ndarray)).any()
     told: pd.Series[str] = (values.explode() if listed else values).dropna().astype("string")
     return told
@@ -55,7 +58,7 @@ def groupings(corpus: Corpus, by: tuple[str, ...] = ()) -> dict[str, pd.Series[s
         by: Further columns; `decade` for decades.
 
     Returns:
-        By name, labels as of `labels`; those without a value in any track are left out.
+        By name, labels as of `labels`; those of no track, other than of `by`, are left out.
 
     Raises:
         UserError: if the corpus lacks a column of `by`.
@@ -75,4 +78,4 @@ def groupings(corpus: Corpus, by: tuple[str, ...] = ()) -> dict[str, pd.Series[s
                     f"{', '.join(corpus.columns)}"
                 )
             found[column] = labels(corpus, column)
-    return {name: told for name, told in found.items() if len(told)}
+    return {name: told for name, told in found.items() if len(told) or name in by}

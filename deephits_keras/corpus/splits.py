@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,11 +43,13 @@ class Split:
         kind: Kind of the split.
         seed: Random seed.
         parts: Ascending int64 rows of `train`, `validation` and, if there is one, `test`.
+        settings: Arguments that only this kind has: `fold`, `origin`, `by`, ...
     """
 
     kind: str
     seed: int
     parts: Mapping[str, IntArray]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def to_parquet(self, path: Path, corpus: Corpus) -> None:
         """Write one row per track (`row`, `track_id`, `part`), with kind and seed as metadata."""
@@ -151,6 +153,8 @@ def make_split(
                 f"{option} is for --split {ONLY_FOR[name]}, and has no effect on {kind}. "
                 f"Received: {value}"
             )
+    values = {**given, "folds": folds, "horizon": horizon}
+    own = {name: values[name] for name, of_kind in ONLY_FOR.items() if of_kind == kind}
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise UserError(
             "--validation and --test must leave tracks for training. "
@@ -172,7 +176,7 @@ def make_split(
             rows, parts["test"] = _without_group(corpus, by, held_out)
         draw = KINDS[kind](corpus, tiers, folds, 0)
         rows, parts["validation"] = draw(rows, validation, seed)
-        return Split(kind, seed, {"train": rows, **parts})
+        return Split(kind, seed, {"train": rows, **parts}, own)
     try:
         draw = KINDS[kind](corpus, tiers, folds, fold or 0)
         if test:
@@ -184,7 +188,7 @@ def make_split(
             f"{len(corpus)} tracks are too few for this split ({kind}), or it leaves a part "
             f"without any: {error}"
         ) from error
-    return Split(kind, seed, {"train": rows, **parts})
+    return Split(kind, seed, {"train": rows, **parts}, own)
 
 
 # What scikit-learn and SciPy draw with is imported where it is drawn: whoever only reads tracks, as

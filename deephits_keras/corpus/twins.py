@@ -86,4 +86,6 @@ def without_twins(split: Split, groups: IntArray) -> Split:
     for part, rows in parts.items():
         if not len(rows):
             raise UserError(f"Every track of the part {part!r} is also held out under another id")
-    return Split(split.kind, split.seed, {part: parts[part] for part in split.parts})
+    return Split(
+        split.kind, split.seed, {part: parts[part] for part in split.parts}, split.settings
+    )

@@ -137,14 +137,24 @@ def grouped_metrics(
 
 
 def _of_group(answers: Answers, label: str, places: IntArray) -> GroupMetrics:
-    if len(places) < FEWEST:
-        return GroupMetrics(label, len(places), {})
+    found = {} if len(places) < FEWEST else metrics_with_intervals(answers, places)
+    return GroupMetrics(label, len(places), found)
+
+
+def metrics_with_intervals(answers: Answers, places: IntArray | None = None) -> dict[str, Interval]:
+    """The metrics of some tracks; see `grouped_metrics`.
+
+    Args:
+        answers: The predictions.
+        places: Indices of the tracks among them; all by default.
+    """
+    places = np.arange(len(answers.rows)) if places is None else places
     rng = np.random.default_rng(0)
     errors = answers.predicted[places] - answers.popularity[places]
     metrics: dict[str, Interval] = {}
     if answers.classification:
         metrics |= _of_tiers(answers.true_tier[places], answers.tier[places], rng)
-    return GroupMetrics(label, len(places), {**metrics, **_of_errors(errors, rng)})
+    return {**metrics, **_of_errors(errors, rng)}
 
 
 def _interval(value: float, draws: FloatArray) -> Interval:

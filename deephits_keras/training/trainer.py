@@ -112,6 +112,7 @@ def new_run(
         split={
             "kind": split.kind,
             "seed": split.seed,
+            **split.settings,
             "sizes": {part: len(rows) for part, rows in split.parts.items()},
         },
         corpus={

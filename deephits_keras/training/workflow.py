@@ -301,6 +301,7 @@ def evaluate(
     part: str | None = None,
     jobs: int = -1,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    by: Sequence[str] = (),
 ) -> dict[str, dict[str, Any]]:
     """Compute the metrics of a run (paper, Section 2.2.3), as `deephits evaluate` does.
 
@@ -310,19 +311,30 @@ def evaluate(
         part: Part of the run's split; by default every held-out part.
         jobs: Number of worker processes of the extraction, for another corpus.
         settings: Encoder settings that override the run's, if `run` is a folder.
+        by: `decade`, `genre`, `language`, `market` or other columns, whose groups are evaluated
+            too.
 
     Returns:
-        The result of `evaluation.metrics.evaluate` by part (`all` for another corpus).
+        The result of `evaluation.metrics.evaluate` by part (`all` for another corpus); with `by`,
+        each part has `groups` as well: an `evaluation.groups.Grouping` by name, None without a
+        value in any of its tracks.
 
     Raises:
-        UserError: if the run isn't finished, its corpus has changed, or it has no such part.
+        UserError: if the run isn't finished, its corpus has changed, or it has no such part or
+            column.
 
     Example:
         >>> import deephits_keras as dh
         >>> dh.evaluate("run")["validation"]["tiers-10"]["accuracy"]  # doctest: +SKIP
         0.42
     """
-    return evaluation(run, corpus=corpus, part=part, jobs=jobs, settings=settings).parts
+    found = evaluation(run, corpus=corpus, part=part, jobs=jobs, settings=settings, by=by)
+    if not by:
+        return found.parts
+    return {
+        name: {**of_part, "groups": {kind: found.groups[name].get(kind) for kind in by}}
+        for name, of_part in found.parts.items()
+    }
 
 
 @dataclass(frozen=True)

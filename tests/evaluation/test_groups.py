@@ -126,14 +126,16 @@ def test_a_corpus_tells_its_groups(tmp_path: Path) -> None:
             "genre": [["pop", "rock"], ["pop"], None, []],
             "language": ["en", "en", "es", None],
             "label": ["x", "y", "x", None],
+            "mode": [1.0, 0.0, None, 1.0],
         }
     ).to_parquet(tmp_path / "songs.parquet")
     corpus = import_table(tmp_path / "songs.parquet", tmp_path / "corpus").corpus
-    found = groupings(corpus, ("label",))
+    found = groupings(corpus, ("label", "mode"))
     told = {name: list(zip(of.index, of, strict=True)) for name, of in found.items()}
     assert told["decade"] == [(0, "1990s"), (1, "2000s"), (3, "2000s")]
     assert told["language"] == [(0, "en"), (1, "en"), (2, "es")]
     assert told["label"] == [(0, "x"), (1, "y"), (2, "x")]
+    assert told["mode"] == [(0, "1"), (1, "0"), (3, "1")]
     assert told["genre"][:3] == [(0, "pop"), (0, "rock"), (1, "pop")]
     with pytest.raises(UserError, match="no column 'mood' to group by"):
         groupings(corpus, ("mood",))
