@@ -89,7 +89,7 @@ def split_options(*, test: float) -> Callable[[Command], Command]:
                 click.option(
                     "--held-out",
                     metavar="VALUE",
-                    help="With --split group: value of --by whose tracks are held out.  [default: each in turn]",
+                    help="With --split group: value of --by whose tracks are held out.",
                 ),
             )
         ):
