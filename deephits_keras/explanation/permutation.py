@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -197,6 +197,12 @@ class _HeldOut:
         features = {s.name: gathered[s.name].astype(input_dtype(s)) for s in store.specs}
         present = {m: mask[known] for m, mask in self.present.items()}
         others = {m: e[known] for m, e in self.embeddings.items()}
+        branch = self.anatomy.branch(modality)
+
+        def batched(given: Features) -> Iterator[Features]:
+            # Not `predict`, whose pipeline takes longer to build than such a batch to compute.
+            for start in range(0, len(known), BATCH_SIZE):
+                yield {name: a[start : start + BATCH_SIZE] for name, a in given.items()}
 
         def metrics(sources: Mapping[str, IntArray]) -> Metrics:
             mixed: Features = {name: array.copy() for name, array in features.items()}
@@ -204,8 +210,7 @@ class _HeldOut:
                 for feature, place in places_of(where):
                     part = ... if place is None else (slice(None), place)
                     mixed[feature][part] = features[feature][sources[field]][part]
-            branch = self.anatomy.branch(modality)
-            own = branch.predict(mixed, batch_size=BATCH_SIZE, verbose=0)
+            own = np.concatenate([branch.predict_on_batch(part) for part in batched(mixed)])
             return self.metrics(self.rows[known], {**others, modality: own}, present)
 
         return _importances(list(fields), len(known), metrics, repeats, seed)

@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 
 import matplotlib.style
 import numpy as np
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure
 
@@ -91,7 +92,9 @@ def svg(figure: Figure) -> str:
             # Otherwise `savefig` draws the whole figure a second time, for its layout.
             engine.execute(figure)
             figure.set_layout_engine("none")
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        # `savefig` would draw it once more, without output, to let an engine arrange it.
+        figure.set(dpi=matplotlib.rcParams["savefig.dpi"], facecolor="none")
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Creator": None})
     return text.getvalue().replace("</defs>", f"{_dark_sheet()}</defs>", 1)
 
 
