@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from deephits_keras.encoders.layers import dense
@@ -38,20 +39,23 @@ class FieldVector(layers.Layer):  # type: ignore[misc]
 
     def call(self, values: Tensor) -> Tensor:
         """Standardise, and convert the key to indicators."""
-        parts = []
-        for index, field in enumerate(self.fields):
-            value = values[:, index : index + 1]
-            unknown = ops.isnan(value)
-            if field in INDICATORS:
-                undefined = ops.logical_or(unknown, value < 0)
-                pitch = ops.where(undefined, float(PITCH_CLASSES), ops.round(value))
-                indicators = ops.one_hot(ops.cast(pitch[:, 0], "int32"), INDICATORS[field])
-                parts.append(ops.cast(indicators, values.dtype))
-                continue
-            if field not in FLAGS:
-                value = (value - self.mean[index]) / self.deviation[index]
-            parts.append(ops.where(unknown, ops.zeros_like(value), value))
-        return ops.concatenate(parts, axis=1)
+        scaled = [field not in INDICATORS and field not in FLAGS for field in self.fields]
+        mean = ops.convert_to_tensor(np.where(scaled, self.mean, 0.0), values.dtype)
+        deviation = ops.convert_to_tensor(np.where(scaled, self.deviation, 1.0), values.dtype)
+        unknown = ops.isnan(values)
+        # All fields at once: tracing takes its time per operation.
+        numbers = ops.where(unknown, ops.zeros_like(values), (values - mean) / deviation)
+        parts, start = [], 0
+        for index in (n for n, field in enumerate(self.fields) if field in INDICATORS):
+            key = values[:, index]
+            undefined = ops.logical_or(unknown[:, index], key < 0)
+            pitch = ops.where(undefined, float(PITCH_CLASSES), ops.round(key))
+            indicators = ops.one_hot(ops.cast(pitch, "int32"), INDICATORS[self.fields[index]])
+            parts += [numbers[:, start:index], ops.cast(indicators, values.dtype)]
+            start = index + 1
+        parts.append(numbers[:, start:])
+        # Some of the formats of `export` have no arrays without columns.
+        return ops.concatenate([part for part in parts if part.shape[1]], axis=1)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, int]:
         """`(batch, vector)`."""

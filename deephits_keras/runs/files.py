@@ -34,6 +34,7 @@ CALIBRATION = "calibration.json"
 REPORT = "report.html"
 CHECKSUMS = "checksums.json"
 STATE = "state"
+COMPILED = "compiled.keras"
 EXPLANATIONS = "explain"
 DRIFT = "drift"
 

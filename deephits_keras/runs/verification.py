@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deephits_keras.errors import UserError
-from deephits_keras.runs.files import CHECKSUMS, CONFIG, LATER, RECORDED, REPORT, STATE
+from deephits_keras.runs.files import CHECKSUMS, COMPILED, CONFIG, LATER, RECORDED, REPORT, STATE
 from deephits_keras.utils.files import read_json, read_record, sha256
 from deephits_keras.utils.findings import Finding, Verification
 
@@ -77,7 +77,8 @@ def _corpus_of(folder: Path) -> str:
 
 def _damaged_checkpoints(folder: Path, remedy: str) -> Iterator[Finding]:
     """Checkpoints of an unfinished run whose archive fails its own checksums (CRC-32)."""
-    places = (f"{STATE}/epoch-*.keras", f"members/*/{STATE}/epoch-*.keras")
+    kinds = (COMPILED, "epoch-*.npz")
+    places = [f"{where}{STATE}/{kind}" for where in ("", "members/*/") for kind in kinds]
     for path in sorted(path for place in places for path in folder.glob(place)):
         try:
             with zipfile.ZipFile(path) as archive:

@@ -195,14 +195,14 @@ def check_gradients_reach_every_weight(subject: Subject) -> None:
         before = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
         rng = np.random.default_rng(seed)
         targets = rng.normal(size=(_rows(subject.varied_inputs()), model.output_shape[-1]))
-        _train(model, subject.varied_inputs(), targets)
-        still = [
-            variable.path
-            for variable, old in zip(model.trainable_variables, before, strict=True)
-            if np.array_equal(keras.ops.convert_to_numpy(variable), old)
-        ]
-        if not still:
-            return
+        for _ in _train(model, subject.varied_inputs(), targets):
+            still = [
+                variable.path
+                for variable, old in zip(model.trainable_variables, before, strict=True)
+                if np.array_equal(keras.ops.convert_to_numpy(variable), old)
+            ]
+            if not still:
+                return
     raise CheckError(
         f"no gradient reaches the weights {', '.join(still)}. Use them in the embedding, keep "
         "rounding, argmax and stop_gradient out of the way, or mark them trainable=False"
@@ -227,7 +227,8 @@ def check_presence_mask(subject: Subject) -> None:
     mixed = {name: np.where(_column(rows, a.ndim), 0, a) for name, a in inputs.items()}
     half = _masked(encoder, mixed, 1.0)
     half[input_name(encoder.modality, PRESENT)] = 1.0 - rows[:, None].astype("float32")
-    _train(model, half, np.ones((len(rows), 3)))
+    for _ in _train(model, half, np.ones((len(rows), 3))):
+        pass
     spoilt = [
         v.path
         for v in model.trainable_variables
@@ -327,16 +328,19 @@ def _infer(model: keras.Model, inputs: Features) -> Array:
     return np.asarray(keras.ops.convert_to_numpy(model(inputs, training=False)))
 
 
-def _train(model: keras.Model, inputs: Features, targets: Array) -> None:
-    """A few steps of Adam, whose updates are visible even for tiny gradients."""
+def _train(model: keras.Model, inputs: Features, targets: Array) -> Iterator[None]:
+    """Take a few steps of Adam, whose updates are visible even for tiny gradients."""
+    # Tracing takes longer than a few steps; JAX compiles each operation, or all of them at once.
+    on_jax = keras.backend.backend() == "jax"
     model.compile(
         optimizer=keras.optimizers.Adam(1e-3, epsilon=1e-12),
         loss="mse",
-        run_eagerly=True,
-        jit_compile=False,
+        run_eagerly=not on_jax,
+        jit_compile=on_jax,
     )
     for _ in range(STEPS):
         model.train_on_batch(inputs, targets)
+        yield
 
 
 def _close(first: Array, second: Array, tolerance: float = TOLERANCE) -> bool:

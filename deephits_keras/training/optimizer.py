@@ -6,8 +6,10 @@ its `weight_decay` is decoupled (AdamW's), and its first-moment rate can't follo
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -43,9 +45,21 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         super().__init__()
         self.initial, self.peak, self.final = initial, peak, final
         self.steps, self.warmup, self.anneal = steps, warmup, anneal
+        self._held: Tensor | None = None
+
+    @contextlib.contextmanager
+    def held(self, step: Tensor) -> Iterator[None]:
+        """Within the block every call gives the value at this step, computed once."""
+        self._held = self(step)
+        try:
+            yield
+        finally:
+            self._held = None
 
     def __call__(self, step: Tensor) -> Tensor:
         """The value at a step, counted from 0."""
+        if self._held is not None:
+            return self._held
         step = ops.cast(step, "float32")
         turn = max(self.warmup * self.steps - 1, 0.0)
         rising = self._between(self.initial, self.peak, step / max(turn, 1e-9))
@@ -63,6 +77,30 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         """The constructor's arguments."""
         names = ("initial", "peak", "final", "steps", "warmup", "anneal")
         return {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable("deephits")
+class AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
+    """Keras' AdamW, which computes its schedule once per step, not once per variable."""
+
+    def apply(self, grads: Sequence[Tensor], trainable_variables: Any = None) -> None:
+        """Update the variables by their gradients."""
+        schedule = self._learning_rate
+        scheduled = isinstance(schedule, OneCycle)
+        with schedule.held(self.iterations) if scheduled else contextlib.nullcontext():
+            super().apply(grads, trainable_variables)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What `TorchAdam` needs at a step for every variable, as float32 scalars."""
+
+    beta_1: Tensor
+    beta_2: Tensor
+    new_1: Tensor
+    new_2: Tensor
+    size: Tensor
+    correction: Tensor
 
 
 @keras.saving.register_keras_serializable("deephits")
@@ -92,6 +130,7 @@ class TorchAdam(keras.optimizers.Optimizer):  # type: ignore[misc]
         if isinstance(beta_1, dict):
             beta_1 = keras.saving.deserialize_keras_object(beta_1)
         self.beta_1, self.beta_2, self.epsilon, self.l2 = beta_1, beta_2, epsilon, l2
+        self._step: _Step | None = None
 
     def build(self, variables: list[Any]) -> None:
         """Create both moments of each variable."""
@@ -101,21 +140,42 @@ class TorchAdam(keras.optimizers.Optimizer):  # type: ignore[misc]
         self._first = [self.add_variable_from_reference(v, name="first") for v in variables]
         self._second = [self.add_variable_from_reference(v, name="second") for v in variables]
 
+    def apply(self, grads: Sequence[Tensor], trainable_variables: Any = None) -> None:
+        """Update the variables by their gradients."""
+        self._step = self._at(self.learning_rate)
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            self._step = None
+
+    def _at(self, learning_rate: Tensor) -> _Step:
+        beta_1 = self.beta_1(self.iterations) if callable(self.beta_1) else self.beta_1
+        beta_1, beta_2 = ops.cast(beta_1, "float32"), ops.cast(self.beta_2, "float32")
+        step = ops.cast(self.iterations + 1, "float32")
+        return _Step(
+            beta_1=beta_1,
+            beta_2=beta_2,
+            new_1=1 - beta_1,
+            new_2=1 - beta_2,
+            size=ops.cast(learning_rate, "float32") / (1 - ops.power(beta_1, step)),
+            correction=ops.sqrt(1 - ops.power(beta_2, step)),
+        )
+
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Tensor) -> None:
         """Update one variable."""
+        at = self._step or self._at(learning_rate)
         dtype = variable.dtype
         index = self._get_variable_index(variable)
-        first, second = self._first[index], self._second[index]
-        beta_1 = self.beta_1(self.iterations) if callable(self.beta_1) else self.beta_1
-        beta_1, beta_2 = ops.cast(beta_1, dtype), ops.cast(self.beta_2, dtype)
-        step = ops.cast(self.iterations + 1, dtype)
         gradient = ops.cast(gradient, dtype) + self.l2 * variable
 
-        self.assign(first, beta_1 * first + (1 - beta_1) * gradient)
-        self.assign(second, beta_2 * second + (1 - beta_2) * ops.square(gradient))
-        size = ops.cast(learning_rate, dtype) / (1 - ops.power(beta_1, step))
-        root = ops.sqrt(second) / ops.sqrt(1 - ops.power(beta_2, step))
-        self.assign_sub(variable, size * first / (root + self.epsilon))
+        first = ops.cast(at.beta_1, dtype) * self._first[index]
+        first = first + ops.cast(at.new_1, dtype) * gradient
+        second = ops.cast(at.beta_2, dtype) * self._second[index]
+        second = second + ops.cast(at.new_2, dtype) * ops.square(gradient)
+        self.assign(self._first[index], first)
+        self.assign(self._second[index], second)
+        root = ops.sqrt(second) / ops.cast(at.correction, dtype)
+        self.assign_sub(variable, ops.cast(at.size, dtype) * first / (root + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -156,7 +216,7 @@ def _optimizer(training: TrainingConfig, steps: int) -> keras.optimizers.Optimiz
         case "adam":
             return TorchAdam(learning_rate=rate, beta_1=beta_1, l2=training.l2)
         case "adamw":
-            return keras.optimizers.AdamW(learning_rate=rate, weight_decay=training.l2)
+            return AdamW(learning_rate=rate, weight_decay=training.l2)
         case "adadelta":
             return keras.optimizers.Adadelta(learning_rate=rate)
         case "adagrad":

@@ -14,7 +14,7 @@ import numpy as np
 from deephits_keras.pipeline.batches import Batches
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.optimizer import OneCycle
-from deephits_keras.training.state import TrainingState
+from deephits_keras.training.state import TrainingState, write_values
 
 REHEARSED_STEPS = 8
 """Steps that are timed before the first epoch."""
@@ -137,8 +137,9 @@ def fit_to_time(
     score()
     scoring = _seconds_of(score)
     deadline.reserve(scoring * (1 + scored_again))
-    # The first step of an epoch waits for its batches; after the last the model is saved.
-    around = first_step + scoring + _seconds_of(lambda: _save(model))
+    # The first step of an epoch waits for its batches; after the last its values are written.
+    values = _seconds_of(lambda: _write(model))
+    around = first_step + scoring + values
     epoch = watch.seconds_per_step * (len(batches) - 1) + around
     possible = max(int(MARGIN * deadline.left / epoch * len(batches)), 1)
     if possible >= epochs * len(batches):
@@ -153,9 +154,9 @@ def _seconds_of(call: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def _save(model: keras.Model) -> None:
+def _write(model: keras.Model) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        model.save(Path(folder) / "model.keras")
+        write_values(Path(folder) / "values.npz", model)
 
 
 def _shorten(optimizer: Any, steps: int) -> None:

@@ -299,7 +299,7 @@ def _train_one(
                 break
         listeners.end()
         if leads and finish:
-            _finish(run, corpus, held, state)
+            _finish(run, corpus, held, state, model, fed)
         if distribution:
             distribution.wait()
     return state
@@ -387,7 +387,8 @@ def _new_model(
         loss=PerMember(loss, run.task.outputs) if per_member else loss,
         # In training such models return more than the outputs, which metrics don't support.
         weighted_metrics=[] if per_member or training.loss == TRIPLET else [_metric(run.task)],
-        jit_compile=training.xla,
+        # JAX is XLA; without it Keras runs every operation on its own there.
+        jit_compile=training.xla or keras.backend.backend() == "jax",
     )
     # With variables created before the first step, TensorFlow traces once instead of twice.
     model.optimizer.build(model.trainable_variables)
@@ -436,8 +437,14 @@ def _finish(
     corpus: Corpus,
     held: Cache,
     state: TrainingState,
+    trained: keras.Model,
+    fed: keras.Model,
 ) -> None:
-    training, model = run.config.training, without_embedding(state.load_best(run))
+    """Score and save the best checkpoint of the trained model, which takes its values."""
+    training = run.config.training
+    state.restore_best(trained)
+    # Its layers without the optimizer.
+    model = without_embedding(keras.Model(trained.input, trained.output, name=trained.name))
     unfreeze(model, run)
     history = pd.DataFrame(state.history)
     # Not in the history, which is equal for equal seeds.
@@ -450,7 +457,9 @@ def _finish(
         run,
         corpus,
         held.stores,
-        score_parts(run, held.feed(model), corpus, held.stores),
+        # What scored each epoch is traced already, but by XLA it would round in another way than
+        # `evaluate` will.
+        score_parts(run, held.feed(model) if training.xla else fed, corpus, held.stores),
         history=history,
         selection={"selected_epoch": state.best_epoch, **time_note(training, state)},
     )

@@ -24,7 +24,7 @@ from deephits_keras.model.head_names import HEADS
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task, get_task
 
-TRACKS = 64
+TRACKS = 16
 WORDS = {"max_words": 12, "buckets": 50, "word_size": 8, "states": 8, "units": 16}
 SETTINGS: dict[str, dict[str, Any]] = {
     "mel_cnn": {"frames": 96},

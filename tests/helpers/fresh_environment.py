@@ -6,6 +6,7 @@ no `.pth` of the borrowed folder is read, so that the project's editable install
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,23 @@ import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+SEVERAL = """
+import io, json, sys
+from contextlib import redirect_stdout
+from deephits_keras.cli import main
+
+outputs = []
+for words in json.load(sys.stdin):
+    with redirect_stdout(io.StringIO()) as output:
+        try:
+            main(words)
+        except SystemExit as stop:
+            if stop.code:
+                raise
+    outputs.append(output.getvalue())
+print(json.dumps(outputs))
+"""
+
 SOURCES = (
     "deephits_keras",
     "plugins",
@@ -54,6 +72,14 @@ class FreshEnvironment:
             capture_output=True,
             text=True,
         )
+
+    def commands(self, cwd: Path, *commands: tuple[object, ...]) -> list[str]:
+        """What each of several `deephits` commands prints; Keras is imported once for all."""
+        words = json.dumps([[str(word) for word in command] for command in commands])
+        done = self.run("python", "-c", SEVERAL, cwd=cwd, text=words)
+        assert done.returncode == 0, done.stderr
+        outputs: list[str] = json.loads(done.stdout.splitlines()[-1])
+        return outputs
 
     def install_this_project(self) -> None:
         source, wheels = self.folder / "source", self.folder / "wheels"

@@ -1,9 +1,9 @@
 """Every block of docs/add-an-encoder.md, run in order as a reader would.
 
 `bash` blocks are run; `python` blocks with a title are written to that file, others are run after
-them, in one process, as each would import TensorFlow; a
-`toml` block must be in a file of the reader's; each line of a `text` block must be in what the last
-`bash` block printed, with anything in the place of an ellipsis.
+them; a `toml` block must be in a file of the reader's; each line of a `text` block must be in what
+the last `bash` block printed, with anything in the place of an ellipsis. Plain commands of a block
+run in one process, and so do the `python` blocks, as each would import TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,6 +16,13 @@ from fresh_environment import ROOT, FreshEnvironment
 
 PAGE = ROOT / "docs" / "add-an-encoder.md"
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def plain_commands(block: str) -> list[tuple[str, ...]]:
+    """The words after `deephits` of each line, if nothing else is in several lines."""
+    lines = block.splitlines()
+    plain = all(re.fullmatch(r"deephits [\w./=, -]+", line) for line in lines)
+    return [tuple(line.split()[1:]) for line in lines] if plain and len(lines) > 1 else []
 
 
 @pytest.mark.slow
@@ -35,6 +42,8 @@ def test_every_block_of_the_page_works(fresh: FreshEnvironment, tmp_path: Path) 
                 assert re.search(pattern, printed), f"{line!r} isn't in\n{printed}"
         elif language == "python":
             alone.append(content)
+        elif several := plain_commands(content):
+            printed = "".join(fresh.commands(tmp_path, *several))
         else:
             done = fresh.run("bash", "-euo", "pipefail", "-c", content, cwd=tmp_path)
             printed = done.stdout + done.stderr

@@ -17,35 +17,6 @@ pytestmark = pytest.mark.slow
 TRAINING = ("--task", "tiers-3", "--epochs", "1", "--batch-size", "8", "--jobs", "2")
 
 
-SEVERAL = """
-import io, json, sys
-from contextlib import redirect_stdout
-from deephits_keras.cli import main
-
-outputs = []
-for words in json.load(sys.stdin):
-    with redirect_stdout(io.StringIO()) as output:
-        try:
-            main(words)
-        except SystemExit as stop:
-            if stop.code:
-                raise
-    outputs.append(output.getvalue())
-print(json.dumps(outputs))
-"""
-
-
-def in_one_process(
-    fresh: FreshEnvironment, folder: Path, *commands: tuple[object, ...]
-) -> list[str]:
-    """What each of several commands prints; Keras is imported once for all of them."""
-    words = json.dumps([[str(word) for word in command] for command in commands])
-    done = fresh.run("python", "-c", SEVERAL, cwd=folder, text=words)
-    assert done.returncode == 0, done.stderr
-    outputs: list[str] = json.loads(done.stdout.splitlines()[-1])
-    return outputs
-
-
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "raw"
@@ -88,8 +59,7 @@ def test_a_modality_comes_with_its_distribution_and_goes_with_it(
     predict = ("predict", "with", song, "--set", "tempo=120", "--json")
     # Of two descriptors nothing can be left out but the whole modality: three trainings.
     few = (*both, "--meta-columns", "tempo,energy", *TRAINING[2:])
-    _, extracted, built, _, _, predicted, explained, reproduced = in_one_process(
-        fresh,
+    _, extracted, built, _, _, predicted, explained, reproduced = fresh.commands(
         tmp_path,
         ("import", "spotgentrack", "raw", "corpus"),
         ("extract", "corpus", *both, "--jobs", "2"),

@@ -52,6 +52,20 @@ def test_every_step_is_pytorchs(anneal: str, cycle: bool) -> None:
     np.testing.assert_allclose(values, GOLDEN[f"{anneal}_{cycle}_values"], rtol=0, atol=2e-6)
 
 
+def test_every_step_of_adamw_is_keras_own() -> None:
+    """To the bit: the schedule is computed once per step instead of once per weight."""
+    ours = make_optimizer(TrainingConfig(optimizer="adamw", l2=0.1), steps=STEPS)
+    theirs = keras.optimizers.AdamW(learning_rate=ours._learning_rate, weight_decay=0.1)
+    values = []
+    for adam in (ours, theirs):
+        parameter = keras.Variable(np.linspace(-1, 1, 6, dtype="float32").reshape(3, 2))
+        adam.build([parameter])
+        for gradient in gradients():
+            adam.apply([ops.convert_to_tensor(gradient)], [parameter])
+            values.append(ops.convert_to_numpy(parameter).copy())
+    np.testing.assert_array_equal(values[:STEPS], values[STEPS:])
+
+
 def test_the_optimizer_round_trips_through_its_configuration() -> None:
     adam = optimizer("cos", True)
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(adam))

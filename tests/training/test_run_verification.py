@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from deephits_keras.corpus import Corpus
@@ -72,13 +73,16 @@ def test_an_unfinished_run_says_how_to_go_on(
 ) -> None:
     (run / CHECKSUMS).unlink()
     (run / "state").mkdir()
-    (run / "state" / "epoch-00001.keras").write_bytes((run / "model.keras").read_bytes())
+    (run / "state" / "compiled.keras").write_bytes((run / "model.keras").read_bytes())
+    np.savez(run / "state" / "epoch-00001.npz", values=np.arange(1000))
     told = deephits("verify", run)
     assert told.code == 1
     assert f"deephits train {corpus.folder} {run} --resume" in told.out
     assert [f.state for f in verify(run).findings] == ["unfinished"]
-    os.truncate(run / "state" / "epoch-00001.keras", 2000)
-    assert [f.state for f in verify(run).findings] == ["unfinished", "damaged"]
+    for name in ("compiled.keras", "epoch-00001.npz"):
+        os.truncate(run / "state" / name, 2000)
+    found = [(f.state, Path(f.file).name) for f in verify(run).findings[1:]]
+    assert sorted(found) == [("damaged", "compiled.keras"), ("damaged", "epoch-00001.npz")]
     (run / "config.json").unlink()
     (run / CHECKSUMS).write_text("{")
     assert deephits("verify", run).code == 1

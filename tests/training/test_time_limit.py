@@ -31,7 +31,7 @@ class Rates(keras.callbacks.Callback):
 
 def test_the_schedule_ends_with_the_time(corpus: Corpus, tmp_path: Path) -> None:
     rates = Rates()
-    training = {"epochs": 10**5, "batch_size": 48, "time_limit": 0.06, "optimizer": "sgd"}
+    training = {"epochs": 10**5, "batch_size": 48, "time_limit": 0.1, "optimizer": "sgd"}
     run = dh.train(corpus, tmp_path / "run", training=training, callbacks=[rates], **FIXED)
     told = run.metrics["time_limit"]
     assert told["ended_training"]
