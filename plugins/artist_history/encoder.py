@@ -45,6 +45,7 @@ class ArtistHistory(DatedArtists[ArtistHistoryConfig]):
     neither the track's own popularity nor an artist's later songs can leak.
 
     Example:
+        >>> from deephits_keras.tracks import Track
         >>> fields = {"artist_name": "A", "release_date": "1999-05"}
         >>> ArtistHistory().extract(Track("t", fields=fields))["released"].tolist()
         [72803, 72833]

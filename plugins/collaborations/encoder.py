@@ -36,6 +36,7 @@ class Collaborations(DatedArtists[CollaborationsConfig]):
     popularity nor anything later can leak: an artist's future changes nothing.
 
     Example:
+        >>> from deephits_keras.tracks import Track
         >>> fields = {"artist_name": "A", "release_date": "1999-05"}
         >>> Collaborations().extract(Track("t", fields=fields))["released"].tolist()
         [72803, 72833]
