@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deephits_keras.audio.settings import LogMelConfig
 from deephits_keras.audio.sound import SoundEncoder
+from deephits_keras.encoders.browser import BrowserHalf
 from deephits_keras.encoders.features import Features, FeatureSpec
+from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
@@ -15,6 +18,17 @@ if TYPE_CHECKING:
 
     from deephits_keras.encoders.explainable import Explainable
 
+
+IN_BROWSER = (
+    "sample_rate",
+    "n_fft",
+    "hop_length",
+    "mel_bands",
+    "frames",
+    "crop",
+    "windows",
+)
+"""Settings of which the features depend in a page; there the browser is the decoder."""
 
 LogMelConfigT = TypeVar("LogMelConfigT", bound=LogMelConfig)
 
@@ -95,6 +109,19 @@ class LogMelEncoder(SoundEncoder[LogMelConfigT]):
                 config.mask_bands, config.mask_frames, config.masks, self.mean, name="masks"
             )(log_mel)
         return log_mel
+
+    def browser_half(self) -> BrowserHalf:
+        """The same spectrogram in JavaScript; the browser decodes the recording."""
+        if type(self).extract is not LogMelEncoder.extract:
+            return super().browser_half()
+        size, config = self.config.n_fft, self.get_config()
+        if size & (size - 1):
+            raise UserError(f"the page needs an n_fft that is a power of two, not {size}")
+        folder = Path(__file__).parent
+        return BrowserHalf(
+            (folder / "log_mel.js", folder / "recording.js"),
+            {name: config[name] for name in IN_BROWSER},
+        )
 
     def explainable(self, track: Track, features: Features, branch: keras.Model) -> Explainable:
         """The whole spectrogram, with a constant one at the training mean as its baseline."""

@@ -50,6 +50,12 @@ from deephits_keras.export.formats.registry import FORMATS
     show_default="0.01",
     help="With --quantize: largest loss of macro-F1 (0-1); a larger one is an error.",
 )
+@click.option(
+    "--onnxruntime-web",
+    metavar="PATH|npm",
+    help="With --format web: the npm package that runs the model in the page, as its .tgz or "
+    "folder, or `npm` to fetch it with npm.",
+)
 def export(
     run: Path,
     out: Path,
@@ -57,6 +63,7 @@ def export(
     weights_licence: str,
     quantize: str | None,
     allow_drop: float | None,
+    onnxruntime_web: str | None,
     settings: dict[str, dict[str, Any]],
 ) -> None:
     """Export a run as a bundle: a folder that predicts without Keras or TensorFlow.
@@ -71,11 +78,18 @@ def export(
       deephits export run bundle
       deephits verify bundle
       deephits predict bundle song.mp3 --lyrics song.txt
+      deephits export run page --format web --onnxruntime-web npm
     """
     from deephits_keras.export.checks import check_export
     from deephits_keras.runs.run import Run
 
-    check_export(out, kind=kind, quantize=quantize, allow_drop=allow_drop)
+    check_export(
+        out,
+        kind=kind,
+        quantize=quantize,
+        allow_drop=allow_drop,
+        onnxruntime_web=onnxruntime_web,
+    )
     opened = Run(run, settings)
     import_keras()
     from deephits_keras.export.exporter import export_run
@@ -88,6 +102,7 @@ def export(
             weights_licence=weights_licence,
             quantize=quantize,
             allow_drop=allow_drop,
+            onnxruntime_web=onnxruntime_web,
         )
     size = sum((out / name).stat().st_size for name in bundle.format.files)
     measured = bundle.manifest.quantized

@@ -95,6 +95,25 @@ SERVICE_WORDS = re.compile(r"lyrics|paroles2|source:|\.\.\.|\(\d{6}", re.IGNOREC
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 
+PATTERNS = {
+    "NOTICES": NOTICES,
+    "HEADING": HEADING,
+    "CONTRIBUTORS": CONTRIBUTORS,
+    "EMBED": EMBED,
+    "ALSO": ALSO,
+    "ADVERT": ADVERT,
+    "MARKUP": MARKUP,
+    "LINE_BREAK": LINE_BREAK,
+    "STAMP": STAMP,
+    "LRC_TAG": LRC_TAG,
+    "SECTION": SECTION,
+    "SERVICE": SERVICE,
+    "INVISIBLE": INVISIBLE,
+}
+
+FLAGS = {re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s"}
+
+
 @dataclass(frozen=True)
 class LyricsCleaning:
     """How lyrics are cleaned.
@@ -141,6 +160,19 @@ def joined_lines(texts: pd.Series[Any]) -> pd.Series[Any]:
         [['la', 'lo'], ['la']]
     """
     return texts.map(_joined, na_action=None if texts.dtype == object else "ignore")
+
+
+def in_javascript() -> dict[str, Any]:
+    """The second argument of `cleanedLyrics` in `lyrics.js`: the same patterns and placeholders."""
+
+    def translated(pattern: re.Pattern[str]) -> tuple[str, str]:
+        # With the flag u, an escape must be needed; \\W is ASCII's, as everywhere in JavaScript.
+        source = pattern.pattern.replace(r"\W", r"[^\p{L}\p{N}_]").replace(r"\"", '"')
+        flags = "".join(letter for flag, letter in FLAGS.items() if pattern.flags & flag)
+        return source, f"gu{flags}"
+
+    patterns = {name: translated(pattern) for name, pattern in PATTERNS.items()}
+    return {"patterns": patterns, "placeholders": sorted(PLACEHOLDERS)}
 
 
 def _joined(value: Any) -> Any:

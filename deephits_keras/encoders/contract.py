@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
+from deephits_keras.encoders.browser import BrowserHalf
 from deephits_keras.encoders.features import (
     PRESENT,
     ExtractionError,
@@ -469,6 +470,16 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """
         del folder
         return ()
+
+    def browser_half(self) -> BrowserHalf:
+        """JavaScript that extracts the features in a web page (`deephits export --format web`).
+
+        Without one, the modality counts as missing in the page, which shows the reason.
+
+        Raises:
+            UserError: with the reason, if there is none; so does the default.
+        """
+        raise UserError(f"{self.name} extracts its features in Python only")
 
     # === Samples and checks ===
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from deephits_keras.types import Array
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 """Letters and digits of any script, with apostrophes between them."""
+
+SCRIPT = Path(__file__).with_name("words.js")
+"""`words_of` and MurmurHash3 in JavaScript, for pages."""
 
 MOST = 2048.0
 """Largest count: a power of two, below which float16 has every whole number."""

@@ -16,9 +16,10 @@ from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.checks import check_export
 from deephits_keras.export.examples import example_inputs, wrong_answers
-from deephits_keras.export.files import CARD, CHECKSUMS, ENCODERS, EXAMPLES, MANIFEST
+from deephits_keras.export.files import CARD, CHECKSUMS, EXAMPLES, MANIFEST
 from deephits_keras.export.formats.base import Format
 from deephits_keras.export.formats.registry import FORMATS, get_format
+from deephits_keras.export.formats.web import Web
 from deephits_keras.export.manifest import Manifest
 from deephits_keras.export.quantized import Quantization
 from deephits_keras.report.comparison import metric_tables
@@ -39,6 +40,7 @@ def export_run(
     weights_licence: str = "not stated",
     quantize: str | None = None,
     allow_drop: float | None = None,
+    onnxruntime_web: str | Path | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Export a finished run as a bundle, and compare its outputs with the run's.
@@ -52,6 +54,8 @@ def export_run(
             the run's held-out tracks.
         allow_drop: Largest acceptable loss of macro-F1 by 8-bit weights, 0-1; by default
             `ALLOWED_DROP`.
+        onnxruntime_web: For a page (`kind="web"`): the npm package's `.tgz` or folder, or `npm` to
+            fetch it with npm.
         settings: Encoder settings that override the run's, if `run` is a folder.
 
     Returns:
@@ -66,8 +70,14 @@ def export_run(
         >>> export_run("run", "bundle")  # doctest: +SKIP
     """
     run, out = run if isinstance(run, Run) else Run(run, settings), Path(out)
-    made = get_format(kind)
-    check_export(out, kind=kind, quantize=quantize, allow_drop=allow_drop)
+    check_export(
+        out,
+        kind=kind,
+        quantize=quantize,
+        allow_drop=allow_drop,
+        onnxruntime_web=onnxruntime_web,
+    )
+    made = get_format(kind) if onnxruntime_web is None else Web(onnxruntime_web)
     model = run.model
     manifest = Manifest.from_run(
         run.config,
@@ -84,7 +94,9 @@ def export_run(
     try:
         batch = made.write(model, folder, manifest)
         manifest = dataclasses.replace(
-            manifest, batch=batch, portable=_write_encoders(run, folder / ENCODERS)
+            manifest,
+            batch=batch,
+            portable=made.write_encoders(run.encoders, folder, manifest),
         )
         inputs, score = example_inputs(run.encoders), run.scorer
         if quantize:
@@ -106,20 +118,6 @@ def export_run(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Bundle(out, run.settings)
-
-
-def _write_encoders(run: Run, folder: Path) -> dict[str, tuple[str, ...]]:
-    """Write what the encoders need without Keras; see `Manifest.portable`."""
-    portable = {}
-    for modality, encoder in run.encoders.items():
-        own = folder / modality
-        own.mkdir(parents=True)
-        if names := tuple(encoder.write_portable(own)):
-            portable[modality] = names
-    for own in (*folder.iterdir(), folder):
-        if not any(own.iterdir()):
-            own.rmdir()
-    return portable
 
 
 def _quantized(

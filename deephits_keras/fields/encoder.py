@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from deephits_keras.encoders.browser import BrowserHalf
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import (
     Features,
@@ -87,3 +89,10 @@ class FieldEncoder(ModalityEncoder[FieldConfigT]):
     def fields(self) -> dict[str, Field]:
         """The columns."""
         return {column: ("fields", place) for place, column in enumerate(self.config.columns)}
+
+    def browser_half(self) -> BrowserHalf:
+        """The columns, in JavaScript."""
+        if type(self).extract is not FieldEncoder.extract:
+            return super().browser_half()
+        settings = {"columns": list(self.config.columns)}
+        return BrowserHalf((Path(__file__).parent / "fields.js",), settings)

@@ -6,12 +6,16 @@ import base64
 import functools
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jinja2
 from matplotlib.figure import Figure
 
 from deephits_keras.report.style import svg
+
+SONG_SCRIPT = Path(__file__).with_name("song.js")
+"""The script of a page that extends `song.html.jinja`."""
 
 NEGLIGIBLE = 1e-6
 """Contributions and differences below this are written as 0."""

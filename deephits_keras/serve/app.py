@@ -31,7 +31,9 @@ from deephits_keras.serve.service import Service
 from deephits_keras.utils.records import to_plain
 from deephits_keras.version import __version__
 
-STATIC = {"page.js": "text/javascript"}
+STATIC = {"page.js": "deephits_keras.serve", "song.js": "deephits_keras.report"}
+"""Files of the page, with the package that each lies in."""
+
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -151,8 +153,8 @@ class Server:
         """A file of the page."""
         if name not in STATIC:
             raise HTTPException(404, "Not Found")
-        content = resources.files("deephits_keras.serve").joinpath(name).read_bytes()
-        return Response(content, media_type=STATIC[name])
+        content = resources.files(STATIC[name]).joinpath(name).read_bytes()
+        return Response(content, media_type="text/javascript")
 
     async def model(self) -> Response:
         """What the model reads and predicts."""

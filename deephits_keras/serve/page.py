@@ -26,6 +26,7 @@ def main_page(info: ModelInfo, settings: ServeSettings, *, needs_token: bool) ->
         synthetic=info.synthetic,
         info=info,
         limits=settings,
+        max_letters=settings.max_letters,
         needs_token=needs_token,
     )
 

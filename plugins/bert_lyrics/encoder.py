@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from deephits_keras.encoders.browser import BrowserHalf
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import (
     ExtractionError,
@@ -15,6 +16,7 @@ from deephits_keras.encoders.features import (
     readable_lyrics,
 )
 from deephits_keras.encoders.inputs import LYRICS
+from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 
 from . import checkpoint, portable, sizes
@@ -173,6 +175,10 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         config = self.config
         bert = load_bert(config.checkpoint)
         return ExplainableLyrics(bert, text, config.max_tokens, config.windows, branch)
+
+    def browser_half(self) -> BrowserHalf:
+        """None: it would be hundreds of megabytes."""
+        raise UserError("a BERT is too large for a page (the multilingual one has 0.7 GB)")
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:

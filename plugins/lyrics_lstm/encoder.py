@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deephits_keras.encoders.browser import BrowserHalf
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.features import Features, FeatureSpec, readable_lyrics
 from deephits_keras.encoders.inputs import LYRICS
@@ -76,6 +78,13 @@ class LyricsLSTM(ModalityEncoder[LyricsLSTMConfig]):
         from .branch import lstm
 
         return lstm(inputs["words"], self.config)
+
+    def browser_half(self) -> BrowserHalf:
+        """The same hash of the same words, in JavaScript."""
+        from deephits_keras.encoders.words import SCRIPT
+
+        settings = {"max_words": self.config.max_words, "buckets": self.config.buckets}
+        return BrowserHalf((Path(__file__).parent / "numbers.js", SCRIPT), settings)
 
     def explainable(
         self, track: Track, features: Features, branch: keras.Model

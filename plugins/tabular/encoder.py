@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deephits_keras.encoders.browser import BrowserHalf
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import Features, FeatureSpec, FieldFeatures, finite_number
 from deephits_keras.encoders.inputs import Input
@@ -187,6 +189,18 @@ class Tabular(ModalityEncoder[TabularConfig]):
         words = [shown_word(track.fields.get(c)) for c in self.config.categories]
         config = self.config
         return ExplainableColumns(config.columns, config.categories, words, features, branch)
+
+    def browser_half(self) -> BrowserHalf:
+        """The numbers and the same hashes of words, in JavaScript."""
+        from deephits_keras.encoders.words import SCRIPT
+
+        config = self.config
+        settings = {
+            "columns": list(config.columns),
+            "categories": list(config.categories),
+            "hashes": HASHES,
+        }
+        return BrowserHalf((Path(__file__).parent / "tabular.js", SCRIPT), settings)
 
     def fields(self) -> dict[str, tuple[str, int]]:
         """The columns and categories."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from deephits_keras.errors import UserError
+from deephits_keras.export.files import ENCODERS
 
 if TYPE_CHECKING:
+    from deephits_keras.encoders.registry import AnyEncoder
     from deephits_keras.export.manifest import Manifest
     from deephits_keras.export.tensors import TensorInfo
     from deephits_keras.runs.scorer import Score
@@ -82,6 +84,33 @@ class Format(ABC):
             UserError: if a package is missing, or a file is damaged, or is more than a function of
                 these inputs.
         """
+
+    def write_encoders(
+        self, encoders: Mapping[str, AnyEncoder], folder: Path, manifest: Manifest
+    ) -> dict[str, tuple[str, ...]]:
+        """Write what the encoders need to extract features where the graph is used.
+
+        The default: what they need without Keras.
+
+        Args:
+            encoders: The model's encoders, by modality.
+            folder: The bundle's folder; the files of a modality are in `encoders/MODALITY`.
+            manifest: Description of the model.
+
+        Returns:
+            See `Manifest.portable`.
+        """
+        del manifest
+        portable = {}
+        for modality, encoder in encoders.items():
+            own = folder / ENCODERS / modality
+            own.mkdir(parents=True)
+            if names := tuple(encoder.write_portable(own)):
+                portable[modality] = names
+        for own in (*(folder / ENCODERS).iterdir(), folder / ENCODERS):
+            if not any(own.iterdir()):
+                own.rmdir()
+        return portable
 
     @staticmethod
     def check_ends(

@@ -9,9 +9,10 @@ from deephits_keras.export.formats.litert import LiteRT
 from deephits_keras.export.formats.onnx import Onnx
 from deephits_keras.export.formats.openvino import OpenVino
 from deephits_keras.export.formats.saved_model import SavedModel
+from deephits_keras.export.formats.web import Web
 
 FORMATS: dict[str, Format] = {
-    each.name: each for each in (Onnx(), SavedModel(), OpenVino(), LiteRT(), Essentia())
+    each.name: each for each in (Onnx(), SavedModel(), OpenVino(), LiteRT(), Essentia(), Web())
 }
 """All formats; the first one is the default."""
 

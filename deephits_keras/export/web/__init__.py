@@ -1,0 +1,1 @@
+"""A model in a web page that needs no server."""
