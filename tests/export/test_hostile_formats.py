@@ -24,6 +24,7 @@ RUNTIMES = {
     "openvino": "openvino",
     "litert": "ai_edge_litert.interpreter",
     "essentia": "tensorflow.compat.v1",
+    "web": "onnxruntime",
 }
 
 

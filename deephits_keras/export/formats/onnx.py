@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from deephits_keras.errors import UserError
 from deephits_keras.export.formats.base import OUTPUT, Format
@@ -29,7 +29,7 @@ class Onnx(Format):
 
     name = "onnx"
     summary = "onnxruntime, on servers, computers and phones"
-    files = ("model.onnx",)
+    files: ClassVar[tuple[str, ...]] = ("model.onnx",)
     extra = "runtime"
 
     def write(self, model: Any, folder: Path, manifest: Manifest) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from deephits_keras.export.formats.onnx import Onnx
 
@@ -22,7 +22,7 @@ class Web(Onnx):
 
     name = "web"
     summary = "a page that needs no server, in the browser"
-    files = (
+    files: ClassVar[tuple[str, ...]] = (
         "model.onnx",
         "index.html",
         "page.json",
