@@ -106,4 +106,5 @@ def _parts(container: Any, stream: Any, name: str) -> Iterator[Samples]:
 
 
 def _words(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+    words = str(getattr(error, "strerror", None) or error)
+    return f"{words}: it is damaged or cut off" if words.startswith("Invalid data") else words

@@ -36,6 +36,9 @@ Measured: Opus at low rates, which predicts from what it has decoded, is within 
 SMALL_BLOCK = 4096
 """Block length in samples for possibly damaged files; a damaged block is lost."""
 
+FIRST_PAGE = b"OggS\0\2"
+"""Beginning of the first page of an Ogg stream."""
+
 PAGE_AND_MORE = 2**17
 """Bytes at the end of an Ogg file that contain the last page (at most 65,307 bytes)."""
 
@@ -67,7 +70,7 @@ def open_with_soundfile(source: Path | bytes, name: str) -> Recording:
         undo.callback(opened.close)
         _refuse_raw(opened, name)
         tail = _tail(source) if kind is OGG else b""
-        if kind is OGG and _is_chained(head, tail):
+        if kind is OGG and (_is_chained(head, tail) or _begins_again(source)):
             raise UndecodableError(
                 f"{name} is several Ogg streams in one, of which libsndfile reads only the first"
             )
@@ -228,6 +231,20 @@ def _is_chained(head: bytes, tail: bytes) -> bool:
     return last >= 0 and bool(first) and tail[last + 14 : last + 18] not in first
 
 
+def _begins_again(source: Path | bytes) -> bool:
+    """Whether an Ogg file has a first page behind others: streams may share a number."""
+    content, closing = _content(source)
+    with closing:
+        place = content.find(FIRST_PAGE)
+        while place >= 0:
+            following = content.find(FIRST_PAGE, place + 1)
+            # The streams of one recording begin together: no other page is between.
+            if following >= 0 and content.rfind(b"OggS", place + 1, following) >= 0:
+                return True
+            place = following
+    return False
+
+
 def _remarks(kind: Kind | None, head: bytes, tail: bytes, size: int) -> tuple[str, ...]:
     """Remarks on a file that libsndfile reads as complete although it is truncated."""
     # A program that writes to a pipe doesn't know the size, and states zero or the maximum.
@@ -287,7 +304,9 @@ def _undecodable(name: str) -> Iterator[None]:
 
 def _reason(error: soundfile.SoundFileError) -> str:
     """The error message of libsndfile, without the file's name."""
-    return str(getattr(error, "error_string", error)).rstrip(".")
+    reason = str(getattr(error, "error_string", error)).rstrip(".")
+    # libsndfile's words for a file of no kind that it knows.
+    return "it doesn't begin as a recording" if "possibly a pipe" in reason else reason
 
 
 def _head(path: Path) -> bytes:

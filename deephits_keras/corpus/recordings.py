@@ -91,6 +91,10 @@ class TrackNames:
         return None, False
 
 
+MOST_DOUBTFUL = 1000
+"""Tracks with several files that are kept for a note."""
+
+
 class FoundRecordings:
     """The recordings, or other files, in a folder and its subfolders, by track.
 
@@ -125,6 +129,7 @@ class FoundRecordings:
         # In order of preference: exact name, loose name, and the same for empty files.
         self._ranks = [Lookup("path", "stem") for _ in range(4)]
         self._ambiguous = Lookup()
+        self._doubtful: dict[str, str] = {}
         root = folder.resolve()
         for path in _files_below(folder, endings):
             self.files += 1
@@ -149,6 +154,8 @@ class FoundRecordings:
         new = rank.add([(track_id, str(path), path.stem)]) == [True]
         if not new and not exact and (first := rank.get(track_id)) and first[1] != path.stem:
             self._ambiguous.add([(track_id,)])
+            if len(self._doubtful) < MOST_DOUBTFUL:
+                self._doubtful[track_id] = f"{Path(str(first[0])).name} and {path.name}"
         return ""
 
     def of(self, track_id: str) -> Path | None:
@@ -175,6 +182,11 @@ class FoundRecordings:
             f"{count:,} of {self.files:,} {what}s {reason}, as {self.examples[reason]}"
             for reason, count in self.reasons.items()
         ]
+        doubtful = ((key, files) for key, files in self._doubtful.items() if not self.of(key))
+        if example := next(doubtful, None):
+            lines.append(
+                f"a track has no {what} where several fit alike, as {' has '.join(example)}"
+            )
         if without and self.reasons and self._names.example:
             lines.append(
                 f"a track's {what} is named after its id, for example {self._names.example}"
@@ -325,8 +337,9 @@ class Recordings:
             return []
         lines = self._found.explained(without, self._what)
         if self._absent:
+            names = "track names" if self._absent == 1 else "tracks name"
             lines.append(
-                f"{self._absent:,} tracks name a {self._what} that isn't in {self.folder}, as "
+                f"{self._absent:,} {names} a {self._what} that isn't in {self.folder}, as "
                 f"{self._absent_example}"
             )
         return lines

@@ -63,6 +63,9 @@ def test_a_track_that_two_files_may_be_has_none(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, "07.mp3", "007.mp3")
     assert not dict(find_audio(folder, ["7"]))
     assert dict(find_audio(folder, ["07"])) == {"07": folder / "07.mp3"}
+    (tmp_path / "songs.csv").write_text("track_id,popularity\n7,10\n")
+    notes = import_table(tmp_path / "songs.csv", tmp_path / "corpus", audio=folder).audio_notes
+    assert "a track has no recording where several fit alike, as 7 has 007.mp3 and 07.mp3" in notes
 
 
 def test_an_empty_file_never_beats_a_good_one(tmp_path: Path) -> None:
@@ -94,7 +97,7 @@ def test_a_path_that_is_named_never_falls_back(tmp_path: Path) -> None:
     table = "track_id,popularity,audio\na,10,sub/gone.mp3\nb,20,\nc,30,sub\\a1.mp3\n"
     summary = imported(tmp_path, table, folder)
     assert audio_of(summary.corpus) == {"a": None, "b": "b.mp3", "c": "a1.mp3"}
-    assert any("1 tracks name a recording that isn't" in note for note in summary.audio_notes)
+    assert any("1 track names a recording that isn't" in note for note in summary.audio_notes)
     assert any("sub/gone.mp3" in note for note in summary.audio_notes)
 
 
