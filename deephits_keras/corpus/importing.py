@@ -201,7 +201,7 @@ class TableReader:
             if name in alike:
                 self.factors[name] = factor
         self.unit_notes = mark_notes(self.marks, columns) + unit_notes(self.factors, columns)
-        self.unit_notes += differing_units(self.factors, by_size, columns)
+        self.unit_notes += differing_units(self.factors, by_size, columns, first)
 
     @property
     def types(self) -> dict[str, pa.DataType]:

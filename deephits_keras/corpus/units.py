@@ -24,6 +24,9 @@ LONGEST_MINUTES = 20
 PLAIN = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
 """A number that tells nothing but itself."""
 
+UNITLESS = r"[\d.,'\seE+-]+"
+"""A number in any form, without a unit."""
+
 UNIT_NAMES = {1e3: "seconds", 6e4: "minutes", 0.01: "percent"}
 
 
@@ -76,7 +79,10 @@ def unit_notes(factors: Mapping[str, float], columns: Mapping[str, str]) -> list
 
 
 def differing_units(
-    factors: Mapping[str, float], by_size: Mapping[str, float], columns: Mapping[str, str]
+    factors: Mapping[str, float],
+    by_size: Mapping[str, float],
+    columns: Mapping[str, str],
+    rows: pd.DataFrame,
 ) -> list[str]:
     """Notes on columns that are read in another table's units, which their values speak against.
 
@@ -84,14 +90,20 @@ def differing_units(
         factors: The factors that are used.
         by_size: Those of `unit_factors` for this table.
         columns: The table's column of each standard name.
+        rows: The table's first rows.
     """
     units = {**UNIT_NAMES, 1.0: "the standard unit"}
     return [
         f"{columns.get(name, name)} is read in {units.get(factors[name], factors[name])}, as in "
         f"the table of the training, though its values seem to be in {units[factor]}"
         for name, factor in by_size.items()
-        if factors[name] != factor
+        if factors[name] != factor and _any_without_unit(rows[columns[name]])
     ]
+
+
+def _any_without_unit(values: pd.Series[Any]) -> bool:
+    texts = values.astype("string").fillna("").str.strip()
+    return bool(texts.str.fullmatch(UNITLESS).any())
 
 
 def _plain(values: pd.Series[Any]) -> pd.Series[Any]:

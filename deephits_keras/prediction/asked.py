@@ -131,6 +131,9 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
             return []
         read.update(names_of(inputs, "field"), names_of(inputs, "text"))
     unread = [name for name in track.fields if name not in read]
+    if "release_date" in unread and "release_year" in track.fields:
+        # The year was read from it.
+        unread.remove("release_date")
     for name in unread:
         if name not in STANDARD:
             listed = ", ".join(sorted(read)) or "none"

@@ -266,3 +266,11 @@ def test_an_id_that_is_unknown_is_none(tmp_path: Path) -> None:
     found, _ = imported(tmp_path, "track_id,popularity\nnan,1\nNaN,2\n<NA>,3\n\\N,4\nna,5\n")
     assert found["track_id"].tolist() == ["na"]
     assert "there is no track id" in (tmp_path / "corpus" / "rejected.csv").read_text()
+
+
+def test_a_value_with_its_own_unit_says_nothing_of_the_columns(tmp_path: Path) -> None:
+    _, summary = imported(tmp_path, "id,popularity,length,energy\na,1,200,80\nb,2,190.5,7\n")
+    text = "id,length,energy\na,3:20,80 %\n"
+    (track,), notes = served(tmp_path, text, summary.corpus.reading)
+    assert track.fields == {"duration_ms": 200_000, "energy": 0.8}
+    assert not any("seem to be" in note for note in notes)

@@ -12,6 +12,7 @@ import pytest
 from deephits_plugins.mel_cnn import MelCNN
 from deephits_plugins.numeric import Numeric, NumericConfig
 
+from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.values import STANDARD, clean_rows
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.inputs import Input
@@ -174,6 +175,19 @@ def test_a_unit_of_the_corpus_counts_for_its_own_column_alone(folder: Path) -> N
     )
     other = write(folder, "track_id,duration_ms\nx,200000\n")
     assert next(iter(TrackTable(other, reading=reading))).fields == {"duration_ms": 200_000}
+
+
+def test_a_date_gives_the_year_that_an_encoder_reads() -> None:
+    track = asked_track(fields={"release_date": "14-06-2019", "tempo": 120})
+    assert track.fields["release_year"] == 2019
+    assert require_read(track, [Numeric(NumericConfig())]) == []
+
+
+def test_lyrics_are_cleaned_as_those_of_the_training(folder: Path) -> None:
+    (folder / "words.txt").write_text("[Chorus]\nla la", encoding="utf-8")
+    kept = LyricsCleaning(keep_sections=True)
+    assert asked_track(lyrics=folder / "words.txt", cleaning=kept).lyrics == "[Chorus]\nla la"
+    assert asked_track(lyrics=folder / "words.txt").lyrics == "la la"
 
 
 def test_what_every_row_lacks_is_said_once(folder: Path) -> None:
