@@ -104,7 +104,8 @@ def export(
             allow_drop=allow_drop,
             onnxruntime_web=onnxruntime_web,
         )
-    size = sum((out / name).stat().st_size for name in bundle.format.files)
+    parts = bundle.format.files[:1] if kind == "web" else bundle.format.files
+    size = sum((out / name).stat().st_size for name in parts)
     measured = bundle.manifest.quantized
     if measured is None:
         click.echo(f"{bundle.manifest.graph}: {size / 1e6:.1f} MB, equal to the run on two tracks")
