@@ -59,6 +59,7 @@ export function row(name, share, value, kind = "") {
 }
 
 export function show(prediction) {
+  if (prediction.popularity === null) throw new Error("Nothing to predict from: every input is missing");
   byId("popularity").textContent = prediction.popularity.toFixed(1);
   const percent = prediction.coverage === null ? "" : `${+(100 * prediction.coverage).toFixed(1)} %`;
   const [low, high] = prediction.interval ?? [];

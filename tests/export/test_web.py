@@ -21,11 +21,13 @@ import soundfile
 
 from deephits_keras.corpus import Corpus, import_table, make_split
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics, in_javascript
+from deephits_keras.encoders.registry import resolve_modalities
 from deephits_keras.encoders.words import words_of
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.exporter import export_run
 from deephits_keras.export.web.runtime import write_runtime
+from deephits_keras.export.web.site import write_site
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.prediction.asked import checked_track
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
@@ -279,11 +281,30 @@ def test_lyrics_are_cleaned_and_split_as_in_python(page: Any) -> None:
     assert words == [words_of(text) for text in WORDS]
 
 
-def test_the_page_is_a_bundle_as_well(site: Path, deephits: Callable[..., Any]) -> None:
-    outcome = deephits("verify", site)
+def test_the_page_is_a_bundle_as_well(
+    site: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    copied = Path(shutil.copytree(site, tmp_path / "page"))
+    outcome = deephits("verify", copied)
     assert outcome.code == 0, outcome.err
-    (site / "model.js").write_text("alert()", encoding="utf-8")
-    assert deephits("verify", site).code == 1
+    (copied / "model.js").write_text("alert()", encoding="utf-8")
+    assert deephits("verify", copied).code == 1
+
+
+@pytest.mark.parametrize(
+    ("modalities", "settings", "reason"),
+    [
+        ("lyrics=bert_lyrics", {}, "lyrics: a BERT is too large for a page"),
+        ("mel", {"mel_cnn": {"n_fft": 1000}}, "mel: the page needs an n_fft that is a power of"),
+    ],
+)
+def test_a_model_that_no_page_can_feed_is_refused(
+    modalities: str, settings: dict[str, Any], reason: str, site: Path, tmp_path: Path
+) -> None:
+    encoders = resolve_modalities(modalities, settings)
+    with pytest.raises(UserError, match=f"No encoder of this model works in a page. {reason}"):
+        write_site(encoders, tmp_path, Bundle(site).manifest)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_another_onnxruntime_is_refused(tmp_path: Path) -> None:
