@@ -15,8 +15,6 @@ import pytest
 from deephits_keras.corpus import import_table
 from deephits_keras.runs.files import CALIBRATION, CONFIG
 from deephits_keras.runs.run import Run
-from deephits_keras.serve.kserve import InferRequest, answer
-from deephits_keras.serve.schema import ModelInfo
 
 Deephits = Callable[..., Any]
 SONGS = 400
@@ -81,6 +79,10 @@ def test_tiers_are_of_the_adjusted_scores_and_sets_are_not(finished: Path) -> No
 
 
 def test_every_verb_tells_the_same_tier(finished: Path, deephits: Deephits, tmp_path: Path) -> None:
+    # Its packages aren't where the tests of the backends run (`make test-torch`).
+    from deephits_keras.serve.kserve import InferRequest, answer
+    from deephits_keras.serve.schema import ModelInfo
+
     run = Run(finished)
     told = run.predictions
     scores = told[[f"score_{tier}" for tier in range(3)]].to_numpy()
