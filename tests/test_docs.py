@@ -153,6 +153,8 @@ def test_every_command_runs(
             assert servers.enter_context(server(words)) == output.strip()
             continue
         assert program == "deephits"
+        if "npm" in words and not (shutil.which("npm") or os.environ.get("CI")):
+            continue
         if words[0] == "sample" and not Path(words[1]).exists():
             lend(sample, Path(words[1]))
         less = smaller(words)
