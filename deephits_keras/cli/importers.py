@@ -40,6 +40,10 @@ def list_importers(as_json: bool) -> None:
     for row in rows:
         click.echo(row["importer"])
         print_wrapped(row["summary"], indent=2)
+    print_wrapped(
+        "Any other table: `deephits import table`. SpotGenTrack, the paper's: `deephits import "
+        "spotgentrack`."
+    )
 
 
 def _described(registration: Registration) -> dict[str, str]:
@@ -77,7 +81,7 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def check(name: str, as_json: bool) -> None:
-    """Check that an importer keeps the contract; see docs/add-an-importer.md.
+    """Check that an importer keeps the contract; see docs/importers.md.
 
     \b
     Example:
