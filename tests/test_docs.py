@@ -66,6 +66,13 @@ def tables(page: str) -> dict[str, str]:
     return dict(re.findall(r'^```csv title="([^"]+)"\n(.*?)^```$', text, re.MULTILINE | re.DOTALL))
 
 
+def files(page: str) -> dict[str, str]:
+    """Small files that a page shows, by name."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.findall(r'^```text title="([^"]+)"\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
+    return tables(page) | dict(found)
+
+
 def outputs(page: str) -> list[str]:
     """What a page shows below each of its commands."""
     return re.split(r"^\$ .*\n", "".join(blocks(page, "console")), flags=re.MULTILINE)[1:]
@@ -140,7 +147,7 @@ def test_every_command_runs(
     monkeypatch.chdir(materials)
     servers = contextlib.ExitStack()
     request.addfinalizer(servers.close)
-    for name, content in tables(page).items():
+    for name, content in files(page).items():
         (materials / name).write_text(content, encoding="utf-8")
     for (program, *words), output in zip(commands(page), outputs(page), strict=True):
         if program == "python":

@@ -30,7 +30,7 @@ from deephits_keras.cli.common import (
     "--by",
     multiple=True,
     metavar="COLUMN",
-    help="Metrics of each value of this column as well, besides decades, genres, languages and "
+    help="Metrics of each value of this column, in addition to decades, genres, languages and "
     "markets. Repeatable.",
 )
 @jobs_option

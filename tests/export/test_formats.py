@@ -82,7 +82,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "fusion": {"name": "residual", "sounds": ("mfcc",)},
         "task": "regression",
     },
-    "members": {"modalities": "meta=tabular", "fusion": "members", "task": "regression"},
+    "members": {"modalities": "meta=tabular,social", "fusion": "members", "task": "regression"},
     "ordinal members": {
         "modalities": "meta=tabular",
         "fusion": {"name": "members", "head": "cumulative"},
