@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deephits_keras.corpus.files import FILTERED, INFO, REJECTED, TRACKS
+from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.encoders.inputs import Input, as_declared
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
@@ -44,8 +45,18 @@ INPUTS = ("track_id", "popularity", "audio", "lyrics")
 """Columns that aren't metadata fields, in addition to those of other files (`Corpus.files`)."""
 
 
-READING = ("columns", "factors", "decimal_marks", "lyrics", "separators", "encoding")
-"""Entries of `corpus.json` on how the source was read."""
+class Reading(TypedDict):
+    """Entries of `corpus.json` on how the source was read."""
+
+    columns: NotRequired[dict[str, str]]
+    factors: NotRequired[dict[str, float]]
+    decimal_marks: NotRequired[dict[str, str]]
+    lyrics: NotRequired[LyricsCleaning]
+    separators: NotRequired[list[str]]
+    encoding: NotRequired[str | None]
+
+
+READING = tuple(Reading.__annotations__)
 
 
 class CorpusInfo(TypedDict):

@@ -9,12 +9,14 @@ from typing import Any
 import pandas as pd
 
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
+from deephits_keras.corpus.table import Reading
 from deephits_keras.corpus.values import STANDARD, clean_fields
 from deephits_keras.encoders.inputs import LYRICS, inputs_of, names_of
 from deephits_keras.encoders.registry import AnyEncoder, installed_inputs
 from deephits_keras.errors import UserError
 from deephits_keras.runs.scorer import Scorer
 from deephits_keras.tracks import Track
+from deephits_keras.utils.records import from_plain
 from deephits_keras.utils.suggestions import suggestion
 
 
@@ -65,9 +67,23 @@ def asked_track(
 
 
 def cleaning_of(model: Scorer) -> LyricsCleaning:
-    """How the lyrics that a model was trained on were cleaned."""
-    reading = model.config.corpus.get("reading", {})
-    return LyricsCleaning(**reading.get("lyrics", {}))
+    """How the lyrics that a model was trained on were cleaned.
+
+    Raises:
+        UserError: if the model's configuration is damaged.
+    """
+    return LyricsCleaning(**reading_of(model).get("lyrics", {}))
+
+
+def reading_of(model: Scorer) -> dict[str, Any]:
+    """How the table that a model was trained on was read (`Corpus.reading`).
+
+    Raises:
+        UserError: if the model's configuration is damaged.
+    """
+    reading: dict[str, Any] = model.config.corpus.get("reading", {})
+    from_plain(reading, Reading, "the model's configuration is damaged: corpus.reading")
+    return reading
 
 
 class FieldError(UserError):

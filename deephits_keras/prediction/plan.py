@@ -15,7 +15,13 @@ from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.opening import open_model
 from deephits_keras.features.workers import Crew, check_engine
-from deephits_keras.prediction.asked import asked_track, cleaning_of, ignored, require_read
+from deephits_keras.prediction.asked import (
+    asked_track,
+    cleaning_of,
+    ignored,
+    reading_of,
+    require_read,
+)
 from deephits_keras.prediction.catalogue import Catalogue
 from deephits_keras.prediction.extraction import TrackExtractor
 from deephits_keras.prediction.identity import identity_of
@@ -88,7 +94,7 @@ class SongPlan:
             self.table,
             self.folders,
             self.extractor.inputs,
-            first.config.corpus.get("reading", {}),
+            reading_of(first),
         )
 
     def stream_with(self, catalogue: Catalogue[A]) -> Iterator[A]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from deephits_keras.corpus.values import STANDARD, clean_rows
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.errors import UserError
-from deephits_keras.prediction.asked import asked_track, require_read
+from deephits_keras.prediction.asked import asked_track, reading_of, require_read
 from deephits_keras.prediction.tables import RejectedRow, TrackTable
 from deephits_keras.tracks import Track
 
@@ -201,3 +202,18 @@ def test_a_folder_of_files_that_nobody_reads_is_refused(folder: Path) -> None:
     table = write(folder, "audio\na.mp3\n")
     with pytest.raises(UserError, match=r"--input-dir cover: .* Files that are read: audio"):
         TrackTable(table, {"cover": folder})
+
+
+@pytest.mark.parametrize(
+    ("reading", "said"),
+    [
+        ({"lyrics": 2.0}, "lyrics must be dict. Received: 2.0"),
+        ({"lyrics": {"odd": 1}}, "lyrics has no 'odd'"),
+        ({"factors": {"tempo": "x"}}, "factors.tempo must be float"),
+        (3.0, "it must be dict"),
+    ],
+)
+def test_a_damaged_reading_is_named(reading: Any, said: str) -> None:
+    model: Any = SimpleNamespace(config=SimpleNamespace(corpus={"reading": reading}))
+    with pytest.raises(UserError, match="corpus.reading: " + re.escape(said)):
+        reading_of(model)
