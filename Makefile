@@ -19,7 +19,7 @@ DEMO := demo
 # sources for itself: six seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-tfio test-backends test-jax test-torch test-lowest coverage docs notebook lint bench bench-gpu clean
+.PHONY: demo test test-nightly test-tfio test-backends test-jax test-torch test-lowest coverage docs notebook lint bench bench-gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/deephits sample $(DEMO)/raw --tracks 600
@@ -36,6 +36,10 @@ demo: $(VENV)/installed
 # In the files' own order: those with the fewest tests, which else come last, are the longest.
 test: $(VENV)/installed $(ESSENTIA)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
+
+# What is left out of `make test` for its time.
+test-nightly: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m nightly
 
 test-tfio: $(TFIO)/installed
 	$(TFIO)/bin/python -m pytest -m tfio tests/audio/test_decoders.py

@@ -70,7 +70,10 @@ def test_the_scale_of_a_feature_does_not_matter_to_the_logistic_baseline(tracks)
     )
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=pytest.mark.nightly) if k == "boosting" else k for k in FAMILIES],
+)
 def test_balanced_classes_bring_recall_to_rare_tiers(kind):
     """The high tier is a tenth of the tracks and overlaps with the middle one."""
     draw = np.random.default_rng(1)

@@ -16,6 +16,7 @@ from deephits_keras.corpus import import_table
 EXAMPLE = Path(__file__).parents[2] / "examples" / "calibration.py"
 
 
+@pytest.mark.nightly
 def test_the_example_measures_and_goes_on(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     tempo = draw.uniform(60, 160, 100)

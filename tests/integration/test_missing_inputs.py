@@ -31,6 +31,8 @@ MISSING_LYRICS = 0.1468
 
 TRAINING = TrainingConfig(epochs=12, batch_size=32, max_learning_rate=0.01, select="loss")
 
+pytestmark = pytest.mark.nightly
+
 
 @pytest.fixture(scope="module")
 def songs() -> pd.DataFrame:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "real_table.py"
 
 
+@pytest.mark.nightly
 def test_the_example_finds_what_the_columns_say(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     tracks = 240

@@ -49,6 +49,7 @@ def test_there_is_one_row_for_each_variant_protocol_and_seed(out: Path) -> None:
     assert rows.loc[rows["task"] == "regression", "tiers-3.macro_f1"].notna().all()
 
 
+@pytest.mark.nightly
 def test_beyond_has_a_line_a_setting_and_the_ablations_do_not(
     corpus: Corpus, tmp_path: Path, options: tuple[str, ...], deephits: Deephits
 ) -> None:
@@ -215,7 +216,7 @@ def appears(pattern: str) -> Callable[[Path], bool]:
     return lambda out: any(out.glob(pattern))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_at_any_point_it_goes_on_to_the_same_rows(
     corpus: Corpus, out: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:

@@ -19,6 +19,7 @@ from ray import serve
 from deephits_keras.serve.listening import bound
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ray_serve.py"
+pytestmark = pytest.mark.nightly
 REQUESTS, CLIENTS = 48, 8
 
 
