@@ -13,12 +13,9 @@ from typing import Any
 import pandas as pd
 
 from deephits_keras.corpus.values import STANDARD
-from deephits_keras.corpus.written import LEADING_GROUP
+from deephits_keras.corpus.written import ONE_SEPARATOR
 
-GROUP = r"\d{3}(?!\d)"
 NUMBER = re.compile(r"\s*[+-]?(?P<number>\d*(?:[.,]\d+)+(?:[eE][+-]?\d+)?)(?![\d.,:/-])")
-AMBIGUOUS = re.compile(rf"{LEADING_GROUP}[.,]{GROUP}$")
-"""One separator before three digits: a decimal mark, or one between thousands."""
 
 
 def decimal_marks(rows: pd.DataFrame, columns: Mapping[str, str]) -> dict[str, str]:
@@ -68,7 +65,7 @@ def _mark(values: pd.Series[Any]) -> str:
         if match is None:
             continue
         number = match["number"]
-        if AMBIGUOUS.match(number):
+        if ONE_SEPARATOR.match(number):
             ambiguous += 1
             continue
         mark = _decimal(number)

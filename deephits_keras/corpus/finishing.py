@@ -168,11 +168,9 @@ def finish_import(
             "notes": [*notes, *rows_of.notes(bool(info.get("synthetic"))), *counts.notes()],
             "files": names,
         }
-        if former:
-            replaced = f"{former.info.get('source')}, {number_of_tracks(len(former))}"
         corpus = writer.finish({**info, **told, **counts.to_json()})
-    if former and former.fingerprint != corpus.fingerprint:
-        told["notes"] = [f"replaces the corpus of {replaced}", *told["notes"]]
+    if former and former[0] != corpus.fingerprint:
+        told["notes"] = [f"replaces the corpus of {former[1]}", *told["notes"]]
     return ImportSummary(
         corpus=corpus,
         duplicates=counts.duplicates,
@@ -189,11 +187,12 @@ def finish_import(
     )
 
 
-def _former(folder: Path) -> Corpus | None:
-    """The corpus that an import replaces, if it can be read."""
+def _former(folder: Path) -> tuple[str, str] | None:
+    """Fingerprint and description of the corpus that an import replaces, if it can be read."""
     try:
         former = Corpus.open(folder)
-        return former if len(former) and former.fingerprint else None
+        described = f"{former.info.get('source')}, {number_of_tracks(len(former))}"
+        return former.fingerprint, described
     except (DeepHitsError, KeyError, OSError):
         return None
 
