@@ -30,6 +30,8 @@ class Input:
         kind: `file` (in `Track.files`), `text` (in `Track.texts`) or `field` (in `Track.fields`).
         endings: For files: name endings, such as `.jpg`, of the files that `import` finds by track
             id in the folder of `--input-dir NAME=FOLDER`; any by default.
+        words: For fields: whether the values are words of a category, such as a genre or a
+            language. A word that no training track has is then told where a track is scored.
 
     Example:
         >>> Input("cover", "file", (".jpg", ".png")).kind
@@ -41,6 +43,7 @@ class Input:
     name: str
     kind: Kind = "field"
     endings: tuple[str, ...] = ()
+    words: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -55,6 +58,8 @@ class Input:
             )
         if self.name in NEVER_READ:
             raise ValueError(f"{self.name} can't be an input: it is the target")
+        if self.words and self.kind != "field":
+            raise ValueError(f"Only a field has words of a category. Received: {self.kind}")
         if not all(ending.startswith(".") for ending in self.endings):
             raise ValueError(f"File endings begin with a dot. Received: {self.endings}")
 
@@ -111,6 +116,11 @@ def inputs_of(encoder: Declares) -> tuple[Input, ...] | None:
 def names_of(inputs: Collection[Input], kind: Kind) -> list[str]:
     """Names of the inputs of a kind."""
     return [each.name for each in inputs if each.kind == kind]
+
+
+def word_fields(encoder: Declares) -> list[str]:
+    """Declared fields whose values are words of a category."""
+    return [each.name for each in inputs_of(encoder) or () if each.words]
 
 
 class NamesFields(Declares, Protocol):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deephits_keras.corpus.values import STANDARD
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
+from deephits_keras.features.words import listed
 from deephits_keras.fields.standard import DESCRIPTORS, METADATA
 
 USUAL = {
@@ -36,6 +37,7 @@ class FieldInfo:
         whole: Whether only integers are allowed.
         unit: Its unit.
         slider: Lowest and highest value and step of a slider.
+        words: Words of the training tracks, the most frequent first, of a category.
     """
 
     name: str
@@ -45,6 +47,7 @@ class FieldInfo:
     whole: bool = False
     unit: str = ""
     slider: tuple[float, float, float] | None = None
+    words: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -54,6 +57,8 @@ class FieldInfo:
     @property
     def range(self) -> str:
         """The allowed values for readers."""
+        if self.words:
+            return f"one of the training tracks' words: {listed(self.words)}"
         if not self.number:
             return "number or text"
         kind = "whole number" if self.whole else "number"
@@ -81,16 +86,20 @@ def read_by(encoders: Iterable[AnyEncoder]) -> list[Input]:
     return list(found.values())
 
 
-def field_info(name: str) -> FieldInfo:
+def field_info(name: str, words: Mapping[str, Sequence[str]]) -> FieldInfo:
     """What is known of a field by its name.
 
+    Args:
+        name: The field.
+        words: Words of the training tracks, by field.
+
     Example:
-        >>> field_info("tempo").range, field_info("genre").range
+        >>> field_info("tempo", {}).range, field_info("genre", {}).range
         ('number from 10 to 1000', 'number or text')
     """
     column = STANDARD.get(name)
     if column is None:
-        return FieldInfo(name)
+        return FieldInfo(name, words=tuple(words.get(name, ())))
     low, high = USUAL.get(name, (column.low, column.high))
     step = 1 if column.whole or high - low >= STEPS else (high - low) / STEPS
     if high - low > 100 * STEPS:

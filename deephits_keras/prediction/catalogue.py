@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
+from deephits_keras.features.words import Words, new_words, new_words_in
 from deephits_keras.features.workers import Workers, in_order
 from deephits_keras.prediction.extraction import ExtractedTrack, TrackExtractor, hidden_fields
 from deephits_keras.prediction.parts import Parts
@@ -45,14 +46,19 @@ class Catalogue(Generic[A]):
         extractor: Extracts the songs' features.
         answer: Computes the answers of a batch of rows; the tracks among them are extracted.
         of_chunk: Computes the answers of a table's chunk at once, or None if it can't.
+        words: Words that training tracks have, by field.
         unseen: Fields that some song had and that count as unknown, by modality; complete after
             the last row.
+        new_words: Words of some song that no training track has, by field; complete after the last
+            row.
     """
 
     extractor: TrackExtractor
     answer: Callable[[Sequence[ExtractedTrack | RejectedRow]], A]
     of_chunk: Callable[[TableChunk], A | None] | None = None
+    words: Words = field(default_factory=dict)
     unseen: dict[str, dict[str, None]] = field(default_factory=dict)
+    new_words: dict[str, dict[str, None]] = field(default_factory=dict)
 
     @property
     def part_size(self) -> int:
@@ -153,7 +159,9 @@ class Catalogue(Generic[A]):
         return [row for row in batch.rows if isinstance(row, Track)]
 
     def _note(self, batch: _Batch) -> None:
-        """Collect the fields that count as unknown, of songs that were answered before, too."""
+        """Collect fields and words that training never saw, of songs answered before, too."""
+        for name, words in self._words_in(batch.rows):
+            self.new_words.setdefault(name, {}).update(dict.fromkeys(words))
         for modality, names in self.extractor.unseen.items():
             if isinstance(batch.rows, TableChunk):
                 some = [name for name in names if batch.rows.known(name).any()]
@@ -164,3 +172,16 @@ class Catalogue(Generic[A]):
                 track = row.measured.track if isinstance(row, ExtractedTrack) else row
                 if isinstance(track, Track) and (given := hidden_fields(track, names)):
                     self.unseen.setdefault(modality, {}).update(dict.fromkeys(given))
+
+    def _words_in(self, rows: Sequence[Row] | TableChunk) -> Iterator[tuple[str, Iterable[str]]]:
+        """Words that no training track has, with their field."""
+        if isinstance(rows, TableChunk):
+            for name in self.words:
+                if (values := rows.field(name)) is not None:
+                    yield name, new_words_in(self.words, name, values).values()
+            return
+        for row in rows:
+            track = row.measured.track if isinstance(row, ExtractedTrack) else row
+            if isinstance(track, Track):
+                for name, word in new_words(self.words, track.fields).items():
+                    yield name, [word]

@@ -14,6 +14,7 @@ import numpy as np
 from deephits_keras.encoders.features import ExtractionError, Features
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.features.outcomes import Outcome
+from deephits_keras.features.words import new_word_note, new_words
 from deephits_keras.prediction.extraction import ExtractedTrack, Notes, TrackExtractor
 from deephits_keras.prediction.measured import FieldOrigin
 from deephits_keras.runs.scorer import Scorer, model_inputs
@@ -170,9 +171,11 @@ class Predictor:
         return frozenset(m for m, e in pairs if e.fingerprint() != records[m].fingerprint)
 
     def _account(self, extracted: ExtractedTrack) -> _Account:
-        measured = extracted.measured
+        measured, known = extracted.measured, self.run.config.words
+        new = new_words(known, measured.track.fields)
+        words = (new_word_note(name, word, known[name]) for name, word in new.items())
         account = _Account(
-            measured.track, measured.fields, [*measured.warnings], [*measured.remarks]
+            measured.track, measured.fields, [*measured.warnings, *words], [*measured.remarks]
         )
         for modality, encoder in self.encoders.items():
             outcome, notes = extracted.outcomes[modality], extracted.notes.get(modality)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.features.seen import unseen_notes
+from deephits_keras.features.words import new_word_notes
 from deephits_keras.prediction.answers import (
     NUMBERS,
     Answers,
@@ -103,7 +104,8 @@ class PredictionPlan(SongPlan):
     def _catalogue(self) -> Catalogue[Answers]:
         predictor = self.predictors[0]
         at_once = partial(FieldAnswers.of, predictor) if self.extractor.light else None
-        return Catalogue(self.extractor, partial(_answers, predictor), at_once)
+        words = predictor.run.config.words
+        return Catalogue(self.extractor, partial(_answers, predictor), at_once, words)
 
     def stream(self) -> Iterator[Answers]:
         """The first model's predictions for the table or corpus, a batch in memory at a time."""
@@ -131,7 +133,10 @@ class PredictionPlan(SongPlan):
     @property
     def song_notes(self) -> tuple[str, ...]:
         """Notes on the songs of a table or corpus; complete after the last one."""
-        return (*self.songs.notes, *unseen_notes(self._catalogue.unseen))
+        done = self._catalogue
+        new = {name: list(words) for name, words in done.new_words.items() if words}
+        words = new_word_notes(done.words, new)
+        return (*self.songs.notes, *unseen_notes(done.unseen), *words)
 
 
 def tier_labels(model: Scorer) -> tuple[str, ...]:

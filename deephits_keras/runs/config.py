@@ -7,7 +7,7 @@ import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypedDict
+from typing import Any, NotRequired, Self, TypedDict
 
 from deephits_keras.encoders.registry import AnyEncoder, Registry, registry
 from deephits_keras.errors import UserError
@@ -27,6 +27,7 @@ class CorpusFacts(TypedDict):
     fingerprint: str
     synthetic: bool
     tracks: int
+    words: NotRequired[dict[str, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class RunConfig:
         modalities: Record of each modality's encoder.
         training: Settings of the training.
         split: Kind, seed and sizes of the split.
-        corpus: Folder, fingerprint, number of tracks, and whether it is synthetic.
+        corpus: Folder, fingerprint and number of tracks, whether it is synthetic, how its source
+            was read, and the words of categories that its training tracks have.
         command: The command line that made the run, or empty.
         recipe: The recipe and the settings that override it; empty for a run without a recipe.
         created_with: Versions of this package, Keras and the backend.
@@ -166,6 +168,12 @@ class RunConfig:
         config = from_plain(values, cls, f"{where} is damaged")
         from_plain(config.corpus, CorpusFacts, f"{where} is damaged: corpus", closed=False)
         return config
+
+    @property
+    def words(self) -> dict[str, list[str]]:
+        """Words that the training tracks have (`features.words`); empty for older runs."""
+        words: dict[str, list[str]] = self.corpus.get("words", {})
+        return words
 
 
 def versions() -> dict[str, str]:

@@ -72,7 +72,9 @@ class ModelInfo:
             tiers=tuple(task.tiers.labels),
             modalities={m: encoder.name for m, encoder in model.encoders.items()},
             features={m: tuple(s.name for s in e.feature_specs) for m, e in model.encoders.items()},
-            fields=tuple(field_info(each.name) for each in read if each.kind == "field"),
+            fields=tuple(
+                field_info(each.name, model.config.words) for each in read if each.kind == "field"
+            ),
             texts=tuple(each.name for each in read if each.kind == "text"),
             files=tuple(each.name for each in read if each.kind == "file"),
             coverage=model.calibration.coverage or None,

@@ -22,6 +22,7 @@ from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.evaluation.metrics import macro_f1_present
 from deephits_keras.features.seen import seen_stores
 from deephits_keras.features.store import FeatureSource, FeatureStore
+from deephits_keras.features.words import training_words
 from deephits_keras.model.builder import build_model, describe
 from deephits_keras.model.fusion import Fusion, get_fusion
 from deephits_keras.model.side_output import with_embedding, without_embedding
@@ -121,6 +122,11 @@ def new_run(
             "synthetic": corpus.synthetic,
             "tracks": len(corpus),
             "reading": corpus.reading,
+            "words": (
+                Run(start.run).config.words
+                if start
+                else training_words(encoders.values(), corpus, split.parts["train"])
+            ),
         },
         command=command,
         recipe=dict(recipe or {}),

@@ -66,26 +66,35 @@ class KnownWords(layers.Layer):  # type: ignore[misc]
     """Categories as indicators of the words in the training split.
 
     Called on `(batch, categories)` int32, 0 where unknown; returns `(batch, size)` float32: for
-    each category one indicator per known word and one for any other word. The size doesn't depend
+    each category one indicator per known word and one for any other word, which stays 0 where the
+    training split had no other words: nothing was learned of it. The size doesn't depend
     on the words, so that a saved model can be checked without its training tracks.
 
     Args:
         words: Hashes of the known words per category, `MOST_WORDS` at most.
+        others: Whether the training split had other words, per category; yes for all if not given.
     """
 
-    def __init__(self, words: Sequence[Sequence[int]], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        words: Sequence[Sequence[int]],
+        others: Sequence[bool] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dtype="float32", **kwargs)
         self.words = [list(map(int, known)) for known in words]
+        self.others = [True] * len(self.words) if others is None else list(map(bool, others))
 
     def call(self, values: Tensor) -> Tensor:
         """Compute the indicators."""
         parts = []
-        for place, known in enumerate(self.words):
+        for place, (known, others) in enumerate(zip(self.words, self.others, strict=True)):
             value = values[:, place : place + 1]
             places = [*known, *[NO_WORD] * (MOST_WORDS - len(known))]
             same = ops.cast(ops.equal(value, np.array([places], np.int32)), "float32")
             named = ops.cast(ops.not_equal(value, 0), "float32")
-            parts += [same, named - ops.sum(same, axis=1, keepdims=True)]
+            other = named - ops.sum(same, axis=1, keepdims=True)
+            parts += [same, other if others else ops.zeros_like(other)]
         return ops.concatenate(parts, axis=1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -94,7 +103,7 @@ class KnownWords(layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """The layer's arguments."""
-        return _without_dtype({**super().get_config(), "words": self.words})
+        return _without_dtype({**super().get_config(), "words": self.words, "others": self.others})
 
 
 def _without_dtype(config: dict[str, Any]) -> dict[str, Any]:
@@ -108,6 +117,7 @@ def tabular_vector(
     fields: Sequence[str],
     quantiles: Sequence[Sequence[float]],
     words: Sequence[Sequence[int]],
+    others: Sequence[bool],
 ) -> Tensor:
     """`(batch, fields)` and `(batch, categories)` to `(batch, vector)`."""
     parts = [
@@ -115,5 +125,5 @@ def tabular_vector(
         FlagsAndIndicators(fields, name="flags")(numbers),
     ]
     if categories is not None:
-        parts.append(KnownWords(words, name="known_words")(categories))
+        parts.append(KnownWords(words, others, name="known_words")(categories))
     return layers.Concatenate(name="vector")(parts)

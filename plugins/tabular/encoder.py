@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.browser import BrowserHalf
+from deephits_keras.encoders.categories import category_word
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import Features, FeatureSpec, FieldFeatures, finite_number
 from deephits_keras.encoders.inputs import Input
@@ -61,7 +62,8 @@ class Tabular(ModalityEncoder[TabularConfig]):
 
     Inside: each number's normal score by the quantiles of the training tracks, 0 where unknown,
     with a flag for unknown values; `key` as thirteen indicators, `mode` unchanged; one indicator
-    per word of at least ten training tracks, and one for any other word. The vector is passed to
+    per word of at least ten training tracks, and one for any other word; without other words among
+    the training tracks, a word that they don't have counts as unknown. The vector is passed to
     the fusion without a layer: the fusion `members` has the layers.
 
     Example:
@@ -80,11 +82,13 @@ class Tabular(ModalityEncoder[TabularConfig]):
         super().__init__(config)
         self._quantiles = [[0.0, 0.0]] * len(self.config.columns)
         self._words: list[list[int]] = [[] for _ in self.config.categories]
+        self._others = [True] * len(self.config.categories)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
         """The columns."""
-        return tuple(map(Input, (*self.config.columns, *self.config.categories)))
+        words = (Input(name, words=True) for name in self.config.categories)
+        return (*map(Input, self.config.columns), *words)
 
     @property
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
@@ -147,9 +151,12 @@ class Tabular(ModalityEncoder[TabularConfig]):
             sample.add({spec.name: batch[spec.name] for spec in self.feature_specs})
         if rows := sample.rows:
             self._quantiles = fit_quantiles(rows["numbers"]).tolist()
-            self._words = (
-                [frequent(column) for column in rows["words"].T] if "words" in rows else []
-            )
+            columns = list(rows["words"].T) if "words" in rows else []
+            self._words = [frequent(column) for column in columns]
+            self._others = [
+                not set(column[column > 0].tolist()) <= set(known)
+                for column, known in zip(columns, self._words, strict=True)
+            ]
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, columns)` and `(batch, categories)` to `(batch, vector)`."""
@@ -161,6 +168,7 @@ class Tabular(ModalityEncoder[TabularConfig]):
             self.config.columns,
             self._quantiles,
             self._words,
+            self._others,
         )
 
     def ablations(self) -> dict[str, dict[str, Any]]:
@@ -186,7 +194,7 @@ class Tabular(ModalityEncoder[TabularConfig]):
         """Attribute to the branch's vector, with medians and no categories as the baseline."""
         from .explaining import ExplainableColumns
 
-        words = [shown_word(track.fields.get(c)) for c in self.config.categories]
+        words = [category_word(track.fields.get(c)) for c in self.config.categories]
         config = self.config
         return ExplainableColumns(config.columns, config.categories, words, features, branch)
 
@@ -209,13 +217,6 @@ class Tabular(ModalityEncoder[TabularConfig]):
         return {**numbers, **words}
 
 
-def shown_word(value: Any) -> str:
-    """The word that counts, of a value of a category; empty for none. Of a list, the first."""
-    if isinstance(value, list | tuple):
-        value = value[0] if value else None
-    return "" if value is None or value != value else str(value).strip()
-
-
 def word_of(value: Any) -> int:
     """Hash of a word in lower case, from 1 to 2**31 - 1; 0 for none (MurmurHash3).
 
@@ -223,7 +224,7 @@ def word_of(value: Any) -> int:
     """
     from sklearn.utils import murmurhash3_32
 
-    word = shown_word(value)
+    word = category_word(value)
     return int(murmurhash3_32(word.casefold(), positive=True) % HASHES) + 1 if word else 0
 
 

@@ -16,10 +16,12 @@ function number(value, column) {
   return found;
 }
 
-// A word that spells a number is the number as Python writes it.
+const WHOLE = /^[+-]?\d{1,15}(\.0*)?$/;
+
+// A whole number is the same word however it is written, as in encoders/categories.py.
 function hashOf(value, hashes) {
   if (value === undefined) return 0;
-  const found = Number(value), text = String(value).trim();
-  const word = !Number.isFinite(found) ? text : Number.isInteger(found) ? found.toFixed(1) : String(found);
+  const text = String(value).trim();
+  const word = WHOLE.test(text) ? String(Number(text) + 0) : text;
   return murmurhash3(folded(word)) % hashes + 1;
 }

@@ -218,6 +218,16 @@ def test_the_page_scores_as_predict_does(
     assert given["missing_parts"] == {m: [*parts] for m, parts in wanted.missing_parts.items()}
 
 
+def test_a_word_that_no_training_track_has_is_told(page: Any, site: Path, tmp_path: Path) -> None:
+    track = checked_track("song", {}, {}, {"genre": "Zydeco"})
+    (note,) = [w for w in Predictor(Bundle(site)).predict([track])[0].warnings if "Zydeco" in w]
+    for genre, told in (("Zydeco", [note]), ("ROCK", []), ("n/a", []), ("", [])):
+        page.get_by_label("genre").fill(genre)
+        warnings = scored(page, recording(tmp_path / "song.wav"))["warnings"]
+        assert [w for w in warnings if "as genre" in w] == told
+    assert page.locator("datalist option").count() == 2
+
+
 def test_the_page_is_used_by_keyboard_on_a_phone(page: Any, tmp_path: Path) -> None:
     song = recording(tmp_path / "song.mp3")
     page.set_input_files("input[name=audio]", song)

@@ -102,10 +102,14 @@ def test_flags_indicators_and_words() -> None:
     words = computed(KnownWords([[7, 9]])(np.array([[7], [9], [5], [0]], np.int32)))
     assert words.shape == (4, 32)
     assert words[:, [0, 1, 31]].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    unlearned = computed(KnownWords([[7, 9]], [False])(np.array([[7], [5]], np.int32)))
+    assert unlearned[:, [0, 1, 31]].tolist() == [[1, 0, 0], [0, 0, 0]]
 
 
 def test_words_are_counted_without_case() -> None:
     assert word_of("Pop") == word_of(" pop ") == word_of(["POP", "x"]) > 0
+    assert word_of(1) == word_of(1.0) == word_of("1") == word_of(" 1.0 ") != word_of(True)
+    assert word_of(0.5) == word_of("0.5") != word_of(0)
     assert word_of(None) == word_of("") == word_of([]) == word_of(float("nan")) == 0
     column = np.array([5] * 12 + [3] * 20 + [8] * 9 + [0] * 50)
     assert frequent(column) == [3, 5]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def test_a_chunk_is_answered_like_its_rows(tmp_path: Path, name: str, task: str)
     model = PlainModel({"meta": ENCODERS[name]}, tmp_path / "model", get_task(task))
     model.calibration = Calibration(coverage=0.9, threshold=0.4 if task == "tiers-3" else 7.0)
     model.unseen_columns = {"meta": ("energy", "explicit")}
+    words = {"genre": ["pop"], "explicit": ["True"], "language": ["en"]}
+    model.config = dataclasses.replace(model.config, corpus={**model.config.corpus, "words": words})
     predictor = Predictor(model)
     (chunk,) = TrackTable(tmp_path / "songs.csv").chunks()
     answers = FieldAnswers.of(predictor, chunk)

@@ -42,7 +42,7 @@ export async function predict(song, draw) {
     missing,
     missing_parts: gathered(found, "missingParts"),
     unseen: gathered(found, "unseen"),
-    warnings: missing.flatMap((modality) => warnings(modality, model.modalities[modality])),
+    warnings: [...newWords(song.fields), ...missing.flatMap((modality) => warnings(modality, model.modalities[modality]))],
     remarks: [],
   };
 }
@@ -71,6 +71,16 @@ function tensors(found) {
 
 function gathered(found, key) {
   return Object.fromEntries(Object.entries(found).filter(([, result]) => result[key]?.length).map(([modality, result]) => [modality, result[key]]));
+}
+
+// Words of categories that no training track has, as in features/words.py.
+function newWords(fields) {
+  const folded = (word) => word.toUpperCase().toLowerCase();
+  return Object.entries(model.words).flatMap(([name, { known, listed }]) => {
+    const text = String(fields[name] ?? "").trim(), word = /^[+-]?\d{1,15}(\.0*)?$/.test(text) ? String(Number(text) + 0) : text;
+    if (model.unknown.includes(text.toLowerCase()) || known.some((each) => folded(each) === folded(word))) return [];
+    return [`no training track has '${word}' as ${name}, so the model can't use it; they have: ${listed}`];
+  });
 }
 
 function warnings(modality, { reason, learned }) {

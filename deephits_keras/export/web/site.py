@@ -19,6 +19,7 @@ from deephits_keras.export.files import ENCODERS
 from deephits_keras.export.form import FieldInfo, field_info, read_by
 from deephits_keras.export.manifest import Manifest
 from deephits_keras.export.web.runtime import VERSION
+from deephits_keras.features.words import listed
 from deephits_keras.report.pages import SONG_SCRIPT, render_page
 from deephits_keras.tasks import get_task
 from deephits_keras.utils.files import write_json, write_text
@@ -110,7 +111,9 @@ def _page(
     info = PageInfo(
         task=task.name,
         modalities={modality: encoder.name for modality, encoder in encoders.items()},
-        fields=tuple(field_info(each.name) for each in read if each.kind == "field"),
+        fields=tuple(
+            field_info(each.name, manifest.run.words) for each in read if each.kind == "field"
+        ),
         texts=tuple(each.name for each in read if each.kind == "text"),
         files=tuple(each.name for each in read if each.kind == "file"),
         scores=task.kind == "classification",
@@ -168,6 +171,10 @@ def _data(
             for modality in encoders
         },
         "unknown": sorted(UNKNOWN),
+        "words": {
+            name: {"known": known, "listed": listed(known)}
+            for name, known in manifest.run.words.items()
+        },
         "lyrics": lyrics.in_javascript() if LYRICS.name in reads else None,
     }
 
