@@ -39,8 +39,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dh.Run:
     folder = tmp_path_factory.mktemp("words")
     songs(("False", "True")).to_csv(folder / "songs.csv", index=False)
     corpus = dh.import_table(folder / "songs.csv", folder / "corpus").corpus
-    options = {"task": "regression", "modalities": "meta=tabular", "training": {"epochs": 2}}
-    return dh.train(corpus, folder / "run", **options)
+    return dh.train(
+        corpus,
+        folder / "run",
+        task="regression",
+        modalities="meta=tabular",
+        training={"epochs": 2},
+    )
 
 
 def test_a_song_with_a_new_word_is_scored_as_without_it_and_says_so(
