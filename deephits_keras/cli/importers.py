@@ -40,10 +40,6 @@ def list_importers(as_json: bool) -> None:
     for row in rows:
         click.echo(row["importer"])
         print_wrapped(row["summary"], indent=2)
-    print_wrapped(
-        "Any other table: `deephits import table`. SpotGenTrack, the paper's: `deephits import "
-        "spotgentrack`."
-    )
 
 
 def _described(registration: Registration) -> dict[str, str]:

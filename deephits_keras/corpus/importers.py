@@ -70,6 +70,40 @@ class Importer(abc.ABC):
             UserError: if it isn't this dataset; the message names missing files.
         """
 
+    def import_into(
+        self,
+        source: Path,
+        folder: Path,
+        *,
+        audio: str | Path | None = None,
+        inputs: Mapping[str, str | Path] | None = None,
+        filters: Sequence[Filter] = (),
+    ) -> ImportSummary:
+        """Import the dataset: what `open` reads, finished as every other source.
+
+        Args:
+            source: The dataset's folder or file.
+            folder: Folder of the corpus.
+            audio: Folder of recordings, named after the track ids.
+            inputs: Folders of other files, by input name: see `import_table`.
+            filters: Filters to apply.
+
+        Raises:
+            UserError: if the source isn't that dataset, or no row of it can be used.
+        """
+        from deephits_keras.corpus.finishing import finish_import
+        from deephits_keras.corpus.sources import source_info
+
+        info: Mapping[str, object] = {
+            "source": source.name,
+            "importer": self.name,
+            "citation": self.citation,
+            "later": list(self.later),
+            **source_info(source if source.is_dir() else source.parent),
+        }
+        tracks = self.open(source)
+        return finish_import(tracks, folder, audio=audio, inputs=inputs, filters=filters, info=info)
+
     @classmethod
     @abc.abstractmethod
     def write_example(cls, folder: Path) -> Path:
@@ -136,8 +170,6 @@ def import_dataset(
     Raises:
         UserError: if the source isn't that dataset, or no row of it can be used.
     """
-    from deephits_keras.corpus.finishing import finish_import
-    from deephits_keras.corpus.sources import source_info
     from deephits_keras.corpus.table import check_target
 
     chosen = find_importer(importer) if isinstance(importer, str) else importer
@@ -145,15 +177,7 @@ def import_dataset(
     check_target(folder)
     if not source.exists():
         raise UserError(f"There is no {source}")
-    info: Mapping[str, object] = {
-        "source": source.name,
-        "importer": chosen.name,
-        "citation": chosen.citation,
-        "later": list(chosen.later),
-        **source_info(source if source.is_dir() else source.parent),
-    }
-    tracks = chosen.open(source)
-    return finish_import(tracks, folder, audio=audio, inputs=inputs, filters=filters, info=info)
+    return chosen.import_into(source, folder, audio=audio, inputs=inputs, filters=filters)
 
 
 def one_of(source: Path, names: Sequence[str], importer: str) -> Path:

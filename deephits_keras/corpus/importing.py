@@ -101,14 +101,7 @@ def import_table(
     ]
     notes += _unused(reader)
     return finish_import(
-        TrackSource(
-            tables=[reader.table],
-            tracks=reader.tracks,
-            track_ids=reader.track_ids,
-            types=reader.types,
-            artists=reader.artists,
-            separators=tuple(artist_separators),
-        ),
+        reader.source(artist_separators),
         folder,
         audio=audio,
         inputs=inputs,
@@ -202,6 +195,21 @@ class TableReader:
                 self.factors[name] = factor
         self.unit_notes = mark_notes(self.marks, columns) + unit_notes(self.factors, columns)
         self.unit_notes += differing_units(self.factors, by_size, columns, first)
+
+    def source(self, separators: Sequence[str] = ()) -> TrackSource:
+        """The rows as an importer gives them.
+
+        Args:
+            separators: Texts that always separate artists.
+        """
+        return TrackSource(
+            tables=[self.table],
+            tracks=self.tracks,
+            track_ids=self.track_ids,
+            types=self.types,
+            artists=self.artists,
+            separators=tuple(separators),
+        )
 
     @property
     def types(self) -> dict[str, pa.DataType]:

@@ -31,7 +31,9 @@ def open_table(
     if path.is_dir():
         parts = parquet_parts(path)
         if not parts:
-            raise UserError(f"{path} is a folder without Parquet files: name a table in it")
+            raise UserError(
+                f"{path} is a folder without Parquet files: name a table in it, such as songs.csv"
+            )
         return ArrowTable(path, parts, Dialect("parquet"))
     if not path.is_file():
         raise UserError(f"There is no file {path}")

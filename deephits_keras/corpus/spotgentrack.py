@@ -94,6 +94,39 @@ def import_spotgentrack(
     """
     source, folder = Path(source), Path(folder)
     check_target(folder)
+    tracks = joined_tables(source, artist_rule)
+    info = source_info(source)
+    if info["synthetic"]:
+        marker = read_json(source / "synthetic.json", "a synthetic sample")
+        lyrics_placeholders = (*lyrics_placeholders, str(marker.get("lyrics_placeholder", "")))
+    if audio is None and "audio" not in (inputs or {}) and (source / "previews").is_dir():
+        audio = source / "previews"
+    return finish_import(
+        tracks,
+        folder,
+        audio=audio,
+        inputs=inputs,
+        filters=filters,
+        info={
+            "source": source.name,
+            "importer": "spotgentrack",
+            "artist_rule": artist_rule,
+            **info,
+        },
+        lyrics=LyricsCleaning(placeholders=tuple(lyrics_placeholders)),
+    )
+
+
+def joined_tables(source: Path, artist_rule: ArtistRule = "first") -> TrackSource:
+    """The tracks of a SpotGenTrack folder with their artists' popularity and albums' dates.
+
+    Args:
+        source: The folder with `Data Sources/`, or with the three files.
+        artist_rule: See `import_spotgentrack`.
+
+    Raises:
+        UserError: if files or columns are missing.
+    """
     tables = source / "Data Sources" if (source / "Data Sources").is_dir() else source
     absent = [t.name for t in (TRACKS, ARTISTS, ALBUMS) if not (tables / t.name).is_file()]
     if absent:
@@ -113,30 +146,11 @@ def import_spotgentrack(
             yield standard
 
     texts = pa.list_(pa.string())
-    info = source_info(source)
-    if info["synthetic"]:
-        marker = read_json(source / "synthetic.json", "a synthetic sample")
-        lyrics_placeholders = (*lyrics_placeholders, str(marker.get("lyrics_placeholder", "")))
-    if audio is None and "audio" not in (inputs or {}) and (source / "previews").is_dir():
-        audio = source / "previews"
-    return finish_import(
-        TrackSource(
-            tables=[tracks, artists, albums],
-            tracks=joined,
-            track_ids=lambda: (rows["id"] for rows in tracks.chunks(["id"])),
-            types={**tracks.types, "artist_ids": texts, "genres": texts},
-        ),
-        folder,
-        audio=audio,
-        inputs=inputs,
-        filters=filters,
-        info={
-            "source": source.name,
-            "importer": "spotgentrack",
-            "artist_rule": artist_rule,
-            **info,
-        },
-        lyrics=LyricsCleaning(placeholders=tuple(lyrics_placeholders)),
+    return TrackSource(
+        tables=[tracks, artists, albums],
+        tracks=joined,
+        track_ids=lambda: (rows["id"] for rows in tracks.chunks(["id"])),
+        types={**tracks.types, "artist_ids": texts, "genres": texts},
     )
 
 

@@ -22,7 +22,8 @@ from deephits_keras.corpus.importers import (
 from deephits_keras.errors import UserError
 from deephits_keras.testing.importers import parametrize_with_importer_checks, run_importer_checks
 
-NAMES = sorted({r.name for r in registrations() if r.target.startswith("deephits_plugins.")})
+OURS = ("deephits_keras.", "deephits_plugins.")
+NAMES = sorted({r.name for r in registrations() if r.target.startswith(OURS)})
 
 
 @parametrize_with_importer_checks([find_importer(name) for name in NAMES])
