@@ -42,6 +42,13 @@ def files_options(command: Command) -> Command:
     return command
 
 
+detect_option = click.option(
+    "--detect-language",
+    is_flag=True,
+    help="Detect the language of the lyrics, offline; it becomes the field language.",
+)
+
+
 def _folders(inputs: tuple[str, ...], audio: Path | None) -> dict[str, Path]:
     given = {"audio": audio} if audio is not None else {}
     return {**given, **paths(inputs, "--input-dir")}
@@ -109,6 +116,7 @@ def import_group() -> None:
     multiple=True,
     help="Text that means missing lyrics, in addition to the known ones; may be repeated.",
 )
+@detect_option
 @click.option("--no-filters", is_flag=True, help="Don't apply the paper's three filters.")
 @json_option
 def spotgentrack(
@@ -118,6 +126,7 @@ def spotgentrack(
     audio: Path | None,
     artist_rule: Any,
     lyrics_placeholder: tuple[str, ...],
+    detect_language: bool,
     no_filters: bool,
     as_json: bool,
 ) -> None:
@@ -135,6 +144,7 @@ def spotgentrack(
         inputs=_folders(inputs, audio),
         artist_rule=artist_rule,
         lyrics_placeholders=lyrics_placeholder,
+        detect_language=detect_language,
         filters=() if no_filters else PAPER_FILTERS,
     )
     _show(summary, as_json=as_json)
@@ -178,6 +188,7 @@ def spotgentrack(
 @click.option(
     "--keep-sections", is_flag=True, help="Keep section headings in lyrics, such as [Chorus]."
 )
+@detect_option
 @click.option("--filters", is_flag=True, help="Apply the paper's three filters.")
 @json_option
 def table(
@@ -192,6 +203,7 @@ def table(
     artist_separator: tuple[str, ...],
     raw_lyrics: bool,
     keep_sections: bool,
+    detect_language: bool,
     filters: bool,
     as_json: bool,
 ) -> None:
@@ -217,7 +229,9 @@ def table(
         inputs=_folders(inputs, audio),
         encoding=encoding,
         filters=PAPER_FILTERS if filters else (),
-        lyrics=LyricsCleaning(enabled=not raw_lyrics, keep_sections=keep_sections),
+        lyrics=LyricsCleaning(
+            enabled=not raw_lyrics, keep_sections=keep_sections, detect_language=detect_language
+        ),
         duplicates=duplicates,
         artist_separators=artist_separator,
         popularity_scale=popularity_scale,

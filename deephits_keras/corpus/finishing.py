@@ -17,6 +17,7 @@ from deephits_keras.corpus.artists import ArtistKeys
 from deephits_keras.corpus.dates import UnreadDates
 from deephits_keras.corpus.duplicates import REPEATED, Repeats
 from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
+from deephits_keras.corpus.languages import LANGUAGE
 from deephits_keras.corpus.lyrics import LyricsCleaning, joined_lines
 from deephits_keras.corpus.lyrics_report import LyricsReport
 from deephits_keras.corpus.lyrics_report import tracks as number_of_tracks
@@ -220,6 +221,10 @@ def _files(
     ]
 
 
+SHOWN = 6
+"""Languages in a list."""
+
+
 class _Rows:
     """Converts rows of a source to tracks: recordings, values, artists' keys, duplicates."""
 
@@ -237,12 +242,17 @@ class _Rows:
         values = (v for series in (source.artists or list)() for v in _distinct(series))
         self.artists = ArtistKeys.from_values(values, source.separators)
         self.lyrics_cleaned = self.lyrics_left_out = 0
+        self.languages: Counter[str] = Counter()
         self.dates = UnreadDates()
         self.report = LyricsReport()
         self.repeats = Repeats(duplicates, self._survey(source))
 
     def checked(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The valid tracks of some rows, and the rejected rows."""
+        if self.lyrics.detect_language and LANGUAGE in rows:
+            raise UserError(
+                f"The source has a column {LANGUAGE}: languages are detected where there is none"
+            )
         tracks = rows.assign(source_row=rows.index, track_id=read_ids(rows["track_id"]))
         refused = []
         escaped = pd.Series(False, index=tracks.index)
@@ -262,6 +272,8 @@ class _Rows:
         if "release_date" in inside:
             self.dates.add(inside["release_date"], cleaned.rows["release_date"])
         good, rejected = validate(cleaned, self.repeats)
+        if self.lyrics.detect_language:
+            self.languages.update(good[LANGUAGE].dropna())
         self.report.add(good, tracks["lyrics"].reindex(good["source_row"]))
         column = next((name for name in ARTIST_COLUMNS if name in good), None)
         if column is not None:
@@ -290,6 +302,16 @@ class _Rows:
         changed = before.astype("string").str.strip() != after
         self.lyrics_cleaned += int((there & after.notna() & changed).fillna(False).sum())
 
+    def _languages_note(self) -> str:
+        if not self.languages:
+            return "no language was detected: there are no lyrics of some length"
+        shown = ", ".join(f"{code} {n:,}" for code, n in self.languages.most_common(SHOWN))
+        more = len(self.languages) - SHOWN
+        return (
+            f"languages detected in the lyrics of {number_of_tracks(self.languages.total())}: "
+            f"{shown}{f' and {more} others' if more > 0 else ''}"
+        )
+
     def notes(self, synthetic: bool) -> list[str]:
         """Notes on the source."""
         notes = []
@@ -306,6 +328,8 @@ class _Rows:
                 f"page furniture, time stamps or headings were removed from the lyrics of "
                 f"{number_of_tracks(self.lyrics_cleaned)}"
             )
+        if self.lyrics.detect_language:
+            notes.append(self._languages_note())
         if self.artists.split:
             name = "text names" if self.artists.split == 1 else "texts name"
             notes.append(

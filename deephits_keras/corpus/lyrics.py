@@ -122,11 +122,13 @@ class LyricsCleaning:
         enabled: Whether they are cleaned; placeholders and notices are removed in any case.
         keep_sections: Whether to keep headings such as `[Chorus]`.
         placeholders: Texts that mean missing lyrics, in addition to `PLACEHOLDERS`.
+        detect_language: Whether the field `language` is detected in them (`languages`).
     """
 
     enabled: bool = True
     keep_sections: bool = False
     placeholders: tuple[str, ...] = ()
+    detect_language: bool = False
 
 
 def clean_lyrics(texts: pd.Series[Any], how: LyricsCleaning) -> pd.Series[str]:

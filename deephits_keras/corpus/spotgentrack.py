@@ -73,6 +73,7 @@ def import_spotgentrack(
     inputs: Mapping[str, str | Path] | None = None,
     artist_rule: ArtistRule = "first",
     lyrics_placeholders: Sequence[str] = (),
+    detect_language: bool = False,
     filters: Sequence[Filter] = PAPER_FILTERS,
 ) -> ImportSummary:
     """Import the SpotGenTrack folder.
@@ -87,6 +88,7 @@ def import_spotgentrack(
             artist first), or the `max` or `mean` of the known ones. The paper doesn't state its
             rule; the dataset's authors use the mean.
         lyrics_placeholders: Texts that mean missing lyrics, in addition to `lyrics.PLACEHOLDERS`.
+        detect_language: Whether the field `language` is detected in the lyrics.
         filters: The paper's three filters, or others.
 
     Raises:
@@ -113,7 +115,9 @@ def import_spotgentrack(
             "artist_rule": artist_rule,
             **info,
         },
-        lyrics=LyricsCleaning(placeholders=tuple(lyrics_placeholders)),
+        lyrics=LyricsCleaning(
+            placeholders=tuple(lyrics_placeholders), detect_language=detect_language
+        ),
     )
 
 

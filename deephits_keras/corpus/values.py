@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deephits_keras.corpus.dates import iso_dates, years_of
+from deephits_keras.corpus.languages import LANGUAGE, detect_languages
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
 from deephits_keras.corpus.unknown import UNKNOWN
 from deephits_keras.corpus.written import DOTTED, ONE_SEPARATOR, Column, written_number
@@ -116,7 +117,10 @@ def clean_rows(
             reason = f"its {name} goes over several lines: a quotation mark is missing or too many"
             note(several.fillna(False).astype(bool), name, reason)
     if "lyrics" in rows:
-        rows["lyrics"] = clean_lyrics(rows["lyrics"], lyrics or LyricsCleaning())
+        how = lyrics or LyricsCleaning()
+        rows["lyrics"] = clean_lyrics(rows["lyrics"], how)
+        if how.detect_language and LANGUAGE not in rows:
+            rows[LANGUAGE] = detect_languages(rows["lyrics"])
     if "release_date" in rows:
         rows["release_date"] = iso_dates(rows["release_date"])
         years = years_of(rows["release_date"])

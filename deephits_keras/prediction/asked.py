@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from deephits_keras.corpus.languages import LANGUAGE, detect_languages
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
 from deephits_keras.corpus.table import Reading
 from deephits_keras.corpus.values import STANDARD, clean_fields
@@ -78,11 +79,17 @@ def cleaning_of(model: Scorer) -> LyricsCleaning:
 def reading_of(model: Scorer) -> dict[str, Any]:
     """How the table that a model was trained on was read (`Corpus.reading`).
 
+    Languages are detected only for an encoder that reads them.
+
     Raises:
         UserError: if the model's configuration is damaged.
     """
     reading: dict[str, Any] = model.config.corpus.get("reading", {})
     from_plain(reading, Reading, "the model's configuration is damaged: corpus.reading")
+    if reading.get("lyrics", {}).get("detect_language"):
+        declared = [inputs_of(encoder) for encoder in model.encoders.values()]
+        wanted = any(i is None or LANGUAGE in names_of(i, "field") for i in declared)
+        reading = {**reading, "lyrics": {**reading["lyrics"], "detect_language": wanted}}
     return reading
 
 
@@ -127,6 +134,9 @@ def checked_track(
         how = cleaning or LyricsCleaning()
         cleaned = clean_lyrics(pd.Series([texts.pop(LYRICS.name)]), how).iloc[0]
         texts |= {} if pd.isna(cleaned) else {LYRICS.name: str(cleaned)}
+        if how.detect_language and LANGUAGE not in values:
+            language = detect_languages(pd.Series([cleaned])).iloc[0]
+            values |= {} if pd.isna(language) else {LANGUAGE: str(language)}
     return Track(track_id, fields=values, files=files, texts=texts)
 
 

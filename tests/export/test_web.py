@@ -94,7 +94,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         recording(folder / f"{number}.wav", rate=22_050)
     table["audio"] = [f"{n % 4}.wav" for n in range(tracks)]
     table.to_csv(folder / "tracks.csv", index=False)
-    import_table(folder / "tracks.csv", folder / "corpus")
+    cleaning = LyricsCleaning(detect_language=True)
+    import_table(folder / "tracks.csv", folder / "corpus", lyrics=cleaning)
     corpus = Corpus.open(folder / "corpus")
     settings = {
         "mel_cnn": {"frames": 96, "mel_bands": 64},
@@ -225,7 +226,15 @@ def test_a_word_that_no_training_track_has_is_told(page: Any, site: Path, tmp_pa
         page.get_by_label("genre").fill(genre)
         warnings = scored(page, recording(tmp_path / "song.wav"))["warnings"]
         assert [w for w in warnings if "as genre" in w] == told
-    assert page.locator("datalist option").count() == 2
+    assert page.locator("datalist option").count() == 2 + 1
+
+
+def test_a_page_detects_no_language_and_says_so(page: Any, tmp_path: Path) -> None:
+    for lyrics, language, told in (("la la", "", 1), ("la la", "en", 0), ("", "", 0)):
+        page.get_by_label("lyrics").fill(lyrics)
+        page.get_by_label("language").fill(language)
+        warnings = scored(page, recording(tmp_path / "song.wav"))["warnings"]
+        assert len([w for w in warnings if "detected by `predict`" in w]) == told
 
 
 def test_the_page_is_used_by_keyboard_on_a_phone(page: Any, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ export async function predict(song, draw) {
     missing,
     missing_parts: gathered(found, "missingParts"),
     unseen: gathered(found, "unseen"),
-    warnings: [...newWords(song.fields), ...missing.flatMap((modality) => warnings(modality, model.modalities[modality]))],
+    warnings: [...language(song), ...newWords(song.fields), ...missing.flatMap((modality) => warnings(modality, model.modalities[modality]))],
     remarks: [],
   };
 }
@@ -71,6 +71,11 @@ function tensors(found) {
 
 function gathered(found, key) {
   return Object.fromEntries(Object.entries(found).filter(([, result]) => result[key]?.length).map(([modality, result]) => [modality, result[key]]));
+}
+
+function language({ texts, fields }) {
+  if (!model.detects_language || !texts.lyrics || fields.language) return [];
+  return ["the language of lyrics is detected by `predict`, not in this page: fill in the field language, for example en"];
 }
 
 // Words of categories that no training track has, as in features/words.py.
