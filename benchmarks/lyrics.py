@@ -81,3 +81,40 @@ def run() -> Iterator[Comparison]:
         target=2.0,
         rounds=3,
     )
+    yield from _precisions(words)
+
+
+def _precisions(words: list[str]) -> Iterator[Comparison]:
+    """bfloat16 against float32, for a BERT of the multilingual checkpoint's size, untrained."""
+    sizes = {"num_layers": 12, "num_heads": 12, "hidden_dim": 768, "intermediate_dim": 3072}
+    draw = np.random.default_rng(0)
+    networks = {
+        dtype: keras_hub.models.BertBackbone(vocabulary_size=30_000, dtype=dtype, **sizes)
+        for dtype in ("float32", "bfloat16")
+    }
+    networks["bfloat16"].set_weights(networks["float32"].get_weights())
+    tokens = int(np.median([len(text.split()) for text in texts(words, 0)]) * 1.3)
+    inputs = {
+        "token_ids": draw.integers(1, 30_000, (BATCH, tokens)),
+        "padding_mask": np.ones((BATCH, tokens), int),
+        "segment_ids": np.zeros((BATCH, tokens), int),
+    }
+
+    def vectors(dtype: str) -> np.ndarray:
+        return np.asarray(networks[dtype].predict_on_batch(inputs)["pooled_output"], np.float32)
+
+    first, second = (vectors(dtype) for dtype in networks)
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    print(
+        f"least cosine of bfloat16 to float32: {((first * second).sum(axis=1) / norms).min():.6f}"
+    )
+    yield compare(
+        f"BERT of 12 layers, {tokens} tokens, in bfloat16",
+        lambda: vectors("bfloat16"),
+        "in float32",
+        lambda: vectors("float32"),
+        amount=BATCH,
+        unit="texts/s",
+        target=1.5,
+        rounds=3,
+    )

@@ -84,28 +84,29 @@ def pooled_output(backbone: keras_hub.models.BertBackbone) -> keras.KerasTensor:
     return backbone.pooled_dense(first[:, 0])
 
 
-def load_bert(checkpoint: str) -> FrozenBert:
+def load_bert(checkpoint: str, precision: str = "float32") -> FrozenBert:
     """The BERT of a checkpoint, loaded once per process.
 
     Args:
         checkpoint: As in `BertLyricsConfig`.
+        precision: As there.
 
     Raises:
         UserError: if it is missing or can't be used.
     """
     if checkpoint.startswith(PRESET_PREFIX):
-        return _load_preset(checkpoint.removeprefix(PRESET_PREFIX))
+        return _load_preset(checkpoint.removeprefix(PRESET_PREFIX), precision)
     folder = require(checkpoint)
-    return _load_folder(folder, content_hash(folder))
+    return _load_folder(folder, content_hash(folder), precision)
 
 
 @lru_cache(maxsize=1)
-def _load_folder(folder: Path, content: str) -> FrozenBert:
+def _load_folder(folder: Path, content: str, precision: str) -> FrozenBert:
     del content  # part of the cache key only, so that a replaced checkpoint is loaded again
     _require_pooler(folder)
     try:
-        # float32 whatever the global policy: a stored vector must not depend on it.
-        backbone = keras_hub.models.BertBackbone.from_preset(str(folder), dtype="float32")
+        # Whatever the global policy: a stored vector must not depend on it.
+        backbone = keras_hub.models.BertBackbone.from_preset(str(folder), dtype=precision)
         return FrozenBert(backbone, *_folder_tokenizer(folder))
     except Exception as error:
         hint = "" if _reads_any_checkpoint() else OLD_KERAS_HUB.format(keras_hub.__version__)
@@ -164,9 +165,9 @@ def _folder_tokenizer(folder: Path) -> tuple[Tokenize, Mapping[str, int], str]:
 
 
 @lru_cache(maxsize=1)
-def _load_preset(preset: str) -> FrozenBert:
+def _load_preset(preset: str, precision: str) -> FrozenBert:
     folder = find_preset(preset) or _download(preset)
-    backbone = _from_preset(keras_hub.models.BertBackbone, str(folder), dtype="float32")
+    backbone = _from_preset(keras_hub.models.BertBackbone, str(folder), dtype=precision)
     tokenizer = _from_preset(keras_hub.tokenizers.BertTokenizer, str(folder))
     return FrozenBert(backbone, *_preset_tokenizer(tokenizer))
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from .explaining import ExplainableLyrics
 
 
+PRECISIONS = ("float32", "bfloat16")
+"""Floating-point precisions that BERT computes with."""
+
+
 @dataclass(frozen=True)
 class BertLyricsConfig(EncoderConfig):
     """Settings of `BertLyrics`.
@@ -57,6 +61,11 @@ class BertLyricsConfig(EncoderConfig):
         "lacks the modality",
         changes_features=True,
     )
+    precision: str = setting(
+        "float32",
+        "float32, or bfloat16: faster where the CPU or GPU computes with it, and less precise",
+        changes_features=True,
+    )
     batch_size: int = setting(16, "texts per step through BERT")
     units: int = setting(
         256, "size of both layers of the branch and of the embedding; 0: BERT's vector"
@@ -68,6 +77,10 @@ class BertLyricsConfig(EncoderConfig):
         for name in ("windows", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive. Received: {getattr(self, name)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision must be {' or '.join(PRECISIONS)}. Received: {self.precision!r}"
+            )
         if self.units < 0:
             raise ValueError(f"units must not be negative. Received: {self.units}")
 
@@ -82,6 +95,9 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
 
     BERT reads 512 tokens, and cuts longer lyrics. With `windows` above 1 that many windows at most
     are spread over the text, from its first to its last token, and their vectors are averaged.
+
+    With `precision` bfloat16 BERT's weights and layers have it; the vectors are stored as float32
+    all the same. It has a store of its own, as the vectors differ (docs/performance.md).
 
     A vector depends only on its own text, not on other tracks, the batch size or the padding (up
     to float32 rounding, below 1e-5). A track whose lyrics are None or have no printable character
@@ -143,8 +159,8 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         if wanted:
             from .onnx_bert import load
 
-            bert = load(self.config.checkpoint)
             config = self.config
+            bert = load(config.checkpoint, config.precision)
             vectors = iter(bert.embed(wanted, config.max_tokens, config.batch_size, config.windows))
         for text in texts:
             yield {"cls": next(vectors)} if isinstance(text, str) else text
@@ -173,7 +189,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         if not isinstance(text, str):
             raise ValueError(f"track {track.id} has no lyrics to explain")
         config = self.config
-        bert = load_bert(config.checkpoint)
+        bert = load_bert(config.checkpoint)  # float32: gradients need it
         return ExplainableLyrics(bert, text, config.max_tokens, config.windows, branch)
 
     def browser_half(self) -> BrowserHalf:
@@ -214,11 +230,12 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
     def fingerprint_config(self) -> dict[str, Any]:
         """See the base class; checkpoints that older versions read wrongly get another store.
 
-        The name of one window's store is that of versions without several windows.
+        The names of the stores of one window and of float32 are those of versions without others.
         """
         values = super().fingerprint_config()
-        if values["windows"] == 1:
-            del values["windows"]
+        for name, former in (("windows", 1), ("precision", "float32")):
+            if values[name] == former:
+                del values[name]
         return {**values, "cased": True} if self._is_cased_unsaid() else values
 
     def _is_cased_unsaid(self) -> bool:
@@ -230,8 +247,11 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
         return case is not None and not case.lowers
 
     def write_portable(self, folder: Path) -> tuple[str, ...]:
-        """Write the checkpoint as ONNX with its tokenizer, if it is on this machine."""
-        if not portable.is_here(self.config.checkpoint):
+        """Write the checkpoint as ONNX with its tokenizer, if it is on this machine.
+
+        Not in another precision: ONNX' vectors are those of float32.
+        """
+        if not portable.is_here(self.config.checkpoint) or self.config.precision != "float32":
             return ()
         from .bert import load_bert
 

@@ -60,7 +60,7 @@ class OnnxBert(TextEmbedder):
         return np.asarray(self._session.run(["outputs"], dict(inputs))[0])
 
 
-def load(checkpoint: str) -> TextEmbedder:
+def load(checkpoint: str, precision: str = "float32") -> TextEmbedder:
     """The BERT of a checkpoint, exported or not, loaded once per process.
 
     Raises:
@@ -68,10 +68,12 @@ def load(checkpoint: str) -> TextEmbedder:
     """
     folder = find(checkpoint)
     if folder is not None and (folder / RECORD).is_file():
+        if precision != "float32":
+            raise UserError(f"{folder} is an exported BERT, which computes in float32 only")
         return _load(folder, content_hash(folder))
     from .bert import load_bert
 
-    return load_bert(checkpoint)
+    return load_bert(checkpoint, precision)
 
 
 @lru_cache(maxsize=1)
