@@ -31,6 +31,7 @@ NAMES = (
     "training",
     "tried",
     "memory",
+    "importing",
 )
 
 

@@ -16,8 +16,8 @@ from benchmarks.songs import write_songs
 from deephits_keras.sample import make_sample
 
 ROUNDS = 2
-SONGS, TRACKS, ROWS = 9, 12_000, 200_000
-"""Whole songs per format; tracks of a training; rows of a table of fields."""
+SONGS, TRACKS, ROWS, REPRODUCED = 9, 12_000, 1_000_000, 20_000
+"""Whole songs per format; tracks of a training; rows of a table; tracks of `reproduce`."""
 
 Setup = Callable[[Build, Path], None]
 Command = Callable[[Build, Path], Cost]
@@ -145,22 +145,21 @@ class Tasks:
             )
 
     def table(self) -> Iterator[Comparison]:
-        """A large table of fields, and one of recordings."""
+        """A large table of fields."""
         self._train()
-        for ending in ("csv", "parquet"):
-            big = write_fields(self.folder / f"fields.{ending}", ROWS)
-            yield from compared(
-                f"predict --table of {ROWS:,} rows of fields, {ending}",
-                self.builds,
-                self.folder,
-                lambda build, own, big=big: build.deephits(
-                    "predict", own / "run", "--table", big, "--out", own / "out.csv"
-                ),
-                amount=ROWS,
-                unit="rows/s",
-                target=10.0,
-                clock=True,
-            )
+        big = write_fields(self.folder / "fields.csv", ROWS)
+        yield from compared(
+            f"predict --table of {ROWS:,} rows of fields",
+            self.builds,
+            self.folder,
+            lambda build, own: build.deephits(
+                "predict", own / "run", "--table", big, "--out", own / "out.csv"
+            ),
+            amount=ROWS,
+            unit="rows/s",
+            target=10.0,
+            clock=True,
+        )
 
     def recordings(self) -> Iterator[Comparison]:
         """A table of MP3s, two processes against one."""
@@ -232,6 +231,26 @@ class Tasks:
         for work, (target, command) in commands.items():
             yield from compared(work, self.builds, self.folder, command, target=target)
 
+    def reproduce(self) -> Iterator[Comparison]:
+        """The shallow baselines of three tables, with two processes."""
+        songs = write_fields(self.folder / "reproduce.csv", REPRODUCED)
+        self._each(lambda build, own: _import(build, songs, own / "shallow"))
+        tables = (part for name in ("6", "A4", "A9") for part in ("--table", name))
+        words = ("--modalities", "meta=numeric", *tables)
+
+        def compute(build: Build, own: Path) -> Cost:
+            place = tempfile.mkdtemp(dir=own)
+            return build.deephits("reproduce", own / "shallow", Path(place, "out"), *words)
+
+        yield from compared(
+            f"reproduce --table 6 --table A4 --table A9, {REPRODUCED:,} tracks",
+            self.builds,
+            self.folder,
+            compute,
+            target=2.0,
+            clock=True,
+        )
+
     def _train(self) -> None:
         small = self.folder / "songs.csv"
         if small.exists():
@@ -246,7 +265,11 @@ class Tasks:
         self._each(train)
 
 
-TASKS = ("songs", "recordings", "table", "starts")
+def _import(build: Build, table: Path, corpus: Path) -> None:
+    build.deephits("import", "table", table, corpus)
+
+
+TASKS = ("songs", "recordings", "table", "starts", "reproduce")
 
 
 def run(commit: str, names: list[str]) -> Iterator[Comparison]:

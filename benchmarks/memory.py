@@ -32,11 +32,15 @@ def peak(*words: object) -> float:
     Linux counts a process's peak from that of the process which started it: a small one
     starts it, as this one is larger than what it measures.
     """
-    command = [sys.executable, "-m", "deephits_keras", *map(str, words)]
-    small = [sys.executable, "-S", "-E", "-c", RUN_AND_TELL, *command]
+    return peak_of(sys.executable, "-m", "deephits_keras", *words)
+
+
+def peak_of(*words: object) -> float:
+    """The same of any command."""
+    small = [sys.executable, "-S", "-E", "-c", RUN_AND_TELL, *map(str, words)]
     done = subprocess.run(small, stdout=subprocess.PIPE, check=False)
     if done.returncode:
-        raise SystemExit(f"deephits {' '.join(map(str, words))} failed")
+        raise SystemExit(f"{' '.join(map(str, words[:5]))} failed")
     return int(done.stdout) / 1024
 
 
