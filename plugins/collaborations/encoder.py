@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.encoders.contract import setting
 from deephits_keras.encoders.features import Features
+from deephits_keras.errors import UserError
 
 from ..artist_history.base import DatedArtists, DatedArtistsConfig
+
+if TYPE_CHECKING:
+    from deephits_keras.types import IntArray
 
 
 @dataclass(frozen=True)
 class CollaborationsConfig(DatedArtistsConfig):
     """Settings of `Collaborations`."""
 
+    edges: str | None = setting(
+        None,
+        "table of further collaborations with the columns artist, collaborator and date",
+        path=True,
+    )
     units: int = setting(64, "size of both layers and of the embedding")
 
     def __post_init__(self) -> None:
@@ -31,7 +41,9 @@ class Collaborations(DatedArtists[CollaborationsConfig]):
 
     Inside: of the training songs of earlier years, how many others the artists recorded with, how
     often, their PageRank among all who recorded with others, and how popular their collaborators'
-    songs were. Then two dense layers. Two artists of one song are collaborators. A training song is
+    songs were. Then two dense layers. Two artists of one song are collaborators, and those of a row
+    of the table `edges`, such as producers or band members, which is read in training only. A
+    training song or a row is
     used if it was certainly released in an earlier year than the track, so neither the track's own
     popularity nor anything later can leak: an artist's future changes nothing.
 
@@ -66,9 +78,36 @@ class Collaborations(DatedArtists[CollaborationsConfig]):
         found = [
             (batch["artists"], batch["released"][:, 1], batch["popularity"]) for batch in batches
         ]
-        if found:
-            columns = (np.concatenate(column) for column in zip(*found, strict=True))
-            self._graph = CollaborationGraph.from_songs(*columns).to_text()
+        if not found:
+            return
+        artists, days, popularity = (np.concatenate(each) for each in zip(*found, strict=True))
+        if self.config.edges is not None:
+            pairs, dates = self._edges(artists)
+            width = max(artists.shape[1], 2)
+            artists, pairs = (
+                np.pad(each, ((0, 0), (0, width - each.shape[1]))) for each in (artists, pairs)
+            )
+            artists, days = np.concatenate([artists, pairs]), np.concatenate([days, dates])
+            popularity = np.concatenate([popularity, np.full(len(pairs), np.nan, np.float32)])
+        self._graph = CollaborationGraph.from_songs(artists, days, popularity).to_text()
+
+    def _edges(self, artists: IntArray) -> tuple[IntArray, IntArray]:
+        import numpy as np
+
+        from .edges import read_edges
+
+        path = Path(self.config.edges or "").expanduser()
+        pairs, days = read_edges(path)
+        if not np.isin(pairs, artists).any():
+            raise UserError(
+                f"No artist of {path} is one of the training songs' artists: it must name them as "
+                "the songs' table does, by the same ids or names"
+            )
+        return pairs, days
+
+    def gone_paths(self) -> tuple[str, ...]:
+        """None: the table is read in training, and the model keeps what it needs."""
+        return ()
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, artists)` and `(batch, 2)` to `(batch, units)`."""

@@ -50,7 +50,8 @@ class CollaborationGraph(Timeline):
         Args:
             artists: `(songs, artists)` numbers of each song's artists, 0 for none.
             days: `(songs,)` last possible day of release, since 1800.
-            popularity: `(songs,)` 0-100.
+            popularity: `(songs,)` 0-100; NaN for a collaboration without a song, which tells
+                nothing of how popular the artists are.
         """
         known = np.unique(artists[artists > 0])
         if not len(known):
@@ -86,8 +87,10 @@ def _years(
         incidence = csr_array((np.ones(len(song)), (song, who)), shape=(int(of_year.sum()), count))
         # An artist who is named twice in a song counts once.
         incidence.data[:] = 1
-        songs += incidence.sum(axis=0)
-        total += incidence.T @ popularity[of_year].astype(np.float64)
+        worth = popularity[of_year].astype(np.float64)
+        rated = ~np.isnan(worth)
+        songs += incidence.T @ rated.astype(np.float64)
+        total += incidence.T @ np.where(rated, worth, 0.0)
         several = np.asarray(incidence.sum(axis=1) > 1)
         incidence = incidence[several]
         joint += incidence.sum(axis=0)
@@ -114,15 +117,18 @@ def _statistics(
     `ranks` has the last year's PageRanks, from which the iteration starts, and gets this year's.
     """
     graph.sort_indices()
-    mean = total[active] / songs[active]
+    rated = songs[active] > 0
+    mean = total[active] / np.maximum(songs[active], 1)
     weight = graph.sum(axis=1)
     ranks[active] = _pagerank(graph, weight, ranks[active])
+    # Of those without a song of their own nothing is known; 0 if no collaborator has one.
     best = np.maximum.reduceat(mean[graph.indices], graph.indptr[:-1])
+    of_rated = graph @ rated.astype(np.float64)
     columns = [
         np.log1p(np.diff(graph.indptr)),
         np.log1p(joint[active]),
         np.log(ranks[active]),
-        (graph @ mean) / weight / 100,
+        (graph @ mean) / np.where(of_rated > 0, of_rated, 1.0) / 100,
         best / 100,
     ]
     return np.stack(columns, axis=1).astype(np.float32)

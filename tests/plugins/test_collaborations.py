@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from deephits_plugins.artist_history.base import number_of
 from deephits_plugins.artist_history.dates import EPOCH
 from deephits_plugins.collaborations import Collaborations, CollaborationsConfig
 from deephits_plugins.collaborations.branch import SIZE, EarlierCollaborations
 from deephits_plugins.collaborations.graph import CHANGE, DAMPING, CollaborationGraph
+
+from deephits_keras.errors import UserError
 
 SONGS, ARTISTS = 240, 25
 
@@ -172,3 +176,51 @@ def test_the_layer_goes_through_its_configuration() -> None:
     np.testing.assert_array_equal(looked_up(layer, *queried), looked_up(again, *queried))
     with pytest.raises(ValueError, match="damaged"):
         CollaborationGraph.from_text(layer.graph[:-8])
+
+
+def rows_of(*pairs: tuple[str, str, str]) -> str:
+    return "\n".join(["artist,collaborator,date", *map(",".join, pairs)]) + "\n"
+
+
+def with_edges(path: Path) -> EarlierCollaborations:
+    """The graph of two artists' own songs and of a table: A sings alone, B too, C nowhere."""
+    encoder = Collaborations(CollaborationsConfig(artists=1, edges=str(path)))
+    songs = np.array([[number_of("a")], [number_of("b")]], np.int32)
+    days = np.full((2, 2), day_of(1999), np.int32)
+    worth = np.array([30.0, 90.0], np.float32)
+    encoder.adapt([{"artists": songs, "released": days, "popularity": worth}])
+    return EarlierCollaborations(encoder._graph)
+
+
+def test_a_table_adds_collaborations_that_count_from_the_next_year(tmp_path: Path) -> None:
+    path = tmp_path / "edges.csv"
+    path.write_text(rows_of(("A", "B", "2000"), ("a", "C", "2001-05-01")))
+    layer = with_edges(path)
+    a = np.array([[number_of("a")]] * 3, np.int32)
+    days = np.array([[day_of(year, 3)] * 2 for year in (2000, 2001, 2002)], np.int32)
+    found = looked_up(layer, a, days)
+    degree, joint, neighbours, best = found[:, 2], found[:, 4], found[:, 6], found[:, 7]
+    np.testing.assert_allclose(degree, np.log1p([0, 1, 2]), rtol=1e-5)
+    np.testing.assert_allclose(joint, np.log1p([0, 1, 2]), rtol=1e-5)
+    # C has no song of its own: it says nothing of how popular A's collaborators are.
+    np.testing.assert_allclose(neighbours, [0, 0.9, 0.9], rtol=1e-5)
+    np.testing.assert_allclose(best, [0, 0.9, 0.9], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("artist,with,date\na,b,2000\n", "has no column collaborator"),
+        (rows_of(("a", "b", "soon")), "row 1 below the header: it has no date"),
+        (
+            rows_of(("a", "b", "2000"), ("", "b", "2000")),
+            "row 2 below the header: it has no artist",
+        ),
+        (rows_of(("x", "y", "2000")), "is one of the training songs' artists"),
+        (rows_of(), "has no rows"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_told(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "edges.csv").write_text(text)
+    with pytest.raises(UserError, match=said):
+        with_edges(tmp_path / "edges.csv")
