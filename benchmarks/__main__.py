@@ -27,6 +27,7 @@ NAMES = (
     "reading",
     "lyrics",
     "prediction",
+    "bundles",
     "serving",
     "training",
     "tried",

@@ -45,6 +45,7 @@ def run() -> Iterator[Comparison]:
     """Measure."""
     with tempfile.TemporaryDirectory() as name:
         calls, predictor = CALLS["meta"], a_run(Path(name), "meta")
+        model = Run(Path(name) / "run").model
         inputs = {
             "meta_fields": np.array([list(FIELDS.values())], np.float32),
             "meta_present": np.ones((1, 1), np.float32),
@@ -53,7 +54,7 @@ def run() -> Iterator[Comparison]:
             "a prediction, fields given",
             lambda: [predictor.predict([Track("t", fields=FIELDS)]) for _ in range(calls)],
             "one forward pass, batch 1",
-            lambda: [predictor.model.predict_on_batch(inputs) for _ in range(calls)],
+            lambda: [model.predict_on_batch(inputs) for _ in range(calls)],
             amount=calls,
             unit="predictions/s",
             target=1 / 1.5,

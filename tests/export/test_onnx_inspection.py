@@ -58,6 +58,19 @@ def test_a_plain_graph_passes(tmp_path: Path) -> None:
             ),
             "'y' of shape .* is too large",
         ),
+        (
+            [
+                ("Pow", ["two", "forty"], ["last"], {}),
+                ("Range", ["zero", "last", "two"], ["y"], {}),
+                ("ReduceSum", ["y"], ["z"], {"keepdims": 0}),
+                ("Add", ["x", "z"], ["outputs"], {}),
+            ],
+            tuple(
+                onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, [], [value])
+                for name, value in (("two", 2.0), ("forty", 40.0), ("zero", 0.0))
+            ),
+            "makes 'y' from constants, of a size that only computing it would tell",
+        ),
     ],
 )
 def test_a_hostile_graph_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -141,3 +142,18 @@ class Format(ABC):
         return MissingPackageError(
             f"The format {self.name} needs {package}: pip install 'deephits-keras[{self.extra}]'"
         )
+
+
+def check_size(name: str, shape: Sequence[int | None], where: Path) -> None:
+    """Refuse a tensor that is too large for one track; sizes that aren't known count as 1.
+
+    Args:
+        name: The tensor's name.
+        shape: Its sizes; None or -1 where they aren't known.
+        where: Its file, for the message.
+
+    Raises:
+        UserError: if it is too large.
+    """
+    if math.prod(max(size or 1, 1) for size in shape) > LARGEST_TENSOR:
+        raise UserError(f"{where} is refused: its tensor {name!r} of shape {shape} is too large")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.errors import UserError
-from deephits_keras.export.formats.base import LARGEST_TENSOR, OUTPUT
+from deephits_keras.export.formats.base import OUTPUT, check_size
 from deephits_keras.runs.scorer import Score
+
+if TYPE_CHECKING:
+    import keras
 
 CONTROL = frozenset(
     ("While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall")
@@ -31,6 +31,8 @@ def frozen(model: keras.Model, *, batch: int | None = None) -> Any:
     Raises:
         UserError: if Keras runs on another backend.
     """
+    import keras
+
     if keras.backend.backend() != "tensorflow":
         raise UserError(
             "A model is exported from TensorFlow. Received: KERAS_BACKEND="
@@ -70,12 +72,13 @@ def run_graph(
 
     Raises:
         UserError: for operations that read files, have a state or aren't TensorFlow's, for too
-            large tensors (outside functions), or if the graph can't be loaded.
+            large tensors, or if the graph can't be loaded.
     """
     import tensorflow as tf
 
     graph_def = _reached(graph_def, output)
-    for nodes in (graph_def.node, *(each.node_def for each in graph_def.library.function)):
+    functions = graph_def.library.function
+    for nodes in (graph_def.node, *(each.node_def for each in functions)):
         _check_operations(nodes, where)
     graph = tf.Graph()
     with graph.as_default():
@@ -83,9 +86,10 @@ def run_graph(
             tf.import_graph_def(graph_def, name="")
             fed = {name: graph.get_tensor_by_name(tensor) for name, tensor in inputs.items()}
             fetched = graph.get_tensor_by_name(output)
+            bodies = [_body_of(each) for each in functions]
         except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
             raise UserError(f"{where} can't be used: {str(error)[:300]}") from error
-    for operation in graph.get_operations():
+    for operation in (op for each in (graph, *bodies) for op in each.get_operations()):
         for tensor in operation.outputs:
             check_size(tensor.name, tensor.shape.as_list() if tensor.shape.rank else [], where)
     if fetched.shape.as_list()[-1:] != [outputs]:
@@ -99,10 +103,11 @@ def run_graph(
     )
 
 
-def check_size(name: str, shape: Sequence[int | None], where: Path) -> None:
-    """Refuse a tensor that is too large for one track; sizes that aren't known count as 1."""
-    if math.prod(max(size or 1, 1) for size in shape) > LARGEST_TENSOR:
-        raise UserError(f"{where} is refused: its tensor {name!r} of shape {shape} is too large")
+def _body_of(function_def: Any) -> Any:
+    """The graph of a function, with inferred shapes; it is part of no other graph."""
+    from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+
+    return function_def_to_graph(function_def)
 
 
 def _reached(graph_def: Any, output: str) -> Any:
@@ -151,3 +156,7 @@ def _check_operations(nodes: Sequence[Any], where: Path) -> None:
             types |= {value.type, *value.list.type}
         if types & forbidden or (definition.is_stateful and node.op not in CONTROL):
             raise UserError(f"{where} is refused: {node.op} does more than to compute")
+        for value in node.attr.values():
+            for weights in (value.tensor, *value.list.tensor):
+                # A tensor of any size may be written as one value, which stands for all of them.
+                check_size(node.name, [dim.size for dim in weights.tensor_shape.dim], where)

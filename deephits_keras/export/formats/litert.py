@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.errors import UserError
-from deephits_keras.export.formats.base import OUTPUT, Format
+from deephits_keras.export.formats.base import OUTPUT, Format, check_size
 from deephits_keras.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -50,18 +50,20 @@ class LiteRT(Format):
             raise self.lacking("ai-edge-litert") from None
         import numpy as np
 
-        from deephits_keras.export.formats.frozen import check_size
-
         try:
             interpreter = Interpreter(model_path=str(path))
+            _check_sizes(interpreter, path)
+            # Only now are operators resolved and their real sizes computed.
+            interpreter.allocate_tensors()
+            _check_sizes(interpreter, path)
             run = interpreter.get_signature_runner(SIGNATURE)
+        except UserError:
+            raise
         except Exception as error:
             raise UserError(f"{path} can't be loaded: {str(error)[:300]}") from error
         found = {_described(name, value) for name, value in run.get_input_details().items()}
         given = [_described(name, value) for name, value in run.get_output_details().items()]
         self.check_ends(path, found, given, inputs, outputs)
-        for value in interpreter.get_tensor_details():
-            check_size(value["name"], value["shape_signature"], path)
         first = next(iter(run.get_input_details().values()))
         if first["shape_signature"][0] == -1:
             return lambda arrays: run(**arrays)[OUTPUT]
@@ -107,6 +109,14 @@ def write_litert(function: Any, path: Path) -> None:
         ) from error
     with replacing(path) as temporary:
         temporary.write_bytes(made)
+
+
+def _check_sizes(interpreter: Any, path: Path) -> None:
+    """Refuse too large tensors of a model and of the bodies of its loops and branches."""
+    for subgraph in range(interpreter.num_subgraphs()):
+        for value in interpreter.get_tensor_details(subgraph):
+            for shape in (value["shape_signature"], value["shape"]):
+                check_size(value["name"], shape, path)
 
 
 def _described(name: str, value: Any) -> tuple[str, str, tuple[int, ...]]:

@@ -52,6 +52,8 @@ class Onnx(Format):
         check_graph(path, inputs, outputs)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # Threads that wait for work in a loop take the cores from the rest of the process.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]

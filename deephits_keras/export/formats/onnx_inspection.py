@@ -140,3 +140,28 @@ def _too_large(model: Any) -> Iterator[str]:
             sizes = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
             if math.prod(max(size, 1) for size in sizes) > LARGEST_TENSOR:
                 yield f"its tensor {value.name!r} of shape {tuple(sizes)} is too large"
+    for name in _unsized(inferred.graph, frozenset()):
+        yield f"it makes {name!r} from constants, of a size that only computing it would tell"
+
+
+def _unsized(graph: Any, outer: frozenset[str]) -> Iterator[str]:
+    """Tensors of unknown size that onnxruntime computes on loading, as they are made of constants.
+
+    Args:
+        graph: A graph with inferred shapes.
+        outer: Constants of the graphs around it.
+    """
+    sized = {value.name for value in graph.value_info if _has_size(value)}
+    constants = outer | {weights.name for weights in graph.initializer}
+    for node in graph.node:
+        inner = [a.g for a in node.attribute if a.HasField("g")]
+        for each in inner:
+            yield from _unsized(each, constants)
+        if not inner and all(name in constants for name in node.input if name):
+            yield from (name for name in node.output if name and name not in sized)
+            constants |= {*node.output}
+
+
+def _has_size(value: Any) -> bool:
+    tensor = value.type.tensor_type
+    return tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim)

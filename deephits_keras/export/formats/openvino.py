@@ -5,18 +5,22 @@ It is converted from TensorFlow's graph, not from ONNX, whose loops OpenVINO ref
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 from deephits_keras.errors import UserError
-from deephits_keras.export.formats.base import OUTPUT, Format
+from deephits_keras.export.formats.base import OUTPUT, Format, check_size
 from deephits_keras.utils.files import replacing
 
 if TYPE_CHECKING:
     from deephits_keras.export.manifest import Manifest
     from deephits_keras.export.tensors import TensorInfo
     from deephits_keras.runs.scorer import Score
+
+WITHOUT_INPUTS = ("Const", "Parameter", "Result")
+"""Types of layers that nothing is computed for on reading; a `Result` may be a constant."""
 
 DTYPES = {"f32": "float32", "i32": "int32"}
 
@@ -40,9 +44,8 @@ class OpenVino(Format):
 
     def open(self, folder: Path, inputs: Sequence[TensorInfo], outputs: int) -> Score:
         """Inspect the graph, and compile it for the CPU."""
-        from deephits_keras.export.formats.frozen import check_size
-
         openvino, path = self._package(), folder / self.graph
+        _check_constants(path)
         try:
             model = openvino.Core().read_model(path)
         except Exception as error:
@@ -50,7 +53,7 @@ class OpenVino(Format):
         found = {_described(value) for value in model.inputs}
         given = [_described(value) for value in model.outputs]
         self.check_ends(path, found, given, inputs, outputs)
-        for node in model.get_ops():
+        for node in _operations(model):
             for value in node.outputs():
                 shape = [d.get_length() if d.is_static else None for d in value.partial_shape]
                 check_size(node.get_friendly_name(), shape, path)
@@ -94,6 +97,43 @@ def write_openvino(function: Any, path: Path) -> None:
         made.outputs[0].tensor.set_names({OUTPUT})
         openvino.save_model(made, path, compress_to_fp16=False)
     path.with_suffix(".pb").unlink()
+
+
+def _check_constants(path: Path) -> None:
+    """Refuse operations on constants alone: OpenVINO computes them, of any size, while it reads.
+
+    What `write_openvino` writes has none.
+    """
+    content = path.read_bytes()
+    try:
+        if b"<!" in content:
+            raise ElementTree.ParseError("it declares entities")
+        # Entities were refused.
+        root = ElementTree.fromstring(content)  # noqa: S314
+    except ElementTree.ParseError as error:
+        raise UserError(f"{path} can't be read: {error}") from error
+    for net in root.iter():
+        layers, edges = net.findall("layers/layer"), net.findall("edges/edge")
+        constants = {layer.get("id") for layer in layers if layer.get("type") == "Const"}
+        computed = {e.get("to-layer") for e in edges if e.get("from-layer") not in constants}
+        for layer in layers:
+            if layer.get("id") not in computed and layer.get("type") not in WITHOUT_INPUTS:
+                raise UserError(
+                    f"{path} is refused: {layer.get('type')} would be computed from constants on "
+                    "reading, of any size"
+                )
+
+
+def _operations(model: Any) -> Iterator[Any]:
+    """The operations of a model and of the bodies of its loops and branches."""
+    for node in model.get_ops():
+        yield node
+        if node.get_type_name() == "If":
+            bodies = [node.get_then_body(), node.get_else_body()]
+        else:
+            bodies = [node.get_function()] if hasattr(node, "get_function") else []
+        for body in bodies:
+            yield from _operations(body)
 
 
 def _described(value: Any) -> tuple[str, str, tuple[int, ...]]:
