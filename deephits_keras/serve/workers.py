@@ -128,7 +128,10 @@ class Workers:
             try:
                 worker.wait_until_loaded()
             except WorkerDiedError:
-                raise DeepHitsError("A worker process ended when it was started") from None
+                raise DeepHitsError(
+                    "A worker process ended when it was started. A script that serves must do so "
+                    'under `if __name__ == "__main__":`, as its worker processes import it'
+                ) from None
 
     @property
     def pids(self) -> list[int]:
