@@ -40,6 +40,8 @@ def verify(folder: str | Path, *, check_content: bool = False) -> Verification:
         from deephits_keras.runs.verification import verify_run
 
         return verify_run(folder)
+    if not folder.exists():
+        raise UserError(f"There is no folder {folder}")
     raise UserError(
         f"{folder} is neither a corpus (it has no {INFO}) nor a run (it has no {CONFIG}) nor a "
         f"bundle (it has no {MANIFEST})"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from deephits_keras.cli.common import CommandGroup
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.version import __version__
 
@@ -39,7 +40,7 @@ COMMANDS_GROUP = "deephits_keras.commands"
 """Entry points of this group are verbs that other distributions and encoders add."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group that imports the module of a verb when the verb is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

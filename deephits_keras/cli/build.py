@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import (
-    PATH,
     TASK,
     EncoderCommand,
     fusion_options,
@@ -19,6 +18,7 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
+from deephits_keras.cli.paths import PATH
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Row = tuple[str, str, str, str, str]
 
 
-@click.command(cls=EncoderCommand)
+@click.command(cls=EncoderCommand, short_help="Build an untrained model and show its parts.")
 @click.option(
     "--modalities",
     required=True,

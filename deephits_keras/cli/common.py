@@ -16,50 +16,17 @@ import click
 
 from deephits_keras import cpu
 from deephits_keras.choices import ENGINES
+from deephits_keras.cli.paths import SONG_FILE
 from deephits_keras.cli.sections import write_sections
-from deephits_keras.corpus.files import INFO
 from deephits_keras.errors import UserError
-from deephits_keras.export.files import MANIFEST
-from deephits_keras.runs.files import CONFIG
 from deephits_keras.utils.records import to_plain
+from deephits_keras.utils.suggestions import suggestion
 
 TASK = "tiers-10"
 """The default task."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
-
-PATH = click.Path(path_type=Path)
-
-
-class FolderOf(click.Path):
-    """A folder that a command reads, told by its files before anything heavy is imported.
-
-    Args:
-        what: What it must be.
-        files: Names of files of which it has one.
-    """
-
-    def __init__(self, what: str, *files: str) -> None:
-        super().__init__(path_type=Path)
-        self.what, self.files = what, files
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The path.
-
-        Raises:
-            UserError: if the folder is something else.
-        """
-        folder: Any = super().convert(value, param, ctx)
-        if not any((folder / name).exists() for name in self.files):
-            lacking = " or ".join(self.files)
-            raise UserError(f"{folder} is not {self.what}: it has no {lacking}")
-        return folder
-
-
-CORPUS = FolderOf("a corpus", INFO)
-RUN = FolderOf("a deephits run", CONFIG)
-RUN_OR_BUNDLE = FolderOf("a deephits run or bundle", CONFIG, MANIFEST)
 
 
 def json_option(command: Command) -> Command:
@@ -130,8 +97,8 @@ def song_options(command: Command) -> Command:
             metavar="NAME=FILE",
             help="File for another input of an encoder: cover=front.jpg; may be repeated.",
         ),
-        click.option("--lyrics", type=PATH, help="Text file with the lyrics, UTF-8."),
-        click.argument("audio", type=PATH, required=False),
+        click.option("--lyrics", type=SONG_FILE, help="Text file with the lyrics, UTF-8."),
+        click.argument("audio", type=SONG_FILE, required=False),
     ):
         command = option(command)
     return command
@@ -199,7 +166,7 @@ def get_fusion_settings(
     given: dict[str, Any] = {"name": fusion, "head": head, "dropout": dropout}
     if weights is not None:
         words = pairs(weights.split(","), "--fusion-weights")
-        given["weights"] = tuple((m, _number(w)) for m, w in words)
+        given["weights"] = tuple((m, _weight(m, w)) for m, w in words)
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -216,16 +183,47 @@ def pairs(words: Sequence[str], option: str) -> list[tuple[str, str]]:
     return split
 
 
-def paths(words: Sequence[str], option: str) -> dict[str, Path]:
-    """`pairs` of names and paths."""
-    return {name: Path(path) for name, path in pairs(words, option)}
+def paths(words: Sequence[str], option: str, kind: str = "file") -> dict[str, Path]:
+    """`pairs` of names and existing paths.
+
+    Raises:
+        UserError: as `pairs`, or if a path doesn't exist.
+    """
+    named = {name: Path(path) for name, path in pairs(words, option)}
+    if gone := next((path for path in named.values() if not path.exists()), None):
+        raise UserError(f"There is no {kind} {gone}")
+    return named
 
 
-def _number(text: str) -> float:
+def _weight(modality: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UserError(f"{text!r} is not a number") from None
+        raise UserError(f"--fusion-weights {modality}={text}: {text!r} is not a number") from None
+
+
+class CommandGroup(click.Group):
+    """A group that lists whole sentences, and suggests a command for a misspelt one."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the first sentence of their help, wrapped instead of cut."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, c.get_short_help_str(200)) for n, c in found if c is not None])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command; see click.
+
+        Raises:
+            UsageError: if there is none of this name.
+        """
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            hint = suggestion(name, self.list_commands(ctx))
+            raise click.UsageError(f"No such command {name!r}{hint}.", ctx)
+        return super().resolve_command(ctx, args)
 
 
 class EncoderCommand(click.Command):
@@ -243,7 +241,11 @@ class EncoderCommand(click.Command):
         foreign = [a for a in args if a.startswith("--") and a.partition("=")[0] not in own]
         foreign = [a for a in foreign if a not in ("--", "--help")]
         settings = _take_settings(args) if foreign else {}
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            every = [*own, *(f"--{name.replace('_', '-')}" for name in _encoder_options())]
+            raise click.NoSuchOption(error.option_name, None, every, ctx) from None
         ctx.params["settings"] = settings
         return rest
 
@@ -263,15 +265,21 @@ class EncoderCommand(click.Command):
             )
 
 
-def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
-    """Remove encoders' settings from `args` and return them by encoder or modality."""
+def _encoder_options() -> dict[str, tuple[str, str]]:
+    """Encoder or modality, and setting, by the option's name with underscores."""
     from deephits_keras.encoders.registry import registry
 
-    options: dict[str, tuple[str, str]] = {}
     classes = registry().load_working().values()
-    for owner, encoder in [(c.modality, c) for c in classes] + [(c.name, c) for c in classes]:
-        for name in encoder.Config.__dataclass_fields__:
-            options[f"{owner}_{name}"] = (owner, name)
+    return {
+        f"{owner}_{name}": (owner, name)
+        for owner, encoder in [(c.modality, c) for c in classes] + [(c.name, c) for c in classes]
+        for name in encoder.Config.__dataclass_fields__
+    }
+
+
+def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
+    """Remove encoders' settings from `args` and return them by encoder or modality."""
+    options = _encoder_options()
     settings: dict[str, dict[str, Any]] = {}
     kept: list[str] = []
     words = iter(args)
@@ -374,7 +382,7 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table()
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index < text_columns else "right")
     for row in rows:
@@ -382,4 +390,5 @@ def print_table(
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(100, Console(width=1000).measure(table).maximum))
+    console.print(Text(title, style="bold"))
     console.print(table)

@@ -10,19 +10,20 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import (
-    CORPUS,
-    PATH,
     EncoderCommand,
     import_keras,
     json_option,
     print_json,
     print_table,
 )
+from deephits_keras.cli.paths import CORPUS, PATH
 
 PROTOCOLS = ("random", "artist", "date")
 
 
-@click.command(cls=EncoderCommand)
+@click.command(
+    cls=EncoderCommand, short_help="Train every recipe on the same splits, and rank them."
+)
 @click.argument("corpus", type=CORPUS)
 @click.argument("out", type=PATH)
 @click.option(

@@ -8,15 +8,13 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import (
-    CORPUS,
-    PATH,
-    RUN,
     EncoderCommand,
     import_keras,
     json_option,
     print_json,
     print_table,
 )
+from deephits_keras.cli.paths import CORPUS, PATH, RUN
 
 
 @click.command(cls=EncoderCommand)

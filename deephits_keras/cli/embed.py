@@ -8,8 +8,6 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import (
-    CORPUS,
-    PATH,
     EncoderCommand,
     engine_options,
     import_keras,
@@ -19,12 +17,13 @@ from deephits_keras.cli.common import (
     paths,
     song_options,
 )
+from deephits_keras.cli.paths import CORPUS, PATH, TABLE
 
 
-@click.command(cls=EncoderCommand)
+@click.command(cls=EncoderCommand, short_help="Write embeddings of songs to a Parquet file.")
 @click.argument("model", metavar="RUN|ENCODER")
 @song_options
-@click.option("--table", type=PATH, help="Table of songs, as `import table` reads it.")
+@click.option("--table", type=TABLE, help="Table of songs, as `import table` reads it.")
 @click.option("--corpus", type=CORPUS, help="Corpus of songs whose features are extracted.")
 @input_dir_option
 @click.option("--out", type=PATH, required=True, help="Parquet file to write.")
@@ -68,7 +67,7 @@ def embed(
         fields=dict(pairs(fields, "--set")),
         table=table,
         corpus=corpus,
-        folders=paths(folders, "--input-dir"),
+        folders=paths(folders, "--input-dir", "folder"),
         jobs=jobs,
         engine=engine,
         scheduler=scheduler,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import (
-    PATH,
+    CommandGroup,
     EncoderCommand,
     import_keras,
     json_option,
@@ -18,12 +18,13 @@ from deephits_keras.cli.common import (
     print_table,
     print_wrapped,
 )
+from deephits_keras.cli.paths import PATH
 from deephits_keras.encoders.inputs import inputs_of
 from deephits_keras.encoders.registry import AnyEncoder, Registration, prepared_sample, registry
 from deephits_keras.errors import UserError
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def encoders() -> None:
     """List, show, check and create encoders.
 

@@ -8,8 +8,6 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import (
-    CORPUS,
-    RUN,
     EncoderCommand,
     import_keras,
     jobs_option,
@@ -17,6 +15,7 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
+from deephits_keras.cli.paths import CORPUS, RUN
 
 
 @click.command(cls=EncoderCommand)
@@ -85,8 +84,9 @@ def evaluate(
             )
         for kind, grouping in found.groups[name].items():
             table = group_table(kind, grouping)
-            print_table(f"{name}: by {kind}", table.columns, table.rows)
+            if table.rows:
+                print_table(f"{name}: by {kind}", table.columns, table.rows)
             if table.note:
-                click.echo(table.note)
+                click.echo(table.note if table.rows else f"{name}: by {kind}: {table.note}")
     for warning in found.warnings:
         click.echo(f"warning: {warning}")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import (
-    PATH,
-    RUN,
     EncoderCommand,
     import_keras,
     json_option,
@@ -20,6 +18,7 @@ from deephits_keras.cli.common import (
     seed_option,
     song_options,
 )
+from deephits_keras.cli.paths import PATH, RUN
 
 if TYPE_CHECKING:
     from deephits_keras.explanation.permutation import Importances
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
 PARTS_PRINTED = 5
 
 
-@click.command(cls=EncoderCommand)
+@click.command(
+    cls=EncoderCommand, short_help="Explain a prediction, or which inputs matter to a run."
+)
 @click.argument("run", type=RUN)
 @song_options
 @click.option("--track", "track_id", metavar="ID", help="Explain this track of the run's corpus.")

@@ -8,17 +8,12 @@ from typing import Any
 import click
 
 from deephits_keras.choices import QUANTIZATIONS
-from deephits_keras.cli.common import (
-    PATH,
-    RUN,
-    EncoderCommand,
-    import_keras,
-    without_native_messages,
-)
+from deephits_keras.cli.common import EncoderCommand, import_keras, without_native_messages
+from deephits_keras.cli.paths import PATH, RUN
 from deephits_keras.export.formats.registry import FORMATS
 
 
-@click.command(cls=EncoderCommand)
+@click.command(cls=EncoderCommand, short_help="Export a run, to predict without Keras.")
 @click.argument("run", type=RUN)
 @click.argument("out", type=PATH)
 @click.option(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import (
-    CORPUS,
     EncoderCommand,
     engine_options,
     import_keras,
@@ -19,6 +18,7 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
+from deephits_keras.cli.paths import CORPUS
 from deephits_keras.encoders.inputs import inputs_of, names_of
 from deephits_keras.recipes import DEFAULT, choose
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 COLUMNS = ("modality", "encoder", "fingerprint", "present", "missing", "failed", "extracted")
 
 
-@click.command(cls=EncoderCommand)
+@click.command(cls=EncoderCommand, short_help="Extract the features of every track of a corpus.")
 @click.argument("corpus", type=CORPUS)
 @click.option(
     "--recipe",

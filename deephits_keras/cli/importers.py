@@ -6,12 +6,19 @@ from pathlib import Path
 
 import click
 
-from deephits_keras.cli.common import PATH, json_option, print_json, print_table, print_wrapped
+from deephits_keras.cli.common import (
+    CommandGroup,
+    json_option,
+    print_json,
+    print_table,
+    print_wrapped,
+)
+from deephits_keras.cli.paths import PATH
 from deephits_keras.corpus.importers import Registration, find_importer, registrations
 from deephits_keras.errors import UserError
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def importers() -> None:
     """List, show, check and create importers of datasets.
 

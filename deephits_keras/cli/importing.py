@@ -10,14 +10,15 @@ import click
 
 from deephits_keras.choices import ARTIST_RULES, DUPLICATES
 from deephits_keras.cli.common import (
-    PATH,
     Command,
+    CommandGroup,
     json_option,
     pairs,
     paths,
     print_json,
     print_table,
 )
+from deephits_keras.cli.paths import PATH
 from deephits_keras.corpus.importers import Registration, registrations
 from deephits_keras.errors import UserError
 
@@ -51,10 +52,10 @@ detect_option = click.option(
 
 def _folders(inputs: tuple[str, ...], audio: Path | None) -> dict[str, Path]:
     given = {"audio": audio} if audio is not None else {}
-    return {**given, **paths(inputs, "--input-dir")}
+    return {**given, **paths(inputs, "--input-dir", "folder")}
 
 
-class ImporterGroup(click.Group):
+class ImporterGroup(CommandGroup):
     """A group whose commands are its own and the installed importers, found when they are named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -73,7 +74,9 @@ class ImporterGroup(click.Group):
         """List its own commands with their help, then the importers."""
         own = super().list_commands(ctx)
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self.commands[name].get_short_help_str(60)) for name in own])
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(200)) for name in own]
+            )
         with formatter.section("Datasets"):
             formatter.write_dl(
                 [(r.name, _summary(r)) for r in registrations() if r.name not in own]
@@ -87,7 +90,9 @@ def _summary(registration: Registration) -> str:
         return "can't be used: see `deephits importers list`"
 
 
-@click.group(name="import", cls=ImporterGroup)
+@click.group(
+    name="import", cls=ImporterGroup, short_help="Make a corpus of a table or a public dataset."
+)
 def import_group() -> None:
     """Make a corpus, the folder that other commands read, from tables, recordings and lyrics.
 

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import (
-    CORPUS,
-    PATH,
-    RUN_OR_BUNDLE,
     EncoderCommand,
     engine_options,
     import_keras,
@@ -25,6 +22,7 @@ from deephits_keras.cli.common import (
     print_table,
     song_options,
 )
+from deephits_keras.cli.paths import CORPUS, PATH, RUN_OR_BUNDLE, TABLE
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--table",
-    type=PATH,
+    type=TABLE,
     help="Table of songs, as `import table` reads it: one prediction per row.",
 )
 @click.option(
@@ -115,7 +113,7 @@ def predict(
     if out and not (table or corpus):
         raise UserError("--out is where the predictions of --table or --corpus go")
     starts = {"audio": audio_dir} if audio_dir is not None else {}
-    starts |= paths(folders, "--input-dir")
+    starts |= paths(folders, "--input-dir", "folder")
     from deephits_keras.prediction.answers import format_of
     from deephits_keras.prediction.workflow import plan_prediction
 

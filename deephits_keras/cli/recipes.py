@@ -6,10 +6,16 @@ from typing import Any
 
 import click
 
-from deephits_keras.cli.common import json_option, print_json, print_table, print_wrapped
+from deephits_keras.cli.common import (
+    CommandGroup,
+    json_option,
+    print_json,
+    print_table,
+    print_wrapped,
+)
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def recipes() -> None:
     """List and show recipes: published systems for `train --recipe` and `compare`.
 

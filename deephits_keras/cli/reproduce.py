@@ -12,8 +12,6 @@ from typing import Any
 import click
 
 from deephits_keras.cli.common import (
-    CORPUS,
-    PATH,
     Command,
     EncoderCommand,
     get_fusion_settings,
@@ -22,6 +20,7 @@ from deephits_keras.cli.common import (
     print_json,
     print_table,
 )
+from deephits_keras.cli.paths import CORPUS, PATH
 from deephits_keras.cli.train import train
 from deephits_keras.reproduction.choices import DEEP, FAMILIES, TABLES
 from deephits_keras.reproduction.protocols import PROTOCOLS
@@ -41,7 +40,7 @@ def training_options(command: Command) -> Command:
     return command
 
 
-@click.command(cls=EncoderCommand)
+@click.command(cls=EncoderCommand, short_help="Compute the paper's tables and figures on a corpus.")
 @click.argument("corpus", type=CORPUS)
 @click.argument("out", type=PATH)
 @click.option(

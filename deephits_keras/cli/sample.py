@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from deephits_keras.choices import CAUSES
-from deephits_keras.cli.common import PATH, json_option, print_json, print_table, seed_option
+from deephits_keras.cli.common import json_option, print_json, print_table, seed_option
+from deephits_keras.cli.paths import PATH
 
 
-@click.command()
+@click.command(short_help="Write a synthetic dataset to try things out with.")
 @click.argument("out", type=PATH)
 @click.option(
     "--tracks", type=click.IntRange(min=1), default=200, show_default=True, help="Number of tracks."

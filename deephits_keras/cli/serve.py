@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from deephits_keras.cli.common import PATH, RUN_OR_BUNDLE, EncoderCommand, import_keras
+from deephits_keras.cli.common import EncoderCommand, import_keras
+from deephits_keras.cli.paths import PATH, RUN_OR_BUNDLE
 from deephits_keras.serve.settings import ServeSettings
 
 
@@ -26,7 +27,7 @@ def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command(cls=EncoderCommand)
+@click.command(cls=EncoderCommand, short_help="Serve a page and an API that score songs.")
 @click.argument("run", type=RUN_OR_BUNDLE, metavar="RUN|BUNDLE")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(

@@ -11,9 +11,6 @@ import click
 
 from deephits_keras.choices import CACHES
 from deephits_keras.cli.common import (
-    CORPUS,
-    PATH,
-    RUN,
     EncoderCommand,
     engine_options,
     fusion_options,
@@ -26,6 +23,7 @@ from deephits_keras.cli.common import (
     print_table,
     seed_option,
 )
+from deephits_keras.cli.paths import CORPUS, PATH, RUN
 from deephits_keras.cli.training_options import (
     RECIPES,
     quality_option,
@@ -43,7 +41,9 @@ if TYPE_CHECKING:
     from deephits_keras.training.distribution import Distribution
 
 
-@click.command(cls=EncoderCommand)
+@click.command(
+    cls=EncoderCommand, short_help="Train a model on a corpus, and write a run with a report."
+)
 @click.argument("corpus", type=CORPUS)
 @click.argument("run", type=PATH)
 @recipe_option

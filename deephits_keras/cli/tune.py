@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import (
-    CORPUS,
-    PATH,
     EncoderCommand,
     fusion_options,
     get_fusion_settings,
@@ -23,6 +21,7 @@ from deephits_keras.cli.common import (
     print_table,
     seed_option,
 )
+from deephits_keras.cli.paths import CORPUS, PATH
 from deephits_keras.cli.training_options import (
     RECIPES,
     recipe_option,
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from deephits_keras.tuning.workflow import Tuning, TuningPlan
 
 
-@click.command(cls=EncoderCommand)
+@click.command(cls=EncoderCommand, short_help="Search for better settings of a training.")
 @click.argument("corpus", type=CORPUS)
 @click.argument("run", type=PATH)
 @click.option(

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from deephits_keras.cli.common import PATH, json_option, print_json
+from deephits_keras.cli.common import json_option, print_json
+from deephits_keras.cli.paths import PATH
 
 
-@click.command()
+@click.command(short_help="Check that a corpus, a run or a bundle is undamaged.")
 @click.argument("folder", type=PATH, metavar="CORPUS|RUN|BUNDLE")
 @click.option(
     "--check-content",

@@ -32,6 +32,9 @@ Of = Literal["values", "unknown", "features", "missing", "popularity"]
 FEW_NUMBERS = 20
 """Numbers with at most as many different values are compared as categories."""
 
+LARGE = 10_000
+"""Numbers from here on are shown without decimals, with commas between thousands."""
+
 EFFECTS = {
     "Kolmogorov-Smirnov": "largest difference of the distribution functions",
     "chi-squared": "total variation distance of the shares",
@@ -212,7 +215,12 @@ def comparison_of(
 
 def _quartiles(values: FloatArray) -> str:
     low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
-    return f"{median:.4g} ({low:.4g} to {high:.4g})"
+    return f"{_shown(median)} ({_shown(low)} to {_shown(high)})"
+
+
+def _shown(value: float) -> str:
+    """Four digits, and large numbers whole instead of with an exponent."""
+    return f"{value:,.0f}" if abs(value) >= LARGE else f"{value:.4g}"
 
 
 def _moved(first: Sequence[str], second: Sequence[str]) -> tuple[str, str]:

@@ -421,6 +421,16 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
             and not Path(value).expanduser().exists()
         )
 
+    def require_extractable(self) -> None:
+        """Check that what `extract` needs is on this machine, such as a network's weights.
+
+        Called before an extraction, so that the user is told before anything heavy is imported.
+        The default checks nothing.
+
+        Raises:
+            UserError: if something is missing; the message says how to get it.
+        """
+
     def path_content(self, name: str) -> str | None:
         """The value in the fingerprint for the path in the setting `name`: a hash of its content.
 

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deephits_keras.errors import UserError
-from deephits_keras.prediction.asked import asked_track, cleaning_of, ignored, require_read
+from deephits_keras.prediction.asked import (
+    asked_track,
+    cleaning_of,
+    ignored,
+    require_read,
+    require_recording,
+)
 from deephits_keras.runs.files import EXPLANATIONS, REPORT
 from deephits_keras.runs.run import Run
 from deephits_keras.tracks import Track
@@ -133,6 +139,7 @@ def plan_explanation(
             fields=fields,
             cleaning=cleaning_of(opened),
         )
+        require_recording(track)
     if track is not None and not track_id:
         unread = require_read(track, opened.encoders.values())
     return ExplanationPlan(

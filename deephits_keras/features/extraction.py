@@ -21,6 +21,8 @@ import joblib
 import numpy as np
 
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.corpus.values import STANDARD
+from deephits_keras.encoders.inputs import inputs_of, names_of
 from deephits_keras.encoders.registry import AnyEncoder, registry, resolve_modalities
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.shard_task import extract_shard, extract_shard_in_worker
@@ -30,11 +32,13 @@ from deephits_keras.features.shards import (
     StoreLayout,
     damage,
     in_threads,
+    sidecar,
     store_folder,
 )
 from deephits_keras.features.sources import changed_inputs
 from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 from deephits_keras.utils.progress import progress
+from deephits_keras.utils.suggestions import suggestion
 
 CHECKED_TOGETHER = 64
 """Number of shards whose records are in memory at a time when a store is checked."""
@@ -105,15 +109,55 @@ def corpus_encoders(
                 **settings.get(name, {}),
             }
             type(encoder).from_stored(stored[name], values)
-    for modality, encoder in encoders.items() if len(encoders) > 1 else ():
+        _require_columns(corpus, encoder, settings)
+    for modality, encoder in encoders.items():
         try:
             encoder.fingerprint()
+            if _begins(corpus, encoder):
+                encoder.require_extractable()
         except UserError as error:
             others = ",".join(m for m in encoders if m != modality)
+            if not others:
+                raise
             raise UserError(
                 f"{error}\nOr train without {modality}: --modalities {others}"
             ) from error
     return encoders
+
+
+def _begins(corpus: Corpus, encoder: AnyEncoder) -> bool:
+    """Whether nothing is extracted yet, though a track has an input."""
+    if sidecar(store_folder(corpus, encoder), 0).exists():
+        return False
+    inputs = inputs_of(encoder)
+    names = corpus.columns if inputs is None else [each.name for each in inputs]
+    return any(corpus.column(name).notna().any() for name in names if name in corpus.columns)
+
+
+def _require_columns(
+    corpus: Corpus, encoder: AnyEncoder, settings: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Refuse columns that were asked for by name and that the corpus lacks.
+
+    Standard columns may be absent, as the same options serve many corpora; the others would be
+    empty for good, and are mostly misspelt.
+
+    Raises:
+        UserError: with the column, a similar one and all.
+    """
+    fields = names_of(inputs_of(encoder) or (), "field")
+    for owner in (encoder.modality, encoder.name):
+        for name, value in settings.get(owner, {}).items():
+            asked = value.split(",") if isinstance(value, str) else value
+            if not isinstance(asked, Sequence):
+                continue
+            for column in {str(each).strip() for each in asked} & set(fields):
+                if column in STANDARD or column in corpus.columns:
+                    continue
+                raise UserError(
+                    f"{encoder.name}, {name}: the corpus has no column {column!r}"
+                    f"{suggestion(column, corpus.columns)}. Columns: {', '.join(corpus.columns)}"
+                )
 
 
 def extract_features(

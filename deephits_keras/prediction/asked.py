@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from deephits_keras.audio import AudioError
 from deephits_keras.corpus.languages import LANGUAGE, detect_languages
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
 from deephits_keras.corpus.table import Reading
@@ -19,6 +20,9 @@ from deephits_keras.runs.scorer import Scorer
 from deephits_keras.tracks import Track
 from deephits_keras.utils.records import from_plain
 from deephits_keras.utils.suggestions import suggestion
+
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".feather", ".arrow", ".xlsx")
+"""Endings of tables, which may be given in the place of a recording."""
 
 
 def asked_track(
@@ -65,6 +69,29 @@ def asked_track(
             raise _missing(path)
     first = next(iter(given.values()), None)
     return checked_track(first.stem if first else "track", files, texts, fields or {}, cleaning)
+
+
+def require_recording(track: Track) -> None:
+    """Refuse a song of which nothing is known but a recording that can't be opened.
+
+    Nothing could be predicted, and a file of another kind was probably meant for another option.
+
+    Raises:
+        UserError: with the reason.
+    """
+    if track.audio is None or len(track.files) > 1 or track.texts or track.fields:
+        return
+    from deephits_keras.audio.decoding import seconds_of
+
+    try:
+        seconds_of(track.audio)
+    except AudioError as error:
+        hint = ". A table of songs is given with --table" if _is_table(track.audio) else ""
+        raise UserError(f"{error}{hint}") from error
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLES
 
 
 def cleaning_of(model: Scorer) -> LyricsCleaning:

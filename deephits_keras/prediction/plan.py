@@ -21,6 +21,7 @@ from deephits_keras.prediction.asked import (
     ignored,
     reading_of,
     require_read,
+    require_recording,
 )
 from deephits_keras.prediction.catalogue import Catalogue
 from deephits_keras.prediction.extraction import TrackExtractor
@@ -184,6 +185,8 @@ class SongPlan:
         if of_song:
             cleaning = cleaning_of(opened[0])
             tracks = tuple(asked_tracks(asked, lyrics, inputs or {}, fields or {}, cleaning))
+        if len(tracks) == 1:
+            require_recording(tracks[0])
         sources = [source] if source else []
         unread: dict[str, None] = {}
         for track in tracks:

@@ -18,7 +18,7 @@ class GroupTable:
     Attributes:
         kind: `decade`, `genre`, `language`, `market` or a column.
         columns: Names of the columns.
-        rows: One row per group.
+        rows: One row per group; none if no group has metrics.
         note: What the table leaves out, or empty.
     """
 
@@ -30,6 +30,13 @@ class GroupTable:
 
 def group_table(kind: str, grouping: Grouping) -> GroupTable:
     """One row per group: its size, and each metric with its interval."""
+    if not any(group.metrics for group in grouping.groups):
+        largest = max((group.tracks for group in grouping.groups), default=0)
+        note = (
+            f"No metrics: none of the {len(grouping.groups):,} groups has {FEWEST} tracks, the "
+            f"largest has {largest:,}."
+        )
+        return GroupTable(kind, (kind, "tracks"), (), note)
     names = list(dict.fromkeys(name for group in grouping.groups for name in group.metrics))
     rows = [
         (

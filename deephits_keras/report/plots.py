@@ -113,6 +113,7 @@ def confusion_matrix(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Tie
     ticks = range(tiers.count)
     axes.set_xticks(ticks, tiers.labels, rotation=45 if tiers.count > 5 else 0)
     axes.set_yticks(ticks, tiers.labels)
+    axes.set(title="Confusion matrix")
     axes.set(xlabel="predicted tier (popularity)", ylabel="true tier (popularity)")
     bar = figure.colorbar(image, shrink=0.8, format=PercentFormatter(1, decimals=0))
     bar.set_label("fraction of the true tier's tracks")
@@ -157,6 +158,7 @@ def reliability_diagram(true_tiers: IntArray, scores: FloatArray) -> Figure:
     axes.scatter(
         confidence, accuracy, s=sizes, color=BLUE, label="tracks of a bin", zorder=3, clip_on=False
     )
+    axes.set(title="Accuracy by class score")
     axes.set(xlabel="highest class score, mean of the bin", ylabel="accuracy")
     axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     for axis in (axes.xaxis, axes.yaxis):
@@ -187,7 +189,7 @@ def tier_distribution(true_tiers: IntArray, predicted_tiers: IntArray, tiers: Ti
 def _tier_axis(axes: Axes, tiers: Tiers) -> None:
     crowded = tiers.count > 5
     axes.set_xticks(range(tiers.count), tiers.labels, rotation=60 if crowded else 0)
-    axes.set_xlabel("tier (popularity)")
+    axes.set(xlabel="tier (popularity)", xlim=(-0.6, tiers.count - 0.4))
     axes.grid(axis="x", visible=False)
 
 
@@ -214,6 +216,7 @@ def predicted_against_true(popularity: FloatArray, predicted: FloatArray) -> Fig
         axes.scatter(
             popularity, predicted, s=14, color=RASTER_BLUE, alpha=0.7, linewidths=0, rasterized=True
         )
+    axes.set(title="Predicted and true popularity")
     axes.set(xlabel="true popularity (0-100)", ylabel="predicted popularity (0-100)")
     axes.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
     axes.legend(loc="upper left")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from deephits_keras.utils.files import write_text
 
 WORST = 10
 """Number of tracks in the list of the largest errors."""
+
+WORST_COLUMNS = ("track", "true popularity", "predicted", "error", "true tier", "predicted tier")
 
 
 def write_report(folder: Path) -> Path:
@@ -54,7 +57,8 @@ def write_report(folder: Path) -> Path:
 
 
 def render_report(run: Run) -> str:
-    """The page as self-contained HTML without scripts; equal for equal runs."""
+    """The page as self-contained HTML without scripts; equal for equal runs and corpora."""
+    names = _names(run)
     return render_page(
         __package__,
         "report.html.jinja",
@@ -76,7 +80,9 @@ def render_report(run: Run) -> str:
         metric_tables=metric_tables(run),
         group_tables=group_tables(run),
         layer_tables=_layer_tables(run.architecture),
-        worst=_worst(run),
+        worst_columns=(*WORST_COLUMNS, *names),
+        name_columns=list(names),
+        worst=_worst(run, names),
         explanations=explanation_pages(run.folder),
         pictures=_pictures(run),
     )
@@ -104,8 +110,22 @@ def _pictures(run: Run) -> dict[str, Figure]:
     return pictures
 
 
-def _worst(run: Run) -> list[tuple[str, ...]]:
-    """The tracks of the main part with the largest errors."""
+def _names(run: Run) -> dict[str, Sequence[Any]]:
+    """Title and artist of each track, as far as the run's corpus is there and has them."""
+    try:
+        corpus = run.require()
+    except DeepHitsError:
+        return {}
+    columns = {"title": "title", "artist": "artist_name"}
+    return {
+        shown: corpus.column(name).fillna("").to_list()
+        for shown, name in columns.items()
+        if name in corpus.columns
+    }
+
+
+def _worst(run: Run, names: Mapping[str, Sequence[Any]]) -> list[tuple[str, ...]]:
+    """The tracks of the main part with the largest errors, with what they are called."""
     tracks = run.predictions[run.predictions["part"] == run.reported_part]
     errors = tracks["predicted_popularity"] - tracks["popularity"]
     worst = errors.abs().sort_values(ascending=False, kind="stable").index[:WORST]
@@ -118,6 +138,7 @@ def _worst(run: Run) -> list[tuple[str, ...]]:
             f"{track['error']:+.1f}",
             labels[track["true_tier"]],
             labels[track["tier"]],
+            *(str(each[track["row"]]) for each in names.values()),
         )
         for track in tracks.assign(error=errors).loc[worst].to_dict("records")
     ]

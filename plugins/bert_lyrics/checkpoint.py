@@ -112,7 +112,7 @@ def _how_to_get(checkpoint: str) -> str:
         f"checkpoint to the folder, or {FOLDER_VARIABLE} to its parent). With a network:\n"
         f"  hf download {checkpoint} {' '.join(files)} --local-dir {target}\n"
         f"or set the checkpoint to {PRESET_PREFIX}PRESET (bert_base_multi is the multilingual "
-        "cased BERT) to let KerasHub download it."
+        "cased BERT) to let KerasHub download it. The encoder lyrics=lyrics_lstm needs none."
     )
 
 

@@ -217,6 +217,12 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
             return ()
         return super().gone_paths()
 
+    def require_extractable(self) -> None:
+        """Require the checkpoint; a KerasHub preset is downloaded when it is needed."""
+        name = self.config.checkpoint
+        if not portable.read(name) and not name.startswith(checkpoint.PRESET_PREFIX):
+            checkpoint.require(name)
+
     def path_content(self, name: str) -> str:
         """The hash of the checkpoint's content.
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from deephits_keras.cli.common import (
-    PATH,
     EncoderCommand,
     jobs_option,
     json_option,
     print_json,
     print_table,
 )
+from deephits_keras.cli.paths import CORPUS, PATH
 from deephits_keras.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def essentia() -> None:
 
 
 @essentia.command(cls=EncoderCommand)
-@click.argument("corpus", type=PATH)
+@click.argument("corpus", type=CORPUS)
 @click.option("--out", type=PATH, help="Folder of the results.  [default: CORPUS/essentia]")
 @jobs_option
 @json_option

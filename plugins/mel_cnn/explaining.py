@@ -94,7 +94,9 @@ class ExplainableMel(ExplainableFeatures):
                 start, end = (float(self._seconds()[n]) for n in (self.sounding, -1))
                 axes.axvspan(start, end, facecolor="none", edgecolor=MUTED, hatch="//", linewidth=0)
                 middle = ((start + end) / 2, bands / 2)
-                axes.annotate("padding or silence", middle, ha="center", va="center", color="white")
+                box = {"facecolor": "black", "edgecolor": "none", "alpha": 0.6}
+                centred = {"ha": "center", "va": "center", "color": "white", "bbox": box}
+                axes.annotate("padding or silence", middle, **centred)
         several = self.config.windows > 1
         axes.set_xlabel(f"seconds of the clip{'s, one after the other' if several else ''}")
         return figure

@@ -203,6 +203,47 @@ def test_a_mistake_of_the_user_is_told_with_exit_code_2(words: list[str], deephi
     assert "Traceback" not in outcome.err
 
 
+def test_a_folder_of_another_kind_is_told_with_what_it_is(tmp_path: Path, deephits) -> None:
+    for name in ("corpus.json", "config.json", "songs.csv"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_text("{}")
+    run, corpus, songs = tmp_path / "config", tmp_path / "corpus", tmp_path / "songs"
+    for words, told in (
+        (("train", run, tmp_path / "new"), "is not a corpus: it has no corpus.json. It is a run"),
+        (("train", songs, tmp_path / "new"), "`deephits import` makes a corpus"),
+        (("train", tmp_path / "gone", tmp_path / "new"), "There is no folder"),
+        (("evaluate", corpus), "is not a deephits run: it has no config.json. It is a corpus"),
+        (("predict", songs, "--set", "tempo=120"), "`deephits train` makes a run"),
+        (("verify", tmp_path / "gone"), "There is no folder"),
+        (("predict", run, tmp_path / "gone.mp3"), "There is no file"),
+        (("predict", run, songs), "is a folder, where the file of one song is needed"),
+        (("predict", run, "--lyrics", tmp_path / "gone.txt"), "There is no file"),
+        (("predict", run, "--table", tmp_path / "gone.csv"), "There is no file"),
+        (
+            ("predict", run, "--table", songs, "--input-dir", "audio=gone"),
+            "There is no folder gone",
+        ),
+    ):
+        outcome = deephits(*words)
+        assert outcome.code == 2
+        assert told in outcome.err, words
+
+
+def test_a_misspelt_name_is_answered_with_the_right_one(tmp_path: Path, deephits) -> None:
+    (tmp_path / "corpus.json").write_text("{}")
+    for words, meant in (
+        (("trian",), "train"),
+        (("import", "musicosett", "a", "b"), "musicoset"),
+        (("train", tmp_path, "run", "--meta-column", "tempo"), "--meta-columns"),
+        (("build", "--modalities", "mel=mel_cn"), "mel_cnn"),
+        (("build", "--modalities", "mel", "--fusion-weights", "mel=much"), "--fusion-weights"),
+    ):
+        outcome = deephits(*words)
+        assert outcome.code == 2
+        assert meant in outcome.err, words
+
+
 def test_lyrics_may_come_through_a_pipe() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as pipe:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from toys import Other, Toy, Whole, make_corpus
 
+from deephits_keras.corpus.importing import import_table
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import registry
 from deephits_keras.errors import DeepHitsError, UserError
@@ -414,3 +415,14 @@ def test_the_command_refuses_what_cant_be_right(tmp_path, installed, deephits, w
 def test_the_command_refuses_a_folder_that_isnt_a_corpus(tmp_path, deephits):
     assert deephits("extract", tmp_path).code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_columns_that_were_named_and_are_not_there_are_refused(tmp_path):
+    (tmp_path / "songs.csv").write_text("track_id,popularity,tempo,plays\na,1,99,7\n")
+    corpus = import_table(tmp_path / "songs.csv", tmp_path / "corpus").corpus
+    with pytest.raises(UserError, match=r"no column 'tempoo' \(did you mean tempo\?\)"):
+        corpus_encoders(corpus, "meta", {"meta": {"columns": "tempo,tempoo"}})
+    with pytest.raises(UserError, match="numeric, columns: the corpus has no column 'weeks'"):
+        corpus_encoders(corpus, "meta", {"numeric": {"columns": ("plays", "weeks")}})
+    # A standard column may be empty, as the same settings serve many corpora.
+    corpus_encoders(corpus, "meta", {"meta": {"columns": "tempo,energy"}})

@@ -25,8 +25,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import AutoTokenizer
 
+from deephits_keras.corpus.importing import import_table
+from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.errors import UserError
+from deephits_keras.features.extraction import corpus_encoders
 from deephits_keras.sample.lyrics import write_lyrics
 from deephits_keras.tracks import Track
 
@@ -309,6 +312,16 @@ def test_a_missing_checkpoint_says_what_to_download_and_where_to_put_it(tmp_path
 
 def test_tracks_without_lyrics_need_no_checkpoint() -> None:
     assert list(BertLyrics().extract_many(tracks_of(None, " "))) == [None, None]
+
+
+def test_a_missing_checkpoint_is_told_before_an_extraction(tmp_path: Path) -> None:
+    def corpus_of(lyrics: str) -> Corpus:
+        (tmp_path / "songs.csv").write_text(f"track_id,popularity,tempo,lyrics\na,1,99,{lyrics}\n")
+        return import_table(tmp_path / "songs.csv", tmp_path / "corpus").corpus
+
+    with pytest.raises(UserError, match=r"not on this machine[^$]*train without lyrics"):
+        corpus_encoders(corpus_of("la la la"), "lyrics,meta")
+    assert list(corpus_encoders(corpus_of(""), "lyrics,meta")) == ["lyrics", "meta"]
 
 
 def test_a_checkpoint_is_found_by_name(untrained: Path, tmp_path: Path) -> None:

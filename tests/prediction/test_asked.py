@@ -18,7 +18,12 @@ from deephits_keras.corpus.values import STANDARD, clean_rows
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.errors import UserError
-from deephits_keras.prediction.asked import asked_track, reading_of, require_read
+from deephits_keras.prediction.asked import (
+    asked_track,
+    reading_of,
+    require_read,
+    require_recording,
+)
 from deephits_keras.prediction.tables import RejectedRow, TrackTable
 from deephits_keras.tracks import Track
 
@@ -217,3 +222,15 @@ def test_a_damaged_reading_is_named(reading: Any, said: str) -> None:
     model: Any = SimpleNamespace(config=SimpleNamespace(corpus={"reading": reading}))
     with pytest.raises(UserError, match="corpus.reading: " + re.escape(said)):
         reading_of(model)
+
+
+@pytest.mark.parametrize(("name", "told"), [("song.mp3", "can't be decoded"), ("a.csv", "--table")])
+def test_a_song_of_nothing_but_a_file_without_sound_is_refused(
+    tmp_path: Path, name: str, told: str
+) -> None:
+    (tmp_path / name).write_text("track_id,tempo\n1,120\n")
+    with pytest.raises(UserError, match=told):
+        require_recording(asked_track(audio=tmp_path / name))
+    # What else is known of it may be enough for a prediction.
+    require_recording(asked_track(audio=tmp_path / name, fields={"tempo": 120}))
+    require_recording(asked_track(fields={"tempo": 120}))
