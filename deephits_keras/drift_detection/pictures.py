@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from deephits_keras.drift_detection.comparisons import Comparison
 from deephits_keras.drift_detection.result import Drift
-from deephits_keras.report.style import BLUE, MUTED, ORANGE, RED, styled
+from deephits_keras.report.style import BLUE, MUTED, ORANGE, RED, label_plainly, styled
 
 MOST_SHOWN = 40
 """Tests in the picture, those with the smallest p-values."""
@@ -44,6 +44,7 @@ def draw_tests(result: Drift) -> Figure:
     axes.axvline(result.level, color=MUTED, linestyle="--", linewidth=1)
     axes.set_yticks(places, [label_of(each) for each in shown])
     axes.set(xscale="log", xlabel="adjusted p-value", xlim=(low, 1.5))
+    label_plainly(axes.xaxis)
     axes.set_ylim(-0.7, len(shown) - 0.3)
     axes.grid(axis="y", visible=False)
     return figure

@@ -15,9 +15,11 @@ from typing import ParamSpec, TypeVar
 
 import matplotlib.style
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 P = ParamSpec("P")
 Drawn = TypeVar("Drawn")
@@ -109,6 +111,15 @@ def _dark_sheet() -> str:
     return (
         f'<style type="text/css">@media screen and (prefers-color-scheme:dark){{{rules}}}</style>'
     )
+
+
+def label_plainly(axis: Axis) -> None:
+    """Label a logarithmic axis with numbers.
+
+    Matplotlib's own labels of powers are formulas, which the style doesn't parse.
+    """
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def fading(colour: str) -> ListedColormap:

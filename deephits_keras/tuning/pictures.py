@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
-from deephits_keras.report.style import BLUE, GREEN, MUTED, ORANGE, RED, styled
+from deephits_keras.report.style import BLUE, GREEN, MUTED, ORANGE, RED, label_plainly, styled
 from deephits_keras.tuning.search import COMPLETE, Record, Search
 from deephits_keras.tuning.space import text_of
 
@@ -94,13 +94,12 @@ def _slice(axes: Axes, search: Search, name: str, records: Sequence[Record], bes
             zorder=3,
         )
     if labels:
-        axes.set_xticks(range(len(labels)), labels, rotation=30 if len(labels) > 3 else 0)
+        slant = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(labels)), labels, **(slant if len(labels) > 3 else {}))
         axes.margins(x=0.15)
     elif dimension.log:
         axes.set_xscale("log")
-        # Matplotlib's own labels of powers are formulas, which the style doesn't parse.
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        label_plainly(axes.xaxis)
     whole = _of(records, complete=True)
     if whole:
         _limit(axes, _points(whole)[1])

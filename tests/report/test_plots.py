@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from deephits_keras.report import plots
-from deephits_keras.report.style import svg
+from deephits_keras.report.style import label_plainly, styled, svg
 from deephits_keras.tasks import TIERS
 
 THREE = TIERS["tiers-3"]
@@ -56,6 +57,7 @@ def test_recall_bars_and_their_mean_leave_out_tiers_without_tracks():
     axes = plots.tier_recall(TRUE[:5], PREDICTED[:5], THREE).axes[0]
     assert [bar.get_height() for bar in axes.patches] == pytest.approx([1 / 2, 2 / 3])
     assert np.asarray(axes.lines[0].get_ydata())[0] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert axes.get_xlim() == pytest.approx((-0.6, 2.4)), "every tier has its whole place"
 
 
 def test_the_distribution_counts_both_sides():
@@ -79,3 +81,17 @@ def test_a_single_track_can_be_drawn(name):
     tiers, one = TIERS[name], np.array([1])
     for draw in (plots.confusion_matrix, plots.tier_recall, plots.tier_distribution):
         assert "</svg>" in svg(draw(one, one, tiers))
+
+
+def test_a_logarithmic_axis_is_labelled_with_numbers():
+    @styled
+    def draw() -> Figure:
+        figure = Figure()
+        axes = figure.subplots()
+        axes.set(xscale="log", xlim=(0.001, 1))
+        label_plainly(axes.xaxis)
+        figure.draw_without_rendering()
+        return figure
+
+    (axes,) = draw().axes
+    assert {"0.01", "0.1"} <= {label.get_text() for label in axes.get_xticklabels()}
