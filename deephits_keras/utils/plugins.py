@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -57,8 +58,9 @@ class EntryPoint:
             base: The class that it must be a subclass of, with `name` and `contract_version`.
 
         Raises:
-            UserError: if it can't be imported, isn't such a class, lacks an attribute, was written
-                for another version of the contract, or has another name than its entry point.
+            UserError: if it can't be imported, isn't such a class, lacks an attribute or a method,
+                was written for another version of the contract, or has another name than its entry
+                point.
         """
         where = f"{kind.noun} {self.name!r} ({self.target}, {self.origin})"
         try:
@@ -72,6 +74,9 @@ class EntryPoint:
         found: Any = loaded
         if missing := [name for name in kind.attributes if not getattr(found, name, "")]:
             raise UserError(f"{where} lacks the class attributes {', '.join(missing)}")
+        if inspect.isabstract(found):
+            lacking = ", ".join(sorted(found.__abstractmethods__))
+            raise UserError(f"{where} lacks what every {kind.noun} has: {lacking}")
         if found.name != self.name:
             raise UserError(f"{where} has the name {found.name!r}: make the two names equal")
         if found.contract_version not in kind.versions:
