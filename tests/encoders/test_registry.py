@@ -175,5 +175,5 @@ def test_listing_and_help_import_nothing_heavy(words: list[str]) -> None:
 def test_an_encoder_without_a_method_names_it(site: Path) -> None:
     text = MODULE.format(name="tempo", modality="rhythm", contract=2)
     distribution(site, "acme-tempo", "tempo", body=text[: text.index("    def build")])
-    with pytest.raises(UserError, match="'tempo' .*acme-tempo 2.5.* lacks .*: build"):
+    with pytest.raises(UserError, match=r"'tempo' .*acme-tempo 2.5.* lacks .*: build"):
         Registry.installed().load("tempo")
