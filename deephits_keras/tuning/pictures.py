@@ -94,7 +94,7 @@ def _slice(axes: Axes, search: Search, name: str, records: Sequence[Record], bes
             zorder=3,
         )
     if labels:
-        slant = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+        slant: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
         axes.set_xticks(range(len(labels)), labels, **(slant if len(labels) > 3 else {}))
         axes.margins(x=0.15)
     elif dimension.log:
