@@ -27,6 +27,7 @@ import pytest
 import soundfile
 from essentia_models import write_models
 
+from deephits_keras import ModalityEncoder
 from deephits_keras.cli import cli
 from deephits_keras.encoders.registry import registry
 from deephits_keras.sample import make_sample
@@ -255,3 +256,10 @@ def test_the_songs_are_recordings(materials: Path) -> None:
     samples, rate = soundfile.read(materials / "song.mp3")
     assert len(samples) > 0.9 * SECONDS * rate
     assert np.abs(samples).max() > 0.01
+
+
+def test_the_page_on_encoders_names_whatever_one_may_override() -> None:
+    page = (ROOT / "docs/add-an-encoder.md").read_text(encoding="utf-8")
+    not_overridden = {"from_config", "get_config", "fingerprint"}
+    members = {name for name in vars(ModalityEncoder) if not name.startswith("_")}
+    assert [n for n in sorted(members - not_overridden) if not re.search(rf"\b{n}\b", page)] == []
