@@ -377,18 +377,26 @@ def print_wrapped(text: str, *, indent: int = 0) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1
 ) -> None:
-    """Print a table; the first `text_columns` columns are left-aligned, the rest right-aligned."""
+    """Print a table; the first `text_columns` columns are left-aligned, the rest right-aligned.
+
+    Where a terminal is too narrow the table loses its lines, then its cells are folded: nothing
+    that may have to be copied is cut.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table()
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index < text_columns else "right")
+        side: Any = "left" if index < text_columns else "right"
+        table.add_column(column, justify=side, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     console = Console()
+    width = Console(width=1000).measure(table).maximum
     if not console.is_terminal:
-        console = Console(width=max(100, Console(width=1000).measure(table).maximum))
+        console = Console(width=max(100, width))
+    elif width > console.width:
+        table.box, table.pad_edge, table.padding = None, False, (0, 1, 0, 0)
     console.print(Text(title, style="bold"))
     console.print(table)

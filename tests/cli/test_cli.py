@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from deephits_keras.cli import VERBS
+from deephits_keras.cli.common import print_table
 from deephits_keras.errors import UserError
 from deephits_keras.prediction.asked import asked_track
 
@@ -161,6 +163,19 @@ def test_at_80_columns_nothing_that_is_copied_is_cut(
             assert f"--{name}-{setting['setting']}".replace("_", "-") in shown.out
             if isinstance(setting["default"], list):
                 assert f"[default: {','.join(map(str, setting['default']))}]" in shown.out
+
+
+def test_a_table_that_is_too_wide_for_a_terminal_loses_its_lines_and_no_letter(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    columns = ("modality", "encoder", "fingerprint", "present", "missing", "failed", "extracted")
+    row = ("essentia", "essentia_descriptors", "11554905dc10", 93, 16, 0, 109)
+    print_table("Features", columns, [row])
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].split() == [str(cell) for cell in row]
 
 
 def test_an_encoder_is_shown_with_its_settings(deephits: Deephits) -> None:
