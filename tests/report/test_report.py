@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deephits_keras.corpus import import_table
 from deephits_keras.errors import UserError
 from deephits_keras.report.run_report import write_report
 
@@ -204,6 +205,32 @@ def test_the_worst_predicted_tracks_come_with_their_errors(make_run):
     first = text.split("predicted tier", 1)[1].split()
     assert first[:2] == [worst["track_id"], f"{worst['popularity']:.1f}"]
     assert float(first[3]) == pytest.approx(errors.abs().max().round(1) * np.sign(float(first[3])))
+
+
+def test_the_worst_predicted_tracks_are_named_as_long_as_the_corpus_is_there(make_run, tmp_path):
+    folder = make_run(parts={"validation": 40})
+    songs = pd.DataFrame({"track_id": [f"t{n}" for n in range(40)], "popularity": 1})
+    songs = songs.assign(title=[f"Song <{n}>" for n in range(40)], artist_name="Duo & Co")
+    songs.to_csv(tmp_path / "songs.csv", index=False)
+    corpus = import_table(tmp_path / "songs.csv", tmp_path / "corpus").corpus
+    told = {"folder": str(corpus.folder), "fingerprint": corpus.fingerprint}
+    change(folder, "config.json", lambda config: config["corpus"].update(told))
+    tracks = pd.read_parquet(folder / "predictions.parquet")
+    worst = (tracks["predicted_popularity"] - tracks["popularity"]).abs().idxmax()
+    text = read(folder).text.split("Worst predicted")[-1]
+    assert f"Song <{tracks['row'][worst]}> Duo & Co" in text.split(tracks["track_id"][worst])[1]
+    change(folder, "config.json", lambda config: config["corpus"].update(fingerprint="another"))
+    assert "Duo" not in read(folder).text
+
+
+def test_groups_without_metrics_are_a_sentence(make_run):
+    folder = make_run()
+    few = {"groups": [{"group": name, "tracks": 19, "metrics": {}} for name in ("1980s", "1990s")]}
+    groups = {"decade": {**few, "others": 0, "other_tracks": 0}}
+    change(folder, "metrics.json", lambda metrics: metrics.update(groups=groups))
+    text = read(folder).text
+    assert "none of the 2 groups has 20 tracks, the largest has 19" in text
+    assert "1980s" not in text
 
 
 def test_date_and_duration_are_told_where_the_run_knows_them(make_run):
