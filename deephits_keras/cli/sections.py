@@ -42,7 +42,8 @@ def write_sections(
     Returns:
         Whether it has so many options; otherwise nothing is written.
     """
-    records = {str(p.name): p.get_help_record(ctx) for p in command.get_params(ctx)}
+    options = [p for p in command.get_params(ctx) if isinstance(p, click.Option)]
+    records = {str(p.name): p.get_help_record(ctx) for p in options}
     told = {name: record for name, record in records.items() if record is not None}
     if len(told) < FEWEST:
         return False

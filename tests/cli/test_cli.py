@@ -66,6 +66,7 @@ def test_every_verb_has_help_with_an_example(verb: str, deephits: Deephits) -> N
     outcome = deephits(*verb.split(), "--help")
     assert outcome.code == 0
     assert f"deephits {verb.split()[0]}" in outcome.out.split("Example")[1]
+    assert not re.search("^ +[A-Z]+$", outcome.out, re.MULTILINE), "an argument without a word"
 
 
 @pytest.fixture
