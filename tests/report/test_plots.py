@@ -57,7 +57,7 @@ def test_recall_bars_and_their_mean_leave_out_tiers_without_tracks():
     axes = plots.tier_recall(TRUE[:5], PREDICTED[:5], THREE).axes[0]
     assert [bar.get_height() for bar in axes.patches] == pytest.approx([1 / 2, 2 / 3])
     assert np.asarray(axes.lines[0].get_ydata())[0] == pytest.approx((1 / 2 + 2 / 3) / 2)
-    assert axes.get_xlim() == pytest.approx((-0.6, 2.4)), "every tier has its whole place"
+    assert axes.get_xlim() == pytest.approx((-0.6, 2.6)), "every tier has its whole place"
 
 
 def test_the_distribution_counts_both_sides():
