@@ -117,6 +117,8 @@ def test_the_command_says_what_to_do(
     (tmp_path / "photos").mkdir()
     assert deephits("verify", tmp_path / "photos").code == 2
     with pytest.raises(UserError, match="neither a corpus"):
+        verify(tmp_path / "photos")
+    with pytest.raises(UserError, match="There is no folder"):
         verify(tmp_path / "nowhere")
 
 
