@@ -157,7 +157,7 @@ def make_split(
     own = {name: values[name] for name, of_kind in ONLY_FOR.items() if of_kind == kind}
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise UserError(
-            "--validation and --test must leave tracks for training. "
+            "--validation must be above 0, and with --test it must leave tracks for training. "
             f"Received: {validation} and {test}"
         )
     rows: IntArray = np.arange(len(corpus))
