@@ -216,17 +216,19 @@ def test_the_worst_predicted_tracks_are_named_as_long_as_the_corpus_is_there(mak
     told = {"folder": str(corpus.folder), "fingerprint": corpus.fingerprint}
     change(folder, "config.json", lambda config: config["corpus"].update(told))
     tracks = pd.read_parquet(folder / "predictions.parquet")
-    worst = (tracks["predicted_popularity"] - tracks["popularity"]).abs().idxmax()
+    errors = (tracks["predicted_popularity"] - tracks["popularity"]).abs()
+    worst = tracks.iloc[int(errors.to_numpy().argmax())]
     text = read(folder).text.split("Worst predicted")[-1]
-    assert f"Song <{tracks['row'][worst]}> Duo & Co" in text.split(tracks["track_id"][worst])[1]
+    assert f"Song <{worst['row']}> Duo & Co" in text.split(worst["track_id"])[1]
     change(folder, "config.json", lambda config: config["corpus"].update(fingerprint="another"))
     assert "Duo" not in read(folder).text
 
 
 def test_groups_without_metrics_are_a_sentence(make_run):
     folder = make_run()
-    few = {"groups": [{"group": name, "tracks": 19, "metrics": {}} for name in ("1980s", "1990s")]}
-    groups = {"decade": {**few, "others": 0, "other_tracks": 0}}
+    none: dict[str, float] = {}
+    few = [{"group": name, "tracks": 19, "metrics": none} for name in ("1980s", "1990s")]
+    groups = {"decade": {"groups": few, "others": 0, "other_tracks": 0}}
     change(folder, "metrics.json", lambda metrics: metrics.update(groups=groups))
     text = read(folder).text
     assert "none of the 2 groups has 20 tracks, the largest has 19" in text
