@@ -31,5 +31,8 @@ CAUSES = ("all", "audio", "lyrics", "meta")
 QUANTIZATIONS = ("int8",)
 """Smaller types of weights in an export: `deephits_keras.export`."""
 
-SPLIT_ARGUMENTS = ("validation", "test", "fold", "folds", "origin", "horizon", "by", "held_out")
+SPLIT_ARGUMENTS = (
+    *("validation", "test", "fold", "folds"),
+    *("origin", "horizon", "since", "rehearsal", "by", "held_out"),
+)
 """Arguments of a split besides its kind: `corpus.splits.make_split`."""

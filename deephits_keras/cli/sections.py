@@ -11,7 +11,7 @@ SECTIONS = {
     ),
     "Split": (
         *("split", "validation", "test", "fold", "folds"),
-        *("origin", "horizon", "by", "held_out"),
+        *("origin", "horizon", "since", "rehearsal", "by", "held_out"),
     ),
     "Training": (
         *("quality", "time_limit", "epochs", "batch_size", "optimizer", "schedule"),

@@ -82,6 +82,17 @@ def split_options(*, test: float) -> Callable[[Command], Command]:
                     help="With --split rolling: number of test years.",
                 ),
                 click.option(
+                    "--since",
+                    type=int,
+                    help="With --split rolling: first year of the training songs.",
+                ),
+                click.option(
+                    "--rehearsal",
+                    default=0.0,
+                    show_default=True,
+                    help="With --since: fraction of the older songs that is kept for training.",
+                ),
+                click.option(
                     "--by",
                     metavar="COLUMN",
                     help="With --split group: column that defines the groups.",

@@ -94,10 +94,16 @@ ONLY_FOR = {
     "folds": "kfold",
     "origin": "rolling",
     "horizon": "rolling",
+    "since": "rolling",
+    "rehearsal": "rolling",
     "by": "group",
     "held_out": "group",
 }
 """The kind of split that has each argument of `make_split`; with another one it is an error."""
+
+
+LATER = ("since", "rehearsal")
+"""Arguments that a split records if they are given: earlier versions had none."""
 
 
 def make_split(
@@ -112,6 +118,8 @@ def make_split(
     tiers: Tiers = TIERS["tiers-10"],
     origin: int | None = None,
     horizon: int = 5,
+    since: int | None = None,
+    rehearsal: float = 0.0,
     by: str | None = None,
     held_out: str | None = None,
 ) -> Split:
@@ -134,6 +142,9 @@ def make_split(
         tiers: For `stratified`, the tiers whose proportions are kept.
         origin: For `rolling`, the first test year.
         horizon: For `rolling`, number of test years.
+        since: For `rolling`, first year of the training songs; all before `origin` by default.
+        rehearsal: With `since`, fraction of the older songs that is kept for training, drawn with
+            the seed.
         by: For `group`, the column.
         held_out: For `group`, the value of the test part.
 
@@ -143,9 +154,10 @@ def make_split(
     """
     if kind not in SPLITS:
         raise UserError(f"There is no split named {kind!r}. Splits: {', '.join(SPLITS)}")
-    given = {"fold": fold, "origin": origin, "by": by, "held_out": held_out}
+    given: dict[str, Any] = {"fold": fold, "origin": origin, "by": by, "held_out": held_out}
     # Of these nobody can tell a default from the same value given.
     given |= {"folds": None if folds == 5 else folds, "horizon": None if horizon == 5 else horizon}
+    given |= {"since": since, "rehearsal": rehearsal or None}
     for name, value in given.items():
         if value is not None and kind != ONLY_FOR[name]:
             option = f"--{name.replace('_', '-')}"
@@ -155,6 +167,7 @@ def make_split(
             )
     values = {**given, "folds": folds, "horizon": horizon}
     own = {name: values[name] for name, of_kind in ONLY_FOR.items() if of_kind == kind}
+    own = {name: value for name, value in own.items() if name not in LATER or value is not None}
     if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise UserError(
             "--validation must be above 0, and with --test it must leave tracks for training. "
@@ -172,6 +185,7 @@ def make_split(
             raise UserError(f"--split {kind} defines its own test tracks: remove --test")
         if kind == "rolling":
             rows, parts["test"] = _around_origin(corpus, origin, horizon)
+            rows = _recent(corpus, rows, since, rehearsal, seed)
         else:
             rows, parts["test"] = _without_group(corpus, by, held_out)
         draw = KINDS[kind](corpus, tiers, folds, 0)
@@ -304,6 +318,28 @@ def _around_origin(corpus: Corpus, origin: int | None, horizon: int) -> tuple[In
             f"{horizon} years from then on: choose another --origin"
         )
     return before, after
+
+
+def _recent(
+    corpus: Corpus, rows: IntArray, since: int | None, rehearsal: float, seed: int
+) -> IntArray:
+    """Rows of a year and later, and a fraction of the earlier ones."""
+    if not 0 <= rehearsal < 1 or (rehearsal and since is None):
+        raise UserError(
+            "--rehearsal is a fraction from 0 to 1 of the songs before --since, the first year of "
+            f"the others. Received: {rehearsal:g} and {since}"
+        )
+    if since is None:
+        return rows
+    late = release_years(corpus)[rows] >= since
+    older = np.random.default_rng(seed).permutation(rows[~late])
+    kept = np.sort(np.concatenate([rows[late], older[: round(rehearsal * len(older))]]))
+    if len(kept) < FEWEST or not late.any():
+        raise UserError(
+            f"From {since} to the origin this corpus has {late.sum()} tracks, and {len(kept)} with "
+            "those of --rehearsal: choose an earlier --since"
+        )
+    return kept
 
 
 def _without_group(

@@ -136,8 +136,9 @@ def train_plans(
     return rows
 
 
-WAYS = ("nothing", "anew", "further")
-"""What can be done at a new origin: keep the first model, train anew, or train the last further."""
+WAYS = ("nothing", "anew", "further", "online")
+"""What can be done at a new origin: keep the first model, train anew, train the last model further
+on all songs, or on the new songs with some of the earlier ones."""
 
 
 def compare_adaptation(
@@ -147,6 +148,7 @@ def compare_adaptation(
     origins: Sequence[int],
     horizon: int = 5,
     further: Mapping[str, Any] | None = None,
+    rehearsal: float | None = None,
     tell: Tell | None = None,
     **options: Any,
 ) -> list[Row]:
@@ -154,14 +156,18 @@ def compare_adaptation(
 
     At each origin the model is tested on the songs of the following years (`--split rolling`):
     the model of the first origin (`nothing`), one trained on all songs before the origin (`anew`),
-    and the model of the previous origin, trained further on them (`further`).
+    and the model of the previous origin, trained further on them (`further`) or, if `rehearsal` is
+    given, on the songs since that origin and a fraction of the earlier ones (`online`).
 
     Args:
         corpus: The corpus, or its folder.
         out: Folder of the runs and of `results.json`.
         origins: First test years, ascending; at the first, all ways are the same.
         horizon: Number of test years.
-        further: Fields of `TrainingConfig` for `further`, for example a lower learning rate.
+        further: Fields of `TrainingConfig` for `further` and `online`, for example a lower learning
+            rate.
+        rehearsal: Fraction of earlier songs that `online` trains on again: without any, a network
+            forgets them (McCloskey and Cohen 1989). By default there is no `online`.
         tell: Called with each origin whose trainings begin.
         **options: Arguments of `training.workflow.train`, except `split`.
 
@@ -179,25 +185,36 @@ def compare_adaptation(
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
     folder = Path(out)
 
-    def planned(name: str, origin: int, **more: Any) -> TrainingPlan:
-        split = {"kind": "rolling", "origin": origin, "horizon": horizon}
+    def planned(
+        name: str, origin: int, part: Mapping[str, Any] | None = None, **more: Any
+    ) -> TrainingPlan:
+        split = {"kind": "rolling", "origin": origin, "horizon": horizon, **(part or {})}
         return plan_training(opened, folder / name, split=split, **{**options, **more})
 
     warm = {**options.get("training", {}), **(further or {})}
     rows: list[Row] = []
-    first = last = None
+    ways = WAYS if rehearsal is not None else WAYS[:-1]
+    first = last = online = None
+    before = 0
     for origin in origins:
         if tell:
             tell(str(origin))
         anew = _trained(planned(f"anew-{origin}", origin))
-        if first is None or last is None:
-            first = last = anew
-            rows += [_row(str(origin), way, anew) for way in WAYS]
+        since, before = before, origin
+        if first is None or last is None or online is None:
+            first = last = online = anew
+            rows += [_row(str(origin), way, anew) for way in ways]
             continue
         last = _trained(planned(f"further-{origin}", origin, start_from=last.folder, training=warm))
         tested = anew.split.parts["test"]
         rows.append(_row(str(origin), "nothing", first, opened, tested))
         rows += [_row(str(origin), way, run) for way, run in (("anew", anew), ("further", last))]
+        if rehearsal is not None:
+            part = {"since": since, "rehearsal": rehearsal}
+            start = online.folder
+            plan = planned(f"online-{origin}", origin, part, start_from=start, training=warm)
+            online = _trained(plan)
+            rows.append(_row(str(origin), "online", online))
     write_json(folder / RESULTS, rows)
     return rows
 

@@ -195,6 +195,26 @@ def test_what_cannot_be_placed_apart_is_counted(tmp_path: Path) -> None:
     assert not_placed_apart(corpus, split) == {"without_artist": 1, "perhaps_shared": 1}
 
 
+def test_an_update_trains_on_newer_songs_and_rehearses_some_of_the_others(corpus: Corpus) -> None:
+    years = corpus.column("release_date").str[:4].astype("float").to_numpy()
+    options: dict[str, Any] = {"origin": 2010, "horizon": 5, "validation": 0.1}
+    whole = make_split("rolling", corpus, **options)
+    new = make_split("rolling", corpus, **options, since=2000)
+    some = make_split("rolling", corpus, **options, since=2000, rehearsal=0.5)
+    trained = [np.concatenate([s.parts["train"], s.parts["validation"]]) for s in (new, some)]
+    older = np.flatnonzero(years < 2000)
+    assert set(trained[0]) == set(np.flatnonzero((years >= 2000) & (years < 2010)))
+    assert len(np.intersect1d(trained[1], older)) == round(0.5 * len(older))
+    assert set(trained[0]) < set(trained[1])
+    for split in (new, some):
+        np.testing.assert_array_equal(split.parts["test"], whole.parts["test"])
+    assert set(whole.settings) == {"origin", "horizon"}
+    assert some.settings["rehearsal"] == 0.5
+    for wrong in ({"rehearsal": 0.5}, {"since": 2000, "rehearsal": 1.0}, {"since": 2010}):
+        with pytest.raises(UserError, match="--since"):
+            make_split("rolling", corpus, **options, **wrong)
+
+
 @pytest.mark.parametrize("origin", [2000, 2010])
 def test_rolling_trains_on_what_was_known_at_the_origin(origin: int, corpus: Corpus) -> None:
     parts = make_split("rolling", corpus, origin=origin, horizon=5, validation=0.1).parts

@@ -14,7 +14,12 @@ import pytest
 from deephits_keras.corpus import Corpus, import_table
 from deephits_keras.errors import UserError
 from deephits_keras.runs.run import Run
-from deephits_keras.training.series import compare_adaptation, leave_one_out, plan_leave_one_out
+from deephits_keras.training.series import (
+    WAYS,
+    compare_adaptation,
+    leave_one_out,
+    plan_leave_one_out,
+)
 
 TRACKS = 480
 OPTIONS: dict[str, Any] = {
@@ -104,15 +109,16 @@ def test_who_adapts_follows_a_change_and_who_does_nothing_does_not(
         tmp_path / "out",
         origins=[1990, 2015],
         further={"max_learning_rate": 0.02},
+        rehearsal=0.1,
         training=TRAINING,
         **OPTIONS,
     )
     found = {(row.name, row.way): row for row in rows}
-    assert set(found) == {(o, w) for o in ("1990", "2015") for w in ("nothing", "anew", "further")}
+    assert set(found) == {(origin, way) for origin in ("1990", "2015") for way in WAYS}
     at_first = {found["1990", way].metrics["accuracy"].value for way in ("nothing", "anew")}
     assert len(at_first) == 1
     assert at_first.pop() > 0.7
-    late = {way: found["2015", way] for way in ("nothing", "anew", "further")}
+    late = {way: found["2015", way] for way in WAYS}
     assert len({row.tracks for row in late.values()}) == 1
     assert late["nothing"].metrics["accuracy"].high < 0.5
     further = Run(tmp_path / "out" / "further-2015")
@@ -120,5 +126,10 @@ def test_who_adapts_follows_a_change_and_who_does_nothing_does_not(
     assert further.config.start.run.endswith("anew-1990")
     assert further.config.start.seen == {"test": 0, "validation": 0}
     assert further.config.training.max_learning_rate == 0.02
+    online = Run(tmp_path / "out" / "online-2015")
+    assert online.config.split["since"] == 1990
+    years = corpus.column("release_year").to_numpy()[online.split.parts["train"]]
+    assert (years < 1990).mean() == pytest.approx(0.1, abs=0.1)
+    assert late["online"].metrics["accuracy"].value > late["nothing"].metrics["accuracy"].high
     with pytest.raises(UserError, match="At least two ascending origins"):
         compare_adaptation(corpus, tmp_path / "out", origins=[2015, 1990])
