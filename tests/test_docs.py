@@ -1,6 +1,7 @@
 """Every command and every Python block of README and docs runs as it stands there.
 
-Only the numbers of tracks, epochs and seeds are made smaller, and the previews of a sample shorter.
+Only the numbers of tracks, epochs, seeds and frames are made smaller, and the previews of a sample
+shorter.
 Commands that need more than a page can bring (a cluster, a dataset) are at least commands: their
 verbs and options are there.
 """
@@ -32,6 +33,8 @@ from deephits_keras.cli import cli
 from deephits_keras.encoders.registry import registry
 from deephits_keras.sample import make_sample
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 TESTED_ELSEWHERE = {
@@ -47,7 +50,16 @@ SECONDS, TRACKS = 6, 72
 SAMPLES = {"README.md": "raw", "docs/python.md": "walk/raw"}
 """Where a page's Python makes its sample."""
 
-SMALLER = {"--tracks": str(TRACKS), "--epochs": "1", "--seeds": "1", "--trials": "2"}
+FRAMES = 192
+"""Of spectrograms, at most: the smallest number that suits every encoder of them."""
+
+SMALLER = {
+    "--tracks": str(TRACKS),
+    "--epochs": "1",
+    "--seeds": "1",
+    "--trials": "2",
+    "--mel-frames": str(FRAMES),
+}
 SMALLER_IN_PYTHON = {"tracks": TRACKS, "seconds": SECONDS, "epochs": 1, "seeds": 1, "repeats": 2}
 
 
@@ -103,6 +115,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One sample for every page that makes one: theirs is the same, and is found complete."""
     folder = tmp_path_factory.mktemp("sample") / "raw"
     make_sample(folder, TRACKS, seconds=SECONDS)
+    settings = folder / "encoder-settings.json"
+    small = {"mel_cnn": {"frames": FRAMES}}
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | small))
     return folder
 
 

@@ -236,6 +236,8 @@ def as_tf_dataset(batches: Batches | Share) -> Any:
     names = list(inputs)
     examples = [*inputs.values(), *rest]
 
+    # Nothing in it depends on a tensor's value, and looking for that is most of the tracing.
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def load(index: Any) -> Any:
         arrays = tf.numpy_function(flat, [index], [a.dtype for a in examples])
         for array, example in zip(arrays, examples, strict=True):

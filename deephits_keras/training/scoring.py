@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,8 +94,27 @@ def score_rows(
         corpus: The corpus.
         rows: The rows.
     """
+    return scorer(model, task, stores, corpus, rows)()
+
+
+def scorer(
+    model: keras.Model,
+    task: Task,
+    stores: Mapping[str, FeatureSource],
+    corpus: Corpus,
+    rows: Sequence[int] | IntArray,
+) -> Callable[[], Scored]:
+    """A function that scores the same rows each time, as `score_rows` does once.
+
+    The arguments are those of `score_rows`.
+    """
     rows = np.asarray(rows, dtype=np.int64)
     popularity = corpus.popularity[rows]
-    batches = Batches(stores, rows, task.targets(popularity), batch_size=BATCH_SIZE)
-    outputs = model.predict(dataset(batches), verbose=0)
-    return Scored(task, rows, popularity, np.asarray(outputs))
+    # TensorFlow traces each new dataset, as long as it takes to score a few hundred tracks.
+    data = dataset(Batches(stores, rows, task.targets(popularity), batch_size=BATCH_SIZE))
+
+    def score() -> Scored:
+        outputs = model.predict(data, verbose=0)
+        return Scored(task, rows, popularity, np.asarray(outputs))
+
+    return score

@@ -19,7 +19,11 @@ from deephits_keras.corpus.splits import Split
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError, UserError
-from deephits_keras.evaluation.metrics import macro_f1_present
+from deephits_keras.evaluation.metrics import (
+    macro_f1_present,
+    regression_metrics,
+    tier_metrics,
+)
 from deephits_keras.features.seen import seen_stores
 from deephits_keras.features.store import FeatureSource, FeatureStore
 from deephits_keras.features.words import training_words
@@ -42,7 +46,7 @@ from deephits_keras.training.listeners import Listeners
 from deephits_keras.training.losses import PerMember, check_loss, training_loss
 from deephits_keras.training.optimizer import make_optimizer, plateau_rate
 from deephits_keras.training.results import score_parts, write_results
-from deephits_keras.training.scoring import Scored, score_rows
+from deephits_keras.training.scoring import Scored, scorer
 from deephits_keras.training.state import TrainingState
 from deephits_keras.training.time_limit import Deadline, fit_to_time, time_note
 from deephits_keras.training.warm_model import start_model, unfreeze
@@ -261,7 +265,7 @@ def _train_one(
             if distribution
             else partial(_fit, fed, listeners.hooks)
         )
-        score = partial(score_rows, fed, run.task, held.stores, corpus, split.parts["validation"])
+        score = scorer(fed, run.task, held.stores, corpus, split.parts["validation"])
         to_come = training.epochs - state.finished_epochs
         if deadline and to_come and deadline.left > 0:
             held_out_tracks = sum(len(r) for part, r in split.parts.items() if part != "train")
@@ -422,19 +426,19 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
 def _epoch_metrics(
     epoch: int, fitted: Mapping[str, list[float]], held_out: Scored
 ) -> dict[str, Any]:
-    metrics = held_out.metrics()
-    main = metrics[held_out.task.tiers.name]
+    prediction, tiers = held_out.prediction, held_out.task.tiers
+    true_tiers, predicted_tiers = tiers.of(held_out.popularity), prediction.tiers(tiers)
+    # Without the scores, whose metrics take longer than a step and which no epoch keeps.
+    main = tier_metrics(true_tiers, predicted_tiers, None, tiers)
+    regression = regression_metrics(held_out.popularity, prediction.popularity)
     return {
         "epoch": epoch + 1,
         **{name: float(values[0]) for name, values in fitted.items()},
         "validation_loss": held_out.loss,
         "validation_macro_f1": main["macro_f1"],
-        "validation_macro_f1_present": macro_f1_present(
-            held_out.task.tiers.of(held_out.popularity),
-            held_out.prediction.tiers(held_out.task.tiers),
-        ),
+        "validation_macro_f1_present": macro_f1_present(true_tiers, predicted_tiers),
         "validation_accuracy": main["accuracy"],
-        **{f"validation_{name}": value for name, value in metrics.get("regression", {}).items()},
+        **{f"validation_{name}": value for name, value in regression.items()},
     }
 
 

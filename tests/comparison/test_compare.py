@@ -14,6 +14,8 @@ import pytest
 
 from deephits_keras.corpus import Corpus, Split
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TRACKS = 120
 FEW = ("--seeds", "1", "--jobs", "1", "--epochs", "1")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,6 @@ SMALL = (
 )
 BIOGRAPHY = "biography"
 """The only input that a synthetic corpus lacks."""
-
-
-@pytest.fixture
-def eager() -> Iterator[None]:
-    """Without graphs: to trace one takes longer than a few steps on some tracks."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.slow

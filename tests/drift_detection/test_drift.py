@@ -17,6 +17,8 @@ import deephits_keras as dh
 from deephits_keras.corpus import import_table
 from deephits_keras.verification import verify
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 Deephits = Callable[..., Any]
 
 TRACKS = 240

@@ -1,4 +1,4 @@
-"""Planted drift is found, and without drift reports are silent at their rate, over 200 seeds."""
+"""Planted drift is found, and without drift reports are silent at their rate, over many seeds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ from deephits_keras.drift_detection.statistics import (
 )
 from deephits_keras.tasks import get_task
 
-SEEDS = 200
+SILENT, PLANTED = 100, 60
+"""Reports without and with drift."""
+
 TIERS = get_task("tiers-3").tiers
 
 
@@ -60,8 +62,8 @@ def report(rng: np.random.Generator, *, drift: bool) -> list[Comparison]:
 
 
 def test_without_drift_a_report_is_silent_at_its_rate() -> None:
-    reports = [report(np.random.default_rng(seed), drift=False) for seed in range(SEEDS)]
-    for level, most in ((0.05, 18), (0.2, 55)):
+    reports = [report(np.random.default_rng(seed), drift=False) for seed in range(SILENT)]
+    for level, most in ((0.05, 11), (0.2, 32)):
         alarms = sum(any(each.drift for each in decide(one, level)) for one in reports)
         # Three standard deviations above the level; a report that never alarms is no test.
         assert 0 < alarms <= most, level
@@ -72,10 +74,10 @@ def test_without_drift_a_report_is_silent_at_its_rate() -> None:
 
 def test_planted_drift_is_found_where_it_is() -> None:
     hits: dict[tuple[str, str], int] = {}
-    for seed in range(SEEDS):
+    for seed in range(PLANTED):
         for each in decide(report(np.random.default_rng(1000 + seed), drift=True), 0.05):
             hits[each.name, each.of] = hits.get((each.name, each.of), 0) + each.drift
-    assert hits.pop(("plays", "values")) <= 18
+    assert hits.pop(("plays", "values")) <= 8
     assert set(hits) == {
         ("tempo", "values"),
         ("plays", "unknown"),
@@ -83,7 +85,7 @@ def test_planted_drift_is_found_where_it_is() -> None:
         ("mel", "features"),
         ("popularity", "popularity"),
     }
-    assert min(hits.values()) >= 0.95 * SEEDS, hits
+    assert min(hits.values()) >= 0.95 * PLANTED, hits
 
 
 def test_p_values_of_low_counts_are_those_of_all_tables() -> None:

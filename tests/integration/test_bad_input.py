@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 import soundfile
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 Deephits = Callable[..., Any]
 FRAMES = ("--mel-frames", "64")
 

@@ -23,7 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "cover_and_artists"
 TRACKS = 30
 WORDS = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "-k")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eager")]
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import soundfile
 
 from deephits_keras.corpus import import_table
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TRACKS = 20
 MODALITIES = ("--modalities", "mel=mel_crnn,lyrics=lyrics_lstm,meta")
 SMALL = ("--mel-frames", "192", "--mel-mel-bands", "16", "--lyrics-max-words", "12")

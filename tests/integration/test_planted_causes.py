@@ -26,7 +26,7 @@ from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.sample.tables import draw_tables
 from deephits_keras.training.trainer import new_run, train
 
-SETTINGS = {"mel": {"frames": 192, "mel_bands": 64}}
+SETTINGS = {"mel": {"frames": 96, "mel_bands": 32}}
 TRAINING = TrainingConfig(epochs=30, batch_size=16, max_learning_rate=0.01, select="loss")
 BEYOND_CHANCE = 0.4
 HELD_OUT = 55
@@ -49,7 +49,7 @@ def trained(corpus: Corpus, modalities: str, folder: Path, test: float = 0.0) ->
     settings = SETTINGS if "mel" in modalities else {}
     encoders = corpus_encoders(corpus, modalities, settings)
     for encoder in encoders.values():
-        extract_features(corpus, encoder, jobs=2)
+        extract_features(corpus, encoder, jobs=1)
     split = make_split("random", corpus, seed=0, validation=0.3, test=test)
     run = new_run(folder, corpus, encoders, split, task="regression", training=TRAINING)
     train(run, corpus)

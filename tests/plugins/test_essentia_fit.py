@@ -22,6 +22,8 @@ from deephits_keras.corpus import import_table
 from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import extract_features
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 RATE = 44_100
 NOISE = 0.05
 TRACKS = 1000

@@ -16,6 +16,8 @@ from deephits_keras.corpus import Corpus, import_table
 from deephits_keras.corpus.values import STANDARD
 from deephits_keras.prediction.tables import TrackTable
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 WRITTEN: dict[str, list[str]] = {
     "popularity": ["50"] * 8,
     "artist_popularity": ["63", "63 %", "0", "100", "-", "", "n/a", "62,5"],

@@ -15,12 +15,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from deephits_keras.cli import main
 from deephits_keras.corpus import Corpus, Split, import_table
 from deephits_keras.evaluation import baselines
 from deephits_keras.reproduction import choices, deep, shallow
 from deephits_keras.reproduction.deep import Row, read_rows
 from deephits_keras.reproduction.results import deep_tables, optimism_table, table_5
 from deephits_keras.verification import verify
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 Deephits = Callable[..., Any]
 
@@ -31,10 +34,9 @@ def out(corpus: Corpus, options: tuple[str, ...], tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("reproduced") / "out"
     words = ["reproduce", str(corpus.folder), str(folder), "--table", "7,5", "--table", "A9"]
     words += ["--protocol", "paper", "--protocol", "artist", "--seeds", "1", *options]
-    done = subprocess.run(
-        [sys.executable, "-m", "deephits_keras", *words], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert not stop.value.code
     return folder
 
 

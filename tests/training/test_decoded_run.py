@@ -16,6 +16,8 @@ from deephits_keras.corpus import import_table
 from deephits_keras.runs.files import CALIBRATION, CONFIG
 from deephits_keras.runs.run import Run
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 Deephits = Callable[..., Any]
 SONGS = 400
 

@@ -21,6 +21,8 @@ from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.training.trainer import new_run, train
 from deephits_keras.verification import verify
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 Deephits = Callable[..., Any]
 SONG = ("--set", "artist_popularity=70", "--set", "tempo=120")
 MEMBERS = ("members/seed-3", "members/seed-4")

@@ -14,6 +14,8 @@ from deephits_keras.corpus import Corpus
 from deephits_keras.runs.files import CHECKSUMS, RECORDED
 from deephits_keras.verification import verify
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 
 @pytest.fixture(scope="module")
 def finished(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:

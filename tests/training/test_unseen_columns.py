@@ -16,6 +16,8 @@ from deephits_keras.prediction.predictor import Predictor
 from deephits_keras.tracks import Track
 from deephits_keras.training.workflow import evaluation
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TRACKS = 60
 UNSEEN = {"artist_popularity": 63.0, "key": 4.0, "mode": 1.0}
 LATE = ("artist_popularity", "key", "genre")
@@ -108,8 +110,12 @@ def test_what_only_held_out_tracks_have_counts_as_unknown_in_evaluation_too(tmp_
     for name in ("songs", "without"):
         corpus = dh.import_table(tmp_path / f"{name}.csv", tmp_path / f"{name}-corpus").corpus
         run = dh.train(
-            corpus, tmp_path / name, training={"epochs": 1}, split={"kind": "date"}
-        )  # fmt: skip
+            corpus,
+            tmp_path / name,
+            modalities="meta",
+            training={"epochs": 1},
+            split={"kind": "date"},
+        )
         scored[name] = run.predictions
         again = dh.evaluate(run)["validation"]
         assert again == run.metrics["parts"]["validation"]

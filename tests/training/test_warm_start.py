@@ -25,6 +25,8 @@ from deephits_keras.training.warm_model import start_model
 from deephits_keras.training.warm_start import WarmStart, trained_rows
 from deephits_keras.training.workflow import finish, plan_training
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TRACKS = 160
 NUMERIC = {"numeric": {"columns": ("tempo", "energy", "valence"), "units": 8}}
 ASKED: dict[str, Any] = {
