@@ -111,7 +111,7 @@ $(LOWEST)/installed: setup.cfg | $(UV)
 
 $(TFIO)/installed: setup.cfg | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) $(TFIO)
-	$(UV) pip install --quiet --python $(TFIO) --editable '.[tfio,dev]'
+	$(UV) pip install --quiet --python $(TFIO) --editable '.[tfio]' pytest pytest-timeout
 	touch $@
 
 # Essentia with a TensorFlow of its own, 2.5, which must not meet ours in one process: 291 MB. Its last

@@ -5,7 +5,8 @@
 Fetches the package with `apt-get download` (nothing is installed), unpacks it with `dpkg-deb`,
 makes a table whose popularity is MADE UP (drawn at random), and runs import, extract, train and
 predict on it. What it shows is that the way from real OGG files to a prediction works; the
-prediction itself means nothing.
+prediction itself means nothing. Further options, such as `--mel-frames 128`, are given to `extract`
+and `train`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--package", default="hyperrogue-music")
-    arguments = parser.parse_args()
+    arguments, settings = parser.parse_known_args()
     folder: Path = arguments.folder
     recordings = fetch_music(arguments.package, folder / "package")
     print(f"{len(recordings)} recordings from {arguments.package}; their popularity is MADE UP.")
@@ -68,10 +69,10 @@ def main() -> None:
     write_table(recordings, table)
     corpus, run = folder / "corpus", folder / "run"
     deephits("import", "table", table, corpus, "--audio", recordings[0].parent)
-    deephits("extract", corpus, "--modalities", "mel")
+    deephits("extract", corpus, "--modalities", "mel", *settings)
     deephits(
         *("train", corpus, run, "--modalities", "mel", "--task", "tiers-3", "--epochs", 2),
-        *("--batch-size", 4, "--max-learning-rate", 0.01),
+        *("--batch-size", 4, "--max-learning-rate", 0.01, *settings),
     )
     deephits("predict", run, recordings[0])
 

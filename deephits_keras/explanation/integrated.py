@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from deephits_keras.encoders.features import Features
-from deephits_keras.explanation.gradients import Function, values_and_gradients
+from deephits_keras.explanation.gradients import (
+    Function,
+    compiled_gradients,
+    values_and_gradients,
+)
 from deephits_keras.utils.progress import progress
 
 NODES = np.array([0, (1 - (3 / 7) ** 0.5) / 2, 0.5, (1 + (3 / 7) ** 0.5) / 2, 1])
@@ -92,13 +97,15 @@ def integrated_gradients(
     """
     steps = {name: _step(baseline[name], point[name]) for name in point}
 
+    evaluate = partial(values_and_gradients, function)
+
     def measure(*pieces: tuple[float, float]) -> list[_Segment]:
         shares = np.stack([1 - (start + (end - start) * NODES) for start, end in pieces])
         batch = {
             name: (point[name] - shares.reshape(-1, *[1] * step.ndim) * step).astype(np.float32)
             for name, step in steps.items()
         }
-        scores, gradients = values_and_gradients(function, batch)
+        scores, gradients = evaluate(batch)
         found = []
         for number, (start, end) in enumerate(pieces):
             nodes = slice(number * len(NODES), (number + 1) * len(NODES))
@@ -118,6 +125,8 @@ def integrated_gradients(
     scores = segments[0].scores[0], segments[-1].scores[1]
     allowed = tolerance * max(abs(scores[1] - scores[0]), _rounding(*scores))
     splits = MOST_SEGMENTS - FIRST_SEGMENTS
+    # Only now, as many tracks need no split.
+    evaluate = compiled_gradients(function)
     for _ in progress(range(splits), total=splits, what="integrated gradients, at most"):
         if sum(segment.error for segment in segments) <= allowed:
             break

@@ -14,6 +14,7 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples" / "real_music.py"
 
 
+@pytest.mark.nightly
 def test_real_ogg_recordings_go_all_the_way_to_a_prediction(tmp_path: Path) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         pytest.skip("needs Debian's apt-get and dpkg-deb")
@@ -25,7 +26,9 @@ def test_real_ogg_recordings_go_all_the_way_to_a_prediction(tmp_path: Path) -> N
     if fetched.returncode and not os.environ.get("CI"):
         pytest.skip(f"the package can't be had here: {fetched.stderr.strip()[-200:]}")
     done = subprocess.run(
-        [sys.executable, str(EXAMPLE), str(tmp_path)], capture_output=True, text=True
+        [sys.executable, str(EXAMPLE), str(tmp_path), "--mel-frames", "128"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.match(r"\d+ recordings .*; their popularity is MADE UP\.", done.stdout)

@@ -218,6 +218,7 @@ print("trained")
 """
 
 
+@pytest.mark.nightly
 def test_training_at_full_size_survives(run_python: Callable[[str], str]) -> None:
     """In a process of its own: a strided 1 x 1 convolution ends it with a segmentation fault.
 

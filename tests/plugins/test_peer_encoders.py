@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from deephits_plugins.choi_crnn import ChoiCRNN
 from deephits_plugins.cqt_cnn import CQTCNN, CQTCNNConfig
@@ -22,13 +24,13 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.model.builder import build_model
 from deephits_keras.testing import run_checks
 
-SMALL: list[AnyEncoder] = [
+SMALL: list[Any] = [
     LowLevel(),
     Stylometry(),
     ScaledFields(),
     MelFCN(LogMelConfig(frames=64)),
     HitCNN(HitCNNConfig(pooling="attention")),
-    ChoiCRNN(),
+    pytest.param(ChoiCRNN(), marks=pytest.mark.nightly),
     EssentiaStatistics(),
     MFCCCovariance(),
     MelConv1D(MelConv1DConfig(frames=64)),
