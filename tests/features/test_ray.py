@@ -121,6 +121,7 @@ def test_a_worker_killed_in_the_middle_changes_no_byte(cluster: str, tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_task_that_kills_every_worker_is_given_up(cluster: str, tmp_path: Path) -> None:
     corpus = make_corpus(tmp_path / "corpus", 12, {1: "killed"})
     _, told = extract(corpus, cluster).communicate(timeout=100)

@@ -175,6 +175,7 @@ def test_times_of_files_decide_nothing(corpus: Path, deephits: Deephits, moved: 
     ]
 
 
+@pytest.mark.nightly
 def test_kills_of_extraction_and_of_training_lose_nothing() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "faults.py"), "--kills", "1", "--seed", "3"],

@@ -65,16 +65,3 @@ def test_they_extract_train_and_predict(corpus: Path, tmp_path: Path, deephits: 
     told = deephits("predict", run, song, "--json")
     assert told.code == 0, told.err
     assert json.loads(told.out)
-
-
-@pytest.mark.slow
-def test_they_take_part_in_the_papers_tables(
-    corpus: Path, tmp_path: Path, deephits: Deephits
-) -> None:
-    out = tmp_path / "out"
-    words = ("--table", "7", "--protocol", "paper", "--seeds", "1", "--jobs", "1")
-    few = ("--modalities", "mel=mel_crnn,lyrics=lyrics_lstm")
-    done = deephits("reproduce", corpus, out, *few, *SMALL, *words, *FAST[:4])
-    assert done.code == 0, done.err
-    variants = set(pd.read_csv(out / "rows.csv")["variant"])
-    assert variants == {"all features", "without mel", "without lyrics"}
