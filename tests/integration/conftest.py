@@ -13,7 +13,7 @@ from deephits_keras.sample import make_sample
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "raw"
-    make_sample(folder, 200, seed=1, seconds=8)
+    make_sample(folder, 200, seed=1, seconds=3)
     return folder
 
 

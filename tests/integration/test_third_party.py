@@ -20,7 +20,7 @@ TRAINING = ("--task", "tiers-3", "--epochs", "1", "--batch-size", "8", "--jobs",
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "raw"
-    make_sample(folder, 24, seconds=8)
+    make_sample(folder, 24, seconds=4)
     return folder
 
 
