@@ -24,8 +24,6 @@ from deephits_keras.tuning.trials import carry_out_all
 from deephits_keras.tuning.workflow import plan_tuning
 from deephits_keras.verification import verify
 
-pytestmark = pytest.mark.usefixtures("eager")
-
 Deephits = Callable[..., Any]
 
 DIVERGES = 1e30
