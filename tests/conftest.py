@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import pytest
+from graphs import without_graphs
 
 from deephits_keras import cpu
 from deephits_keras.cli import main
@@ -45,16 +46,6 @@ def deephits(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
 
 @pytest.fixture(scope="module")
 def eager() -> Iterator[None]:
-    """TensorFlow without graphs, for a module of tests that train for some steps and then look.
-
-    To trace a training step takes as long as a hundred steps of a small model. Trainings by graphs
-    are tested in tests/training/test_trainer.py and wherever something is learned.
-    """
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    """A whole module without graphs."""
+    with without_graphs():
         yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)

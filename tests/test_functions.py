@@ -21,8 +21,6 @@ from deephits_keras.corpus import PAPER_FILTERS, make_split
 from deephits_keras.evaluation import baselines
 from deephits_keras.reproduction.choices import FAMILIES
 
-pytestmark = pytest.mark.usefixtures("eager")
-
 PRINTING = {"as_json": None, "audio_dir": None}
 FILES = {"inputs": "inputs", "audio": "audio"}
 SONG = {"audio": "songs", "lyrics": "lyrics", "inputs": "inputs", "fields": "fields"}

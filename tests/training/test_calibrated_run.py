@@ -18,8 +18,6 @@ from deephits_keras.runs.files import CALIBRATION, CHECKSUMS, MODEL
 from deephits_keras.runs.run import Run
 from deephits_keras.verification import verify
 
-pytestmark = pytest.mark.usefixtures("eager")
-
 Deephits = Callable[..., Any]
 SONG = ("--set", "artist_popularity=70", "--set", "tempo=120")
 
