@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ from deephits_keras.cli import main
 
 # As the command does; a test may import TensorFlow before it runs one.
 cpu.tune()
+
+
+def pytest_collection_finish() -> None:
+    """Keep garbage collections from going through a million imported objects each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 @dataclass(frozen=True)
