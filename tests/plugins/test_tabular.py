@@ -156,7 +156,7 @@ def test_members_answer_together_and_learn_apart(classification: bool) -> None:
     assert float(again(truth, apart)) == pytest.approx(wanted, rel=1e-5)
 
 
-@pytest.mark.parametrize("task", ["regression", "tiers-3"])
+@pytest.mark.parametrize("task", ["regression", pytest.param("tiers-3", marks=pytest.mark.nightly)])
 def test_planted_a_run_learns_loads_and_is_evaluated(
     task: str, tmp_path: Path, deephits: Callable[..., Any]
 ) -> None:

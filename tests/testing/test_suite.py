@@ -114,6 +114,7 @@ def test_the_sample_tracks_are_different_recordings_and_the_same_every_time(tmp_
     assert len({track.lyrics for track in first}) == len(first) == 3
 
 
+@pytest.mark.nightly
 def test_the_checks_pass_with_jax_as_the_backend() -> None:
     if not importlib.util.find_spec("jax"):
         pytest.skip("JAX isn't installed")

@@ -100,6 +100,7 @@ def test_values_that_are_no_names_of_folders_are_told_apart(tmp_path: Path) -> N
     assert {folder.parent for folder in folders} == {tmp_path / "out"}
 
 
+@pytest.mark.nightly
 def test_who_adapts_follows_a_change_and_who_does_nothing_does_not(
     corpus: Corpus, tmp_path: Path
 ) -> None:
