@@ -44,8 +44,6 @@ from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.store import FeatureStore
 from deephits_keras.tracks import Track
 
-pytestmark = pytest.mark.usefixtures("eager")
-
 RATE = 16_000
 Array = np.ndarray[Any, Any]
 
