@@ -153,7 +153,13 @@ def server(words: list[str]) -> Iterator[str]:
         process.terminate()
 
 
-@pytest.mark.parametrize("page", PAGES)
+NIGHTLY = ("docs/essentia.md", "docs/peers.md")
+"""A minute each, with what tests/plugins/test_essentia_fit.py and tests/comparison have, too."""
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=[pytest.mark.nightly] if p in NIGHTLY else []) for p in PAGES]
+)
 def test_every_command_runs(
     page: str,
     sample: Path,
@@ -224,7 +230,8 @@ def test_every_command_that_is_shown_is_one(page: str) -> None:
         assert options <= known | own, words
 
 
-@pytest.mark.parametrize("page", PAGES)
+# Those of docs/add-an-encoder.md are in tests/integration/test_add_an_encoder.py.
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/add-an-encoder.md"])
 def test_every_python_block_runs(
     page: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

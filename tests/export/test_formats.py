@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,7 @@ class Built:
     wanted: np.ndarray[Any, Any]
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module")
 def built(request: pytest.FixtureRequest) -> Built:
     model, encoders, task = build(request.param)
     if request.param == "early":
@@ -198,8 +199,20 @@ def manifest(task: Task, inputs: list[TensorInfo]) -> Manifest:
     )
 
 
+SLOW = [(model, "openvino") for model in ("compressed", "gated", "ordinal members", "residual")]
+"""Ten seconds each, of operations that the other models have in this format, too."""
+
+
 # The graph of `web` is that of `onnx`; tests/export/test_web.py has the page.
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "web"])
+@pytest.mark.parametrize(
+    ("built", "name"),
+    [
+        pytest.param(*pair, marks=[pytest.mark.nightly] if pair in SLOW else [])
+        for pair in itertools.product(MODELS, [name for name in FORMATS if name != "web"])
+    ],
+    indirect=["built"],
+    scope="module",
+)
 def test_the_graph_scores_as_the_model(name: str, built: Built, tmp_path: Path) -> None:
     made = FORMATS[name]
     batch = made.write(built.model, tmp_path, built.manifest)

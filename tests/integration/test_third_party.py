@@ -1,4 +1,7 @@
-"""A third party's encoder beside the built wheel: installed, used by every verb, uninstalled."""
+"""A third party's encoder beside the built wheel: installed, used by every verb, uninstalled.
+
+test_add_an_encoder.py does most of it with an encoder of the reader's, each time.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.nightly
 def test_a_modality_comes_with_its_distribution_and_goes_with_it(
     fresh: FreshEnvironment, raw: Path, tmp_path: Path
 ) -> None:
@@ -101,7 +105,7 @@ def test_a_begun_encoder_installs_and_passes_its_own_tests(
     run("pip", "install", "--no-deps", tmp_path / "deephits-bird-song")
     rows = {r["encoder"]: r for r in json.loads(run("deephits", "encoders", "list", "--json"))}
     assert rows["bird_song"]["modality"] == "birds"
-    # Other backends are in the check of the other encoder above.
+    # Other backends are in test_add_an_encoder.py.
     words = ("-q", "-p", "no:cacheprovider", "-k", "not other_backends")
     told = run("python", "-m", "pytest", *words, "deephits-bird-song/tests")
     assert "passed" in told
