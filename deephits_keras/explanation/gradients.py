@@ -16,6 +16,9 @@ from deephits_keras.types import Tensor
 Function = Callable[[Mapping[str, Tensor]], Tensor]
 """Maps named tensors `(batch, *shape)` to `(batch,)` scores, row by row."""
 
+Evaluate = Callable[[Features], tuple[np.ndarray[Any, Any], Features]]
+"""Maps inputs to values and gradients, as `values_and_gradients` of a function does."""
+
 
 def values_and_gradients(
     function: Function, inputs: Features
@@ -36,9 +39,7 @@ def values_and_gradients(
     return _to_numpy(*_of_backend(function)(inputs))
 
 
-def compiled_gradients(
-    function: Function,
-) -> Callable[[Features], tuple[np.ndarray[Any, Any], Features]]:
+def compiled_gradients(function: Function) -> Evaluate:
     """`values_and_gradients` of a function for many batches of one shape.
 
     TensorFlow traces it at the first batch, which takes as long as some ten batches, and is several
@@ -46,9 +47,6 @@ def compiled_gradients(
 
     Args:
         function: See `values_and_gradients`.
-
-    Returns:
-        What maps inputs to values and gradients.
 
     Raises:
         NotImplementedError: see `values_and_gradients`.

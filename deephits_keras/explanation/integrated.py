@@ -11,6 +11,7 @@ import numpy as np
 
 from deephits_keras.encoders.features import Features
 from deephits_keras.explanation.gradients import (
+    Evaluate,
     Function,
     compiled_gradients,
     values_and_gradients,
@@ -96,8 +97,7 @@ def integrated_gradients(
             bounds `Attribution.error`, unless `MOST_SEGMENTS` is reached first.
     """
     steps = {name: _step(baseline[name], point[name]) for name in point}
-
-    evaluate = partial(values_and_gradients, function)
+    evaluate: Evaluate = partial(values_and_gradients, function)
 
     def measure(*pieces: tuple[float, float]) -> list[_Segment]:
         shares = np.stack([1 - (start + (end - start) * NODES) for start, end in pieces])
