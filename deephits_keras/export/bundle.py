@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deephits_keras.encoders.registry import AnyEncoder, registry
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.export.files import CARD, CHECKSUMS, ENCODERS, EXAMPLES, MANIFEST
@@ -27,7 +27,6 @@ from deephits_keras.export.formats.base import Format
 from deephits_keras.export.formats.registry import FORMATS
 from deephits_keras.export.manifest import Manifest
 from deephits_keras.export.tensors import tensors
-from deephits_keras.runs.config import EncoderRecord
 from deephits_keras.runs.scorer import Score
 from deephits_keras.tasks import Task
 from deephits_keras.utils.files import read_json, read_record, sha256
@@ -104,7 +103,7 @@ class Bundle:
         given = {**self.settings}
         for modality, values in own.items():
             given[modality] = {**values, **given.get(modality, {})}
-        return load_encoders(self.config.modalities, given)
+        return self.config.load_encoders(given)
 
     @cached_property
     def scorer(self) -> Score:
@@ -118,28 +117,11 @@ class Bundle:
         if {(t.name, t.shape, t.dtype) for t in wanted} != {
             (t.name, t.shape, t.dtype) for t in self.manifest.inputs
         }:
-            raise UserError(f"{self.folder / MANIFEST} has other inputs than its encoders give")
+            how = " with these settings" if self.settings else ""
+            raise UserError(
+                f"{self.folder / MANIFEST} has other inputs than its encoders give{how}"
+            )
         return self.format.open(self.folder, self.manifest.inputs, self.task.outputs)
-
-
-def load_encoders(
-    records: Mapping[str, EncoderRecord], settings: Mapping[str, Mapping[str, Any]]
-) -> dict[str, AnyEncoder]:
-    """The encoders of an exported model, by modality.
-
-    Raises:
-        UserError: if one isn't installed in the version that was used, or serves another modality.
-    """
-    encoders = {
-        modality: record.load(
-            {**settings.get(modality, {}), **settings.get(record.encoder, {})}, registry()
-        )
-        for modality, record in records.items()
-    }
-    for modality, encoder in encoders.items():
-        if encoder.modality != modality:
-            raise UserError(f"{encoder.name} does not serve the modality {modality!r}")
-    return encoders
 
 
 def check_files(folder: Path) -> Format:

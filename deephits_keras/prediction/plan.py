@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.encoders.inputs import LYRICS, inputs_of
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
@@ -183,7 +184,8 @@ class SongPlan:
         opened = open_models(list(models), source, settings or {})
         tracks: tuple[Track, ...] = ()
         if of_song:
-            cleaning = cleaning_of(opened[0])
+            has_lyrics = lyrics or LYRICS.name in (inputs or {})
+            cleaning = common_cleaning(opened) if has_lyrics else LyricsCleaning()
             tracks = tuple(asked_tracks(asked, lyrics, inputs or {}, fields or {}, cleaning))
         if len(tracks) == 1:
             require_recording(tracks[0])
@@ -202,6 +204,26 @@ class SongPlan:
             unread=tuple(unread),
             crew=Crew(jobs, engine, scheduler),
         )
+
+
+def common_cleaning(models: Sequence[Scorer]) -> LyricsCleaning:
+    """How the lyrics of a song are cleaned for all of some models.
+
+    Raises:
+        UserError: if the lyrics that they were trained on were cleaned differently.
+    """
+    found = [cleaning_of(m) for m in models if any(map(_reads_lyrics, m.encoders.values()))]
+    if any(each != found[0] for each in found):
+        raise UserError(
+            "The lyrics that these models were trained on were cleaned differently: predict with "
+            "each alone"
+        )
+    return found[0] if found else LyricsCleaning()
+
+
+def _reads_lyrics(encoder: AnyEncoder) -> bool:
+    declared = inputs_of(encoder)
+    return declared is None or LYRICS in declared
 
 
 def asked_tracks(

@@ -149,6 +149,33 @@ class RunConfig:
         members = tuple(f"{name}/{CHECKSUMS}" for name in self.members)
         return tuple(n for n in RECORDED if not members or n != MODEL) + members
 
+    def load_encoders(self, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, AnyEncoder]:
+        """The encoders, by modality.
+
+        Args:
+            settings: Encoder settings that override the recorded ones, by encoder or modality.
+
+        Raises:
+            UserError: if one isn't installed in the version that was used or serves another
+                modality, or there are settings of another encoder.
+        """
+        known = {name for m, record in self.modalities.items() for name in (m, record.encoder)}
+        if unknown := sorted(set(settings) - known):
+            raise UserError(f"This run has no {', '.join(unknown)} whose settings could be changed")
+        encoders = {
+            modality: record.load(
+                {**settings.get(modality, {}), **settings.get(record.encoder, {})}, registry()
+            )
+            for modality, record in self.modalities.items()
+        }
+        for modality, encoder in encoders.items():
+            if encoder.modality != modality:
+                raise UserError(
+                    f"The configuration is damaged: {encoder.name} does not serve the modality "
+                    f"{modality!r}"
+                )
+        return encoders
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any], where: str | Path = CONFIG) -> Self:
         """The configuration from its fields as JSON gives them.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deephits_keras.encoders.registry import AnyEncoder, registry
+from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.runs.config import RunConfig
 from deephits_keras.runs.files import (
@@ -103,28 +103,10 @@ class Run:
         """The run's encoders, by modality.
 
         Raises:
-            UserError: if one isn't installed in the version that the run used.
+            UserError: if one isn't installed in the version that the run used, or there are
+                settings of another encoder.
         """
-        unknown = set(self.settings) - {
-            name for m, r in self.config.modalities.items() for name in (m, r.encoder)
-        }
-        if unknown:
-            raise UserError(
-                f"This run has no {', '.join(sorted(unknown))} whose settings could be changed"
-            )
-        encoders = {
-            modality: record.load(
-                {**self.settings.get(modality, {}), **self.settings.get(record.encoder, {})},
-                registry(),
-            )
-            for modality, record in self.config.modalities.items()
-        }
-        for modality, encoder in encoders.items():
-            if encoder.modality != modality:
-                raise UserError(
-                    f"{CONFIG} is damaged: {encoder.name} does not serve the modality {modality!r}"
-                )
-        return encoders
+        return self.config.load_encoders(self.settings)
 
     @cached_property
     @generators_kept()

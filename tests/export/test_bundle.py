@@ -207,6 +207,14 @@ def test_an_exported_model_is_not_explained(exported: Path) -> None:
         TrackExplainer(Predictor(Bundle(exported)))
 
 
+def test_settings_of_an_encoder_that_the_model_lacks_are_refused(
+    exported: Path, deephits: Deephits
+) -> None:
+    outcome = deephits("predict", exported, *SONG, "--mel-frames", "64")
+    assert outcome.code == 2
+    assert "This run has no mel whose settings could be changed" in outcome.err
+
+
 def test_weights_of_8_bits_are_measured_on_the_held_out_tracks(
     run: Path, exported: Path, tmp_path: Path, deephits: Deephits
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +27,9 @@ from deephits_keras.prediction.asked import (
     require_read,
     require_recording,
 )
+from deephits_keras.prediction.plan import common_cleaning
 from deephits_keras.prediction.tables import RejectedRow, TrackTable
+from deephits_keras.runs.run import Run
 from deephits_keras.tracks import Track
 
 COVER = (Input("cover", "file", (".png",)), Input("review", "text"))
@@ -234,3 +239,21 @@ def test_a_song_of_nothing_but_a_file_without_sound_is_refused(
     # What else is known of it may be enough for a prediction.
     require_recording(asked_track(audio=tmp_path / name, fields={"tempo": 120}))
     require_recording(asked_track(fields={"tempo": 120}))
+
+
+def test_models_whose_lyrics_were_cleaned_differently_are_asked_one_by_one(
+    tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    cleaned = Path(__file__).parents[1] / "golden" / "run_of_0_1_0" / "run"
+    raw = Path(shutil.copytree(cleaned, tmp_path / "raw"))
+    config = json.loads((raw / "config.json").read_text(encoding="utf-8"))
+    config["corpus"]["reading"] = {"lyrics": {"enabled": False}}
+    (raw / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (tmp_path / "lyrics.txt").write_text("See Somebody Live\nla la", encoding="utf-8")
+    for given in (
+        ("--lyrics", tmp_path / "lyrics.txt"),
+        ("--input", f"lyrics={tmp_path}/lyrics.txt"),
+    ):
+        outcome = deephits("predict", cleaned, "--also", raw, *given)
+        assert (outcome.code, "were cleaned differently" in outcome.err) == (2, True)
+    assert common_cleaning([Run(raw)]) == LyricsCleaning(enabled=False)
