@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 import scipy.sparse
 
 from deephits_keras.types import Array
@@ -70,14 +70,57 @@ _BLOCK = 64
 
 @lru_cache(maxsize=8)
 def _window(n_fft: int) -> Array:
-    return np.asarray(scipy.signal.get_window("hann", n_fft, fftbins=True), dtype=np.float32)
+    """The periodic Hann window, equal to SciPy's; `scipy.signal` takes a second to import."""
+    angles = np.linspace(-np.pi, np.pi, n_fft + 1)[:-1]
+    return np.asarray(0.5 + 0.5 * np.cos(angles), dtype=np.float32)
 
 
 @lru_cache(maxsize=8)
 def _filters_of(sample_rate: int, n_fft: int, mel_bands: int) -> Any:
-    from librosa.filters import mel as mel_filters
+    return scipy.sparse.csr_array(mel_filters(sample_rate, n_fft, mel_bands))
 
-    return scipy.sparse.csr_array(mel_filters(sr=sample_rate, n_fft=n_fft, n_mels=mel_bands))
+
+def mel_filters(sample_rate: int, n_fft: int, mel_bands: int) -> Array:
+    """Slaney's triangular filters of equal area `(mel_bands, 1 + n_fft // 2)`, float32.
+
+    Equal to `librosa.filters.mel`, which takes longer to import (with Numba) than a song to score.
+
+    Args:
+        sample_rate: In Hz; the last filter ends at half of it.
+        n_fft: Samples per frame.
+        mel_bands: Number of filters.
+
+    Example:
+        >>> mel_filters(22_050, 2_048, 128).shape
+        (128, 1025)
+    """
+    edges = _mel_frequencies(mel_bands + 2, sample_rate / 2)
+    widths = np.diff(edges)
+    ramps = np.subtract.outer(edges, np.fft.rfftfreq(n_fft, 1 / sample_rate))
+    rising, falling = -ramps[:-2] / widths[:-1, None], ramps[2:] / widths[1:, None]
+    filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    if not filters.any(axis=1).all():
+        warnings.warn(
+            f"Some of {mel_bands} mel bands are empty: fewer bands or a larger n_fft are needed",
+            stacklevel=2,
+        )
+    filters *= (2.0 / (edges[2:] - edges[:-2]))[:, None]
+    return filters
+
+
+LINEAR_HERTZ, LOG_FROM_HERTZ, LOG_STEP = 200.0 / 3, 1000.0, np.log(6.4) / 27.0
+"""Slaney's mel scale: linear up to 1 kHz, with so many Hz per mel, and logarithmic above."""
+
+
+def _mel_frequencies(count: int, highest: float) -> Array:
+    """Frequencies in Hz that are equally spaced in mel, from 0 to the highest."""
+    log_from = LOG_FROM_HERTZ / LINEAR_HERTZ
+    last = highest / LINEAR_HERTZ
+    if highest >= LOG_FROM_HERTZ:
+        last = log_from + np.log(highest / LOG_FROM_HERTZ) / LOG_STEP
+    mels = np.linspace(0.0, last, count)
+    above = LOG_FROM_HERTZ * np.exp(LOG_STEP * (mels - log_from))
+    return np.where(mels >= log_from, above, LINEAR_HERTZ * mels)
 
 
 def _filters(config: LogMelConfig) -> Any:

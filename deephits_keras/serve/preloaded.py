@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import soundfile
 import soxr
-from librosa.filters import mel
 
 from deephits_keras.audio import decoding, spectrogram
 from deephits_keras.serve import worker
 
-MODULES = (decoding, mel, soundfile, soxr, spectrogram, worker)
+MODULES = (decoding, soundfile, soxr, spectrogram, worker)

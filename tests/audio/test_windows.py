@@ -12,7 +12,7 @@ from encoding import encoded, mp3
 
 from deephits_keras.audio.decoding import load_audio, load_windows
 from deephits_keras.audio.settings import LogMelConfig
-from deephits_keras.audio.spectrogram import clip, log_mel
+from deephits_keras.audio.spectrogram import clip, log_mel, mel_filters
 from deephits_keras.audio.windows import window_starts
 
 FORMATS = {
@@ -55,6 +55,13 @@ def test_a_window_is_the_same_part_of_the_whole(recording: Path, count: int, cro
     for start, window in zip(window_starts(len(whole), 11025, count, crop), windows, strict=True):
         assert len(window) == 11025
         assert np.abs(window - whole[start : start + 11025]).max() < 1e-6
+
+
+@pytest.mark.parametrize("of", [(22_050, 2048, 128), (12_000, 512, 96), (44_100, 4096, 40)])
+def test_its_filters_are_librosas_to_the_bit(of: tuple[int, int, int]) -> None:
+    rate, n_fft, bands = of
+    expected = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=bands)
+    np.testing.assert_array_equal(mel_filters(*of), expected)
 
 
 def test_its_log_mel_is_librosas_within_a_hundredth_of_a_decibel(recording: Path) -> None:
