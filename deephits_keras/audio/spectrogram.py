@@ -98,7 +98,7 @@ def mel_filters(sample_rate: int, n_fft: int, mel_bands: int) -> Array:
     widths = np.diff(edges)
     ramps = np.subtract.outer(edges, np.fft.rfftfreq(n_fft, 1 / sample_rate))
     rising, falling = -ramps[:-2] / widths[:-1, None], ramps[2:] / widths[1:, None]
-    filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    filters: Array = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
     if not filters.any(axis=1).all():
         warnings.warn(
             f"Some of {mel_bands} mel bands are empty: fewer bands or a larger n_fft are needed",
