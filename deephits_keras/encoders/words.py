@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,42 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(folded.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
 
 
+@lru_cache(2**16)
+def hash_of(text: str) -> int:
+    """MurmurHash3 of a text in UTF-8 (x86, 32 bits, seed 0), from 0 to 2**32 - 1.
+
+    Equal to `sklearn.utils.murmurhash3_32(text, positive=True)`, whose import takes longer than a
+    song to score.
+
+    Raises:
+        UnicodeEncodeError: if the text isn't valid Unicode.
+
+    Example:
+        >>> hash_of("love")
+        3508911095
+    """
+    content = text.encode()
+    found, whole = 0, len(content) & ~3
+    for place in range(0, whole, 4):
+        found ^= _mixed(int.from_bytes(content[place : place + 4], "little"))
+        found = (_rotated(found, 13) * 5 + 0xE6546B64) & _ALL
+    found ^= _mixed(int.from_bytes(content[whole:], "little")) ^ len(content)
+    found = ((found ^ found >> 16) * 0x85EBCA6B) & _ALL
+    found = ((found ^ found >> 13) * 0xC2B2AE35) & _ALL
+    return found ^ found >> 16
+
+
+_ALL = 2**32 - 1
+
+
+def _mixed(block: int) -> int:
+    return (_rotated(block * 0xCC9E2D51 & _ALL, 15) * 0x1B873593) & _ALL
+
+
+def _rotated(value: int, bits: int) -> int:
+    return (value << bits | value >> (32 - bits)) & _ALL
+
+
 def word_counts(text: str, buckets: int) -> Array:
     """`(buckets,)` float16: how often the words of each bucket occur (MurmurHash3).
 
@@ -36,11 +73,9 @@ def word_counts(text: str, buckets: int) -> Array:
     Raises:
         UnicodeEncodeError: if the text isn't valid Unicode.
     """
-    from sklearn.utils import murmurhash3_32
-
     text.encode()
     counts = np.zeros(buckets)
     for word in words_of(text):
-        counts[murmurhash3_32(word, positive=True) % buckets] += 1
+        counts[hash_of(word) % buckets] += 1
     found: Array = np.minimum(counts, MOST).astype(np.float16)
     return found

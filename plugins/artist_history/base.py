@@ -99,6 +99,6 @@ def artists_of(track: Track) -> list[str]:
 
 def number_of(key: str) -> int:
     """A number from 1 to 2**31 - 1 for an artist's key (MurmurHash3)."""
-    from sklearn.utils import murmurhash3_32
+    from deephits_keras.encoders.words import hash_of
 
-    return int(murmurhash3_32(key, positive=True) % NUMBERS) + 1
+    return hash_of(key) % NUMBERS + 1

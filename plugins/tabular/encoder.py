@@ -222,10 +222,10 @@ def word_of(value: Any) -> int:
 
     Of a list, the first word is used.
     """
-    from sklearn.utils import murmurhash3_32
+    from deephits_keras.encoders.words import hash_of
 
     word = category_word(value)
-    return int(murmurhash3_32(word.casefold(), positive=True) % HASHES) + 1 if word else 0
+    return hash_of(word.casefold()) % HASHES + 1 if word else 0
 
 
 def frequent(words: Any) -> list[int]:
