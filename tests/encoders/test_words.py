@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-
+import numpy as np
 import pytest
 from sklearn.utils import murmurhash3_32
 
@@ -11,8 +10,8 @@ from deephits_keras.encoders.words import hash_of
 
 
 def test_the_hash_is_scikit_learns() -> None:
-    letters, draw = "abcd'éßΝύχτας日本語İ😀0 ", random.Random(0)
-    texts = ["".join(draw.choices(letters, k=length)) for length in range(20) for _ in range(20)]
+    letters, draw = [*"abcd'éßΝύχτας日本語İ😀0 "], np.random.default_rng(0)
+    texts = ["".join(draw.choice(letters, length)) for length in range(20) for _ in range(20)]
     assert [hash_of(text) for text in texts] == [murmurhash3_32(t, positive=True) for t in texts]
 
 
