@@ -171,18 +171,20 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
     """Refuse fields that no encoder reads, as their names may be misspelt.
 
     Returns:
-        Names of unused standard columns, which are allowed.
+        Names of unused standard columns, files and texts, which are allowed.
 
     Raises:
         FieldError: with the field, similar names and all names. Never raised if an encoder doesn't
             declare its inputs.
     """
     read: set[str] = set()
+    files: set[str] = set()
     for encoder in encoders:
         inputs = inputs_of(encoder)
         if inputs is None:
             return []
         read.update(names_of(inputs, "field"), names_of(inputs, "text"))
+        files.update(names_of(inputs, "file"))
     unread = [name for name in track.fields if name not in read]
     if "release_date" in unread and "release_year" in track.fields:
         # The year was read from it.
@@ -195,11 +197,12 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
                 f"No encoder of this run reads the field {name!r}{suggestion(name, read)}. "
                 f"Fields that are read: {listed}",
             )
-    return unread
+    given = (*track.files, *track.texts)
+    return unread + [name for name in given if name not in read | files]
 
 
 def ignored(fields: Iterable[str]) -> tuple[str, ...]:
-    """A note per field that `require_read` returns."""
+    """A note per name that `require_read` returns."""
     return tuple(f"{name} is ignored: no encoder of this run reads it" for name in fields)
 
 

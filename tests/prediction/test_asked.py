@@ -94,6 +94,9 @@ def test_a_field_that_no_encoder_reads_is_refused_with_what_is_alike() -> None:
     assert require_read(Track("t", fields={"energy": 0.8}), encoders) == []
     # A song may have a standard column that this run does without.
     assert require_read(Track("t", fields={"energy": 0.8, "valence": 1}), encoders) == ["valence"]
+    other = Track("t", files={"audio": Path("a.mp3")}, texts={"lyrics": "la"})
+    assert require_read(other, encoders) == ["lyrics"]
+    assert require_read(other, encoders[1:]) == ["audio", "lyrics"]
     with pytest.raises(UserError, match=r"'enrgy' \(did you mean energy\?\).*: energy, tempo$"):
         require_read(Track("t", fields={"enrgy": 0.8}), encoders)
 
