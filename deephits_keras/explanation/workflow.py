@@ -14,6 +14,7 @@ from deephits_keras.prediction.asked import (
     asked_track,
     cleaning_of,
     ignored,
+    require_extractable,
     require_read,
     require_recording,
 )
@@ -142,6 +143,7 @@ def plan_explanation(
         require_recording(track)
     if track is not None and not track_id:
         unread = require_read(track, opened.encoders.values())
+        require_extractable(track, opened.encoders.values())
     return ExplanationPlan(
         opened, track, part, repeats, seed, Path(out) if out else None, tuple(unread)
     )

@@ -90,6 +90,22 @@ def require_recording(track: Track) -> None:
         raise UserError(f"{error}{hint}") from error
 
 
+def require_extractable(track: Track, encoders: Iterable[AnyEncoder]) -> None:
+    """Check that the encoders that read something of a song have the files that they need.
+
+    Raises:
+        UserError: if one lacks something; the message says how to get it.
+    """
+    given = {*track.files, *track.texts, *track.fields}
+    for encoder in encoders:
+        inputs = inputs_of(encoder)
+        if inputs is not None and given.isdisjoint(each.name for each in inputs):
+            continue
+        if gone := encoder.gone_paths():
+            raise UserError("\n".join(gone))
+        encoder.require_extractable()
+
+
 def _is_table(path: Path) -> bool:
     return path.suffix.lower() in TABLES
 

@@ -21,6 +21,7 @@ from deephits_keras.prediction.asked import (
     cleaning_of,
     ignored,
     reading_of,
+    require_extractable,
     require_read,
     require_recording,
 )
@@ -194,6 +195,7 @@ class SongPlan:
         for track in tracks:
             encoders = [*(e for model in opened for e in model.encoders.values()), *sources]
             unread |= dict.fromkeys(require_read(track, encoders))
+            require_extractable(track, encoders)
         return cls(
             models=tuple(opened),
             tracks=tracks,

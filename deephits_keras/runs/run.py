@@ -341,8 +341,9 @@ def load_model(path: Path, run: Run, *, compiled: bool) -> keras.Model:
     try:
         check_archive(path, expected_model(run))
     except UserError as error:
+        # Without the files that an encoder names, another model is expected.
         gone = [line for encoder in run.encoders.values() for line in encoder.gone_paths()]
-        raise UserError("\n".join((*gone, str(error)))) from error
+        raise UserError("\n".join(gone) or str(error)) from error
     try:
         return keras.saving.load_model(path, compile=compiled, safe_mode=True)
     except Exception as error:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from deephits_plugins.bert_lyrics import BertLyrics
 from deephits_plugins.mel_cnn import MelCNN
 from deephits_plugins.numeric import Numeric, NumericConfig
 
@@ -24,6 +25,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.prediction.asked import (
     asked_track,
     reading_of,
+    require_extractable,
     require_read,
     require_recording,
 )
@@ -260,3 +262,10 @@ def test_models_whose_lyrics_were_cleaned_differently_are_asked_one_by_one(
         outcome = deephits("predict", cleaned, "--also", raw, *given)
         assert (outcome.code, "were cleaned differently" in outcome.err) == (2, True)
     assert common_cleaning([Run(raw)]) == LyricsCleaning(enabled=False)
+
+
+def test_an_encoder_without_its_files_is_told_if_it_has_to_read(tmp_path: Path) -> None:
+    lyrics = BertLyrics.from_config({"checkpoint": str(tmp_path / "gone")})
+    with pytest.raises(UserError, match=r"gone, which isn't there\. Say where it is now"):
+        require_extractable(asked_track(fields={"lyrics": "la"}), [Numeric(), lyrics])
+    require_extractable(asked_track(fields={"tempo": 120}), [Numeric(), lyrics])
