@@ -67,6 +67,7 @@ def serve(
 
     plan = plan_serving(run, token_file=token_file, name=name, settings=settings, **limits)
     if plan.needs_keras:
+        click.echo(f"Loading {run}: a run needs Keras, which takes a moment", err=True)
         import_keras()
     from deephits_keras.serve.listening import listen
 
