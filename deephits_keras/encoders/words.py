@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 from pathlib import Path
 
+import mmh3
 import numpy as np
 
 from deephits_keras.types import Array
@@ -27,7 +27,6 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(folded.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
 
 
-@lru_cache(2**16)
 def hash_of(text: str) -> int:
     """MurmurHash3 of a text in UTF-8 (x86, 32 bits, seed 0), from 0 to 2**32 - 1.
 
@@ -41,26 +40,8 @@ def hash_of(text: str) -> int:
         >>> hash_of("love")
         3508911095
     """
-    content = text.encode()
-    found, whole = 0, len(content) & ~3
-    for place in range(0, whole, 4):
-        found ^= _mixed(int.from_bytes(content[place : place + 4], "little"))
-        found = (_rotated(found, 13) * 5 + 0xE6546B64) & _ALL
-    found ^= _mixed(int.from_bytes(content[whole:], "little")) ^ len(content)
-    found = ((found ^ found >> 16) * 0x85EBCA6B) & _ALL
-    found = ((found ^ found >> 13) * 0xC2B2AE35) & _ALL
-    return found ^ found >> 16
-
-
-_ALL = 2**32 - 1
-
-
-def _mixed(block: int) -> int:
-    return (_rotated(block * 0xCC9E2D51 & _ALL, 15) * 0x1B873593) & _ALL
-
-
-def _rotated(value: int, bits: int) -> int:
-    return (value << bits | value >> (32 - bits)) & _ALL
+    # Encoded here: mmh3 ends the process over a text that can't be.
+    return mmh3.hash(text.encode(), signed=False)
 
 
 def word_counts(text: str, buckets: int) -> Array:
