@@ -49,8 +49,8 @@ SECONDS, TRACKS = 6, 72
 SAMPLES = {"README.md": "raw", "docs/python.md": "walk/raw"}
 """Where a page's Python makes its sample."""
 
-BY_GRAPHS = ("docs/explain.md",)
-"""Pages whose commands run a model hundreds of times."""
+BY_GRAPHS = ("docs/explain.md", "docs/export.md", "docs/serve.md")
+"""Pages whose commands run a model hundreds of times, or write its graph."""
 
 FRAMES = 192
 """Of spectrograms, at most: the smallest number that suits every encoder of them."""
