@@ -183,15 +183,20 @@ def pairs(words: Sequence[str], option: str) -> list[tuple[str, str]]:
     return split
 
 
-def paths(words: Sequence[str], option: str, kind: str = "file") -> dict[str, Path]:
-    """`pairs` of names and existing paths.
+def paths(words: Sequence[str], option: str) -> dict[str, Path]:
+    """`pairs` of names and paths."""
+    return {name: Path(path) for name, path in pairs(words, option)}
+
+
+def folders_of(words: Sequence[str], option: str) -> dict[str, Path]:
+    """`paths` of folders.
 
     Raises:
-        UserError: as `pairs`, or if a path doesn't exist.
+        UserError: as `pairs`, or if one doesn't exist.
     """
-    named = {name: Path(path) for name, path in pairs(words, option)}
-    if gone := next((path for path in named.values() if not path.exists()), None):
-        raise UserError(f"There is no {kind} {gone}")
+    named = paths(words, option)
+    if gone := next((folder for folder in named.values() if not folder.exists()), None):
+        raise UserError(f"There is no folder {gone}")
     return named
 
 

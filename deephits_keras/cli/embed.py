@@ -10,6 +10,7 @@ import click
 from deephits_keras.cli.common import (
     EncoderCommand,
     engine_options,
+    folders_of,
     import_keras,
     input_dir_option,
     jobs_option,
@@ -67,7 +68,7 @@ def embed(
         fields=dict(pairs(fields, "--set")),
         table=table,
         corpus=corpus,
-        folders=paths(folders, "--input-dir", "folder"),
+        folders=folders_of(folders, "--input-dir"),
         jobs=jobs,
         engine=engine,
         scheduler=scheduler,

@@ -12,9 +12,9 @@ from deephits_keras.choices import ARTIST_RULES, DUPLICATES
 from deephits_keras.cli.common import (
     Command,
     CommandGroup,
+    folders_of,
     json_option,
     pairs,
-    paths,
     print_json,
     print_table,
 )
@@ -52,7 +52,7 @@ detect_option = click.option(
 
 def _folders(inputs: tuple[str, ...], audio: Path | None) -> dict[str, Path]:
     given = {"audio": audio} if audio is not None else {}
-    return {**given, **paths(inputs, "--input-dir", "folder")}
+    return {**given, **folders_of(inputs, "--input-dir")}
 
 
 class ImporterGroup(CommandGroup):

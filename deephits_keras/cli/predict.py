@@ -12,6 +12,7 @@ import click
 from deephits_keras.cli.common import (
     EncoderCommand,
     engine_options,
+    folders_of,
     import_keras,
     input_dir_option,
     jobs_option,
@@ -113,7 +114,7 @@ def predict(
     if out and not (table or corpus):
         raise UserError("--out is where the predictions of --table or --corpus go")
     starts = {"audio": audio_dir} if audio_dir is not None else {}
-    starts |= paths(folders, "--input-dir", "folder")
+    starts |= folders_of(folders, "--input-dir")
     from deephits_keras.prediction.answers import format_of
     from deephits_keras.prediction.workflow import plan_prediction
 
