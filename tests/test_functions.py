@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str, dict[str, str | None], set[str]]
             "artist_separator": "artist_separators",
             "raw_lyrics": "lyrics",
             "keep_sections": "lyrics",
+            "detect_language": "lyrics",
         },
         set(),
     ),

@@ -88,8 +88,7 @@ def split_options(*, test: float) -> Callable[[Command], Command]:
                 ),
                 click.option(
                     "--rehearsal",
-                    default=0.0,
-                    show_default=True,
+                    type=float,
                     help="With --since: fraction of the older songs that is kept for training.",
                 ),
                 click.option(

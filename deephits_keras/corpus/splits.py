@@ -119,7 +119,7 @@ def make_split(
     origin: int | None = None,
     horizon: int = 5,
     since: int | None = None,
-    rehearsal: float = 0.0,
+    rehearsal: float | None = None,
     by: str | None = None,
     held_out: str | None = None,
 ) -> Split:
@@ -144,7 +144,7 @@ def make_split(
         horizon: For `rolling`, number of test years.
         since: For `rolling`, first year of the training songs; all before `origin` by default.
         rehearsal: With `since`, fraction of the older songs that is kept for training, drawn with
-            the seed.
+            the seed; none by default.
         by: For `group`, the column.
         held_out: For `group`, the value of the test part.
 
@@ -157,7 +157,7 @@ def make_split(
     given: dict[str, Any] = {"fold": fold, "origin": origin, "by": by, "held_out": held_out}
     # Of these nobody can tell a default from the same value given.
     given |= {"folds": None if folds == 5 else folds, "horizon": None if horizon == 5 else horizon}
-    given |= {"since": since, "rehearsal": rehearsal or None}
+    given |= {"since": since, "rehearsal": rehearsal}
     for name, value in given.items():
         if value is not None and kind != ONLY_FOR[name]:
             option = f"--{name.replace('_', '-')}"
@@ -185,7 +185,7 @@ def make_split(
             raise UserError(f"--split {kind} defines its own test tracks: remove --test")
         if kind == "rolling":
             rows, parts["test"] = _around_origin(corpus, origin, horizon)
-            rows = _recent(corpus, rows, since, rehearsal, seed)
+            rows = _recent(corpus, rows, since, rehearsal or 0.0, seed)
         else:
             rows, parts["test"] = _without_group(corpus, by, held_out)
         draw = KINDS[kind](corpus, tiers, folds, 0)

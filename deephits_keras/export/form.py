@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ class FieldInfo:
         unit: Its unit.
         slider: Lowest and highest value and step of a slider.
         words: Words of the training tracks, the most frequent first, of a category.
+        seen: Whether any training track has a value of it; else it counts as unknown.
     """
 
     name: str
@@ -48,6 +50,7 @@ class FieldInfo:
     unit: str = ""
     slider: tuple[float, float, float] | None = None
     words: tuple[str, ...] = ()
+    seen: bool = True
 
     @property
     def label(self) -> str:
@@ -84,6 +87,28 @@ def read_by(encoders: Iterable[AnyEncoder]) -> list[Input]:
         for each in common if inputs is None else inputs:
             found.setdefault(each.name, each)
     return list(found.values())
+
+
+def fields_of(
+    encoders: Mapping[str, AnyEncoder],
+    words: Mapping[str, Sequence[str]],
+    unseen: Mapping[str, Collection[str]],
+) -> tuple[FieldInfo, ...]:
+    """The fields that some encoders read.
+
+    Args:
+        encoders: By modality.
+        words: Words of the training tracks, by field.
+        unseen: Fields that training never saw, by modality.
+    """
+    seen: set[str] = set()
+    for modality, encoder in encoders.items():
+        seen |= {each.name for each in read_by([encoder])} - set(unseen.get(modality, ()))
+    return tuple(
+        dataclasses.replace(field_info(each.name, words), seen=each.name in seen)
+        for each in read_by(encoders.values())
+        if each.kind == "field"
+    )
 
 
 def field_info(name: str, words: Mapping[str, Sequence[str]]) -> FieldInfo:

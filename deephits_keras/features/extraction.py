@@ -109,7 +109,6 @@ def corpus_encoders(
                 **settings.get(name, {}),
             }
             type(encoder).from_stored(stored[name], values)
-        _require_columns(corpus, encoder, settings)
     for modality, encoder in encoders.items():
         try:
             encoder.fingerprint()
@@ -134,13 +133,18 @@ def _begins(corpus: Corpus, encoder: AnyEncoder) -> bool:
     return any(corpus.column(name).notna().any() for name in names if name in corpus.columns)
 
 
-def _require_columns(
+def require_columns(
     corpus: Corpus, encoder: AnyEncoder, settings: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Refuse columns that were asked for by name and that the corpus lacks.
 
     Standard columns may be absent, as the same options serve many corpora; the others would be
     empty for good, and are mostly misspelt.
+
+    Args:
+        corpus: The corpus.
+        encoder: The encoder.
+        settings: What a user gave, by modality or encoder name.
 
     Raises:
         UserError: with the column, a similar one and all.

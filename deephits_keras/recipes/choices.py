@@ -58,9 +58,12 @@ class Choices:
     def encoders(self, corpus: Corpus) -> dict[str, AnyEncoder]:
         """The encoders for a corpus, by modality; see `corpus_encoders`."""
         # `--help` imports this module, and no NumPy.
-        from deephits_keras.features.extraction import corpus_encoders
+        from deephits_keras.features.extraction import corpus_encoders, require_columns
 
-        return corpus_encoders(corpus, self.modalities, self.settings, self.defaults)
+        found = corpus_encoders(corpus, self.modalities, self.settings, self.defaults)
+        for encoder in found.values():
+            require_columns(corpus, encoder, self.settings)
+        return found
 
     def training_on(self, tracks: int) -> TrainingConfig:
         """How to train on a number of training tracks: the batch size may depend on it."""

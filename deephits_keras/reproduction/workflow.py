@@ -114,10 +114,12 @@ def plan_reproduction(
     if modalities:
         resolve_modalities(modalities, settings)
     from deephits_keras.corpus.table import Corpus
-    from deephits_keras.features.extraction import corpus_encoders
+    from deephits_keras.features.extraction import corpus_encoders, require_columns
 
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
     encoders = corpus_encoders(opened, modalities, settings)
+    for encoder in encoders.values():
+        require_columns(opened, encoder, settings or {})
     meeting.check(list(encoders), classification=True)
     return ReproductionPlan(
         corpus=opened,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deephits_keras.export.bundle import Bundle
-from deephits_keras.export.form import FieldInfo, field_info, read_by
+from deephits_keras.export.form import FieldInfo, fields_of, read_by
 from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.runs.scorer import Scorer
 from deephits_keras.tasks import LARGEST_SCORE, Decoding
@@ -72,9 +72,7 @@ class ModelInfo:
             tiers=tuple(task.tiers.labels),
             modalities={m: encoder.name for m, encoder in model.encoders.items()},
             features={m: tuple(s.name for s in e.feature_specs) for m, e in model.encoders.items()},
-            fields=tuple(
-                field_info(each.name, model.config.words) for each in read if each.kind == "field"
-            ),
+            fields=fields_of(model.encoders, model.config.words, model.unseen_columns),
             texts=tuple(each.name for each in read if each.kind == "text"),
             files=tuple(each.name for each in read if each.kind == "file"),
             coverage=model.calibration.coverage or None,

@@ -122,7 +122,7 @@ def test_the_folds_hold_out_every_track_once(corpus: Corpus) -> None:
     ("kind", "options", "message"),
     [
         ("by mood", {}, "random, stratified, artist, song, date, kfold"),
-        ("random", {"validation": 0.0}, "--validation and --test"),
+        ("random", {"validation": 0.0}, "--validation must be above 0"),
         ("random", {"validation": 0.6, "test": 0.4}, "must leave tracks for training"),
         ("kfold", {}, "--fold from 0 to 4"),
         ("kfold", {"fold": 5}, "--fold from 0 to 4"),

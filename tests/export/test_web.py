@@ -262,6 +262,8 @@ def test_a_word_that_no_training_track_has_is_told(page: Any, site: Path, tmp_pa
         warnings = scored(page, recording(tmp_path / "song.wav"))["warnings"]
         assert [w for w in warnings if "as genre" in w] == told
     assert page.locator("datalist option").count() == 2 + 1
+    assert "as no training song has them: acousticness, " in page.inner_text("form")
+    assert page.get_by_label("acousticness").count() == 0
 
 
 def test_a_page_detects_no_language_and_says_so(page: Any, tmp_path: Path) -> None:

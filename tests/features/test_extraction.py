@@ -24,6 +24,7 @@ from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.features.shards import store_folder
 from deephits_keras.features.store import FeatureStore
+from deephits_keras.recipes.choices import choose
 
 
 def extract(corpus, encoder=None, **options):
@@ -420,9 +421,15 @@ def test_the_command_refuses_a_folder_that_isnt_a_corpus(tmp_path, deephits):
 def test_columns_that_were_named_and_are_not_there_are_refused(tmp_path):
     (tmp_path / "songs.csv").write_text("track_id,popularity,tempo,plays\na,1,99,7\n")
     corpus = import_table(tmp_path / "songs.csv", tmp_path / "corpus").corpus
+
+    def chosen(settings):
+        return choose("paper", modalities="meta", settings=settings).encoders(corpus)
+
     with pytest.raises(UserError, match=r"no column 'tempoo' \(did you mean tempo\?\)"):
-        corpus_encoders(corpus, "meta", {"meta": {"columns": "tempo,tempoo"}})
+        chosen({"meta": {"columns": "tempo,tempoo"}})
     with pytest.raises(UserError, match="numeric, columns: the corpus has no column 'weeks'"):
-        corpus_encoders(corpus, "meta", {"numeric": {"columns": ("plays", "weeks")}})
+        chosen({"numeric": {"columns": ("plays", "weeks")}})
     # A standard column may be empty, as the same settings serve many corpora.
-    corpus_encoders(corpus, "meta", {"meta": {"columns": "tempo,energy"}})
+    chosen({"meta": {"columns": "tempo,energy"}})
+    # What a recipe reads may be absent: nobody typed it.
+    choose("hitmusicnet", modalities="meta").encoders(corpus)

@@ -141,6 +141,13 @@ from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder
 
 class Plain(ModalityEncoder):
     name, modality, version, Config = "plain", "plain", "1", EncoderConfig
+    feature_specs = ()
+
+    def extract(self, track):
+        return None
+
+    def build(self, inputs):
+        raise NotImplementedError
 
 class Needy(Plain):
     name = "needy"

@@ -17,7 +17,7 @@ from deephits_keras.encoders.inputs import LYRICS
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.export.files import ENCODERS
-from deephits_keras.export.form import FieldInfo, field_info, read_by
+from deephits_keras.export.form import FieldInfo, fields_of, read_by
 from deephits_keras.export.manifest import Manifest
 from deephits_keras.export.web.runtime import VERSION
 from deephits_keras.features.words import listed
@@ -112,8 +112,10 @@ def _page(
     info = PageInfo(
         task=task.name,
         modalities={modality: encoder.name for modality, encoder in encoders.items()},
-        fields=tuple(
-            field_info(each.name, manifest.run.words) for each in read if each.kind == "field"
+        fields=fields_of(
+            {modality: encoders[modality] for modality in halves},
+            manifest.run.words,
+            manifest.unseen_columns,
         ),
         texts=tuple(each.name for each in read if each.kind == "text"),
         files=tuple(each.name for each in read if each.kind == "file"),
