@@ -49,7 +49,7 @@ SECONDS, TRACKS = 6, 72
 SAMPLES = {"README.md": "raw", "docs/python.md": "walk/raw"}
 """Where a page's Python makes its sample."""
 
-BY_GRAPHS = ("docs/explain.md", "docs/export.md", "docs/serve.md")
+BY_GRAPHS = ("docs/explain.md", "docs/export.md", "docs/guide.md", "docs/serve.md")
 """Pages whose commands run a model hundreds of times, or write its graph."""
 
 FRAMES = 192
@@ -61,6 +61,7 @@ SMALLER = {
     "--seeds": "1",
     "--trials": "2",
     "--mel-frames": str(FRAMES),
+    "--lyrics-max-words": "32",
 }
 SMALLER_IN_PYTHON = {"tracks": TRACKS, "seconds": SECONDS, "epochs": 1, "seeds": 1, "repeats": 2}
 

@@ -154,6 +154,7 @@ def test_a_regression_takes_no_order() -> None:
         build_model("meta", fusion={"name": "late", "head": "corn"}, task="regression")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "backend", [b for b in ("jax", "torch") if importlib.util.find_spec(b) is not None]
 )

@@ -83,6 +83,7 @@ def start() -> Iterator[Callable[..., list[subprocess.Popen[str]]]]:
         process.communicate()
 
 
+@pytest.mark.nightly
 def test_two_workers_train_as_one_even_if_one_is_killed(
     corpus: Corpus, tmp_path: Path, deephits: Callable[..., Any], start: Callable[..., Any]
 ) -> None:
