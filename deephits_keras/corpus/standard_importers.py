@@ -5,15 +5,13 @@ Their further options are those of `import_table` and `import_spotgentrack`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.corpus.importers import Importer
 from deephits_keras.utils.files import write_text
 
 if TYPE_CHECKING:
-    from deephits_keras.corpus.filters import Filter
     from deephits_keras.corpus.finishing import ImportSummary, TrackSource
 
 
@@ -35,19 +33,11 @@ class Table(Importer):
 
         return TableReader(open_table(source), source, {}).source()
 
-    def import_into(
-        self,
-        source: Path,
-        folder: Path,
-        *,
-        audio: str | Path | None = None,
-        inputs: Mapping[str, str | Path] | None = None,
-        filters: Sequence[Filter] = (),
-    ) -> ImportSummary:
+    def import_into(self, source: Path, folder: Path, **options: Any) -> ImportSummary:
         """As `import_table`; see the base class."""
         from deephits_keras.corpus.importing import import_table
 
-        return import_table(source, folder, audio=audio, inputs=inputs, filters=filters)
+        return import_table(source, folder, **options)
 
     @classmethod
     def write_example(cls, folder: Path) -> Path:
@@ -83,19 +73,11 @@ class SpotGenTrack(Importer):
 
         return joined_tables(source)
 
-    def import_into(
-        self,
-        source: Path,
-        folder: Path,
-        *,
-        audio: str | Path | None = None,
-        inputs: Mapping[str, str | Path] | None = None,
-        filters: Sequence[Filter] = (),
-    ) -> ImportSummary:
+    def import_into(self, source: Path, folder: Path, **options: Any) -> ImportSummary:
         """As `import_spotgentrack`, with the given filters alone; see the base class."""
         from deephits_keras.corpus.spotgentrack import import_spotgentrack
 
-        return import_spotgentrack(source, folder, audio=audio, inputs=inputs, filters=filters)
+        return import_spotgentrack(source, folder, **{"filters": (), **options})
 
     @classmethod
     def write_example(cls, folder: Path) -> Path:
