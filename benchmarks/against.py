@@ -128,7 +128,7 @@ class Tasks:
             def extract(build: Build, own: Path, name: str, source: Path = source) -> Cost:
                 corpus = own / f"{source.name}-{name}"
                 table = source / f"{name}.csv"
-                build.deephits("import", "table", table, corpus, "--audio-dir", source)
+                build.deephits("import", "table", table, corpus, "--audio", source)
                 for shard in corpus.glob("features/*/*/part-*"):
                     shard.unlink()
                 return build.deephits("extract", corpus, "--modalities", "mel", "--jobs", 1)
@@ -173,12 +173,13 @@ class Tasks:
         few.write_text("\n".join(["track_id,popularity,audio", *rows[:60]]) + "\n")
 
         def train(build: Build, own: Path) -> None:
-            build.deephits("import", "table", few, own / "mel", "--audio-dir", raw / "previews")
+            build.deephits("import", "table", few, own / "mel", "--audio", raw / "previews")
             options = ("--modalities", "mel", "--epochs", 1, *paper(build))
             build.deephits("train", own / "mel", own / "mel-run", *options)
 
         self._each(train)
         jobs = {"present": ("--jobs", 2)}
+        starts = {"present": ("--input-dir", f"audio={raw / 'previews'}")}
         yield from compared(
             "predict --table of 400 previews, two processes",
             self.builds,
@@ -188,8 +189,7 @@ class Tasks:
                 own / "mel-run",
                 "--table",
                 table,
-                "--input-dir",
-                f"audio={raw / 'previews'}",
+                *starts.get(build.name, ("--audio-dir", raw / "previews")),
                 *jobs.get(build.name, ()),
                 "--out",
                 own / "mel.csv",
