@@ -118,6 +118,14 @@ class Corpus:
         series: pd.Series[Any] = self._file.read([name]).column(0).to_pandas()
         return series
 
+    def has_values(self, name: str) -> bool:
+        """Whether any track has a value in a column; reads up to the first one that has."""
+        return name in self.columns and any(
+            not pc.all(pc.is_null(rows.column(0), nan_is_null=True)).as_py()
+            for group in range(self._file.metadata.num_row_groups)
+            if (rows := self._file.read_row_group(group, [name])).num_rows
+        )
+
     @cached_property
     def track_ids(self) -> list[str]:
         """The tracks' ids, in row order."""

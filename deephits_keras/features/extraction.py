@@ -130,7 +130,7 @@ def _begins(corpus: Corpus, encoder: AnyEncoder) -> bool:
         return False
     inputs = inputs_of(encoder)
     names = corpus.columns if inputs is None else [each.name for each in inputs]
-    return any(corpus.column(name).notna().any() for name in names if name in corpus.columns)
+    return any(map(corpus.has_values, names))
 
 
 def require_columns(

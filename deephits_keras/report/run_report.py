@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
+from deephits_keras.encoders.inputs import Input
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.model.architecture import Architecture, LayerRow
 from deephits_keras.report import plots
@@ -58,7 +60,8 @@ def write_report(folder: Path) -> Path:
 
 def render_report(run: Run) -> str:
     """The page as self-contained HTML without scripts; equal for equal runs and corpora."""
-    names = _names(run)
+    worst = _worst(run)
+    names = _names(run, worst["row"].to_list())
     return render_page(
         __package__,
         "report.html.jinja",
@@ -82,7 +85,7 @@ def render_report(run: Run) -> str:
         layer_tables=_layer_tables(run.architecture),
         worst_columns=(*WORST_COLUMNS, *names),
         name_columns=list(names),
-        worst=_worst(run, names),
+        worst=_shown(run, worst, names),
         explanations=explanation_pages(run.folder),
         pictures=_pictures(run),
     )
@@ -110,25 +113,35 @@ def _pictures(run: Run) -> dict[str, Figure]:
     return pictures
 
 
-def _names(run: Run) -> dict[str, Sequence[Any]]:
-    """Title and artist of each track, as far as the run's corpus is there and has them."""
+def _names(run: Run, rows: Sequence[int]) -> dict[str, list[str]]:
+    """Title and artist of some tracks, as far as the run's corpus is there and has them."""
     try:
         corpus = run.require()
     except DeepHitsError:
         return {}
     columns = {"title": "title", "artist": "artist_name"}
+    there = {shown: Input(name) for shown, name in columns.items() if name in corpus.columns}
+    tracks = corpus.tracks(rows, list(there.values()))
     return {
-        shown: corpus.column(name).fillna("").to_list()
-        for shown, name in columns.items()
-        if name in corpus.columns
+        shown: [
+            str(value) if (value := track.fields.get(read.name)) is not None else ""
+            for track in tracks
+        ]
+        for shown, read in there.items()
     }
 
 
-def _worst(run: Run, names: Mapping[str, Sequence[Any]]) -> list[tuple[str, ...]]:
-    """The tracks of the main part with the largest errors, with what they are called."""
+def _worst(run: Run) -> pd.DataFrame:
+    """The predictions of the main part with the largest errors, and those."""
     tracks = run.predictions[run.predictions["part"] == run.reported_part]
-    errors = tracks["predicted_popularity"] - tracks["popularity"]
-    worst = errors.abs().sort_values(ascending=False, kind="stable").index[:WORST]
+    tracks = tracks.assign(error=tracks["predicted_popularity"] - tracks["popularity"])
+    return tracks.loc[
+        tracks["error"].abs().sort_values(ascending=False, kind="stable").index[:WORST]
+    ]
+
+
+def _shown(run: Run, worst: pd.DataFrame, names: Mapping[str, list[str]]) -> list[tuple[str, ...]]:
+    """Rows of the table of the largest errors, with what the tracks are called."""
     labels = run.task.tiers.labels
     return [
         (
@@ -138,9 +151,9 @@ def _worst(run: Run, names: Mapping[str, Sequence[Any]]) -> list[tuple[str, ...]
             f"{track['error']:+.1f}",
             labels[track["true_tier"]],
             labels[track["tier"]],
-            *(str(each[track["row"]]) for each in names.values()),
+            *called,
         )
-        for track in tracks.assign(error=errors).loc[worst].to_dict("records")
+        for track, *called in zip(worst.to_dict("records"), *names.values(), strict=True)
     ]
 
 
