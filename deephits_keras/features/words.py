@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,14 +24,14 @@ usual."""
 SHOWN = 8
 """Most words that a note lists."""
 
-Words = Mapping[str, list[str]]
-"""The words that training tracks have, the most frequent first, by field."""
 
-
-def training_words(encoders: Iterable[AnyEncoder], corpus: Corpus, rows: IntArray) -> Words:
+def training_words(
+    encoders: Iterable[AnyEncoder], corpus: Corpus, rows: IntArray
+) -> dict[str, list[str]]:
     """The words that some tracks have, by field that an encoder declares as words of a category.
 
-    Fields without any, and with more than `MOST_WORDS`, are left out.
+    The most frequent word is the first. Fields without any, and with more than `MOST_WORDS`, are
+    left out.
 
     Args:
         encoders: The encoders.
@@ -45,43 +47,64 @@ def training_words(encoders: Iterable[AnyEncoder], corpus: Corpus, rows: IntArra
     }
 
 
-def new_words(known: Words, fields: Mapping[str, Any]) -> dict[str, str]:
-    """The words of a track that no training track has, by field.
+@dataclass(frozen=True)
+class KnownWords:
+    """The words that the training tracks of a model have, which finds others.
 
-    Args:
-        known: Result of `training_words`.
-        fields: The track's fields.
+    Upper and lower case are the same.
+
+    Attributes:
+        words: Result of `training_words`.
+
+    Example:
+        >>> known = KnownWords({"genre": ["pop", "rock"]})
+        >>> known.new_of({"genre": "Pop"}), known.new_of({"genre": "zydeco"})
+        ({}, {'genre': 'zydeco'})
     """
-    found = {name: category_word(fields.get(name)) for name in known}
-    return {name: word for name, word in found.items() if word and is_new(known[name], word)}
 
+    words: Mapping[str, list[str]] = field(default_factory=dict)
 
-def new_words_in(known: Words, name: str, values: np.ndarray[Any, Any]) -> dict[int, str]:
-    """The words of a field that no training track has, by row.
+    @cached_property
+    def _folded(self) -> dict[str, frozenset[str]]:
+        return {name: frozenset(map(str.casefold, known)) for name, known in self.words.items()}
 
-    Args:
-        known: Result of `training_words`.
-        name: The field.
-        values: `(rows,)` values, as `ModalityEncoder.extract_fields` takes them.
-    """
-    words = list(map(category_word, values.tolist()))
-    new = {word for word in set(words) if word and is_new(known[name], word)}
-    return {row: word for row, word in enumerate(words) if word in new} if new else {}
+    def _is_new(self, name: str, word: str) -> bool:
+        return bool(word) and word.casefold() not in self._folded[name]
 
+    def new_of(self, fields: Mapping[str, Any]) -> dict[str, str]:
+        """The words of a track that no training track has, by field."""
+        found = {name: category_word(fields.get(name)) for name in self.words}
+        return {name: word for name, word in found.items() if self._is_new(name, word)}
 
-def new_words_of(known: Words, corpus: Corpus, rows: IntArray) -> dict[str, list[str]]:
-    """The words of some tracks of a corpus that no training track has, the most frequent first."""
-    counts = {name: _counts(corpus, name, rows) for name in known if name in corpus.columns}
-    return {
-        name: found
-        for name, count in counts.items()
-        if (found := [word for word, _ in count.most_common() if is_new(known[name], word)])
-    }
+    def new_in(self, name: str, values: np.ndarray[Any, Any]) -> dict[int, str]:
+        """The words of a field that no training track has, by row.
 
+        Args:
+            name: The field.
+            values: `(rows,)` values, as `ModalityEncoder.extract_fields` takes them.
+        """
+        words = list(map(category_word, values.tolist()))
+        new = {word for word in set(words) if self._is_new(name, word)}
+        return {row: word for row, word in enumerate(words) if word in new} if new else {}
 
-def is_new(known: list[str], word: str) -> bool:
-    """Whether a word isn't among those of a field; upper and lower case are the same."""
-    return word.casefold() not in {each.casefold() for each in known}
+    def new_of_corpus(self, corpus: Corpus, rows: IntArray) -> dict[str, list[str]]:
+        """The words of some tracks that no training track has, the most frequent first."""
+        counts = {n: _counts(corpus, n, rows) for n in self.words if n in corpus.columns}
+        found = {
+            name: [word for word, _ in count.most_common() if self._is_new(name, word)]
+            for name, count in counts.items()
+        }
+        return {name: words for name, words in found.items() if words}
+
+    def note(self, name: str, word: str) -> str:
+        """See `new_word_note`."""
+        return new_word_note(name, word, self.words[name])
+
+    def notes(self, new: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """A sentence per field with new words, which names the first of them."""
+        for name, (word, *more) in new.items():
+            others = "1 other word is" if len(more) == 1 else f"{len(more)} other words are"
+            yield f"{self.note(name, word)}; {others} new, too" if more else self.note(name, word)
 
 
 def new_word_note(field: str, word: str, known: list[str]) -> str:
@@ -101,14 +124,6 @@ def listed(words: Sequence[str]) -> str:
     """The first words of a field, and how many others there are."""
     others = len(words) - SHOWN
     return ", ".join(words[:SHOWN]) + (f" and {others} others" if others > 0 else "")
-
-
-def new_word_notes(known: Words, new: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """A sentence per field with new words, which names the first of them."""
-    for field, (word, *more) in new.items():
-        note = new_word_note(field, word, known[field])
-        others = "1 other word is" if len(more) == 1 else f"{len(more)} other words are"
-        yield f"{note}; {others} new, too" if more else note
 
 
 def _counts(corpus: Corpus, name: str, rows: IntArray) -> Counter[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Generic, TypeVar
 
-from deephits_keras.features.words import Words, new_words, new_words_in
+from deephits_keras.features.words import KnownWords
 from deephits_keras.features.workers import Workers, in_order
 from deephits_keras.prediction.extraction import ExtractedTrack, TrackExtractor, hidden_fields
 from deephits_keras.prediction.parts import Parts
@@ -46,7 +46,7 @@ class Catalogue(Generic[A]):
         extractor: Extracts the songs' features.
         answer: Computes the answers of a batch of rows; the tracks among them are extracted.
         of_chunk: Computes the answers of a table's chunk at once, or None if it can't.
-        words: Words that training tracks have, by field.
+        words: Words that training tracks have.
         unseen: Fields that some song had and that count as unknown, by modality; complete after
             the last row.
         new_words: Words of some song that no training track has, by field; complete after the last
@@ -56,7 +56,7 @@ class Catalogue(Generic[A]):
     extractor: TrackExtractor
     answer: Callable[[Sequence[ExtractedTrack | RejectedRow]], A]
     of_chunk: Callable[[TableChunk], A | None] | None = None
-    words: Words = field(default_factory=dict)
+    words: KnownWords = field(default_factory=KnownWords)
     unseen: dict[str, dict[str, None]] = field(default_factory=dict)
     new_words: dict[str, dict[str, None]] = field(default_factory=dict)
 
@@ -176,12 +176,11 @@ class Catalogue(Generic[A]):
     def _words_in(self, rows: Sequence[Row] | TableChunk) -> Iterator[tuple[str, Iterable[str]]]:
         """Words that no training track has, with their field."""
         if isinstance(rows, TableChunk):
-            for name in self.words:
-                if (values := rows.field(name)) is not None:
-                    yield name, new_words_in(self.words, name, values).values()
+            for name, words in rows.new_words(self.words).items():
+                yield name, words.values()
             return
         for row in rows:
             track = row.measured.track if isinstance(row, ExtractedTrack) else row
             if isinstance(track, Track):
-                for name, word in new_words(self.words, track.fields).items():
+                for name, word in self.words.new_of(track.fields).items():
                     yield name, [word]

@@ -11,7 +11,6 @@ import numpy as np
 
 from deephits_keras.encoders.features import PRESENT, FieldFeatures, input_dtype, input_name
 from deephits_keras.encoders.inputs import inputs_of
-from deephits_keras.features.words import new_word_note, new_words_in
 from deephits_keras.prediction.answers import shown_missing
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
 from deephits_keras.prediction.tables import TableChunk
@@ -158,12 +157,10 @@ class FieldAnswers:
     def _warnings(self) -> list[tuple[str, ...]]:
         """Warnings of each row: on what is missing, and on words that no training track has."""
         told = _by_pattern(self._patterns[:, : len(self.features)], self._warnings_of)
-        known = self.predictor.run.config.words
-        for name in reversed(known):
-            values = self.chunk.field(name)
-            new = {} if values is None else new_words_in(known, name, values)
+        words = self.predictor.words
+        for name, new in reversed(self.chunk.new_words(words).items()):
             for row, word in new.items():
-                told[row] = (new_word_note(name, word, known[name]), *told[row])
+                told[row] = (words.note(name, word), *told[row])
         return told
 
     def _missing(self, row: BoolArray) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:

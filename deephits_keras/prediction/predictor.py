@@ -14,7 +14,7 @@ import numpy as np
 from deephits_keras.encoders.features import ExtractionError, Features
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.features.outcomes import Outcome
-from deephits_keras.features.words import new_word_note, new_words
+from deephits_keras.features.words import KnownWords
 from deephits_keras.prediction.extraction import ExtractedTrack, Notes, TrackExtractor
 from deephits_keras.prediction.measured import FieldOrigin
 from deephits_keras.runs.scorer import Scorer, model_inputs
@@ -164,6 +164,11 @@ class Predictor:
         return TrackExtractor(self.encoders, self.descriptors, dict(self.run.unseen_columns))
 
     @cached_property
+    def words(self) -> KnownWords:
+        """Words that the model's training tracks have."""
+        return KnownWords(self.run.config.words)
+
+    @cached_property
     def _made_otherwise(self) -> frozenset[str]:
         """Modalities whose features have another fingerprint than in training."""
         records = self.run.config.modalities
@@ -171,9 +176,9 @@ class Predictor:
         return frozenset(m for m, e in pairs if e.fingerprint() != records[m].fingerprint)
 
     def _account(self, extracted: ExtractedTrack) -> _Account:
-        measured, known = extracted.measured, self.run.config.words
-        new = new_words(known, measured.track.fields)
-        words = (new_word_note(name, word, known[name]) for name, word in new.items())
+        measured = extracted.measured
+        new = self.words.new_of(measured.track.fields)
+        words = (self.words.note(name, word) for name, word in new.items())
         account = _Account(
             measured.track, measured.fields, [*measured.warnings, *words], [*measured.remarks]
         )

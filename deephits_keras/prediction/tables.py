@@ -23,6 +23,7 @@ from deephits_keras.corpus.recordings import Recordings
 from deephits_keras.corpus.values import STANDARD, clean_rows, is_unknown
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input, names_of
 from deephits_keras.errors import UserError
+from deephits_keras.features.words import KnownWords
 from deephits_keras.tracks import Track
 
 UNREAD = ("track_id", "popularity")
@@ -209,6 +210,7 @@ class TableChunk:
     ) -> None:
         self.table, self.kept, self.rejected, self.numbers = table, kept, rejected, numbers
         self._artists = artists
+        self._new_words: tuple[KnownWords, dict[str, dict[int, str]]] | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -242,6 +244,17 @@ class TableChunk:
         found = np.empty(len(values), dtype=object)
         found[:] = [None if _absent(value) else _plain(value) for value in values]
         return found
+
+    def new_words(self, words: KnownWords) -> dict[str, dict[int, str]]:
+        """The words that no training track has, by field and by row that can be used.
+
+        The last result is kept: the catalogue and its answers both ask.
+        """
+        if self._new_words is None or self._new_words[0] is not words:
+            columns = {name: self.field(name) for name in words.words}
+            found = {n: words.new_in(n, v) for n, v in columns.items() if v is not None}
+            self._new_words = words, found
+        return self._new_words[1]
 
     def known(self, name: str) -> np.ndarray[Any, Any]:
         """`(kept,)` bool, which rows have a value of a field."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, overload
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.features.seen import unseen_notes
-from deephits_keras.features.words import new_word_notes
 from deephits_keras.prediction.answers import (
     NUMBERS,
     Answers,
@@ -104,8 +103,7 @@ class PredictionPlan(SongPlan):
     def _catalogue(self) -> Catalogue[Answers]:
         predictor = self.predictors[0]
         at_once = partial(FieldAnswers.of, predictor) if self.extractor.light else None
-        words = predictor.run.config.words
-        return Catalogue(self.extractor, partial(_answers, predictor), at_once, words)
+        return Catalogue(self.extractor, partial(_answers, predictor), at_once, predictor.words)
 
     def stream(self) -> Iterator[Answers]:
         """The first model's predictions for the table or corpus, a batch in memory at a time."""
@@ -135,8 +133,7 @@ class PredictionPlan(SongPlan):
         """Notes on the songs of a table or corpus; complete after the last one."""
         done = self._catalogue
         new = {name: list(words) for name, words in done.new_words.items() if words}
-        words = new_word_notes(done.words, new)
-        return (*self.songs.notes, *unseen_notes(done.unseen), *words)
+        return (*self.songs.notes, *unseen_notes(done.unseen), *done.words.notes(new))
 
 
 def tier_labels(model: Scorer) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from deephits_keras.evaluation.metrics import Metrics
 from deephits_keras.evaluation.warnings import result_warnings
 from deephits_keras.features.seen import unseen_notes, unseen_values
 from deephits_keras.features.store import FeatureSource
-from deephits_keras.features.words import new_word_notes, new_words_of
+from deephits_keras.features.words import KnownWords
 from deephits_keras.runs.files import BASELINES, CALIBRATION, HISTORY, METRICS, PREDICTIONS
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task
@@ -107,8 +107,8 @@ def write_results(
     )
     held_out = np.concatenate([result.rows for result in scored.values()])
     warnings += unseen_notes(unseen_values(unseen, corpus, held_out))
-    words = run.config.words
-    warnings += new_word_notes(words, new_words_of(words, corpus, held_out))
+    words = KnownWords(run.config.words)
+    warnings += words.notes(words.new_of_corpus(corpus, held_out))
     if run.config.start:
         warnings += run.config.start.warnings
     write_json(

@@ -377,7 +377,7 @@ def evaluation(
     from deephits_keras.evaluation.warnings import result_warnings
     from deephits_keras.features.extraction import extract_features
     from deephits_keras.features.seen import seen_stores, unseen_notes, unseen_values
-    from deephits_keras.features.words import new_word_notes, new_words_of
+    from deephits_keras.features.words import KnownWords
     from deephits_keras.training.results import majority_metrics
     from deephits_keras.training.scoring import score_rows
 
@@ -408,8 +408,8 @@ def evaluation(
         )
     scored_rows = np.concatenate([np.asarray(rows) for rows in parts.values()])
     warnings += unseen_notes(unseen_values(opened.unseen_columns, tracks, scored_rows))
-    words = opened.config.words
-    warnings += new_word_notes(words, new_words_of(words, tracks, scored_rows))
+    words = KnownWords(opened.config.words)
+    warnings += words.notes(words.new_of_corpus(tracks, scored_rows))
     if opened.config.start and corpus is None:
         warnings += opened.config.start.warnings
     return Evaluation(metrics, groups, warnings)
