@@ -118,6 +118,12 @@ def names_of(inputs: Collection[Input], kind: Kind) -> list[str]:
     return [each.name for each in inputs if each.kind == kind]
 
 
+def may_read(encoder: Declares, names: Collection[str]) -> bool:
+    """Whether an encoder reads one of some inputs: it declares it, or declares none at all."""
+    declared = inputs_of(encoder)
+    return declared is None or any(each.name in names for each in declared)
+
+
 def word_fields(encoder: Declares) -> list[str]:
     """Declared fields whose values are words of a category."""
     return [each.name for each in inputs_of(encoder) or () if each.words]

@@ -23,6 +23,7 @@ from deephits_keras.runs.run import Run
 from deephits_keras.tracks import Track
 
 if TYPE_CHECKING:
+    from deephits_keras.corpus.lyrics import LyricsCleaning
     from deephits_keras.explanation.permutation import Importances
     from deephits_keras.explanation.track import Explanation
 
@@ -126,6 +127,7 @@ def plan_explanation(
         opened.require_part(part)
     track: Track | None = None
     unread: list[str] = []
+    cleaning: LyricsCleaning | None = None
     if track_id:
         track = _track_of(opened, track_id)
     elif isinstance(song, Track):
@@ -133,16 +135,17 @@ def plan_explanation(
             raise UserError(f"Track {song.id}: a Track has its lyrics, files and fields in it")
         track = song
     elif named:
+        cleaning = cleaning_of(opened)
         track = asked_track(
             audio=Path(song) if song else None,
             lyrics=Path(lyrics) if lyrics else None,
             inputs={name: Path(path) for name, path in (inputs or {}).items()},
             fields=fields,
-            cleaning=cleaning_of(opened),
+            cleaning=cleaning,
         )
         require_recording(track)
     if track is not None and not track_id:
-        unread = require_read(track, opened.encoders.values())
+        unread = require_read(track, opened.encoders.values(), cleaning)
         require_extractable(track, opened.encoders.values())
     return ExplanationPlan(
         opened, track, part, repeats, seed, Path(out) if out else None, tuple(unread)

@@ -11,14 +11,12 @@ import pandas as pd
 from deephits_keras.audio import AudioError
 from deephits_keras.corpus.languages import LANGUAGE, detect_languages
 from deephits_keras.corpus.lyrics import LyricsCleaning, clean_lyrics
-from deephits_keras.corpus.table import Reading
 from deephits_keras.corpus.values import STANDARD, clean_fields
-from deephits_keras.encoders.inputs import LYRICS, inputs_of, names_of
+from deephits_keras.encoders.inputs import LYRICS, inputs_of, may_read, names_of
 from deephits_keras.encoders.registry import AnyEncoder, installed_inputs
 from deephits_keras.errors import UserError
 from deephits_keras.runs.scorer import Scorer
 from deephits_keras.tracks import Track
-from deephits_keras.utils.records import from_plain
 from deephits_keras.utils.suggestions import suggestion
 
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".feather", ".arrow", ".xlsx")
@@ -98,8 +96,7 @@ def require_extractable(track: Track, encoders: Iterable[AnyEncoder]) -> None:
     """
     given = {*track.files, *track.texts, *track.fields}
     for encoder in encoders:
-        inputs = inputs_of(encoder)
-        if inputs is not None and given.isdisjoint(each.name for each in inputs):
+        if not may_read(encoder, given):
             continue
         if gone := encoder.gone_paths():
             raise UserError("\n".join(gone))
@@ -120,20 +117,8 @@ def cleaning_of(model: Scorer) -> LyricsCleaning:
 
 
 def reading_of(model: Scorer) -> dict[str, Any]:
-    """How the table that a model was trained on was read (`Corpus.reading`).
-
-    Languages are detected only for an encoder that reads them.
-
-    Raises:
-        UserError: if the model's configuration is damaged.
-    """
-    reading: dict[str, Any] = model.config.corpus.get("reading", {})
-    from_plain(reading, Reading, "the model's configuration is damaged: corpus.reading")
-    if reading.get("lyrics", {}).get("detect_language"):
-        declared = [inputs_of(encoder) for encoder in model.encoders.values()]
-        wanted = any(i is None or LANGUAGE in names_of(i, "field") for i in declared)
-        reading = {**reading, "lyrics": {**reading["lyrics"], "detect_language": wanted}}
-    return reading
+    """How the table that a model was trained on was read; see `RunConfig.reading`."""
+    return model.config.reading(model.encoders.values())
 
 
 class FieldError(UserError):
@@ -183,8 +168,15 @@ def checked_track(
     return Track(track_id, fields=values, files=files, texts=texts)
 
 
-def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
+def require_read(
+    track: Track, encoders: Iterable[AnyEncoder], cleaning: LyricsCleaning | None = None
+) -> list[str]:
     """Refuse fields that no encoder reads, as their names may be misspelt.
+
+    Args:
+        track: The track.
+        encoders: The encoders.
+        cleaning: How its lyrics were cleaned; they are read if their language was detected.
 
     Returns:
         Names of unused standard columns, files and texts, which are allowed.
@@ -193,7 +185,7 @@ def require_read(track: Track, encoders: Iterable[AnyEncoder]) -> list[str]:
         FieldError: with the field, similar names and all names. Never raised if an encoder doesn't
             declare its inputs.
     """
-    read: set[str] = set()
+    read = {LYRICS.name} if cleaning and cleaning.detect_language else set()
     files: set[str] = set()
     for encoder in encoders:
         inputs = inputs_of(encoder)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from deephits_keras.corpus.languages import LANGUAGE
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.inputs import LYRICS, inputs_of
+from deephits_keras.encoders.inputs import LYRICS, may_read
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
@@ -184,9 +186,9 @@ class SongPlan:
         source = descriptor_source(descriptors, settings or {}) if descriptors else None
         opened = open_models(list(models), source, settings or {})
         tracks: tuple[Track, ...] = ()
+        has_lyrics = lyrics or LYRICS.name in (inputs or {})
+        cleaning = common_cleaning(opened) if has_lyrics else LyricsCleaning()
         if of_song:
-            has_lyrics = lyrics or LYRICS.name in (inputs or {})
-            cleaning = common_cleaning(opened) if has_lyrics else LyricsCleaning()
             tracks = tuple(asked_tracks(asked, lyrics, inputs or {}, fields or {}, cleaning))
         if len(tracks) == 1:
             require_recording(tracks[0])
@@ -194,7 +196,7 @@ class SongPlan:
         unread: dict[str, None] = {}
         for track in tracks:
             encoders = [*(e for model in opened for e in model.encoders.values()), *sources]
-            unread |= dict.fromkeys(require_read(track, encoders))
+            unread |= dict.fromkeys(require_read(track, encoders, cleaning))
             require_extractable(track, encoders)
         return cls(
             models=tuple(opened),
@@ -214,18 +216,21 @@ def common_cleaning(models: Sequence[Scorer]) -> LyricsCleaning:
     Raises:
         UserError: if the lyrics that they were trained on were cleaned differently.
     """
-    found = [cleaning_of(m) for m in models if any(map(_reads_lyrics, m.encoders.values()))]
-    if any(each != found[0] for each in found):
+    found = [(m, cleaning_of(m)) for m in models]
+    found = [(m, how) for m, how in found if how.detect_language or _may_read(m, LYRICS.name)]
+    # For a model that doesn't read the language it makes no difference.
+    detecting = {how.detect_language for m, how in found if _may_read(m, LANGUAGE)}
+    cleaned = [dataclasses.replace(how, detect_language=any(detecting)) for _, how in found]
+    if len(detecting) > 1 or any(each != cleaned[0] for each in cleaned):
         raise UserError(
             "The lyrics that these models were trained on were cleaned differently: predict with "
             "each alone"
         )
-    return found[0] if found else LyricsCleaning()
+    return cleaned[0] if cleaned else LyricsCleaning()
 
 
-def _reads_lyrics(encoder: AnyEncoder) -> bool:
-    declared = inputs_of(encoder)
-    return declared is None or LYRICS in declared
+def _may_read(model: Scorer, name: str) -> bool:
+    return any(may_read(encoder, (name,)) for encoder in model.encoders.values())
 
 
 def asked_tracks(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, Self, TypedDict
 
+from deephits_keras.encoders.inputs import may_read
 from deephits_keras.encoders.registry import AnyEncoder, Registry, registry
 from deephits_keras.errors import UserError
 from deephits_keras.runs.files import CHECKSUMS, CONFIG, MODEL, RECORDED, member_name
@@ -195,6 +196,28 @@ class RunConfig:
         config = from_plain(values, cls, f"{where} is damaged")
         from_plain(config.corpus, CorpusFacts, f"{where} is damaged: corpus", closed=False)
         return config
+
+    def reading(self, encoders: Iterable[AnyEncoder]) -> dict[str, Any]:
+        """How the table that the model was trained on was read (`Corpus.reading`).
+
+        Languages are detected only for an encoder that reads them.
+
+        Args:
+            encoders: The encoders that read the tracks.
+
+        Raises:
+            UserError: if the configuration is damaged.
+        """
+        # They import pandas, which a user's mistake needn't wait for.
+        from deephits_keras.corpus.languages import LANGUAGE
+        from deephits_keras.corpus.table import Reading
+
+        reading: dict[str, Any] = self.corpus.get("reading", {})
+        from_plain(reading, Reading, "the model's configuration is damaged: corpus.reading")
+        if reading.get("lyrics", {}).get("detect_language"):
+            wanted = any(may_read(encoder, (LANGUAGE,)) for encoder in encoders)
+            reading = {**reading, "lyrics": {**reading["lyrics"], "detect_language": wanted}}
+        return reading
 
     @property
     def words(self) -> dict[str, list[str]]:

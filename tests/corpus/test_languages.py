@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from deephits_plugins.lyrics_lstm import LyricsLSTM
 from deephits_plugins.tabular import Tabular, TabularConfig
 from plain_model import PlainModel
 
 import deephits_keras as dh
 from deephits_keras.corpus.languages import detect_languages
 from deephits_keras.corpus.lyrics import LyricsCleaning
+from deephits_keras.errors import UserError
 from deephits_keras.prediction.asked import asked_track, cleaning_of
 from deephits_keras.prediction.tables import TrackTable
+from deephits_keras.prediction.workflow import plan_prediction
 
 LYRICS = {
     "a": "12 ContributorsOver Lyrics[Verse 1]\nI was walking down the street with you57Embed",
@@ -96,3 +99,30 @@ def test_a_table_that_has_languages_keeps_them(
 
 def test_no_lyrics_no_language() -> None:
     assert detect_languages(pd.Series([None, "", "la", "1234567890 " * 9])).isna().all()
+
+
+def model_of(corpus: dh.Corpus, folder: Path, **encoders: Any) -> PlainModel:
+    model = PlainModel(encoders, folder)
+    model.config.corpus["reading"] = corpus.reading
+    return model
+
+
+def test_lyrics_tell_the_language_to_a_model_that_reads_nothing_else_of_them(
+    corpus: dh.Corpus, tmp_path: Path
+) -> None:
+    fields = Tabular(TabularConfig(columns=("tempo",), categories=("language",)))
+    meta = model_of(corpus, tmp_path / "meta", meta=fields)
+    lyrics = model_of(corpus, tmp_path / "lyrics", lyrics=LyricsLSTM())
+    words = tmp_path / "words.txt"
+    words.write_text(LYRICS["b"], encoding="utf-8")
+    for models in ([meta], [meta, lyrics], [lyrics, meta]):
+        plan = plan_prediction(models, lyrics=words)
+        assert plan.tracks[0].fields == {"language": "de"}
+        assert plan.notes == ()
+    assert plan_prediction([lyrics], lyrics=words).tracks[0].fields == {}
+    given = plan_prediction([meta], lyrics=words, fields={"language": "en"})
+    assert given.tracks[0].fields == {"language": "en"}
+    raw = model_of(corpus, tmp_path / "raw", lyrics=LyricsLSTM())
+    raw.config.corpus["reading"] = {**corpus.reading, "lyrics": {"enabled": False}}
+    with pytest.raises(UserError, match="were cleaned differently"):
+        plan_prediction([meta, raw], lyrics=words)

@@ -7,7 +7,6 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 from deephits_plugins.bert_lyrics import BertLyrics
 from deephits_plugins.mel_cnn import MelCNN
 from deephits_plugins.numeric import Numeric, NumericConfig
+from plain_model import PlainModel
 
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.values import STANDARD, clean_rows
@@ -228,8 +228,9 @@ def test_a_folder_of_files_that_nobody_reads_is_refused(folder: Path) -> None:
         (3.0, "it must be dict"),
     ],
 )
-def test_a_damaged_reading_is_named(reading: Any, said: str) -> None:
-    model: Any = SimpleNamespace(config=SimpleNamespace(corpus={"reading": reading}))
+def test_a_damaged_reading_is_named(reading: Any, said: str, tmp_path: Path) -> None:
+    model = PlainModel({"meta": Numeric()}, tmp_path)
+    model.config.corpus["reading"] = reading
     with pytest.raises(UserError, match="corpus.reading: " + re.escape(said)):
         reading_of(model)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deephits_keras.corpus import lyrics
-from deephits_keras.corpus.languages import LANGUAGE
 from deephits_keras.corpus.unknown import UNKNOWN
 from deephits_keras.encoders.browser import BrowserHalf
 from deephits_keras.encoders.features import PRESENT, input_name
@@ -149,6 +148,7 @@ def _data(
         for name in (PRESENT, *(spec.name for spec in encoder.feature_specs))
     }
     reads = {each.name for each in read_by(encoders[modality] for modality in halves)}
+    reading = manifest.run.reading(encoders[modality] for modality in halves)
     return {
         "kind": task.kind,
         "tiers": [[label, low, high] for label, (low, high) in tiers],
@@ -174,19 +174,13 @@ def _data(
             for modality in encoders
         },
         "unknown": sorted(UNKNOWN),
-        "detects_language": detects_language(manifest.run.corpus, reads),
+        "detects_language": reading.get("lyrics", {}).get("detect_language", False),
         "words": {
             name: {"known": known, "listed": listed(known)}
             for name, known in manifest.run.words.items()
         },
         "lyrics": lyrics.in_javascript() if LYRICS.name in reads else None,
     }
-
-
-def detects_language(corpus: Mapping[str, Any], reads: Collection[str]) -> bool:
-    """Whether `predict` detects the language of lyrics, which a page doesn't."""
-    how = corpus.get("reading", {}).get("lyrics", {})
-    return bool(how.get("detect_language")) and LANGUAGE in reads
 
 
 def _modality(
