@@ -212,7 +212,13 @@ class CommandGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the first sentence of their help, wrapped instead of cut."""
-        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        self.write_commands(ctx, formatter, self.list_commands(ctx))
+
+    def write_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter, names: Iterable[str]
+    ) -> None:
+        """The section of some commands."""
+        found = [(name, self.get_command(ctx, name)) for name in names]
         with formatter.section("Commands"):
             formatter.write_dl([(n, c.get_short_help_str(200)) for n, c in found if c is not None])
 

@@ -73,10 +73,7 @@ class ImporterGroup(CommandGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List its own commands with their help, then the importers."""
         own = super().list_commands(ctx)
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, self.commands[name].get_short_help_str(200)) for name in own]
-            )
+        self.write_commands(ctx, formatter, own)
         with formatter.section("Datasets"):
             formatter.write_dl(
                 [(r.name, _summary(r)) for r in registrations() if r.name not in own]

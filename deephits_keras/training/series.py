@@ -186,21 +186,19 @@ def compare_adaptation(
     folder = Path(out)
 
     def planned(
-        name: str, origin: int, part: Mapping[str, Any] | None = None, **more: Any
+        name: str, origin: int, newer: Mapping[str, Any] | None = None, **more: Any
     ) -> TrainingPlan:
-        split = {"kind": "rolling", "origin": origin, "horizon": horizon, **(part or {})}
+        split = {"kind": "rolling", "origin": origin, "horizon": horizon, **(newer or {})}
         return plan_training(opened, folder / name, split=split, **{**options, **more})
 
     warm = {**options.get("training", {}), **(further or {})}
     rows: list[Row] = []
     ways = WAYS if rehearsal is not None else WAYS[:-1]
     first = last = online = None
-    before = 0
-    for origin in origins:
+    for since, origin in itertools.pairwise((0, *origins)):
         if tell:
             tell(str(origin))
         anew = _trained(planned(f"anew-{origin}", origin))
-        since, before = before, origin
         if first is None or last is None or online is None:
             first = last = online = anew
             rows += [_row(str(origin), way, anew) for way in ways]
@@ -210,10 +208,9 @@ def compare_adaptation(
         rows.append(_row(str(origin), "nothing", first, opened, tested))
         rows += [_row(str(origin), way, run) for way, run in (("anew", anew), ("further", last))]
         if rehearsal is not None:
-            part = {"since": since, "rehearsal": rehearsal}
-            start = online.folder
-            plan = planned(f"online-{origin}", origin, part, start_from=start, training=warm)
-            online = _trained(plan)
+            newer = {"since": since, "rehearsal": rehearsal}
+            more = {"start_from": online.folder, "training": warm}
+            online = _trained(planned(f"online-{origin}", origin, newer, **more))
             rows.append(_row(str(origin), "online", online))
     write_json(folder / RESULTS, rows)
     return rows

@@ -43,9 +43,8 @@ class Collaborations(DatedArtists[CollaborationsConfig]):
     often, their PageRank among all who recorded with others, and how popular their collaborators'
     songs were. Then two dense layers. Two artists of one song are collaborators, and those of a row
     of the table `edges`, such as producers or band members, which is read in training only. A
-    training song or a row is
-    used if it was certainly released in an earlier year than the track, so neither the track's own
-    popularity nor anything later can leak: an artist's future changes nothing.
+    training song or a row is used if it is certainly of an earlier year than the track, so neither
+    the track's own popularity nor anything later can leak: an artist's future changes nothing.
 
     Example:
         >>> from deephits_keras.tracks import Track

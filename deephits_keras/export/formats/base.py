@@ -144,8 +144,13 @@ class Format(ABC):
         )
 
 
+def is_too_large(shape: Sequence[int | None]) -> bool:
+    """Whether a tensor is too large for one track; sizes that are None, 0 or less count as 1."""
+    return math.prod(max(size or 1, 1) for size in shape) > LARGEST_TENSOR
+
+
 def check_size(name: str, shape: Sequence[int | None], where: Path) -> None:
-    """Refuse a tensor that is too large for one track; sizes that aren't known count as 1.
+    """Refuse a tensor that is too large for one track.
 
     Args:
         name: The tensor's name.
@@ -155,5 +160,5 @@ def check_size(name: str, shape: Sequence[int | None], where: Path) -> None:
     Raises:
         UserError: if it is too large.
     """
-    if math.prod(max(size or 1, 1) for size in shape) > LARGEST_TENSOR:
+    if is_too_large(shape):
         raise UserError(f"{where} is refused: its tensor {name!r} of shape {shape} is too large")

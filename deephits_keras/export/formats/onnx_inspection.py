@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deephits_keras.errors import UserError
-from deephits_keras.export.formats.base import LARGEST_TENSOR
+from deephits_keras.export.formats.base import LARGEST_TENSOR, is_too_large
 from deephits_keras.export.tensors import TensorInfo
 
 DOMAINS = ("", "ai.onnx")
@@ -138,7 +138,7 @@ def _too_large(model: Any) -> Iterator[str]:
     for graph in all_graphs(inferred.graph):
         for value in graph.value_info:
             sizes = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
-            if math.prod(max(size, 1) for size in sizes) > LARGEST_TENSOR:
+            if is_too_large(sizes):
                 yield f"its tensor {value.name!r} of shape {tuple(sizes)} is too large"
     for name in _unsized(inferred.graph, frozenset()):
         yield f"it makes {name!r} from constants, of a size that only computing it would tell"
