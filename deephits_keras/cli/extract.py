@@ -21,6 +21,7 @@ from deephits_keras.cli.common import (
 from deephits_keras.cli.paths import CORPUS
 from deephits_keras.encoders.inputs import inputs_of, names_of
 from deephits_keras.recipes import DEFAULT, choose
+from deephits_keras.recipes.choices import left_out_notes
 
 if TYPE_CHECKING:
     from deephits_keras.corpus.table import Corpus
@@ -87,6 +88,8 @@ def extract(
 
     opened = Corpus.open(corpus)
     encoders = chosen.encoders(opened)
+    for note in left_out_notes(chosen.left_out(opened)):
+        click.echo(f"note: {note}", err=True)
     if not all(encoder.parallel for encoder in encoders.values()):
         # An encoder that isn't parallel runs a network in this process.
         import_keras()

@@ -126,11 +126,40 @@ def corpus_encoders(
 
 def _begins(corpus: Corpus, encoder: AnyEncoder) -> bool:
     """Whether nothing is extracted yet, though a track has an input."""
-    if sidecar(store_folder(corpus, encoder), 0).exists():
-        return False
+    return not sidecar(store_folder(corpus, encoder), 0).exists() and _has_inputs(corpus, encoder)
+
+
+def _has_inputs(corpus: Corpus, encoder: AnyEncoder) -> bool:
+    """Whether any track has a value of an input; of one that declares none, of any column."""
     inputs = inputs_of(encoder)
     names = corpus.columns if inputs is None else [each.name for each in inputs]
     return any(map(corpus.has_values, names))
+
+
+def without_inputs(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> dict[str, str]:
+    """The modalities of which no track has any input, each with the reason.
+
+    Args:
+        corpus: The corpus.
+        encoders: Encoders by modality.
+
+    Example:
+        >>> without_inputs(corpus, {"mel": MelCNN()})  # doctest: +SKIP
+        {'mel': 'no track has audio'}
+    """
+    return {
+        modality: f"no track has {_inputs_in_words(encoder)}"
+        for modality, encoder in encoders.items()
+        if not _has_inputs(corpus, encoder)
+    }
+
+
+def _inputs_in_words(encoder: AnyEncoder) -> str:
+    inputs = inputs_of(encoder) or ()
+    names = [each.name for each in inputs if each.kind != "field"]
+    if fields := len(inputs) - len(names):
+        names.append(f"one of the {fields} columns" if fields > 1 else inputs[-1].name)
+    return f"{' or '.join(names) or 'a column'} that {encoder.name} reads"
 
 
 def require_columns(

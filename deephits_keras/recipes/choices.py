@@ -21,6 +21,15 @@ TASK = "tiers-10"
 """The task if neither the recipe nor the user gives one."""
 
 
+LEFT_OUT = "left_out"
+"""Key of a run's recipe: modalities that are left out, with the reasons."""
+
+
+def left_out_notes(absent: Mapping[str, str]) -> list[str]:
+    """A sentence for each modality that is left out."""
+    return [f"{modality} is left out: {reason}" for modality, reason in absent.items()]
+
+
 @dataclass(frozen=True)
 class Choices:
     """All settings of a training except the corpus, the split and the folder.
@@ -34,6 +43,9 @@ class Choices:
         training: Settings of the training.
         task: Name of the task.
         sized_by: The recipe, if its rule for the batch size applies.
+        optional: Whether the modalities are a recipe's, not asked for: those that a corpus has
+            nothing of are left out.
+        needs: Modalities that aren't left out.
         record: The recipe and the settings that override it, as a run stores them.
     """
 
@@ -45,6 +57,8 @@ class Choices:
     task: str
     record: dict[str, Any]
     sized_by: Recipe | None = None
+    optional: bool = False
+    needs: tuple[str, ...] = ()
 
     def check_modalities(self) -> None:
         """Check named modalities and their settings without a corpus.
@@ -56,7 +70,32 @@ class Choices:
             resolve_modalities(self.modalities, self.settings, defaults=self.defaults)
 
     def encoders(self, corpus: Corpus) -> dict[str, AnyEncoder]:
-        """The encoders for a corpus, by modality; see `corpus_encoders`."""
+        """The encoders for a corpus, by modality; see `corpus_encoders`.
+
+        Raises:
+            UserError: as `corpus_encoders`; if a given column isn't there; or if the corpus has
+                nothing of a modality that the recipe needs, or of all.
+        """
+        found, absent = self._found(corpus), self.left_out(corpus)
+        reasons = "; ".join(f"{modality}: {reason}" for modality, reason in absent.items())
+        if missing := [modality for modality in self.needs if modality in absent]:
+            raise UserError(f"The recipe needs {', '.join(missing)}, and of {reasons}")
+        if len(absent) == len(found):
+            raise UserError(f"There is nothing to train on. {reasons}")
+        return {modality: e for modality, e in found.items() if modality not in absent}
+
+    def left_out(self, corpus: Corpus) -> dict[str, str]:
+        """The reason for each modality of the recipe that a corpus has nothing of."""
+        from deephits_keras.features.extraction import without_inputs
+
+        return without_inputs(corpus, self._found(corpus)) if self.optional else {}
+
+    def record_for(self, corpus: Corpus) -> dict[str, Any]:
+        """`record`, with what is left out on a corpus."""
+        absent = self.left_out(corpus)
+        return {**self.record, LEFT_OUT: absent} if absent else self.record
+
+    def _found(self, corpus: Corpus) -> dict[str, AnyEncoder]:
         # `--help` imports this module, and no NumPy.
         from deephits_keras.features.extraction import corpus_encoders, require_columns
 
@@ -135,6 +174,8 @@ def choose(
             "options": {name: value for name, value in asked.items() if value},
         },
         sized_by=None if "batch_size" in asked["training"] else recipe,
+        optional=modalities is None,
+        needs=recipe.needs,
     )
     # `--help` imports this module, and no NumPy.
     from deephits_keras.model.fusion import get_fusion

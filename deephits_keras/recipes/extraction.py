@@ -70,7 +70,8 @@ def extract(
     Args:
         corpus: The corpus, or its folder.
         recipe: Name of the recipe that is to be trained, which selects the encoders as in `train`.
-        modalities: `"mel,lyrics=my_encoder"`; those of the recipe by default.
+        modalities: `"mel,lyrics=my_encoder"`; by default those of the recipe of which a track has
+            an input.
         settings: Settings of encoders, by modality or encoder.
         jobs: Number of worker processes; -1: one per core.
         engine: `local`, `dask` or `ray`.

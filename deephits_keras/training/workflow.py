@@ -17,7 +17,7 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.model.fusion import get_fusion
 from deephits_keras.recipes import DEFAULT, choose
-from deephits_keras.recipes.choices import Choices
+from deephits_keras.recipes.choices import Choices, left_out_notes
 from deephits_keras.recipes.quality import GOOD
 from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
@@ -64,11 +64,16 @@ class TrainingPlan:
 
     @property
     def notes(self) -> list[str]:
-        """Notes on what held-out tracks may have in common with training tracks."""
+        """Modalities that are left out, and what held-out tracks may share with training tracks."""
         from deephits_keras.corpus.apart import split_notes
 
+        absent = self.choices.left_out(self.corpus)
         started = self.start.warnings if self.start else []
-        return split_notes(self.corpus, self.split) + started
+        return [
+            *left_out_notes(absent),
+            *split_notes(self.corpus, self.split),
+            *started,
+        ]
 
     def begin(self, *, jobs: int = -1, engine: str = "local", scheduler: str | None = None) -> Run:
         """Extract missing features and create the run's folder; see `train`."""
@@ -87,7 +92,7 @@ class TrainingPlan:
             task=self.task,
             fusion=self.choices.fusion,
             training=self.choices.training,
-            recipe=self.choices.record,
+            recipe=self.choices.record_for(self.corpus),
             command=self.command,
             start=self.start,
         )
@@ -190,7 +195,8 @@ def train(
         corpus: The corpus, or its folder.
         run: The folder to create.
         recipe: Name of the recipe; the other arguments override it.
-        modalities: `"mel,lyrics=my_encoder,meta"`; those of the recipe by default.
+        modalities: `"mel,lyrics=my_encoder,meta"`; by default those of the recipe, without those
+            that no track of the corpus has.
         settings: Settings of encoders, by modality or encoder.
         fusion: `name` and settings of the fusion.
         training: Fields of `TrainingConfig`, for example `{"epochs": 5}`; the others are set by
