@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from functools import lru_cache
@@ -165,8 +166,15 @@ class FeatureStore:
         path = feature_file(self.folder, shard, feature)
         [spec] = [spec for spec in self.specs if spec.name == feature]
         wanted = (len(self.layout.rows(shard)), *spec.shape)
+        header = _header(wanted, np.dtype(spec.dtype))
         try:
-            array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            with path.open("rb") as file:
+                as_written = file.read(len(header)) == header
+            array: np.ndarray[Any, Any] = (
+                np.memmap(path, spec.dtype, "r", len(header), wanted)
+                if as_written
+                else np.load(path, mmap_mode="r", allow_pickle=False)
+            )
         except (OSError, ValueError, EOFError) as error:
             raise DeepHitsError(f"{path} can't be read: {error}") from error
         if array.shape != wanted or array.dtype != np.dtype(spec.dtype):
@@ -174,6 +182,20 @@ class FeatureStore:
                 f"{path} holds {array.dtype} {array.shape}, not {spec.dtype} {wanted}"
             )
         return array
+
+
+@lru_cache
+def _header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """The header of a `.npy` file, as `np.save` writes it.
+
+    A file that begins with it is mapped without `np.load`, which parses the header as Python: in a
+    thread of the pipeline, while TensorFlow parses functions in another one, Python up to 3.11.7
+    then fails with "AST constructor recursion depth mismatch" (CPython issue 106905).
+    """
+    written = io.BytesIO()
+    about = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(written, about)
+    return written.getvalue()
 
 
 def empty(shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -55,6 +56,17 @@ def test_gathers_no_rows(corpus):
     features, present = FeatureStore.open(corpus, Toy()).gather([])
     assert features["wave"].shape == (0, 4, 3)
     assert present.shape == (0,)
+
+
+def test_a_shard_is_mapped_without_parsing_python(corpus):
+    # Beside TensorFlow's tracing, which parses functions in another thread, parsing fails in
+    # Python up to 3.11.7.
+    parsed = []
+    sys.addaudithook(lambda event, args: parsed.append(args) if event == "compile" else None)
+    store = FeatureStore.open(corpus, Toy())
+    opened = len(parsed)
+    store.gather(range(23))
+    assert len(parsed) == opened
 
 
 @pytest.mark.parametrize("row", [-1, 23])
