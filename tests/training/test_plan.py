@@ -95,3 +95,28 @@ def test_the_command_tells_what_a_split_lacks_before_keras(
     told = deephits(*words, "group", "--by", "language", "--held-out", "fr")
     assert told.code == 2
     assert "Most frequent: en (20), es (20), de (20)" in told.err
+
+
+def test_modalities_that_no_track_has_are_left_out_unless_asked_for(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    as_it_comes = plan_training(corpus, tmp_path / "run")
+    assert list(as_it_comes.encoders) == ["meta"]
+    assert "mel is left out: no track has audio that mel_cnn reads" in as_it_comes.notes
+    assert set(as_it_comes.choices.record_for(corpus)["left_out"]) == {"mel", "lyrics"}
+    asked = plan_training(corpus, tmp_path / "run", modalities="mel,meta")
+    assert list(asked.encoders) == ["mel", "meta"]
+    assert not any("left out" in note for note in asked.notes)
+
+
+def test_a_modality_that_the_recipe_needs_is_not_left_out(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="needs mel, and of mel: no track has audio"):
+        plan_training(corpus, tmp_path / "run", recipe="yang2017")
+
+
+def test_a_corpus_of_popularity_alone_has_nothing_to_train_on(tmp_path: Path) -> None:
+    songs = pd.DataFrame({"track_id": [f"t{n}" for n in range(9)], "popularity": range(9)})
+    songs.to_csv(tmp_path / "songs.csv", index=False)
+    corpus = import_table(tmp_path / "songs.csv", tmp_path / "corpus").corpus
+    with pytest.raises(UserError, match=r"nothing to train on.*one of the 19 columns that tabular"):
+        plan_training(corpus, tmp_path / "run")
