@@ -50,6 +50,11 @@ if TYPE_CHECKING:
 @modalities_option
 @fusion_options(RECIPES)
 @split_options(test=0.0)
+@click.option(
+    "--origins",
+    metavar="YEARS",
+    help="With --split rolling: first test years, separated by commas; a training for each.",
+)
 @quality_option
 @training_options
 @click.option(
@@ -100,6 +105,7 @@ def train(
     task: str | None,
     quality: str,
     dropout: float | None,
+    origins: str | None,
     start_from: Path | None,
     freeze: str | None,
     allow_seen_tracks: bool,
@@ -120,7 +126,9 @@ def train(
     not given here; RUN/config.json records both. --resume continues an interrupted run and gives
     the same result as an uninterrupted one. --from trains the model of another run further, with
     the settings of that run where no option is given. --split group --by COLUMN without --held-out
-    trains once per value of the column, each time without its tracks, in folders of RUN.
+    trains once per value of the column, each time without its tracks, in folders of RUN. --split
+    rolling --origins trains once per origin with all modalities and with each alone, in folders of
+    RUN, and writes the metrics by years since the origin to RUN/rolling.html.
 
     \b
     Example:
@@ -158,10 +166,14 @@ def train(
             "allow_seen_tracks": allow_seen_tracks,
             "command": shlex.join(["deephits", *sys.argv[1:]]),
         }
+        if (leaves_out or origins) and (distribute or cache != "none"):
+            one = "--held-out" if leaves_out else "--origin"
+            raise UserError(f"--distribute and --cache are for a single training: {one}")
         if leaves_out:
-            if distribute or cache != "none":
-                raise UserError("--distribute and --cache are for a single training: --held-out")
             _leave_one_out(corpus, run, division, options, as_json=as_json)
+            return
+        if origins:
+            _rolling(corpus, run, origins, division, options, as_json=as_json)
             return
         require_free(run)
         plan = plan_training(corpus, run, split=division, **options)
@@ -243,6 +255,53 @@ def _leave_one_out(
     table = group_table(f"held-out {by}", Grouping(groups))
     print_table(f"test tracks, whose {by} no training track has", table.columns, table.rows)
     click.echo(f"Runs: {out}")
+
+
+def _rolling(
+    corpus: Path,
+    out: Path,
+    origins: str,
+    division: dict[str, Any],
+    options: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Train before each of several origins, with all modalities and with each alone."""
+    from deephits_keras.training.rolling import PAGE, plan_rolling, train_rolling
+
+    if division["kind"] != "rolling" or division["origin"] is not None:
+        raise UserError("--origins is for --split rolling, in the place of --origin")
+    asked = {name: value for name, value in division.items() if value is not None}
+    if own := {"test", "since", "rehearsal", "by", "held_out", "fold"} & {
+        name for name, value in asked.items() if value
+    }:
+        raise UserError(f"--origins has no {', '.join(sorted(own))}: remove it")
+    try:
+        years = [int(word) for word in origins.split(",")]
+    except ValueError:
+        raise UserError(
+            f"--origins are years, separated by commas: 2005,2010. Received: {origins}"
+        ) from None
+    plan = plan_rolling(
+        corpus,
+        out,
+        origins=years,
+        horizon=division["horizon"],
+        validation=division["validation"],
+        **options,
+    )
+    for note in plan.notes:
+        click.echo(f"note: {note}", err=True)
+    import_keras()
+    rows = train_rolling(plan, tell=lambda name: click.echo(f"training before {name}", err=True))
+    if as_json:
+        print_json({"out": str(out), "rows": rows})
+        return
+    from deephits_keras.training.rolling_page import years_table
+
+    columns, cells = years_table(rows)
+    print_table("test songs of all origins", columns, cells)
+    click.echo(f"Page: {out / PAGE}")
 
 
 def _start_distribution(config: TrainingConfig, cache: str) -> Distribution:

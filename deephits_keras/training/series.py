@@ -131,7 +131,7 @@ def train_plans(
     for name, plan in plans.items():
         if tell:
             tell(name)
-        rows.append(_row(name, "", _trained(plan)))
+        rows.append(_row(name, "", trained(plan)))
     write_json(out / RESULTS, rows)
     return rows
 
@@ -198,19 +198,19 @@ def compare_adaptation(
     for since, origin in itertools.pairwise((0, *origins)):
         if tell:
             tell(str(origin))
-        anew = _trained(planned(f"anew-{origin}", origin))
+        anew = trained(planned(f"anew-{origin}", origin))
         if first is None or last is None or online is None:
             first = last = online = anew
             rows += [_row(str(origin), way, anew) for way in ways]
             continue
-        last = _trained(planned(f"further-{origin}", origin, start_from=last.folder, training=warm))
+        last = trained(planned(f"further-{origin}", origin, start_from=last.folder, training=warm))
         tested = anew.split.parts["test"]
         rows.append(_row(str(origin), "nothing", first, opened, tested))
         rows += [_row(str(origin), way, run) for way, run in (("anew", anew), ("further", last))]
         if rehearsal is not None:
             newer = {"since": since, "rehearsal": rehearsal}
             more = {"start_from": online.folder, "training": warm}
-            online = _trained(planned(f"online-{origin}", origin, newer, **more))
+            online = trained(planned(f"online-{origin}", origin, newer, **more))
             rows.append(_row(str(origin), "online", online))
     write_json(folder / RESULTS, rows)
     return rows
@@ -224,7 +224,7 @@ def _folder(value: str, others: Sequence[str]) -> str:
     return names[place] if len(same) == 1 else f"{names[place]}-{same.index(place) + 1}"
 
 
-def _trained(plan: TrainingPlan) -> Run:
+def trained(plan: TrainingPlan) -> Run:
     """The finished run of a plan: as it is, continued, or trained.
 
     Raises:
