@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from deephits_keras.serve.workflow import serve_app
     from deephits_keras.tasks import get_task
     from deephits_keras.tracks import Track
+    from deephits_keras.training.rolling import rolling_origins
     from deephits_keras.training.workflow import evaluate, train
     from deephits_keras.tuning.workflow import tune
     from deephits_keras.verification import verify
@@ -57,6 +58,7 @@ _HOMES = {
     "verify": "deephits_keras.verification",
     "train": "deephits_keras.training.workflow",
     "tune": "deephits_keras.tuning.workflow",
+    "rolling_origins": "deephits_keras.training.rolling",
     "evaluate": "deephits_keras.training.workflow",
     "drift": "deephits_keras.drift_detection.workflow",
     "extract": "deephits_keras.recipes.extraction",
@@ -120,6 +122,7 @@ __all__ = [
     "make_sample",
     "predict",
     "reproduce",
+    "rolling_origins",
     "serve_app",
     "setting",
     "train",

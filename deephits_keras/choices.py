@@ -5,6 +5,9 @@ from __future__ import annotations
 SPLITS = ("random", "stratified", "artist", "song", "date", "kfold", "rolling", "group")
 """Ways of holding tracks out: `corpus.splits`."""
 
+SPLITS_BY_TIME = ("date", "rolling")
+"""Splits whose held-out songs are newer than those of training."""
+
 DUPLICATES = ("first", "max", "mean")
 """Whose popularity counts where several rows have one id: `corpus.duplicates`."""
 

@@ -183,6 +183,12 @@ def spotgentrack(
     help="Text that separates artists' names, for example ';'; may be repeated.",
 )
 @click.option(
+    "--known",
+    multiple=True,
+    metavar="COLUMN=WHEN",
+    help="When values of COLUMN are known: release, later, or a column of dates. May be repeated.",
+)
+@click.option(
     "--raw-lyrics",
     is_flag=True,
     help="Don't clean lyrics: keep text of the web page, such as 'See ... Live'.",
@@ -203,6 +209,7 @@ def table(
     popularity_scale: float | None,
     duplicates: str,
     artist_separator: tuple[str, ...],
+    known: tuple[str, ...],
     raw_lyrics: bool,
     keep_sections: bool,
     detect_language: bool,
@@ -237,6 +244,7 @@ def table(
         duplicates=duplicates,
         artist_separators=artist_separator,
         popularity_scale=popularity_scale,
+        known=dict(pairs(known, "--known")),
     )
     _show(summary, as_json=as_json)
 

@@ -12,6 +12,7 @@ SECTIONS = {
     "Split": (
         *("split", "validation", "test", "fold", "folds"),
         *("origin", "horizon", "since", "rehearsal", "by", "held_out"),
+        *("origins", "allow_later"),
     ),
     "Training": (
         *("quality", "time_limit", "epochs", "batch_size", "optimizer", "schedule"),

@@ -73,6 +73,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With --from: train although held-out tracks are training tracks of that run.",
 )
+@click.option(
+    "--allow-later",
+    is_flag=True,
+    help="With a split by time: read columns that are only known after a song's release.",
+)
 @training_option(
     "time_limit",
     "Minutes for the training, without the extraction of features; the schedule is fitted to them.",
@@ -109,6 +114,7 @@ def train(
     start_from: Path | None,
     freeze: str | None,
     allow_seen_tracks: bool,
+    allow_later: bool,
     cache: str,
     distribute: bool,
     jobs: int,
@@ -164,6 +170,7 @@ def train(
             "start_from": start_from,
             "freeze": freeze or (),
             "allow_seen_tracks": allow_seen_tracks,
+            "allow_later": allow_later,
             "command": shlex.join(["deephits", *sys.argv[1:]]),
         }
         if (leaves_out or origins) and (distribute or cache != "none"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deephits_keras.corpus.table import Corpus
-from deephits_keras.encoders.inputs import inputs_of, names_of
+from deephits_keras.encoders.inputs import fields_read
 from deephits_keras.encoders.registry import AnyEncoder, registry
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.features.extraction import corpus_encoders, extract_features
@@ -161,9 +161,7 @@ class LaterFieldError(UserError):
 
 
 def _refuse_later_fields(encoder: AnyEncoder, forbidden: set[str]) -> None:
-    declared = inputs_of(encoder)
-    read = set(names_of(declared, "field")) if declared else set(encoder.fields())
-    if late := sorted(read & forbidden):
+    if late := sorted(fields_read(encoder) & forbidden):
         raise LaterFieldError(
             f"{encoder.name} reads {', '.join(late)}, which is only known after a song's release"
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import joblib
 
+from deephits_keras.choices import SPLITS_BY_TIME
 from deephits_keras.comparison.entrants import Entrant, enter
 from deephits_keras.comparison.trial import Trial, carry_out
 from deephits_keras.corpus.splits import Split, make_split
@@ -128,8 +129,9 @@ def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
     plan.claim()
     _write_splits(plan)
     names = list(dict.fromkeys([*plan.recipes, *REFERENCES]))
+    later = plan.corpus.later if set(SPLITS_BY_TIME) & set(plan.protocols) else ()
     entrants, left_out = enter(
-        plan.corpus, names, plan.settings, post_release=plan.post_release, jobs=jobs
+        plan.corpus, names, plan.settings, post_release=(*plan.post_release, *later), jobs=jobs
     )
     trials = [trial for trial in trials_of(plan, entrants) if not trial.finished]
     failed = _carry_out_all(trials, jobs)

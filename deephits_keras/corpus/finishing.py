@@ -17,6 +17,7 @@ from deephits_keras.corpus.artists import ArtistKeys
 from deephits_keras.corpus.dates import UnreadDates
 from deephits_keras.corpus.duplicates import REPEATED, Repeats
 from deephits_keras.corpus.filters import CountedFilters, Filter, FilterStep
+from deephits_keras.corpus.known import LATER, KnownWhen
 from deephits_keras.corpus.languages import LANGUAGE
 from deephits_keras.corpus.lyrics import LyricsCleaning, joined_lines
 from deephits_keras.corpus.lyrics_report import LyricsReport
@@ -103,6 +104,7 @@ def finish_import(
     marks: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     inputs: Mapping[str, str | Path] | None = None,
+    known: KnownWhen | None = None,
 ) -> ImportSummary:
     """Match recordings and other files, validate, filter and write: the last step of imports.
 
@@ -118,13 +120,14 @@ def finish_import(
         marks: Decimal marks of standard columns.
         notes: Notes on the source so far.
         inputs: Folder of the files of each input, by input name; may contain `audio`.
+        known: When values are known; others are removed.
 
     Raises:
         UserError: if no row can be used, a folder is missing, an input can't be a file, or the
             rule for duplicates is unknown.
         DeepHitsError: if there is no disk space for lookups.
     """
-    lyrics = lyrics or LyricsCleaning()
+    lyrics, known = lyrics or LyricsCleaning(), known or KnownWhen({})
     former = _former(folder)
     named = {**({"audio": audio} if audio else {}), **(inputs or {})}
     given = {name: Path(place) for name, place in named.items()}
@@ -140,7 +143,7 @@ def finish_import(
     with CorpusWriter(folder, types) as writer:
         for rows in source.tracks():
             columns.update(map(str, rows))
-            good, rejected = rows_of.checked(rows)
+            good, rejected = rows_of.checked(known.apply(rows))
             passing = counted.apply(good)
             kept = _ordered(passing.drop(columns="source_row"), names)
             removed = good.drop(index=passing.index).drop(columns=["source_row", "lyrics", *names])
@@ -166,8 +169,14 @@ def finish_import(
             "decimal_marks": dict(marks or {}),
             "lyrics": dataclasses.asdict(lyrics),
             "separators": list(source.separators),
-            "notes": [*notes, *rows_of.notes(bool(info.get("synthetic"))), *counts.notes()],
+            "notes": [
+                *notes,
+                *known.notes(),
+                *rows_of.notes(bool(info.get("synthetic"))),
+                *counts.notes(),
+            ],
             "files": names,
+            LATER: [*dict.fromkeys((*info.get(LATER, ()), *known.later))],
         }
         corpus = writer.finish({**info, **told, **counts.to_json()})
     if former and former[0] != corpus.fingerprint:

@@ -17,6 +17,7 @@ from deephits_keras.corpus.decimals import decimal_marks, mark_notes
 from deephits_keras.corpus.dialects import GUESSED
 from deephits_keras.corpus.filters import Filter
 from deephits_keras.corpus.finishing import ImportSummary, TrackSource, finish_import
+from deephits_keras.corpus.known import KnownWhen
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.names import KNOWN, match_columns, normal
 from deephits_keras.corpus.reading import open_table, parquet_parts
@@ -42,6 +43,7 @@ def import_table(
     duplicates: str = "first",
     artist_separators: Sequence[str] = (),
     popularity_scale: float | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> ImportSummary:
     """Import any table with a popularity: CSV, JSON lines, Parquet, Feather or Excel.
 
@@ -64,6 +66,9 @@ def import_table(
         duplicates: Rule for rows with the same id: a name in `DUPLICATES`.
         artist_separators: Texts that always separate artists, for example `;`.
         popularity_scale: Factor of popularity: 100 if it is from 0 to 1.
+        known: When the values of columns are known: `release`, `later` (splits by time refuse
+            models that read them) or a column of dates, by column: values whose date may be after
+            the release are removed.
 
     Raises:
         UserError: if the file can't be read, lacks a column, or no row of it can be used.
@@ -105,6 +110,7 @@ def import_table(
         folder,
         audio=audio,
         inputs=inputs,
+        known=KnownWhen(known or {}),
         filters=filters,
         lyrics=lyrics,
         duplicates=duplicates,

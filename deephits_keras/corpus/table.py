@@ -138,6 +138,11 @@ class Corpus:
         return self.column("popularity").to_numpy(dtype=np.float32)
 
     @property
+    def later(self) -> tuple[str, ...]:
+        """Columns that are only known after a song's release."""
+        return tuple(self.info.get("later", ()))
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Names of the file inputs, columns of paths checked by import."""
         return tuple(self.info.get("files", ("audio",)))

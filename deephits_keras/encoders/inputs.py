@@ -136,6 +136,12 @@ class NamesFields(Declares, Protocol):
         """See `ModalityEncoder.fields`."""
 
 
+def fields_read(encoder: NamesFields) -> set[str]:
+    """Columns whose values an encoder reads: what it declares, or else names among its features."""
+    declared = inputs_of(encoder)
+    return set(encoder.fields()) if declared is None else set(names_of(declared, "field"))
+
+
 def single_fields(encoder: NamesFields) -> list[str]:
     """Declared fields that are features by themselves: each is known or unknown on its own.
 

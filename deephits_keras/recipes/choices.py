@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,18 @@ TASK = "tiers-10"
 
 LEFT_OUT = "left_out"
 """Key of a run's recipe: modalities that are left out, with the reasons."""
+
+LATER = "later"
+"""Key of a run's recipe: columns that are only known after the release, by modality."""
+
+
+def later_notes(columns: Mapping[str, Collection[str]]) -> list[str]:
+    """A sentence for each modality that reads columns which aren't known at the release."""
+    return [
+        f"{modality} reads {', '.join(names)}, which is only known after a song's release: the "
+        "metrics are too good for songs that aren't out yet"
+        for modality, names in columns.items()
+    ]
 
 
 def left_out_notes(absent: Mapping[str, str]) -> list[str]:

@@ -6,8 +6,7 @@ OUT/rolling.json has the rows, OUT/rolling.html shows them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,56 +16,15 @@ import pandas as pd
 from deephits_keras.corpus.groups import release_years
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
-from deephits_keras.evaluation.groups import FEWEST, Answers, Interval, metrics_with_intervals
+from deephits_keras.evaluation.groups import FEWEST, Answers, metrics_with_intervals
 from deephits_keras.evaluation.metrics import ranking_metrics, regression_metrics, tier_metrics
 from deephits_keras.tasks import Task
+from deephits_keras.training.rolling_rows import RollingPlan, RollingRow
 from deephits_keras.training.series import Tell, trained
 from deephits_keras.training.workflow import TrainingPlan, plan_training
 from deephits_keras.utils.files import replacing, write_json
 
 RESULTS, PAGE = "rolling.json", "rolling.html"
-
-
-@dataclass(frozen=True)
-class RollingRow:
-    """Metrics of some test songs of one set of modalities.
-
-    Attributes:
-        modalities: The model's modalities: `mel,meta`.
-        origin: The first test year; None for the songs of all origins together.
-        years: Years from the origin to the songs' release, 0 for the origin's own year; None for
-            all test years.
-        tracks: Number of songs.
-        metrics: Values by name (`evaluation.metrics`), None where undefined; empty for fewer than
-            20 songs.
-        intervals: Of some of them, with the interval of 95% of bootstrap samples.
-    """
-
-    modalities: str
-    origin: int | None
-    years: int | None
-    tracks: int
-    metrics: dict[str, float | None]
-    intervals: dict[str, Interval]
-
-
-@dataclass(frozen=True)
-class RollingPlan:
-    """Trainings over rolling origins, checked without Keras.
-
-    Attributes:
-        corpus: The corpus.
-        out: Folder of the runs.
-        plans: Each training, by its modalities and origin.
-        horizon: Number of test years.
-        notes: Modalities that can't be trained alone, with the reason; what is left out.
-    """
-
-    corpus: Corpus
-    out: Path
-    plans: Mapping[tuple[str, int], TrainingPlan]
-    horizon: int
-    notes: tuple[str, ...]
 
 
 def plan_rolling(

@@ -15,7 +15,7 @@ from deephits_keras.report.style import BLUE, GREEN, MUTED, ORANGE, RED, styled
 from deephits_keras.types import FloatArray
 
 if TYPE_CHECKING:
-    from deephits_keras.training.rolling import RollingPlan, RollingRow
+    from deephits_keras.training.rolling_rows import RollingPlan, RollingRow
 
 CURVES = ("macro_f1", "accuracy", "tier_mae", "roc_auc", "mae", "r2", "spearman", "kendall")
 """Metrics with a picture; tables have all."""

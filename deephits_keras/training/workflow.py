@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.choices import SPLIT_ARGUMENTS
+from deephits_keras.choices import SPLIT_ARGUMENTS, SPLITS_BY_TIME
+from deephits_keras.encoders.inputs import fields_read
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.model.fusion import get_fusion
 from deephits_keras.recipes import DEFAULT, choose
-from deephits_keras.recipes.choices import Choices, left_out_notes
+from deephits_keras.recipes.choices import LATER, Choices, later_notes, left_out_notes
 from deephits_keras.recipes.quality import GOOD
 from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
@@ -51,6 +52,7 @@ class TrainingPlan:
         choices: The recipe with overriding settings, including the seed.
         command: Command line, stored in the configuration.
         start: The run that the training starts from.
+        later: Columns that are only known after the release, by modality, of a split by time.
     """
 
     corpus: Corpus
@@ -61,6 +63,7 @@ class TrainingPlan:
     choices: Choices
     command: str = ""
     start: Start | None = None
+    later: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
@@ -71,6 +74,7 @@ class TrainingPlan:
         started = self.start.warnings if self.start else []
         return [
             *left_out_notes(absent),
+            *later_notes(self.later),
             *split_notes(self.corpus, self.split),
             *started,
         ]
@@ -92,7 +96,10 @@ class TrainingPlan:
             task=self.task,
             fusion=self.choices.fusion,
             training=self.choices.training,
-            recipe=self.choices.record_for(self.corpus),
+            recipe={
+                **self.choices.record_for(self.corpus),
+                **({LATER: dict(self.later)} if self.later else {}),
+            },
             command=self.command,
             start=self.start,
         )
@@ -114,6 +121,7 @@ def plan_training(
     start_from: str | Path | Run | None = None,
     freeze: str | Sequence[str] = (),
     allow_seen_tracks: bool = False,
+    allow_later: bool = False,
     command: str = "",
 ) -> TrainingPlan:
     """Check a training without importing Keras; see `train` for the arguments and errors."""
@@ -157,11 +165,40 @@ def plan_training(
             f"{', '.join(SPLIT_ARGUMENTS)}"
         )
     kind = asked.pop("kind")
+    later = _later(opened, encoders) if kind in SPLITS_BY_TIME else {}
+    if later and not allow_later:
+        raise UserError(_refusal(later, encoders))
     rows = make_split(kind, opened, seed=seed, tiers=wanted.tiers, **asked)
     training_tracks = len(rows.parts["train"])
     chosen = dataclasses.replace(chosen, training=chosen.training_on(training_tracks))
     start = warm.record(opened, rows) if warm else None
-    return TrainingPlan(opened, folder, encoders, rows, wanted, chosen, command, start)
+    return TrainingPlan(opened, folder, encoders, rows, wanted, chosen, command, start, later)
+
+
+def _later(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> dict[str, list[str]]:
+    """Columns that are only known after the release, by the modality that reads them."""
+    read = {m: sorted(fields_read(encoder) & set(corpus.later)) for m, encoder in encoders.items()}
+    return {modality: names for modality, names in read.items() if names}
+
+
+def _refusal(later: Mapping[str, Sequence[str]], encoders: Mapping[str, AnyEncoder]) -> str:
+    told = [
+        f"{encoders[modality].name} ({modality}) reads {', '.join(names)}"
+        for modality, names in later.items()
+    ]
+    without = [
+        f"--{encoder.name}-{name} {','.join(w for w in value if w not in later[modality])}".replace(
+            "_", "-"
+        )
+        for modality, encoder in encoders.items()
+        for name, value in vars(encoder.config).items()
+        if isinstance(value, tuple) and set(value) & set(later.get(modality, ()))
+    ]
+    ways = [f"Train without: {' '.join(without)}"] if without else []
+    return (
+        f"{'; '.join(told)}, which this corpus says is only known after a song's release: a split "
+        f"by time would show what can't be known. {'. '.join([*ways, 'Or add --allow-later'])}"
+    )
 
 
 def train(
@@ -180,6 +217,7 @@ def train(
     start_from: str | Path | Run | None = None,
     freeze: str | Sequence[str] = (),
     allow_seen_tracks: bool = False,
+    allow_later: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     cache: str = "none",
     jobs: int = -1,
@@ -213,6 +251,8 @@ def train(
         freeze: With `start_from`: modalities whose branches aren't trained.
         allow_seen_tracks: With `start_from`: whether held-out tracks may be training tracks of that
             run; the report then says how many.
+        allow_later: Whether, with a split by time, the model may read columns that the corpus says
+            are only known after a song's release; the report then says so.
         callbacks: Keras callbacks. At the end of an epoch they get its metrics: `loss`,
             `val_loss`, `val_macro_f1`, `val_accuracy`, `seconds`. One that sets
             `model.stop_training` ends the training after the epoch.
@@ -251,6 +291,7 @@ def train(
         start_from=start_from,
         freeze=freeze,
         allow_seen_tracks=allow_seen_tracks,
+        allow_later=allow_later,
     )
     begun = plan.begin(jobs=jobs, engine=engine, scheduler=scheduler)
     return finish(begun, plan.corpus, report=report, cache=cache, callbacks=callbacks)
