@@ -22,6 +22,8 @@ from deephits_keras.cli.common import (
 )
 from deephits_keras.cli.paths import CORPUS, PATH
 from deephits_keras.cli.train import train
+from deephits_keras.cli.training_options import years
+from deephits_keras.recipes.choices import left_out_notes
 from deephits_keras.reproduction.choices import DEEP, FAMILIES, TABLES
 from deephits_keras.reproduction.protocols import PROTOCOLS
 from deephits_keras.runs.training_config import TrainingConfig
@@ -77,6 +79,12 @@ def training_options(command: Command) -> Command:
     type=click.Choice([*FAMILIES, "all"]),
     help="Classifier of the shallow baselines; may be repeated.",
 )
+@click.option(
+    "--origins", metavar="YEARS", help="For --table rolling: first test years, separated by commas."
+)
+@click.option(
+    "--horizon", default=5, show_default=True, help="For --table rolling: number of test years."
+)
 @training_options
 @json_option
 def reproduce(
@@ -86,6 +94,8 @@ def reproduce(
     protocols: tuple[str, ...],
     seeds: int,
     families: tuple[str, ...],
+    origins: str | None,
+    horizon: int,
     modalities: str | None,
     fusion: str | None,
     fusion_weights: str | None,
@@ -100,14 +110,15 @@ def reproduce(
 
     Tables 2, 4, A1, A3, A5, A6 and A7 describe the dataset and take seconds; 6, A4, A8 and A9
     train shallow baselines; 5, 7, A2 and beyond train one deep model per variant, protocol and
-    seed. The page OUT/reproduction.html shows all results in OUT. Run the same command again to
-    continue after an interruption.
+    seed; rolling trains before each of --origins. The page OUT/reproduction.html shows all results
+    in OUT. Run the same command again to continue after an interruption.
 
     \b
     Example:
       deephits reproduce corpus out --table 4 --table A3
       deephits reproduce corpus out --table 5 --seeds 5 --protocol paper --protocol holdout
       deephits reproduce corpus out --table all --protocol all --modalities mel,lyrics,meta
+      deephits reproduce corpus out --table rolling --origins 2005,2010,2015
     """
     from deephits_keras.reproduction.workflow import plan_reproduction, require_all
 
@@ -122,8 +133,12 @@ def reproduce(
         settings=settings,
         fusion=get_fusion_settings(fusion, fusion_weights, head, dropout),
         training={k: v for k, v in training.items() if v is not None},
+        origins=years(origins) if origins else (),
+        horizon=horizon,
         command=shlex.join(["deephits", *sys.argv[1:]]),
     )
+    for note in left_out_notes(plan.left_out):
+        click.echo(f"note: {note}", err=True)
     import_keras()
     found, failed = plan.carry_out(jobs=jobs)
     if as_json:

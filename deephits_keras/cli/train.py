@@ -32,6 +32,7 @@ from deephits_keras.cli.training_options import (
     split_options,
     training_option,
     training_options,
+    years,
 )
 from deephits_keras.errors import UserError
 from deephits_keras.runs.files import REPORT, require_free
@@ -283,16 +284,10 @@ def _rolling(
         name for name, value in asked.items() if value
     }:
         raise UserError(f"--origins has no {', '.join(sorted(own))}: remove it")
-    try:
-        years = [int(word) for word in origins.split(",")]
-    except ValueError:
-        raise UserError(
-            f"--origins are years, separated by commas: 2005,2010. Received: {origins}"
-        ) from None
     plan = plan_rolling(
         corpus,
         out,
-        origins=years,
+        origins=years(origins),
         horizon=division["horizon"],
         validation=division["validation"],
         **options,

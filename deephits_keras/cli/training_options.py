@@ -9,6 +9,7 @@ import click
 
 from deephits_keras.choices import DECODINGS, QUALITIES, SPLIT_ARGUMENTS, SPLITS
 from deephits_keras.cli.common import Command
+from deephits_keras.errors import UserError
 from deephits_keras.recipes import DEFAULT
 from deephits_keras.runs.training_config import (
     ANNEALS,
@@ -107,6 +108,20 @@ def split_options(*, test: float) -> Callable[[Command], Command]:
         return command
 
     return add
+
+
+def years(words: str) -> list[int]:
+    """The years of `--origins`.
+
+    Raises:
+        UserError: if one isn't a number.
+    """
+    try:
+        return [int(word) for word in words.split(",")]
+    except ValueError:
+        raise UserError(
+            f"--origins are years, separated by commas: 2005,2010. Received: {words}"
+        ) from None
 
 
 def split_of(arguments: dict[str, Any]) -> dict[str, Any]:

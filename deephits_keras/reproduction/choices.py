@@ -8,7 +8,10 @@ from deephits_keras.errors import UserError
 
 DEEP, SHALLOW = ("5", "7", "A2", "beyond"), ("6", "A4", "A8", "A9")
 DATASET = ("2", "4", "A1", "A3", "A5", "A6", "A7")
-TABLES = (*DATASET, *DEEP, *SHALLOW)
+ROLLING = "rolling"
+"""Years after training; not one of "all", as it needs the origins."""
+ALL = (*DATASET, *DEEP, *SHALLOW)
+TABLES = (*ALL, ROLLING)
 SAME = {"A4": "6", "A5": "4"}
 """Tables that are computed as part of another one."""
 
@@ -28,7 +31,7 @@ def chosen_tables(given: Sequence[str]) -> tuple[str, ...]:
     spelt = {name.casefold(): name for name in TABLES}
     names = [name.strip().casefold() for words in given for name in words.split(",")]
     if "all" in names:
-        return TABLES
+        return TABLES if ROLLING in names else ALL
     if unknown := [name for name in names if name not in spelt]:
         raise UserError(f"There is no table {unknown[0]!r} to compute. Tables: {', '.join(TABLES)}")
     return tuple(dict.fromkeys(SAME.get(spelt[name], spelt[name]) for name in names))

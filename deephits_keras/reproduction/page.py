@@ -34,6 +34,7 @@ from deephits_keras.reproduction.results import (
     protocols_of,
     shallow_tables,
 )
+from deephits_keras.reproduction.rolling import read_rolling, rolling_pictures, rolling_tables
 from deephits_keras.reproduction.shallow import read_shallow
 from deephits_keras.reproduction.tables import Table
 from deephits_keras.utils.files import replacing, write_json, write_text
@@ -71,6 +72,7 @@ class Reproduction:
         """
         rows, shallow = read_rows(setup.out), read_shallow(setup.out)
         comparisons = list(compare_all(rows))
+        rolling = read_rolling(setup.out)
         compared = comparison_table(comparisons)
         tables = [
             *dataset_tables(setup.corpus, setup.encoders),
@@ -78,11 +80,13 @@ class Reproduction:
             *deep_tables(rows),
             *([compared] if compared else []),
             *shallow_tables(shallow),
+            *rolling_tables(rolling),
         ]
         pictures = {
             **dataset_pictures(setup.corpus),
             **deep_pictures(rows),
             **(shallow_pictures(shallow) if shallow else {}),
+            **rolling_pictures(rolling),
         }
         return cls(setup, rows, shallow, comparisons, tables, pictures)
 

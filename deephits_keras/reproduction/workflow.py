@@ -7,7 +7,7 @@ reported immediately.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from deephits_keras.encoders.registry import AnyEncoder, resolve_modalities
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.model.fusion import get_fusion
 from deephits_keras.model.head_names import check_head
-from deephits_keras.reproduction.choices import FAMILIES, chosen_tables, expanded
+from deephits_keras.reproduction.choices import FAMILIES, ROLLING, chosen_tables, expanded
 from deephits_keras.reproduction.protocols import PROTOCOLS
 from deephits_keras.runs.training_config import TrainingConfig
 
@@ -43,7 +43,10 @@ class ReproductionPlan:
         protocols: Names in `PROTOCOLS`.
         seeds: Number of seeds, from 0.
         families: Names in `choices.FAMILIES`.
+        origins: First test years of the table `rolling`.
+        horizon: Its number of test years.
         command: Command line, stored with the results.
+        left_out: Modalities that no track of the corpus has, each with the reason.
     """
 
     corpus: Corpus
@@ -55,7 +58,10 @@ class ReproductionPlan:
     protocols: tuple[str, ...]
     seeds: int
     families: tuple[str, ...]
+    origins: tuple[int, ...] = ()
+    horizon: int = 5
     command: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def carry_out(self, *, jobs: int = -1) -> tuple[Reproduction, Mapping[str, str]]:
         """Compute the missing results, and write the page; see `reproduce`.
@@ -65,6 +71,7 @@ class ReproductionPlan:
         """
         from deephits_keras.reproduction.deep import Setup
         from deephits_keras.reproduction.page import Reproduction
+        from deephits_keras.reproduction.rolling import run_rolling
         from deephits_keras.reproduction.run import compute
 
         setup = Setup(
@@ -83,6 +90,8 @@ class ReproductionPlan:
             families=self.families,
             jobs=jobs,
         )
+        if self.origins:
+            run_rolling(setup, self.origins, self.horizon, range(self.seeds))
         found = Reproduction.from_setup(setup)
         found.write()
         return found, failed
@@ -100,10 +109,17 @@ def plan_reproduction(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     fusion: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | TrainingConfig | None = None,
+    origins: Sequence[int] = (),
+    horizon: int = 5,
     command: str = "",
 ) -> ReproductionPlan:
     """Check the arguments without importing Keras; see `reproduce`."""
     wanted = chosen_tables(tables)
+    if (ROLLING in wanted) != bool(origins):
+        raise UserError(
+            "The table rolling needs --origins, the first test years: "
+            "--table rolling --origins 2005,2010"
+        )
     if seeds < 1:
         raise UserError(f"seeds must be at least 1. Received: {seeds}")
     if not isinstance(training, TrainingConfig):
@@ -114,12 +130,14 @@ def plan_reproduction(
     if modalities:
         resolve_modalities(modalities, settings)
     from deephits_keras.corpus.table import Corpus
-    from deephits_keras.features.extraction import corpus_encoders, require_columns
+    from deephits_keras.features.extraction import corpus_encoders, require_columns, without_inputs
 
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
     encoders = corpus_encoders(opened, modalities, settings)
     for encoder in encoders.values():
         require_columns(opened, encoder, settings or {})
+    absent = {} if modalities else without_inputs(opened, encoders)
+    encoders = {m: encoder for m, encoder in encoders.items() if m not in absent}
     meeting.check(list(encoders), classification=True)
     return ReproductionPlan(
         corpus=opened,
@@ -131,7 +149,10 @@ def plan_reproduction(
         protocols=expanded(protocols, tuple(PROTOCOLS)),
         seeds=seeds,
         families=expanded(families, FAMILIES),
+        origins=tuple(origins),
+        horizon=horizon,
         command=command,
+        left_out=absent,
     )
 
 
@@ -147,6 +168,8 @@ def reproduce(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     fusion: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | TrainingConfig | None = None,
+    origins: Sequence[int] = (),
+    horizon: int = 5,
     jobs: int = -1,
 ) -> Reproduction:
     """Compute the paper's tables and figures on a corpus, as `deephits reproduce` does.
@@ -157,14 +180,18 @@ def reproduce(
     Args:
         corpus: The corpus, or its folder.
         out: The folder of the reproduction: new, or with the same settings.
-        tables: Numbers of the paper's tables (`["4", "A3"]`), `beyond`, or `all`.
+        tables: Numbers of the paper's tables (`["4", "A3"]`), `beyond`, `rolling`, or `all`, which
+            is all but `rolling`.
         protocols: How test tracks are chosen for deep models: `paper`, `holdout`, `artist`, `all`.
         seeds: Number of random seeds, from 0; each gives a split and an initial model.
         families: Classifiers of the shallow baselines: `logistic`, `mlp`, `boosting`, or `all`.
-        modalities: `"mel,lyrics=my_encoder"`; every modality that has a default encoder by default.
+        modalities: `"mel,lyrics=my_encoder"`; by default every modality that has a default
+            encoder, without those that no track has.
         settings: Settings of encoders, by modality or encoder.
         fusion: `name` and settings of the fusion that override the paper's.
         training: Settings of the training that override the paper's.
+        origins: For the table `rolling`, first test years; see `training.rolling.rolling_origins`.
+        horizon: For the same, number of test years.
         jobs: Number of worker processes; -1: one per core.
 
     Returns:
