@@ -13,27 +13,19 @@ export async function extract(track, settings) {
   return { features: { log_mel: values.map(half) } };
 }
 
-// Draw the spectrogram, several windows one after the other; returns the picture's description.
-export function draw(canvas, { log_mel: values }, { mel_bands: bands, frames, windows, hop_length: hop, sample_rate: rate }) {
-  canvas.width = frames * windows;
-  canvas.height = bands;
-  const image = new ImageData(canvas.width, bands);
+// The spectrogram as a picture, several windows one after the other, as of audio/picture.py.
+export function picture({ log_mel: decibels }, { mel_bands: bands, frames, windows, hop_length: hop, sample_rate: rate }) {
+  const width = frames * windows, values = new Uint8Array(decibels.length);
   let top = -Infinity;
-  for (const value of values) top = Math.max(top, value);
-  for (let k = 0; k < values.length; k += 1) {
+  for (const value of decibels) top = Math.max(top, value);
+  for (let k = 0; k < decibels.length; k += 1) {
     const frame = k % frames, band = Math.floor(k / frames) % bands, window = Math.floor(k / (frames * bands));
-    const pixel = ((bands - 1 - band) * canvas.width + window * frames + frame) * 4;
-    image.data.set(colour(1 + (values[k] - top) / DYNAMIC_RANGE), pixel);
+    const share = Math.max(0, Math.min(1, 1 + (decibels[k] - top) / DYNAMIC_RANGE));
+    values[(bands - 1 - band) * width + window * frames + frame] = Math.floor(255 * share + 0.5);
   }
-  canvas.getContext("2d").putImageData(image, 0, 0);
   const seconds = +(frames * hop / rate).toPrecision(3);
-  return `Mel spectrogram of ${windows === 1 ? "" : `${windows} windows of `}${seconds} s, from 0 Hz (below) to ${(rate / 2).toLocaleString("en")} Hz on the mel scale; the range is ${DYNAMIC_RANGE} dB`;
-}
-
-// Dark blue over red to light yellow, with a lightness that rises evenly.
-function colour(share) {
-  const s = Math.max(0, Math.min(1, share));
-  return [255 * Math.min(1, 1.6 * s ** 1.2), 255 * s ** 2.2, 255 * (0.25 + 0.35 * Math.sin(Math.PI * s)), 255];
+  const caption = `Mel spectrogram of ${windows === 1 ? "" : `${windows} windows of `}${seconds} s, from 0 Hz (below) to ${(rate / 2).toLocaleString("en")} Hz on the mel scale; the range is ${DYNAMIC_RANGE} dB`;
+  return { width, height: bands, values, caption };
 }
 
 function logMel(waveform, { sample_rate: rate, n_fft: size, hop_length: hop, mel_bands: bands, frames }) {

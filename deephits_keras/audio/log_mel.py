@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import keras
 
     from deephits_keras.encoders.explainable import Explainable
+    from deephits_keras.encoders.picture import Picture
 
 
 IN_BROWSER = (
@@ -109,6 +110,15 @@ class LogMelEncoder(SoundEncoder[LogMelConfigT]):
                 config.mask_bands, config.mask_frames, config.masks, self.mean, name="masks"
             )(log_mel)
         return log_mel
+
+    def picture(self, features: Features) -> Picture | None:
+        """The spectrogram; several windows one after the other."""
+        from deephits_keras.audio.picture import mel_caption, spectrogram_picture
+
+        config = self.config
+        seconds = config.frames * config.hop_length / config.sample_rate
+        caption = mel_caption(seconds, config.sample_rate, config.windows)
+        return spectrogram_picture(features["log_mel"], caption)
 
     def browser_half(self) -> BrowserHalf:
         """The same spectrogram in JavaScript; the browser decodes the recording."""

@@ -18,8 +18,8 @@ class BrowserHalf:
     feature, in C order) and, if some are missing, `missingParts` (a list of names). An input that
     can't be used is an `Error`, whose message is shown.
 
-    It may export `draw(canvas, features, settings)` as well, which draws a picture of the features
-    and returns its description.
+    It may export `picture(features, settings)` as well: what `ModalityEncoder.picture` returns, as
+    `{ width, height, values, caption }` with `values` a Uint8Array, row by row.
 
     Attributes:
         modules: The JavaScript files, in one folder; the first one is imported.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from deephits_keras.encoders.explainable import Explainable
+    from deephits_keras.encoders.picture import Picture
     from deephits_keras.tracks import Track
 
 __all__ = [
@@ -480,6 +481,17 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """
         del folder
         return ()
+
+    def picture(self, features: Features) -> Picture | None:
+        """A picture of one track's features, which the page of `deephits serve` shows.
+
+        The default: none.
+
+        Args:
+            features: Features that `extract` returned.
+        """
+        del features
+        return None
 
     def browser_half(self) -> BrowserHalf:
         """JavaScript that extracts the features in a web page (`deephits export --format web`).

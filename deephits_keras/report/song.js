@@ -83,6 +83,25 @@ export function show(prediction) {
   byId("answer").hidden = false;
 }
 
+// Show pictures `{ width, height, values, caption }`, whose values are bytes, row by row.
+export function showPictures(pictures) {
+  byId("pictures").replaceChildren(...pictures.map(({ width, height, values, caption }) => {
+    const canvas = Object.assign(element("canvas"), { width, height }), figure = element("figure");
+    const image = new ImageData(width, height);
+    values.forEach((value, k) => image.data.set(colour(value / 255), 4 * k));
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", caption);
+    figure.append(canvas, element("figcaption", caption));
+    return figure;
+  }));
+}
+
+// Dark blue over red to light yellow, with a lightness that rises evenly.
+function colour(s) {
+  return [255 * Math.min(1, 1.6 * s ** 1.2), 255 * s ** 2.2, 255 * (0.25 + 0.35 * Math.sin(Math.PI * s)), 255];
+}
+
 // Run `work` while the page says `doing`; what it throws is shown.
 export async function run(work, doing) {
   const buttons = form.querySelectorAll("button");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
 import tempfile
@@ -18,8 +19,10 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from deephits_keras.encoders.picture import Picture
 from deephits_keras.errors import UserError
-from deephits_keras.prediction.asked import FieldError, cleaning_of
+from deephits_keras.prediction.asked import FieldError
+from deephits_keras.prediction.extraction import ExtractedTrack
 from deephits_keras.prediction.predictor import TrackPrediction
 from deephits_keras.serve import kserve
 from deephits_keras.serve.admission import Admission
@@ -33,6 +36,9 @@ from deephits_keras.version import __version__
 
 STATIC = {"page.js": "deephits_keras.serve", "song.js": "deephits_keras.report"}
 """Files of the page, with the package that each lies in."""
+
+PICTURES = "pictures"
+"""Parameter of an address, and what it adds to an answer."""
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,9 +56,7 @@ def create_app(service: Service, token: str | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         del app
         with tempfile.TemporaryDirectory(prefix="deephits-serve-") as folder:
-            server.reader = Reader(
-                service.info, service.settings, Path(folder), cleaning_of(service.model)
-            )
+            server.reader = Reader(service.info, service.settings, Path(folder), service.cleaning)
             yield
             await service.close()
 
@@ -94,6 +98,37 @@ def json_response(content: Any, status: int = 200, headers: Any = None) -> Respo
     """An answer as JSON; NaN is null."""
     body = msgspec.json.encode(content, enc_hook=to_plain)
     return Response(body, status, headers, media_type="application/json")
+
+
+def wants(request: Request, option: str | None = None) -> bool:
+    """Whether a request's address asks for an option, `?option=true`.
+
+    Args:
+        request: The request.
+        option: The only parameter that its path has, if it has one.
+
+    Raises:
+        RefusedError: for any other parameter or value: nothing is ignored.
+    """
+    found = request.query_params.multi_items()
+    for name, value in found:
+        if name != option:
+            has = f"only {option}" if option else "none: everything is in its body"
+            reason = f"This path has no parameter {name!r:.80}, {has}"
+            raise RefusedError(422, reason, field=name)
+        if value not in ("true", "false") or len(found) > 1:
+            values = ", ".join(repr(value) for _, value in found)
+            raise RefusedError(
+                422, f"{name} must be true or false, once. Received: {values:.80}", field=name
+            )
+    return (option, "true") in found
+
+
+def picture_record(picture: Picture) -> dict[str, Any]:
+    """A picture as JSON types; its values are bytes, row by row, in Base64."""
+    height, width = picture.values.shape
+    values = base64.b64encode(picture.values.tobytes()).decode()
+    return {"caption": picture.caption, "width": width, "height": height, "values": values}
 
 
 class Server:
@@ -162,11 +197,21 @@ class Server:
 
     async def predict(self, request: Request) -> Response:
         """Predict one track."""
+        pictures = wants(request, PICTURES)
         async with self.reader.track(request) as track:
-            return json_response(self._record(await self.service.predict(track)))
+            prediction, extracted = await self.service.predict(track)
+        content = self._record(prediction)
+        if pictures:
+            content |= {PICTURES: await self._pictures(extracted)}
+        return json_response(content)
+
+    async def _pictures(self, extracted: ExtractedTrack) -> dict[str, Any]:
+        found = await asyncio.to_thread(self.service.pictures, extracted)
+        return {modality: picture_record(picture) for modality, picture in found.items()}
 
     async def predict_batch(self, request: Request) -> Response:
         """Predict several tracks; each answer is a prediction or an error."""
+        wants(request)
         async with self.reader.tracks(request) as tracks:
             answers = await asyncio.gather(
                 *(self._one(track) for track in tracks), return_exceptions=True
@@ -177,7 +222,8 @@ class Server:
     async def _one(self, track: Any) -> TrackPrediction:
         if isinstance(track, Exception):
             raise track
-        return await self.service.predict(track)
+        prediction, _ = await self.service.predict(track)
+        return prediction
 
     def _of_batch(self, answer: Any) -> dict[str, Any]:
         if isinstance(answer, TrackPrediction):
@@ -192,8 +238,13 @@ class Server:
 
     async def explain(self, request: Request) -> Response:
         """Predict one track, and tell what each part of it contributed."""
+        pictures = wants(request, PICTURES)
         async with self.reader.track(request) as track:
-            return json_response((await self.service.explain(track)).to_json())
+            explanation, extracted = await self.service.explain(track)
+        content = explanation.to_json()
+        if pictures:
+            content |= {PICTURES: await self._pictures(extracted)}
+        return json_response(content)
 
     async def metrics(self) -> Response:
         """Counters for Prometheus."""
@@ -220,6 +271,7 @@ class Server:
 
     async def infer(self, request: Request) -> Response:
         """Scores for features, by the KServe protocol."""
+        wants(request)
         info, settings = self.service.info, self.service.settings
         body = await request.body()
         asked, binary = kserve.read_request(body, request.headers.get(kserve.HEADER_LENGTH))

@@ -17,6 +17,7 @@ import numpy as np
 from deephits_keras.encoders.features import PRESENT, input_name
 from deephits_keras.errors import UserError
 from deephits_keras.export.tensors import TensorInfo
+from deephits_keras.serve.json_text import require_keys_once
 from deephits_keras.serve.refusal import RefusedError
 from deephits_keras.serve.schema import ModelInfo
 from deephits_keras.serve.service import Rows, Tensors
@@ -115,20 +116,22 @@ def read_request(body: bytes, header_length: str | None) -> tuple[InferRequest, 
     """
     length = len(body)
     if header_length is not None:
-        if not header_length.isdigit() or int(header_length) > length:
+        if not header_length.isdecimal() or int(header_length) > length:
             raise RefusedError(400, f"{HEADER_LENGTH} must be at most the length of the body")
         length = int(header_length)
     head = body[:length]
     try:
         try:
-            return msgspec.json.decode(head, type=InferRequest), body[length:]
+            found = msgspec.json.decode(head, type=InferRequest)
         except msgspec.ValidationError:
             # Once more, for a reason that names what was received.
-            return from_plain(msgspec.json.decode(head), InferRequest, "the request"), b""
+            found = from_plain(msgspec.json.decode(head), InferRequest, "the request")
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise RefusedError(400, f"The request is not JSON: {error}") from error
     except UserError as error:
         raise RefusedError(400, str(error)) from error
+    require_keys_once(head, "the request")
+    return found, body[length:]
 
 
 def rows_of(request: InferRequest, binary: bytes, info: ModelInfo, most: int) -> Rows:
@@ -163,6 +166,10 @@ def rows_of(request: InferRequest, binary: bytes, info: ModelInfo, most: int) ->
     if len(counts) != 1 or not 0 < (count := counts.pop()) <= most:
         raise RefusedError(400, f"The inputs must have one batch size, from 1 to {most}")
     _add_missing(given, info, count)
+    masks = [given[input_name(modality, PRESENT)] for modality in info.features]
+    if empty := np.flatnonzero(np.sum(masks, axis=0) == 0).tolist():
+        told = f"row {empty[0]} of the batch has nothing to predict from"
+        raise RefusedError(400, f"{told}: every modality is missing")
     return Rows({name: given[name] for name in known}, count)
 
 
@@ -180,6 +187,9 @@ def _add_missing(given: Tensors, info: ModelInfo, count: int) -> None:
             if not ((given[mask] == 0) | (given[mask] == 1)).all():
                 raise RefusedError(400, f"{mask} must be 0 or 1")
             continue
+        if mask in given and given[mask].any():
+            names = ", ".join(lacking)
+            raise RefusedError(400, f"{mask} says that {modality} is there: it lacks {names}")
         given[mask] = np.zeros((count, 1), np.float32)
         given |= {t.name: np.zeros((count, *t.shape), t.dtype) for t in own}
 
@@ -213,6 +223,8 @@ def _from_values(sent: SentTensor, tensor: TensorInfo) -> np.ndarray[Any, Any]:
             if not all(type(value) in (int, float, type(None)) for value in flat):
                 raise wrong
             found = np.array([np.nan if v is None else float(v) for v in flat])
+        if found.ndim > 1 and list(found.shape) != sent.shape:
+            raise wrong
         if found.dtype.kind not in "iuf" or found.size != math.prod(sent.shape):
             raise wrong
         if tensor.dtype == "int32":
@@ -256,7 +268,7 @@ def answer(
     }
     if decoded.scores is not None:
         arrays["scores"] = decoded.scores.astype(np.float32)
-    binary = bool(request.parameters.get("binary_data_output"))
+    binary = _flag(request.parameters, "binary_data_output", default=False)
     wanted = request.outputs or [WantedTensor(name) for name in arrays]
     told, tail = [], b""
     for each in wanted:
@@ -270,12 +282,22 @@ def answer(
     return head + tail, len(head) if tail else None
 
 
+def _flag(parameters: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise RefusedError(400, f"{name} must be true or false. Received: {value!r:.80}")
+    return value
+
+
 def _told(
     wanted: WantedTensor, array: np.ndarray[Any, Any], *, binary: bool
 ) -> tuple[Mapping[str, Any], bytes]:
     datatype = DATATYPES[str(array.dtype)]
     record = {"name": wanted.name, "datatype": datatype, "shape": list(array.shape)}
-    if wanted.parameters.get(BINARY_DATA, binary):
+    if unknown := wanted.parameters.keys() - {BINARY_DATA}:
+        reason = f"{wanted.name} has no parameter {min(unknown)!r:.80}, only {BINARY_DATA}"
+        raise RefusedError(400, reason)
+    if _flag(wanted.parameters, BINARY_DATA, default=binary):
         content = array.astype(array.dtype.newbyteorder("<")).tobytes()
         return {**record, "parameters": {BINARY_SIZE: len(content)}}, content
     return {**record, "data": array.ravel().tolist()}, b""

@@ -25,6 +25,13 @@ REASONS = {
     "429": "Too many requests from this address",
     "503": "Too many requests in progress",
 }
+PICTURES = {
+    "name": "pictures",
+    "in": "query",
+    "schema": {"type": "boolean", "default": False},
+    "description": "Whether the answer has pictures of the features: by modality the caption, "
+    "width, height, and the values as bytes in Base64, row by row, 0 dark to 255 light",
+}
 
 
 def described(path: str, info: ModelInfo, settings: ServeSettings) -> dict[str, Any]:
@@ -38,7 +45,8 @@ def described(path: str, info: ModelInfo, settings: ServeSettings) -> dict[str, 
     if path not in bodies:
         return {}
     refusals = {status: _content({"application/json": ERROR}, d) for status, d in REASONS.items()}
-    return {"openapi_extra": {"requestBody": bodies[path], "responses": refusals}}
+    more = {"parameters": [PICTURES]} if path in ("/v1/predict", "/v1/explain") else {}
+    return {"openapi_extra": {"requestBody": bodies[path], "responses": refusals, **more}}
 
 
 def _content(schemas: dict[str, Any], description: str = "") -> dict[str, Any]:

@@ -1,5 +1,5 @@
 // The page at `/`: sends the form to the server, shows its answer. Loads nothing else.
-import { byId, form, row, run, show, song } from "./song.js";
+import { byId, form, row, run, show, showPictures, song } from "./song.js";
 
 const PARTS = 12; // contributions shown per modality
 
@@ -16,13 +16,20 @@ async function ask(path) {
   return said;
 }
 
-function showPrediction(prediction) {
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+function showSong(prediction, pictures) {
   show(prediction);
+  showPictures(Object.values(pictures).map((picture) => ({ ...picture, values: bytes(picture.values) })));
+}
+
+function showPrediction(prediction) {
+  showSong(prediction, prediction.pictures);
   byId("contributions").hidden = true;
 }
 
 function showContributions(explanation) {
-  show(explanation.prediction);
+  showSong(explanation.prediction, explanation.pictures);
   const signed = (value) => (Math.abs(value) < 1e-6 ? "0" : (value > 0 ? "+" : "−") + Math.abs(value).toPrecision(Math.abs(value) < 0.001 ? 2 : 3));
   const modalities = Object.entries(explanation.modalities);
   const all = modalities.flatMap(([, of]) => [of.contribution, ...of.parts.map((part) => part.contribution)]);
@@ -44,6 +51,6 @@ function showContributions(explanation) {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  run(async () => showPrediction(await ask("/v1/predict")), "Predicting …");
+  run(async () => showPrediction(await ask("/v1/predict?pictures=true")), "Predicting …");
 });
-byId("explain")?.addEventListener("click", () => run(async () => showContributions(await ask("/v1/explain")), "Explaining: this takes a while …"));
+byId("explain")?.addEventListener("click", () => run(async () => showContributions(await ask("/v1/explain?pictures=true")), "Explaining: this takes a while …"));

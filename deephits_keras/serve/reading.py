@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.errors import UserError
 from deephits_keras.prediction.asked import checked_track
+from deephits_keras.serve.form import read_form
+from deephits_keras.serve.json_text import read_json
 from deephits_keras.serve.refusal import RefusedError
 from deephits_keras.serve.schema import ModelInfo
 from deephits_keras.serve.settings import ServeSettings
@@ -27,6 +28,10 @@ from deephits_keras.utils.suggestions import suggestion
 
 JSON, FORM = "application/json", "multipart/form-data"
 LONGEST_ID = 200
+LONGEST_NAME = 50
+"""Letters of a file's name, of at most four bytes each: file systems allow 255 bytes."""
+
+UNUSUAL = re.compile(r"[^\w .,'()&+-]")
 ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 
 
@@ -93,6 +98,7 @@ class Reader:
             if len(listed) > self.settings.max_tracks:
                 most = f"more than the {self.settings.max_tracks} of one request"
                 raise RefusedError(413, f"There are {len(listed)} tracks, {most}", field="tracks")
+            self._require_used(listed, parts)
             found: list[Track | Exception] = []
             for number, values in enumerate(listed):
                 try:
@@ -102,6 +108,15 @@ class Reader:
                 except UserError as error:
                     found.append(error)
             yield found
+
+    def _require_used(self, listed: list[Any], parts: Mapping[str, Any]) -> None:
+        """Refuse parts that no track of a list names."""
+        tracks = [values for values in listed if isinstance(values, dict)]
+        named = [values.get(name) for values in tracks for name in self.info.files]
+        for part in parts:
+            if part not in named:
+                reason = f"No track of `tracks` names the part {part!r:.80} as one of its files"
+                raise RefusedError(422, reason, field=part)
 
     @contextlib.asynccontextmanager
     async def _body(self, request: Request) -> AsyncIterator[dict[str, Any]]:
@@ -117,9 +132,8 @@ class Reader:
             wanted = f"The content type must be {JSON} or {FORM}"
             raise RefusedError(415, f"{wanted}. Received: {kind[:80] or 'none'}")
         most = self.settings.max_tracks * max(1, len(self.info.files)) + 8
-        async with request.form(
-            max_files=most, max_fields=most, max_part_size=self.settings.max_bytes
-        ) as form:
+        largest = self.settings.max_bytes
+        async with read_form(request, most_parts=most, largest_text=largest) as form:
             parts: dict[str, Any] = {}
             for name, value in form.multi_items():
                 if name in parts:
@@ -227,9 +241,9 @@ class Reader:
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
             paths = {}
             for name, upload in asked.files.items():
-                # Of the client's name only the ending: some decoders look at it.
-                ending = ENDING.search(upload.filename or "")
-                paths[name] = Path(folder) / f"{name}{ending[0].lower() if ending else ''}"
+                own = Path(folder) / name
+                own.mkdir()
+                paths[name] = own / file_name(upload.filename or "", name)
                 await asyncio.to_thread(_save, upload, paths[name])
             yield paths
 
@@ -242,18 +256,26 @@ class Reader:
         )
 
 
-def read_json(body: bytes, what: str) -> Any:
-    """The values of a JSON text.
+def file_name(sent: str, name: str) -> str:
+    """A harmless name for an uploaded file, by which its sender knows it in messages.
 
-    Raises:
-        RefusedError: if it isn't JSON.
+    Args:
+        sent: The client's name for it, of which a path is cut off.
+        name: Name of the input, if nothing is left.
+
+    Example:
+        >>> file_name("../été <b>.MP3", "audio"), file_name("", "audio")
+        ('été _b_.mp3', 'audio')
     """
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise RefusedError(400, f"{what} is not JSON: {error}") from error
+    last = sent.replace("\\", "/").rpartition("/")[2]
+    # Some decoders look at the ending.
+    ending = ENDING.search(last)
+    stem = UNUSUAL.sub("_", last[: ending.start()] if ending else last).strip(". ")
+    return f"{stem[:LONGEST_NAME] or name}{ending[0].lower() if ending else ''}"
 
 
 def _save(upload: UploadFile, path: Path) -> None:
+    # Several tracks may name one file.
+    upload.file.seek(0)
     with path.open("wb") as file:
         shutil.copyfileobj(upload.file, file, 2**20)

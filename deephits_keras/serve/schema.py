@@ -7,9 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from deephits_keras.encoders.inputs import LYRICS
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.form import FieldInfo, fields_of, read_by
 from deephits_keras.export.tensors import TensorInfo, tensors
+from deephits_keras.prediction.asked import cleaning_of
 from deephits_keras.runs.scorer import Scorer
 from deephits_keras.tasks import LARGEST_SCORE, Decoding
 
@@ -64,6 +66,10 @@ class ModelInfo:
         """
         read = read_by(model.encoders.values())
         task = model.task
+        texts = dict.fromkeys(each.name for each in read if each.kind == "text")
+        if cleaning_of(model).detect_language:
+            # Their language is detected, though nothing else of them may be read.
+            texts |= {LYRICS.name: None}
         bundle = isinstance(model, Bundle)
         return cls(
             name=re.sub(r"[^\w.-]+", "-", name or model.folder.resolve().name),
@@ -73,7 +79,7 @@ class ModelInfo:
             modalities={m: encoder.name for m, encoder in model.encoders.items()},
             features={m: tuple(s.name for s in e.feature_specs) for m, e in model.encoders.items()},
             fields=fields_of(model.encoders, model.config.words, model.unseen_columns),
-            texts=tuple(each.name for each in read if each.kind == "text"),
+            texts=tuple(texts),
             files=tuple(each.name for each in read if each.kind == "file"),
             coverage=model.calibration.coverage or None,
             synthetic=model.synthetic,

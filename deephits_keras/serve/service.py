@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ import numpy as np
 
 from deephits_keras.encoders.features import ExtractionError
 from deephits_keras.encoders.inputs import inputs_of
+from deephits_keras.encoders.picture import Picture
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import DeepHitsError
-from deephits_keras.prediction.asked import require_read
+from deephits_keras.features.outcomes import blamed
+from deephits_keras.prediction.asked import cleaning_of, ignored, require_read
 from deephits_keras.prediction.extraction import ExtractedTrack, TrackExtractor
 from deephits_keras.prediction.measured import MeasuredTrack
 from deephits_keras.prediction.predictor import Predictor, TrackPrediction
@@ -48,7 +51,8 @@ class Rows:
 
 
 Job = ExtractedTrack | Rows
-Answer = TrackPrediction | np.ndarray[Any, Any]
+Predicted = tuple[TrackPrediction, ExtractedTrack]
+Answer = Predicted | np.ndarray[Any, Any]
 
 
 class Service:
@@ -71,6 +75,7 @@ class Service:
     ) -> None:
         self.model, self.settings = model, settings
         self.info = ModelInfo.of(model, name)
+        self.cleaning = cleaning_of(model)
         self.statistics = Statistics()
         self.predictor = Predictor(model)
         self._warm_up()
@@ -103,21 +108,46 @@ class Service:
         """Whether requests are answered."""
         return self.open and bool(self.workers.pids)
 
-    async def predict(self, track: Track) -> TrackPrediction:
+    async def predict(self, track: Track) -> Predicted:
         """Predict a track.
+
+        Returns:
+            Its prediction, and its features.
 
         Raises:
             FieldError: for a field that no encoder reads.
             RefusedError: if an input can't be used, or there is none.
         """
-        return await self._answer(await self._extracted(track))
+        extracted = await self._extracted(track)
+        return cast("Predicted", await self._batcher.answer(extracted))
+
+    def pictures(self, extracted: ExtractedTrack) -> dict[str, Picture]:
+        """What encoders can draw of a track, by modality.
+
+        Raises:
+            RefusedError: if an encoder fails to.
+        """
+        found: dict[str, Picture] = {}
+        for modality, features in extracted.features.items():
+            encoder = self.predictor.encoders[modality]
+            try:
+                with blamed(encoder, extracted.measured.track):
+                    picture = encoder.picture(features)
+            except ExtractionError as error:
+                reason = f"{modality} can't be drawn: {error.reason}"
+                raise RefusedError(422, reason, field=modality) from error
+            found |= {} if picture is None else {modality: picture}
+        return found
 
     async def infer(self, rows: Rows) -> np.ndarray[Any, Any]:
         """The model's outputs `(rows, outputs)` for features."""
         return cast("np.ndarray[Any, Any]", await self._batcher.answer(rows, rows.count))
 
-    async def explain(self, track: Track) -> Explanation:
+    async def explain(self, track: Track) -> tuple[Explanation, ExtractedTrack]:
         """Explain a track's prediction.
+
+        Returns:
+            The explanation, and the track's features.
 
         Raises:
             FieldError: as in `predict`.
@@ -139,7 +169,15 @@ class Service:
         await asyncio.to_thread(self.workers.close)
 
     async def _extracted(self, track: Track) -> ExtractedTrack:
-        require_read(track, self.predictor.encoders.values())
+        unread = require_read(track, self.predictor.encoders.values(), self.cleaning)
+        extracted = await self._extracted_outside(track)
+        measured = extracted.measured
+        warnings = (*measured.warnings, *ignored(unread))
+        return dataclasses.replace(
+            extracted, measured=dataclasses.replace(measured, warnings=warnings)
+        )
+
+    async def _extracted_outside(self, track: Track) -> ExtractedTrack:
         if not (wanted := self._needed(track)):
             return ExtractedTrack(MeasuredTrack(track, {}))
         task = Task(track, wanted, self.settings.max_minutes)
@@ -153,9 +191,6 @@ class Service:
         """Modalities to extract in a worker process, of which the track has a file or text."""
         given = {*track.files, *track.texts}
         return tuple(m for m, encoder in self._outside.items() if given & _names(encoder, given))
-
-    async def _answer(self, extracted: ExtractedTrack) -> TrackPrediction:
-        return cast("TrackPrediction", await self._batcher.answer(extracted))
 
     def _answers(self, jobs: list[Job]) -> Sequence[Answer | Exception]:
         """Answer jobs by one forward pass."""
@@ -175,13 +210,13 @@ class Service:
         predicted = map(_usable, tracks, self.predictor.describe(tracks, rest))
         return [next(sent) if isinstance(job, Rows) else next(predicted) for job in jobs]
 
-    def _explained(self, given: ExtractedTrack) -> Explanation:
+    def _explained(self, given: ExtractedTrack) -> tuple[Explanation, ExtractedTrack]:
         from deephits_keras.explanation.track import TrackExplainer
 
         (extracted,) = self._extractor.completed([given])
         _require_usable(extracted)
         try:
-            return TrackExplainer(self.predictor).explain_extracted(extracted)
+            return TrackExplainer(self.predictor).explain_extracted(extracted), extracted
         except DeepHitsError as error:
             raise RefusedError(422, str(error)) from error
 
@@ -192,14 +227,14 @@ def _names(encoder: AnyEncoder, given: set[str]) -> set[str]:
     return given if declared is None else {each.name for each in declared}
 
 
-def _usable(extracted: ExtractedTrack, prediction: TrackPrediction) -> TrackPrediction | Exception:
+def _usable(extracted: ExtractedTrack, prediction: TrackPrediction) -> Predicted | Exception:
     try:
         _require_usable(extracted)
     except RefusedError as refusal:
         return refusal
     if prediction.popularity is None:
         return RefusedError(422, "There is nothing to predict from: every input is missing")
-    return prediction
+    return prediction, extracted
 
 
 def _require_usable(extracted: ExtractedTrack) -> None:

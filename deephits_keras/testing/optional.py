@@ -12,6 +12,7 @@ from deephits_keras.corpus.values import clean_fields
 from deephits_keras.encoders.contract import ModalityEncoder
 from deephits_keras.encoders.features import ExtractionError, Features, places_of
 from deephits_keras.encoders.inputs import as_declared, inputs_of
+from deephits_keras.encoders.picture import Picture
 from deephits_keras.errors import UserError
 from deephits_keras.features.outcomes import fault
 from deephits_keras.testing.subject import (
@@ -72,6 +73,19 @@ def check_remarks_are_sentences(subject: Subject) -> None:
             isinstance(remarks, tuple | list)
             and all(isinstance(text, str) and text.strip() for text in remarks),
             f"remarks must give a tuple of texts, () for none. Received: {remarks!r}",
+        )
+
+
+def check_picture_is_one(subject: Subject) -> None:
+    """`picture` returns a `Picture` with a caption, or None."""
+    for track, features in _described(subject):
+        try:
+            picture = subject.encoder.picture(features)
+        except Exception as error:
+            raise CheckError(f"for track {track.id}, {raised('picture', error)}") from error
+        require(
+            picture is None or (isinstance(picture, Picture) and picture.caption.strip()),
+            f"picture must give a Picture with a caption, or None. Received: {picture!r:.200}",
         )
 
 
@@ -227,6 +241,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_inputs_are_all_that_is_read,
     check_missing_parts_are_names,
     check_remarks_are_sentences,
+    check_picture_is_one,
     check_describe_gives_known_numbers,
     check_fields_are_in_features,
     check_ablations_do_without,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.audio.sound import SoundEncoder
 from deephits_keras.encoders.contract import setting
 from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.published import PublishedConfig, PublishedEncoder
 from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    from deephits_keras.encoders.picture import Picture
 
 RATE, N_FFT, HOP, BANDS, FRAMES = 12000, 512, 256, 96, 1366
 SAMPLES = int(29.12 * RATE)
@@ -69,6 +72,12 @@ class ChoiCRNN(SoundEncoder[ChoiCRNNConfig], PublishedEncoder[ChoiCRNNConfig]):
             y=clip, sr=RATE, n_fft=N_FFT, hop_length=HOP, n_mels=BANDS
         )
         return {"mel": librosa.power_to_db(mel**2, ref=1.0)[:, :FRAMES].astype(np.float32)}
+
+    def picture(self, features: Features) -> Picture | None:
+        """The spectrogram."""
+        from deephits_keras.audio.picture import mel_caption, spectrogram_picture
+
+        return spectrogram_picture(features["mel"], mel_caption(SAMPLES / RATE, RATE))
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, 96, 1366)` to `(batch, 32)`."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.audio.sound import SoundEncoder
 from deephits_keras.encoders.contract import EncoderConfig, setting
 from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    from deephits_keras.encoders.picture import Picture
 
 RATE, HOP, FRAMES, BINS = 22050, 1024, 322, 96
 SAMPLES = HOP * FRAMES
@@ -83,6 +86,13 @@ class CQTCNN(SoundEncoder[CQTCNNConfig]):
 
         moments = Moments.from_batches(batch["cqt"] for batch in batches)
         self._mean, self._variance = float(moments.mean[0]), float(moments.variance[0])
+
+    def picture(self, features: Features) -> Picture | None:
+        """The spectrogram."""
+        from deephits_keras.audio.picture import spectrogram_picture
+
+        caption = f"Constant-Q spectrogram of {SAMPLES / RATE:.3g} s, {BINS} semitones from C1"
+        return spectrogram_picture(features["cqt"].T, caption)
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, 322, 96)` to `(batch, channels)`."""

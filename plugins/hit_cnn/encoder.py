@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephits_keras.audio.sound import SoundEncoder
 from deephits_keras.encoders.contract import setting
 from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.published import PublishedConfig, PublishedEncoder
 from deephits_keras.tracks import Track
+
+if TYPE_CHECKING:
+    from deephits_keras.encoders.picture import Picture
 
 RATE, N_FFT, HOP, BANDS, FRAMES = 22050, 4096, 2048, 128, 323
 EMBEDDING = 256
@@ -77,6 +80,16 @@ class HitCNN(SoundEncoder[HitCNNConfig], PublishedEncoder[HitCNNConfig]):
             n_mels=BANDS,
         )[:, :FRAMES]
         return {"mel": np.pad(mel, ((0, 0), (0, FRAMES - mel.shape[1]))).astype(np.float32)}
+
+    def picture(self, features: Features) -> Picture | None:
+        """The spectrogram, in dB."""
+        import numpy as np
+
+        from deephits_keras.audio.picture import mel_caption, spectrogram_picture
+        from deephits_keras.audio.spectrogram import POWER_FLOOR
+
+        decibels = 10 * np.log10(np.maximum(features["mel"], POWER_FLOOR))
+        return spectrogram_picture(decibels, mel_caption(FRAMES * HOP / RATE, RATE))
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
         """`(batch, 128, 323)` to `(batch, 256)`."""

@@ -20,7 +20,9 @@ from deephits_keras.errors import UserError
 from deephits_keras.prediction.asked import asked_track, cleaning_of
 from deephits_keras.prediction.tables import TrackTable
 from deephits_keras.prediction.workflow import plan_prediction
+from deephits_keras.serve.schema import ModelInfo
 
+TEMPO = TabularConfig(columns=("tempo",), categories=())
 LYRICS = {
     "a": "12 ContributorsOver Lyrics[Verse 1]\nI was walking down the street with you57Embed",
     "b": "Ich ging gestern durch die Stadt und dachte an dich, so wie immer",
@@ -120,6 +122,8 @@ def test_lyrics_tell_the_language_to_a_model_that_reads_nothing_else_of_them(
         assert plan.tracks[0].fields == {"language": "de"}
         assert plan.notes == ()
     assert plan_prediction([lyrics], lyrics=words).tracks[0].fields == {}
+    assert ModelInfo.of(meta).texts == ("lyrics",)
+    assert ModelInfo.of(model_of(corpus, tmp_path / "tempo", meta=Tabular(TEMPO))).texts == ()
     given = plan_prediction([meta], lyrics=words, fields={"language": "en"})
     assert given.tracks[0].fields == {"language": "en"}
     raw = model_of(corpus, tmp_path / "raw", lyrics=LyricsLSTM())

@@ -182,9 +182,12 @@ def scored(page: Any, song: Path) -> dict[str, Any]:
         """async () => {
           const { song } = await import("./song.js"), { predict } = await import("./model.js");
           const seen = {};
-          const keep = (modality, { features }) => { seen[modality] = features; };
+          const keep = (result) => { seen[result.modality] = result; };
           const answer = await predict(song(), keep);
-          return { ...answer, mel: Array.from(seen.mel.log_mel) };
+          const { module, features, settings } = seen.mel;
+          const { values, ...picture } = module.picture(features, settings);
+          picture.values = Array.from(values);
+          return { ...answer, mel: Array.from(features.log_mel), picture };
         }"""
     )
     return answer
@@ -242,7 +245,16 @@ def test_the_page_scores_as_predict_does(
     apart = np.abs(python.mel.astype(np.float32) - np.reshape(given["mel"], python.mel.shape))
     means = apart[:-HIGHEST].mean(), apart[-HIGHEST:].mean()
     assert np.less_equal(means, decibels).all(), means
-    # From the same spectrogram, the same answer.
+    # From the same spectrogram, the same picture and the same answer.
+    theirs = np.reshape(np.array(given["mel"], "float16"), python.mel.shape)
+    picture = Bundle(site).encoders["mel"].picture({"log_mel": theirs})
+    assert picture is not None
+    assert given["picture"] == {
+        "caption": picture.caption,
+        "height": len(picture.values),
+        "width": picture.values.shape[1],
+        "values": picture.values.ravel().tolist(),
+    }
     of_page, wanted = python.of_page, python.prediction
     assert given["popularity"] == pytest.approx(of_page.popularity, abs=SAME_GRAPH)
     assert given["scores"] == pytest.approx(of_page.scores, abs=SAME_GRAPH / 100)

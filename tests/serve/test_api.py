@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from starlette.testclient import TestClient
 
 import deephits_keras as dh
 from deephits_keras.export.bundle import Bundle
+from deephits_keras.prediction.workflow import plan_prediction
 from deephits_keras.serve.kserve import HEADER_LENGTH
+from deephits_keras.tracks import Track
 
 FIELDS = {"tempo": 120.0, "artist_popularity": 70}
 LYRICS = "night and day of the road"
@@ -66,6 +69,57 @@ def test_values_are_cleaned_as_those_of_a_table(client: TestClient, bundle: Path
     same(client.post("/v1/predict", json={"fields": written}).json(), wanted)
 
 
+def test_pictures_of_what_the_model_sees_are_given_on_request(
+    client: TestClient, bundle: Path, song: Path
+) -> None:
+    assert "pictures" not in client.post("/v1/predict", **form(song)).json()
+    told = client.post("/v1/predict?pictures=true", **form(song)).json()["pictures"]
+    mel = Bundle(bundle).encoders["mel"]
+    features = mel.extract(Track("song", audio=song))
+    assert features is not None
+    wanted = mel.picture(features)
+    assert wanted is not None
+    values = base64.b64decode(told["mel"].pop("values"))
+    assert values == wanted.values.tobytes()
+    assert told == {"mel": {"caption": wanted.caption, "width": 323, "height": 128}}
+    assert wanted.caption.startswith("Mel spectrogram of 30 s, from 0 Hz (below) to 11,025 Hz")
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/predict?picture=true", "no parameter 'picture', only pictures"),
+        ("/v1/predict?pictures=yes", "pictures must be true or false, once. Received: 'yes'"),
+        ("/v1/predict?pictures=true&pictures=false", "once. Received: 'true', 'false'"),
+        ("/v1/predict:batch?pictures=true", "no parameter 'pictures', none"),
+        ("/v2/models/bundle/infer?tempo=120", "no parameter 'tempo', none"),
+    ],
+)
+def test_no_parameter_of_an_address_is_ignored(path: str, said: str, client: TestClient) -> None:
+    answer = client.post(path, json={"fields": FIELDS})
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ("My song (1).MP3", "My song (1).mp3"),
+        ("../../etc/é<b>.mp3", "é_b_.mp3"),
+        ("C:\\music\\CON.mp3", "CON.mp3"),
+        ("..", "audio"),
+        (f"{'𝄞é' * 100}.ogg", f"{'_é' * 25}.ogg"),
+        ("a%2e#.mp3", "a_2e_.mp3"),
+    ],
+)
+def test_a_recording_is_called_in_messages_as_its_sender_knows_it(
+    sent: str, told: str, client: TestClient
+) -> None:
+    answer = client.post("/v1/predict", files={"audio": (sent, b"no song at all")})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith(f"mel can't be used: {told} can't be decoded")
+
+
 def test_several_tracks_each_have_an_answer_or_a_reason(
     client: TestClient, bundle: Path, song: Path
 ) -> None:
@@ -107,7 +161,7 @@ def test_several_tracks_each_have_an_answer_or_a_reason(
         (form(fields="{"), 400, "fields is not JSON"),
         ({"files": [("audio", b"a"), ("audio", b"b")]}, 422, "several parts called 'audio'"),
         ({"files": {"audio": b"\x00" * 5000}}, 422, "mel can't be used"),
-        ({"files": {"audio": ("../../x.mp3", b"no song at all")}}, 422, "mel can't be used: audio"),
+        ({"files": {"audio": ("../../x.mp3", b"no song at all")}}, 422, "mel can't be used: x.mp3"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_a_reason(
@@ -116,6 +170,70 @@ def test_what_cannot_be_used_is_refused_with_a_reason(
     answer = client.post("/v1/predict", **request_)
     assert answer.status_code == status, answer.text
     assert said in answer.json()["error"]
+
+
+def raw_form(*parts: tuple[str, bytes], end: bytes = b"--x--\r\n") -> dict[str, Any]:
+    told = (
+        b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n' % n.encode() for n, _ in parts
+    )
+    body = b"".join(
+        head + content + b"\r\n" for head, (_, content) in zip(told, parts, strict=True)
+    )
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    return {"content": body + end, "headers": headers}
+
+
+def raw_json(text: str) -> dict[str, Any]:
+    return {"content": text.encode(), "headers": {"content-type": "application/json"}}
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (raw_json('{"fields": {"tempo": 120, "tempo": 60}}'), "the body has the key 'tempo' twice"),
+        (raw_json('{"id": "a", "fields": {}, "id": "b"}'), "the body has the key 'id' twice"),
+        (raw_form(("fields", b'{"tempo": 9, "tempo": 8}')), "fields has the key 'tempo' twice"),
+        (raw_form(("fields", b'{"tempo": 120}'), end=b""), "its last boundary is missing"),
+        (
+            raw_form(
+                ("fields", b'{"tempo": 120}'), end=b"--x\r\nContent-Disposition: form-data; n"
+            ),
+            "its last boundary is missing",
+        ),
+        (raw_form(("lyrics", "été".encode("latin-1"))), "lyrics is not UTF-8 text"),
+        (raw_form(("lyrics", "夜".encode("shift-jis"))), "lyrics is not UTF-8 text"),
+    ],
+)
+def test_nothing_of_a_body_is_dropped_or_read_otherwise(
+    request_: dict[str, Any], said: str, client: TestClient
+) -> None:
+    answer = client.post("/v1/predict", **request_)
+    assert answer.status_code == 400, answer.text
+    assert said in answer.json()["error"]
+
+
+def test_a_field_that_the_model_does_not_read_is_told(client: TestClient, bundle: Path) -> None:
+    note = "popularity is ignored: no encoder of this run reads it"
+    answer = client.post("/v1/predict", json={"fields": {"tempo": 120, "popularity": 9}})
+    assert note in answer.json()["warnings"]
+    assert note in plan_prediction([Bundle(bundle)], fields={"tempo": 120, "popularity": 9}).notes
+
+
+def test_a_part_that_no_track_names_is_refused(client: TestClient, song: Path) -> None:
+    tracks = {"tracks": json.dumps([{"fields": FIELDS}, {"audio": "frist"}])}
+    files = {"first": song.read_bytes()}
+    answer = client.post("/v1/predict:batch", data=tracks, files=files)
+    assert answer.status_code == 422
+    assert "No track of `tracks` names the part 'first'" in answer.json()["error"]
+    answer = client.post("/v1/predict:batch", json={"tracks": [{"fields": FIELDS}], "id": "mine"})
+    assert "names the part 'id'" in answer.json()["error"]
+
+
+def test_two_tracks_may_name_one_file(client: TestClient, song: Path) -> None:
+    tracks = {"tracks": json.dumps([{"audio": "a"}, {"audio": "a", "fields": FIELDS}])}
+    answer = client.post("/v1/predict:batch", data=tracks, files={"a": song.read_bytes()})
+    alone, fields = answer.json()["predictions"]
+    assert (alone["missing"], fields["missing"]) == (["style", "meta"], ["style"])
 
 
 def test_a_chunked_body_is_limited_too(client: TestClient) -> None:
@@ -213,6 +331,9 @@ def test_binary_tensors_are_scored_too(client: TestClient, bundle: Path) -> None
         (lambda t: t.update(data=["1"] * 14), "numbers of FP32"),
         (lambda t: t.update(data=[True] * 14), "numbers of FP32"),
         (lambda t: t.update(data=[[1], [1, 2]]), "numbers of FP32"),
+        (lambda t: t.update(name="meta_present", shape=[1, 1], data=[0]), "every modality is miss"),
+        (lambda t: t.update(data=[[0.5] * 2] * 7), "numbers of FP32"),
+        (lambda t: t.update(name="meta_present", shape=[1, 1], data=[1]), "it lacks meta_fields"),
         (lambda t: t.update(data=[1e39] * 14), "aren't finite"),
         (lambda t: t.update(data="1"), "data must be"),
         (lambda t: t.pop("shape"), "inputs[0].shape is missing"),
@@ -225,6 +346,37 @@ def test_features_that_are_none_are_refused(change: Any, said: str, client: Test
     answer = client.post("/v2/models/bundle/infer", json={"inputs": [tensor]})
     assert answer.status_code == 400
     assert said in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parameters": {"binary_data_output": "false"}}, "must be true or false"),
+        ({"outputs": [{"name": "tier", "parameters": {"binary_data": 0}}]}, "must be true or"),
+        (
+            {"outputs": [{"name": "tier", "parameters": {"classification": 2}}]},
+            "has no parameter 'classification'",
+        ),
+    ],
+)
+def test_what_is_asked_of_the_outputs_is_not_ignored(
+    change: dict[str, Any], said: str, client: TestClient
+) -> None:
+    tensor = {"name": "meta_fields", "shape": [1, 14], "datatype": "FP32", "data": [0.5] * 14}
+    answer = client.post("/v2/models/bundle/infer", json={"inputs": [tensor], **change})
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+
+
+def test_features_with_a_key_twice_or_an_odd_length_are_refused(client: TestClient) -> None:
+    tensor = '{"name": "meta_present", "shape": [1, 1], "datatype": "FP32", "data": [0]}'
+    twice = client.post(
+        "/v2/models/bundle/infer", content=f'{{"inputs": [{tensor}], "inputs": []}}'
+    )
+    assert "the request has the key 'inputs' twice" in twice.json()["error"]
+    headers = {HEADER_LENGTH.encode(): "²".encode("latin-1")}
+    odd = client.post("/v2/models/bundle/infer", content=b"{}", headers=headers)
+    assert (twice.status_code, odd.status_code) == (400, 400)
 
 
 def test_health_metadata_and_metrics(client: TestClient) -> None:

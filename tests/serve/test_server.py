@@ -107,12 +107,16 @@ def test_the_page_scores_a_song_in_a_browser(address: str, bundle: Path, song: P
         page.wait_for_selector("#answer:not([hidden])")
         assert page.inner_text("#popularity") == f"{wanted.popularity:.1f}"
         assert page.locator("#tiers tbody tr").count() == len(wanted.scores)
+        assert "Mel spectrogram of 30 s" in page.locator("canvas").get_attribute("aria-label")
+        drawn = "c => new Set(c.getContext('2d').getImageData(0, 0, 99, 99).data).size"
+        assert page.locator("canvas").evaluate(drawn) > 50
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert errors == []
-        page.set_input_files("input[name=audio]", {"name": "a.mp3", "mimeType": "", "buffer": b"?"})
+        bad = {"name": "<b>Été.mp3", "mimeType": "", "buffer": b"?"}
+        page.set_input_files("input[name=audio]", bad)
         page.get_by_role("button", name="Predict").click()
         page.wait_for_selector("#error:not([hidden])")
-        assert "mel can't be used" in page.inner_text("#error")
+        assert "mel can't be used: _b_Été.mp3 can't be decoded" in page.inner_text("#error")
         browser.close()
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures, Part
 from deephits_keras.encoders.features import ExtractionError, FeatureSpec
 from deephits_keras.encoders.inputs import AUDIO, Input
+from deephits_keras.encoders.picture import Picture
 from deephits_keras.testing import (
     parametrize_with_checks,
     run_checks,
@@ -26,6 +27,7 @@ OPTIONAL = (
     "inputs_are_all_that_is_read",
     "missing_parts_are_names",
     "remarks_are_sentences",
+    "picture_is_one",
     "describe_gives_known_numbers",
     "fields_are_in_features",
     "ablations_do_without",
@@ -45,6 +47,9 @@ class Sound(Level):
 
     def remarks(self, track, features):
         return ("uncalibrated",)
+
+    def picture(self, features):
+        return Picture((9 * features["level"][None]).astype("uint8"), "Level over time")
 
     def describe(self, track, features):
         return {"energy": float(features["level"].mean()), "mood": -7}
@@ -84,6 +89,9 @@ class AllWrong(Level):
 
     def remarks(self, track, features):
         return (3,)
+
+    def picture(self, features):
+        return features["level"]
 
     def describe(self, track, features):
         return {"energy": 300.0}
@@ -169,6 +177,12 @@ def always(value: Any) -> Callable[..., Any]:
         ("missing_parts", {"missing_parts": always(("a", "a"))}, "different names"),
         ("missing_parts", {"missing_parts": lambda self, t, f: 1 / 0}, "ZeroDivisionError"),
         ("remarks", {"remarks": always("uncalibrated")}, "tuple of texts"),
+        ("picture", {"picture": always("loud")}, "a Picture with a caption"),
+        (
+            "picture",
+            {"picture": lambda self, f: Picture(f["level"], "")},
+            r"\(height, width\) uint8",
+        ),
         ("describe", {"describe": always({"mood": math.nan})}, "leave out what isn't known"),
         ("describe", {"describe": always({"key": 1.5})}, "not a whole number"),
         ("describe", {"describe": always([("energy", 1)])}, "by the field's name"),

@@ -24,8 +24,8 @@ async function opened() {
   return ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
 }
 
-// The prediction of a song `{files, texts, fields}`; draws what the encoders can draw with `draw(modality, module, features, settings)`.
-export async function predict(song, draw) {
+// The prediction of a song `{files, texts, fields}`; what was extracted of each modality goes to `see({ modality, module, features, settings })`.
+export async function predict(song, see) {
   const texts = { ...song.texts };
   if (texts.lyrics !== undefined) texts.lyrics = cleanedLyrics(texts.lyrics, model.lyrics);
   const found = {};
@@ -35,7 +35,7 @@ export async function predict(song, draw) {
   const present = Object.keys(found).filter((modality) => found[modality].features);
   if (!present.length) throw new Error("Nothing to predict from: every input is missing");
   const { outputs } = await (await session).run(tensors(found));
-  for (const modality of present) draw(modality, found[modality]);
+  for (const modality of present) see({ modality, ...found[modality] });
   const missing = Object.keys(found).filter((modality) => !present.includes(modality));
   return {
     ...decode(outputs.data, model),
