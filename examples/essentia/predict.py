@@ -28,15 +28,33 @@ def band_edges(bands: int, highest: float) -> list[float]:
     return [200 * m / 3 if m < 15 else 1000 * math.exp(step * (m - 15)) for m in mels]
 
 
-def log_mel(path: str, settings: dict[str, Any]) -> Any:
-    """The spectrogram of a recording, `(mel_bands, frames)` in dB, as `deephits` does."""
-    rate, size, hop = settings["sample_rate"], settings["n_fft"], settings["hop_length"]
+def log_mels(path: str, settings: dict[str, Any]) -> list[Any]:
+    """Spectrograms `(mel_bands, frames)` in dB of windows of a recording, as `deephits` does."""
+    rate, count, samples = settings["sample_rate"], settings["windows"], samples_of(settings)
     # The best resampling: Essentia's default loses the highest bands.
     audio = es.MonoLoader(filename=path, sampleRate=rate, resampleQuality=0)()
-    samples = settings["frames"] * hop - 1
-    start = max(0, len(audio) - samples) // 2 if settings["crop"] == "center" else 0
-    audio = audio[start : start + samples]
-    audio = np.pad(audio, (0, max(0, samples + 1 - hop - len(audio))))
+    middle = settings["crop"] == "center"
+    starts = [
+        (len(audio) * (2 * n + 1) - count * samples) // (2 * count)
+        if middle
+        else n * len(audio) // count
+        for n in range(count)
+    ]
+    last = max(0, len(audio) - samples)
+    starts = [min(last, max(0, start)) for start in starts]
+    return [log_mel(audio[start : start + samples], settings) for start in starts]
+
+
+def samples_of(settings: dict[str, Any]) -> int:
+    """Number of samples that a window uses."""
+    samples: int = settings["frames"] * settings["hop_length"] - 1
+    return samples
+
+
+def log_mel(audio: Any, settings: dict[str, Any]) -> Any:
+    """The spectrogram of a waveform."""
+    rate, size, hop = settings["sample_rate"], settings["n_fft"], settings["hop_length"]
+    audio = np.pad(audio, (0, max(0, samples_of(settings) + 1 - hop - len(audio))))
     window = es.Windowing(type="hann", size=size, normalized=False, symmetric=False)
     spectrum = es.PowerSpectrum(size=size)
     bands = es.TriangularBands(
@@ -58,7 +76,9 @@ def predict(bundle: Path, recording: str) -> dict[str, list[float]]:
     """The model's outputs, scores and popularity for a recording."""
     model = json.loads((bundle / "model.json").read_text())
     inputs = {each["name"]: np.zeros((1, *each["shape"][1:])) for each in model["schema"]["inputs"]}
-    inputs["mel_log_mel"][0, 0] = log_mel(recording, model["inference"]["encoders"]["mel"])
+    if "mel_log_mel" not in inputs:
+        sys.exit(f"{bundle} has no log-mel spectrogram among its inputs: {', '.join(inputs)}")
+    inputs["mel_log_mel"][0] = log_mels(recording, model["inference"]["encoders"]["mel"])
     inputs["mel_present"][:] = 1
     given = Pool()
     for name, values in inputs.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,14 +10,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import soundfile
+from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
 
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.exporter import export_run
+from deephits_keras.export.manifest import Manifest
+from deephits_keras.model.builder import build_model
 from deephits_keras.prediction.predictor import Predictor
+from deephits_keras.runs.config import EncoderRecord
 from deephits_keras.tracks import Track
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +71,44 @@ def test_essentia_alone_scores_recordings_as_predict(bundle: Bundle, tmp_path: P
         theirs = json.loads(done.stdout.splitlines()[-1])
         assert theirs["popularity"] == pytest.approx([mine.popularity], abs=0.1)
         assert theirs["scores"] == pytest.approx([*mine.scores.values()], abs=0.002)
+
+
+def test_several_windows_are_computed_in_essentia_too(tmp_path: Path, bundle: Bundle) -> None:
+    if not PYTHON.exists() and not (os.environ.get("CI") and sys.version_info[:2] == (3, 11)):
+        pytest.skip("make .venv-essentia/installed")
+    encoder = MelCNN(MelCNNConfig(frames=48, mel_bands=32, windows=3))
+    encoder.mean, encoder.variance = -40.0, 400.0
+    keras.utils.set_random_seed(0)
+    model = build_model([encoder], task="tiers-3", fusion="early")
+    described = Manifest.from_run(
+        dataclasses.replace(
+            bundle.config,
+            modalities={"mel": EncoderRecord.from_encoder(encoder, learned_missing=False)},
+        ),
+        bundle.calibration,
+        {"mel": encoder},
+        kind="essentia",
+        graph="model.pb",
+        weights_licence="",
+        unseen_columns={},
+    )
+    bundle.format.write(model, tmp_path, described)
+    song = recordings(tmp_path)[0]
+    features = encoder.extract(Track("song", audio=song))
+    assert features is not None
+    mel = features["log_mel"][None].astype("float32")
+    wanted = model.predict_on_batch({"mel_log_mel": mel, "mel_present": np.ones((1, 1))})
+    script = ROOT / "examples" / "essentia" / "predict.py"
+    done = subprocess.run([PYTHON, script, tmp_path, song], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    given = json.loads(done.stdout.splitlines()[-1])
+    assert given["outputs"] == pytest.approx(wanted[0].tolist(), abs=0.01)
+    # Each window matters.
+    for window in range(3):
+        other = mel.copy()
+        other[:, window] = -40
+        changed = model.predict_on_batch({"mel_log_mel": other, "mel_present": np.ones((1, 1))})
+        assert np.abs(changed - wanted).max() > 0.02
 
 
 def test_the_metadata_describe_the_graph(bundle: Bundle) -> None:
