@@ -57,6 +57,9 @@ def wrong_answers(bundle: Bundle) -> str:
     """
     wanted, inputs = read_examples(bundle)
     given = bundle.scorer(inputs)
+    # Nothing is larger than a tolerance if it isn't a number.
+    if not (np.isfinite(given).all() and np.isfinite(wanted).all()):
+        return "its example tracks' outputs aren't finite numbers"
     difference = score_difference(bundle.task, given, wanted)
     if difference > TOLERANCE:
         return f"its example tracks' scores differ by {difference:.2g}, more than {TOLERANCE:g}"

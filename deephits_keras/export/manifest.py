@@ -15,10 +15,21 @@ from deephits_keras.export.files import MANIFEST
 from deephits_keras.export.quantized import Quantization
 from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.runs.config import RunConfig
-from deephits_keras.tasks import get_task
+from deephits_keras.tasks import Task, get_task
 from deephits_keras.utils.records import from_plain
 
 FORMAT = 1
+
+
+def output_of(task: Task) -> dict[str, Any]:
+    """Name, shape and description of a graph's output, with the labels of the tiers."""
+    logits = "logits of the tiers, over the temperature"
+    return {
+        "name": "outputs",
+        "shape": [task.outputs],
+        "meaning": "popularity / 100" if task.kind == "regression" else logits,
+        "tiers": list(task.tiers.labels),
+    }
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,13 @@ class Manifest:
     portable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     quantized: Quantization | None = None
 
+    def __post_init__(self) -> None:
+        if self.batch is not None and self.batch < 1:
+            raise ValueError(f"batch must be null or a number of tracks. Received: {self.batch}")
+        # Other programs take the names of the tiers from here.
+        if self.output != (wanted := output_of(get_task(self.run.task))):
+            raise ValueError(f"output must be {wanted}. Received: {self.output!r:.200}")
+
     @classmethod
     def from_run(
         cls,
@@ -77,20 +95,12 @@ class Manifest:
             weights_licence: Licence of the weights.
             unseen_columns: Those of the run.
         """
-        task = get_task(config.task)
         return cls(
             format=FORMAT,
             kind=kind,
             graph=graph,
             inputs=tuple(tensors(encoders)),
-            output={
-                "name": "outputs",
-                "shape": [task.outputs],
-                "meaning": "popularity / 100"
-                if task.kind == "regression"
-                else "logits of the tiers, over the temperature",
-                "tiers": list(task.tiers.labels),
-            },
+            output=output_of(get_task(config.task)),
             # Paths and commands of the training machine are removed.
             run=dataclasses.replace(config, command="", corpus={**config.corpus, "folder": ""}),
             calibration=calibration,

@@ -18,17 +18,21 @@ from deephits_keras.corpus import Corpus, import_table, make_split
 from deephits_keras.errors import UserError
 from deephits_keras.export.bundle import Bundle
 from deephits_keras.export.exporter import export_run
-from deephits_keras.export.files import CHECKSUMS, MANIFEST
+from deephits_keras.export.files import CHECKSUMS, EXAMPLES, MANIFEST
+from deephits_keras.export.manifest import output_of
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.prediction.predictor import Predictor
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import get_task
 from deephits_keras.tracks import Track
 from deephits_keras.training.trainer import new_run, train
 from deephits_keras.utils.files import sha256
 
 Deephits = Callable[..., Any]
 SONG = ("--set", "tempo=120", "--set", "artist_popularity=70")
+
+FIVE = output_of(get_task("tiers-5"))
 
 HEAR = """
 import json, pathlib, sys
@@ -155,7 +159,10 @@ def test_answers_that_are_not_the_examples_are_found(bundle: Path, deephits: Dee
         (lambda m: m["inputs"][0].update(shape=[2**20, 2**20]), "is too large"),
         (lambda m: m["inputs"][0].update(shape=[15]), "has other inputs"),
         (lambda m: m["inputs"][0].update(surprise=1), "damaged"),
-        (lambda m: m["run"].update(task="tiers-5"), "it gives"),
+        (lambda m: m["run"].update(task="tiers-5"), "output must be"),
+        (lambda m: (m["run"].update(task="tiers-5"), m.update(output=FIVE)), "it gives"),
+        (lambda m: m["output"].update(tiers=["low", "middle", "high"]), "output must be"),
+        (lambda m: m.update(batch=-1), "batch must be null"),
         (lambda m: m["calibration"].update(threshold="0.5"), "damaged"),
         (lambda m: m.pop("licences"), "damaged"),
     ],
@@ -169,6 +176,19 @@ def test_a_manifest_that_lies_is_refused(
     sign(bundle)
     with pytest.raises(UserError, match=said):
         Predictor(Bundle(bundle))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1.0])
+def test_other_answers_for_the_examples_are_found(
+    wrong: float, bundle: Path, deephits: Deephits
+) -> None:
+    examples = dict(np.load(bundle / EXAMPLES))
+    examples["outputs"][1, 0] += wrong
+    np.savez(bundle / EXAMPLES, **examples)
+    sign(bundle)
+    outcome = deephits("verify", bundle)
+    assert outcome.code == 1
+    assert ("differ by" if wrong == 1 else "aren't finite numbers") in outcome.out
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "other.onnx"])
