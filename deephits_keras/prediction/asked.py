@@ -153,11 +153,18 @@ def checked_track(
     Raises:
         FieldError: if a field's value is invalid.
     """
+    texts = dict(texts)
+    if LYRICS.name in fields:
+        # As of a column of a table: cleaned, too.
+        if LYRICS.name in texts:
+            raise FieldError(LYRICS.name, f"{LYRICS.name} is given twice: as a text and as a field")
+        fields = dict(fields)
+        given = fields.pop(LYRICS.name)
+        texts |= {} if given is None else {LYRICS.name: str(given)}
     values, faults = clean_fields(fields)
     for field, fault in faults.items():
         raise FieldError(field, fault)
     values = {name: _number(value) for name, value in values.items()}
-    texts = dict(texts)
     if LYRICS.name in texts:
         how = cleaning or LyricsCleaning()
         cleaned = clean_lyrics(pd.Series([texts.pop(LYRICS.name)]), how).iloc[0]

@@ -56,6 +56,17 @@ def test_a_song_is_called_after_its_first_file(folder: Path) -> None:
     assert (named.audio, named.lyrics) == (track.audio, track.lyrics)
 
 
+def test_lyrics_given_as_a_field_are_cleaned_as_a_text(folder: Path) -> None:
+    (folder / "words.txt").write_text("[Chorus]\nla &amp; la\n", encoding="utf-8")
+    text = asked_track(lyrics=folder / "words.txt")
+    field = asked_track(fields={"lyrics": "[Chorus]\nla &amp; la\n", "tempo": "99"})
+    assert (field.texts, field.fields) == (text.texts, {"tempo": 99.0})
+    assert asked_track(fields={"lyrics": "-99"}).texts == {}
+    assert asked_track(fields={"lyrics": None}).texts == {}
+    with pytest.raises(UserError, match="given twice: as a text and as a field"):
+        asked_track(lyrics=folder / "words.txt", fields={"lyrics": "la"})
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
