@@ -16,7 +16,7 @@ from deephits_keras.encoders.features import PRESENT
 from deephits_keras.encoders.registry import registry, resolve_modalities
 from deephits_keras.export.examples import TOLERANCE, score_difference
 from deephits_keras.export.formats.registry import FORMATS
-from deephits_keras.export.manifest import Manifest
+from deephits_keras.export.manifest import Manifest, output_of
 from deephits_keras.export.tensors import TensorInfo, tensors
 from deephits_keras.model.builder import build_model, with_temperature
 from deephits_keras.model.ensemble import ensemble
@@ -25,7 +25,9 @@ from deephits_keras.model.head_names import HEADS
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task, get_task
 
-TRACKS = 16
+TRACKS, TOGETHER = 64, 8
+"""All of them in one batch would be gigabytes of spectrograms."""
+
 WORDS = {"max_words": 12, "buckets": 50, "word_size": 8, "states": 8, "units": 16}
 SETTINGS: dict[str, dict[str, Any]] = {
     "mel_cnn": {"frames": 96},
@@ -148,9 +150,9 @@ def test_nothing_that_ships_is_left_out() -> None:
 
 
 def parts(inputs: dict[str, Any]) -> list[dict[str, Any]]:
-    """A quarter of the tracks at a time: a whole batch of spectrograms takes gigabytes."""
-    quarters = [slice(start, start + TRACKS // 4) for start in range(0, TRACKS, TRACKS // 4)]
-    return [{name: values[rows] for name, values in inputs.items()} for rows in quarters]
+    """A few tracks at a time."""
+    slices = [slice(start, start + TOGETHER) for start in range(0, TRACKS, TOGETHER)]
+    return [{name: values[rows] for name, values in inputs.items()} for rows in slices]
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def manifest(task: Task, inputs: list[TensorInfo]) -> Manifest:
         described,
         inputs=tuple(inputs),
         run=dataclasses.replace(described.run, task=task.name),
-        output={**described.output, "tiers": list(task.tiers.labels)},
+        output=output_of(task),
     )
 
 
