@@ -112,7 +112,7 @@ def test_the_page_scores_a_song_in_a_browser(address: str, bundle: Path, song: P
         assert page.locator("canvas").evaluate(drawn) > 50
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert errors == []
-        bad = {"name": "<b>Été.mp3", "mimeType": "", "buffer": b"?"}
+        bad: Any = {"name": "<b>Été.mp3", "mimeType": "", "buffer": b"?"}
         page.set_input_files("input[name=audio]", bad)
         page.get_by_role("button", name="Predict").click()
         page.wait_for_selector("#error:not([hidden])")
