@@ -17,6 +17,7 @@ import numpy as np
 
 from deephits_keras.encoders.features import POPULARITY, PRESENT, Features, input_dtype, input_name
 from deephits_keras.features.store import FeatureSource, FeatureStore
+from deephits_keras.pipeline.calls import counted
 from deephits_keras.types import Array, BoolArray, FloatArray, IntArray
 
 WeightedBatch = tuple[Features, Array, FloatArray]
@@ -228,6 +229,7 @@ def as_tf_dataset(batches: Batches | Share) -> Any:
     """
     import tensorflow as tf
 
+    @counted
     def flat(index: int) -> list[Array]:
         inputs, *rest = batches.stored(index)
         return [*inputs.values(), *rest]
