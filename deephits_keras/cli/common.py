@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -251,11 +251,11 @@ class EncoderCommand(click.Command):
         own = {name for parameter in self.params for name in parameter.opts}
         foreign = [a for a in args if a.startswith("--") and a.partition("=")[0] not in own]
         foreign = [a for a in foreign if a not in ("--", "--help")]
-        settings = _take_settings(args) if foreign else {}
+        settings = _take_settings(args, own) if foreign else {}
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            every = [*own, *(f"--{name.replace('_', '-')}" for name in _encoder_options())]
+            every = [*own, *(f"--{name.replace('_', '-')}" for name in _encoder_options(own))]
             raise click.NoSuchOption(error.option_name, None, every, ctx) from None
         ctx.params["settings"] = settings
         return rest
@@ -276,21 +276,27 @@ class EncoderCommand(click.Command):
             )
 
 
-def _encoder_options() -> dict[str, tuple[str, str]]:
-    """Encoder or modality, and setting, by the option's name with underscores."""
+def _encoder_options(own: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Encoder or modality, and setting, by the option's name with underscores.
+
+    Args:
+        own: Options of the verb itself, which no encoder's main setting may take.
+    """
     from deephits_keras.encoders.registry import registry
 
     classes = registry().load_working().values()
-    return {
-        f"{owner}_{name}": (owner, name)
-        for owner, encoder in [(c.modality, c) for c in classes] + [(c.name, c) for c in classes]
-        for name in encoder.Config.__dataclass_fields__
-    }
+    options: dict[str, tuple[str, str]] = {}
+    for owner, encoder in [(c.modality, c) for c in classes] + [(c.name, c) for c in classes]:
+        for name, field in encoder.Config.__dataclass_fields__.items():
+            options[f"{owner}_{name}"] = (owner, name)
+            if field.metadata.get("main") and f"--{owner.replace('_', '-')}" not in own:
+                options[owner] = (owner, name)
+    return options
 
 
-def _take_settings(args: list[str]) -> dict[str, dict[str, Any]]:
+def _take_settings(args: list[str], own: Collection[str]) -> dict[str, dict[str, Any]]:
     """Remove encoders' settings from `args` and return them by encoder or modality."""
-    options = _encoder_options()
+    options = _encoder_options(own)
     settings: dict[str, dict[str, Any]] = {}
     kept: list[str] = []
     words = iter(args)

@@ -127,6 +127,7 @@ def show(name: str, as_json: bool) -> None:
             "default": list(field.default) if isinstance(field.default, tuple) else field.default,
             "changes_features": field.metadata.get("changes_features", False),
             "choices": list(field.metadata.get("choices", ())),
+            "main": field.metadata.get("main", False),
             "help": field.metadata.get("help", ""),
         }
         for field in dataclasses.fields(loaded.Config)
@@ -169,6 +170,8 @@ def _print_setting(encoder: str, setting: dict[str, Any]) -> None:
     """Print one setting: its option and default on one unbroken line, then its description."""
     mark = "*" if setting["changes_features"] else ""
     option = f"--{encoder}-{setting['setting']}".replace("_", "-")
+    if setting["main"]:
+        option = f"--{encoder} or {option}".replace("_", "-")
     click.echo(f"\n  {option}{mark}  [default: {_shown(setting['default'])}]")
     choices = f" ({', '.join(setting['choices'])})" if setting["choices"] else ""
     print_wrapped(setting["help"] + choices, indent=6)

@@ -23,6 +23,7 @@ def setting(
     changes_features: bool = False,
     choices: Sequence[str] = (),
     path: bool = False,
+    main: bool = False,
 ) -> Any:
     """Declare one field of an `EncoderConfig`.
 
@@ -35,12 +36,15 @@ def setting(
         path: True for a `str` or `str | None` that is the path of a file or folder. It is made
             absolute, so that a run can be used from another working directory; a hash of its
             content is part of the fingerprint; and a missing file or folder is reported.
+        main: True for the one setting without which the encoder can't be used. On the command line
+            it may be given as `--ENCODER VALUE` too.
     """
     metadata = {
         "help": help,
         "changes_features": changes_features,
         "choices": tuple(choices),
         "path": path,
+        "main": main,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import Features, FeatureSpec
@@ -15,6 +15,9 @@ from .dates import span
 
 ARTIST_FIELDS = ("artist_keys", "artist_ids", "artist_id", "artists", "artist_name")
 """Fields with a track's artists, in order of preference."""
+
+DATE_FIELDS = ("release_date", "release_year")
+"""Fields with a track's release: a date of any precision, or else the year."""
 
 NUMBERS = 2**31 - 1
 
@@ -42,7 +45,7 @@ class DatedArtists(ModalityEncoder[ConfigT]):
     """
 
     learns_popularity = True
-    inputs = tuple(map(Input, (*ARTIST_FIELDS, "release_date", "release_year")))
+    inputs = tuple(map(Input, (*ARTIST_FIELDS, *DATE_FIELDS)))
 
     @classmethod
     def example_tracks(cls, folder: Path) -> tuple[Track, ...]:
@@ -83,18 +86,29 @@ class DatedArtists(ModalityEncoder[ConfigT]):
 
 
 def artists_of(track: Track) -> list[str]:
-    """Keys of a track's artists; empty if it names none."""
+    """Keys of a track's artists, from the first field that names any; empty if none does."""
+    return next((keys for field in ARTIST_FIELDS if (keys := _keys(track.fields.get(field)))), [])
+
+
+def all_artists_of(track: Track) -> list[str]:
+    """Keys of a track's artists by ids and by names, each once.
+
+    Example:
+        >>> all_artists_of(Track("t", fields={"artist_ids": ["66CX"], "artist_name": "A"}))
+        ['66cx', 'a']
+    """
+    keys = (key for field in ARTIST_FIELDS for key in _keys(track.fields.get(field)))
+    return list(dict.fromkeys(keys))
+
+
+def _keys(value: Any) -> list[str]:
     from deephits_keras.corpus.artists import artist_key, listed_artists
 
-    for field in ARTIST_FIELDS:
-        value = track.fields.get(field)
-        if value is None or value != value:
-            continue
-        listed = listed_artists(value)
-        names = [str(value)] if listed is None else listed
-        if keys := [key for key in map(artist_key, names) if key]:
-            return keys
-    return []
+    if value is None or value != value:
+        return []
+    listed = listed_artists(value)
+    names = [str(value)] if listed is None else listed
+    return [key for key in map(artist_key, names) if key]
 
 
 def number_of(key: str) -> int:

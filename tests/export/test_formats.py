@@ -39,6 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "tfidf_text": {"buckets": 50, "hidden": 16, "units": 8},
     "sounds": {"frames": 8, "sounds": 4},
     "topics": {"buckets": 50, "topics": 3},
+    "signals": {"names": ("plays",), "windows": (7,)},
 }
 """Small enough to build in a moment."""
 
@@ -66,7 +67,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "learned_missing": ("lyrics",),
     },
     "compressed": {
-        "modalities": "artist,mel=musicnn,lyrics,essentia",
+        "modalities": "artist,mel=musicnn,lyrics,essentia,signals",
         "fusion": "compressed",
         "task": "tiers-3",
     },

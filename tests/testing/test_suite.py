@@ -20,6 +20,7 @@ from deephits_plugins.lyrics_lstm import LyricsLSTM, LyricsLSTMConfig
 from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
 from deephits_plugins.mel_crnn import MelCRNN, MelCRNNConfig
 from deephits_plugins.numeric import Numeric
+from deephits_plugins.signals import Signals
 
 from deephits_keras.testing import (
     CheckError,
@@ -42,6 +43,12 @@ def small_bert() -> BertLyrics:
     )
 
 
+def small_signals() -> Signals:
+    folder = Path(tempfile.mkdtemp(prefix="deephits-signals-"))
+    given = Signals.prepare_sample(folder, Signals.example_tracks(folder))
+    return Signals.from_config({name: str(value) for name, value in given.items()})
+
+
 @parametrize_with_checks(
     [
         MelCNN(MelCNNConfig(frames=64)),
@@ -50,6 +57,7 @@ def small_bert() -> BertLyrics:
         small_bert,
         LyricsLSTM(LyricsLSTMConfig(max_words=24)),
         EssentiaDescriptors(),
+        small_signals,
     ]
 )
 def test_what_ships_keeps_the_contract(encoder, check) -> None:
