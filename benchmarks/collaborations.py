@@ -1,4 +1,4 @@
-"""Extraction and graph of `collaborations` for 100,000 songs, and of a tenth of them."""
+"""Extraction, graph and node vectors of `collaborations` for 100,000 songs, and for a tenth."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from deephits_keras.corpus import Corpus
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.features.store import FeatureStore
 from deephits_keras.pipeline.batches import training_features
-from deephits_plugins.collaborations import Collaborations
-corpus, encoder = Corpus.open(Path(sys.argv[1])), Collaborations()
+from deephits_plugins.collaborations import Collaborations, CollaborationsConfig
+corpus, encoder = Corpus.open(Path(sys.argv[1])), Collaborations(CollaborationsConfig(vectors=16))
 began = time.perf_counter()
 extract_features(corpus, encoder, jobs=1)
 extracted = time.perf_counter()

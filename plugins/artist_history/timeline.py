@@ -9,9 +9,11 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from deephits_keras.errors import UserError
 from deephits_keras.types import Array, FloatArray, IntArray
 
-MOST_ROWS = 10_000_000
+MOST_BYTES = 320_000_000
+"""Of a stored table, before it is compressed."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Timeline:
         order = np.lexsort((days, artists))
         known, firsts = np.unique(artists[order], return_index=True)
         starts = np.append(firsts, len(artists)).astype(np.int32)
-        rows = np.asarray(statistics[order], np.float32).reshape(-1, len(cls.columns))
+        rows = np.asarray(statistics[order], np.float32).reshape(len(order), len(cls.columns))
         return cls(known.astype(np.int32), starts, days[order].astype(np.int32), rows)
 
     @classmethod
@@ -61,10 +63,20 @@ class Timeline:
         return int(np.diff(self.starts).max(initial=0))
 
     def to_text(self) -> str:
-        """The table as text, for a layer's configuration."""
+        """The table as text, for a layer's configuration.
+
+        Raises:
+            UserError: if it is too large.
+        """
         parts = [a.astype("<i4").tobytes() for a in (self.artists, self.starts, self.days)]
         head = np.array([len(self.artists), len(self.days)], "<i4").tobytes()
         body = head + b"".join(parts) + self.statistics.astype("<f4").tobytes()
+        if len(body) > MOST_BYTES:
+            raise UserError(
+                f"What is stored of {len(self.artists):,} artists over time takes "
+                f"{len(body) / 1e6:,.0f} MB, above {MOST_BYTES / 1e6:,.0f}: use fewer numbers of "
+                f"each (now {len(self.columns)}) or fewer training songs"
+            )
         return base64.b64encode(zlib.compress(body, 9)).decode()
 
     @classmethod
@@ -75,7 +87,7 @@ class Timeline:
             ValueError: if it isn't one.
         """
         unpacker = zlib.decompressobj()
-        body = unpacker.decompress(base64.b64decode(text, validate=True), MOST_ROWS * 32)
+        body = unpacker.decompress(base64.b64decode(text, validate=True), MOST_BYTES)
         artists, rows = (int(n) for n in np.frombuffer(body[:8], "<i4"))
         sizes = [artists, artists + 1, rows, rows * len(cls.columns)]
         if min(artists, rows) < 0 or len(body) != 8 + 4 * sum(sizes) or not unpacker.eof:

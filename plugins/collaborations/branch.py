@@ -12,6 +12,7 @@ from deephits_keras.types import Tensor
 
 from ..artist_history.lookup import latest_rows
 from .graph import CollaborationGraph
+from .vectors import node_vectors
 
 SIZE = 9
 
@@ -74,8 +75,48 @@ class EarlierCollaborations(layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "graph": self.graph}
 
 
-def collaborations_branch(artists: Tensor, released: Tensor, graph: str, units: int) -> Tensor:
+@keras.saving.register_keras_serializable("deephits")
+class ArtistVectors(layers.Layer):  # type: ignore[misc]
+    """Mean vector of a track's artists in the graph of training songs of earlier years.
+
+    Called as `EarlierCollaborations`; returns `(batch, size)` float32, zeros if none of the artists
+    had recorded with others before.
+
+    Args:
+        vectors: `NodeVectors.to_text` of the training songs.
+        size: Size of the vectors.
+    """
+
+    def __init__(self, vectors: str, size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.vectors, self.size = vectors, size
+        self._rows = node_vectors(size).from_text(vectors)
+
+    def call(self, artists: Tensor, released: Tensor) -> Tensor:
+        """Look up each artist's vector."""
+        rows, found = latest_rows(self._rows, artists, released[:, :1])
+        count = ops.sum(ops.cast(found, "float32"), axis=1, keepdims=True)
+        return ops.sum(rows, axis=1) / ops.maximum(count, 1.0)
+
+    def compute_output_shape(
+        self, artists_shape: tuple[int | None, ...], released_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        """`(batch, size)`."""
+        del released_shape
+        return (artists_shape[0], self.size)
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return {**super().get_config(), "vectors": self.vectors, "size": self.size}
+
+
+def collaborations_branch(
+    artists: Tensor, released: Tensor, graph: str, units: int, vectors: str = "", size: int = 0
+) -> Tensor:
     """`(batch, artists)` and `(batch, 2)` to `(batch, units)`."""
     place = EarlierCollaborations(graph, name="earlier_collaborations")(artists, released)
+    if size:
+        mean = ArtistVectors(vectors, size, name="artist_vectors")(artists, released)
+        place = layers.Concatenate(name="place")([place, mean])
     hidden = dense(units, activation="relu", name="dense_1")(place)
     return dense(units, activation="relu", name="dense_2")(hidden)

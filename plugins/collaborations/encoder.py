@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from deephits_keras.types import IntArray
 
 
+MOST_NUMBERS = 256
+"""Of an artist's vector."""
+
+
 @dataclass(frozen=True)
 class CollaborationsConfig(DatedArtistsConfig):
     """Settings of `Collaborations`."""
@@ -26,12 +30,17 @@ class CollaborationsConfig(DatedArtistsConfig):
         "table of further collaborations with the columns artist, collaborator and date",
         path=True,
     )
+    vectors: int = setting(
+        0, "size of a vector of each artist's place in the graph, such as 16; 0: none"
+    )
     units: int = setting(64, "size of both layers and of the embedding")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.units < 1:
             raise ValueError(f"units must be positive. Received: {self.units}")
+        if not 0 <= self.vectors <= MOST_NUMBERS:
+            raise ValueError(f"vectors must be from 0 to {MOST_NUMBERS}. Received: {self.vectors}")
 
 
 class Collaborations(DatedArtists[CollaborationsConfig]):
@@ -45,6 +54,9 @@ class Collaborations(DatedArtists[CollaborationsConfig]):
     of the table `edges`, such as producers or band members, which is read in training only. A
     training song or a row is used if it is certainly of an earlier year than the track, so neither
     the track's own popularity nor anything later can leak: an artist's future changes nothing.
+
+    With `vectors`, the mean of the artists' vectors as well, which are alike for artists who are
+    near each other in the graph of earlier years (a random walk, randomly projected).
 
     Example:
         >>> from deephits_keras.tracks import Track
@@ -61,7 +73,7 @@ class Collaborations(DatedArtists[CollaborationsConfig]):
 
     def __init__(self, config: CollaborationsConfig | None = None) -> None:
         super().__init__(config)
-        self._graph = ""
+        self._graph = self._vectors = ""
 
     @property
     def embedding_size(self) -> int:
@@ -89,6 +101,11 @@ class Collaborations(DatedArtists[CollaborationsConfig]):
             artists, days = np.concatenate([artists, pairs]), np.concatenate([days, dates])
             popularity = np.concatenate([popularity, np.full(len(pairs), np.nan, np.float32)])
         self._graph = CollaborationGraph.from_songs(artists, days, popularity).to_text()
+        if self.config.vectors:
+            from .vectors import node_vectors
+
+            vectors = node_vectors(self.config.vectors).from_songs(artists, days)
+            self._vectors = vectors.to_text()
 
     def _edges(self, artists: IntArray) -> tuple[IntArray, IntArray]:
         import numpy as np
@@ -112,8 +129,14 @@ class Collaborations(DatedArtists[CollaborationsConfig]):
         """`(batch, artists)` and `(batch, 2)` to `(batch, units)`."""
         from .branch import collaborations_branch
         from .graph import CollaborationGraph
+        from .vectors import node_vectors
 
-        graph = self._graph or CollaborationGraph.empty().to_text()
+        size = self.config.vectors
         return collaborations_branch(
-            inputs["artists"], inputs["released"], graph, self.config.units
+            inputs["artists"],
+            inputs["released"],
+            self._graph or CollaborationGraph.empty().to_text(),
+            self.config.units,
+            self._vectors or node_vectors(size).empty().to_text(),
+            size,
         )

@@ -7,14 +7,14 @@ its graph (one core; `python -m benchmarks collaborations` measures what all yea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from deephits_keras.types import FloatArray, IntArray
+from deephits_keras.types import BoolArray, FloatArray, IntArray
 
 from ..artist_history.dates import EPOCH
 from ..artist_history.timeline import Timeline
@@ -35,8 +35,37 @@ CHANGE = 0.02
 
 
 @dataclass(frozen=True)
-class CollaborationGraph(Timeline):
-    """One row per artist and year in which the artist's place in the graph changed."""
+class YearlyTimeline(Timeline):
+    """One row per artist and year in which something of the artist's place in the graph changed."""
+
+    change: ClassVar[float] = CHANGE
+
+    @classmethod
+    def from_years(cls, known: IntArray, found: Iterable[tuple[Any, IntArray, FloatArray]]) -> Self:
+        """Keep what differs by more than `change` from an artist's last row.
+
+        Args:
+            known: `(n,)` the artists' numbers, ascending.
+            found: Years in order, each with indices of artists and their statistics at its end.
+        """
+        kept = np.full((len(known), len(cls.columns)), np.nan, np.float32)
+        epoch = np.datetime64(EPOCH, "D")
+        rows: list[tuple[IntArray, IntArray, FloatArray]] = []
+        for year, who, statistics in found:
+            differs = ~(np.abs(statistics - kept[who]) <= cls.change).all(axis=1)
+            who, statistics = who[differs], statistics[differs]
+            kept[who] = statistics
+            last = ((year + 1).astype("M8[D]") - epoch).astype(int) - 1
+            rows.append((known[who], np.full(len(who), last), statistics))
+        if not rows:
+            return cls.empty()
+        columns = (np.concatenate(column) for column in zip(*rows, strict=True))
+        return cls.from_rows(*columns)
+
+
+@dataclass(frozen=True)
+class CollaborationGraph(YearlyTimeline):
+    """The artists' statistics."""
 
     columns: ClassVar[tuple[str, ...]] = STATISTICS
 
@@ -54,54 +83,69 @@ class CollaborationGraph(Timeline):
                 nothing of how popular the artists are.
         """
         known = np.unique(artists[artists > 0])
-        if not len(known):
-            return cls.empty()
-        epoch = np.datetime64(EPOCH, "D")
-        years = (epoch + days.astype(np.int64)).astype("M8[Y]")
-        kept = np.full((len(known), len(STATISTICS)), np.nan, np.float32)
-        rows: list[tuple[IntArray, IntArray, FloatArray]] = []
-        places = np.searchsorted(known, artists)
-        for year, who, found in _years(places, artists > 0, years, popularity, len(known)):
-            differs = ~(np.abs(found - kept[who]) <= CHANGE).all(axis=1)
-            who, found = who[differs], found[differs]
-            kept[who] = found
-            last = ((year + 1).astype("M8[D]") - epoch).astype(int) - 1
-            rows.append((known[who], np.full(len(who), last), found))
-        if not rows:
-            return cls.empty()
-        columns = (np.concatenate(column) for column in zip(*rows, strict=True))
-        return cls.from_rows(*columns)
+        return cls.from_years(known, _years(known, artists, days, popularity))
 
 
-def _years(
-    places: IntArray, named: Any, years: Any, popularity: FloatArray, count: int
-) -> Iterator[tuple[Any, IntArray, FloatArray]]:
-    """Each year with the artists who have recorded with others by its end, and their statistics."""
-    songs, total = np.zeros(count), np.zeros(count)
-    joint, ranks = np.zeros(count), np.ones(count)
-    graph = csr_array((count, count))
-    for year in np.unique(years):
+@dataclass(frozen=True)
+class Graph:
+    """Who recorded with whom by the end of a year.
+
+    Attributes:
+        year: The year, datetime64.
+        songs: `(all songs,)` bool, which are of this year.
+        incidence: `(songs of the year, artists)` sparse, 1 for an artist of a song.
+        joint: `(artists, artists)` sparse, number of joint songs; zeros on the diagonal.
+    """
+
+    year: Any
+    songs: BoolArray
+    incidence: Any
+    joint: Any
+
+    @property
+    def active(self) -> IntArray:
+        """Indices of artists who have recorded with others."""
+        return np.flatnonzero(np.diff(self.joint.indptr))
+
+
+def graphs(known: IntArray, artists: IntArray, days: IntArray) -> Iterator[Graph]:
+    """The graph at the end of each year with a song; for the arguments see `CollaborationGraph`."""
+    count = len(known)
+    places, named = np.searchsorted(known, artists), artists > 0
+    years = (np.datetime64(EPOCH, "D") + days.astype(np.int64)).astype("M8[Y]")
+    joint = csr_array((count, count))
+    for year in np.unique(years) if count else ():
         of_year = years == year
         song, place = np.nonzero(named[of_year])
         who = places[of_year][song, place]
         incidence = csr_array((np.ones(len(song)), (song, who)), shape=(int(of_year.sum()), count))
         # An artist who is named twice in a song counts once.
         incidence.data[:] = 1
-        worth = popularity[of_year].astype(np.float64)
+        pairs = (incidence.T @ incidence).tocsr()
+        pairs.setdiag(0)
+        pairs.eliminate_zeros()
+        joint = (joint + pairs).tocsr()
+        yield Graph(year, of_year, incidence, joint)
+
+
+def _years(
+    known: IntArray, artists: IntArray, days: IntArray, popularity: FloatArray
+) -> Iterator[tuple[Any, IntArray, FloatArray]]:
+    """Each year with the artists who have recorded with others by its end, and their statistics."""
+    count = len(known)
+    songs, total = np.zeros(count), np.zeros(count)
+    joint, ranks = np.zeros(count), np.ones(count)
+    for graph in graphs(known, artists, days):
+        incidence = graph.incidence
+        worth = popularity[graph.songs].astype(np.float64)
         rated = ~np.isnan(worth)
         songs += incidence.T @ rated.astype(np.float64)
         total += incidence.T @ np.where(rated, worth, 0.0)
         several = np.asarray(incidence.sum(axis=1) > 1)
-        incidence = incidence[several]
-        joint += incidence.sum(axis=0)
-        pairs = (incidence.T @ incidence).tocsr()
-        pairs.setdiag(0)
-        pairs.eliminate_zeros()
-        graph = (graph + pairs).tocsr()
-        active = np.flatnonzero(np.diff(graph.indptr))
-        if len(active):
-            among = graph[active][:, active]
-            yield year, active, _statistics(among, active, songs, total, joint, ranks)
+        joint += incidence[several].sum(axis=0)
+        if len(active := graph.active):
+            among = graph.joint[active][:, active]
+            yield graph.year, active, _statistics(among, active, songs, total, joint, ranks)
 
 
 def _statistics(

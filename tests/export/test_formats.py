@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sounds": {"frames": 8, "sounds": 4},
     "topics": {"buckets": 50, "topics": 3},
     "signals": {"names": ("plays",), "windows": (7,)},
+    "collaborations": {"vectors": 4},
 }
 """Small enough to build in a moment."""
 

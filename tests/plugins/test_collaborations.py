@@ -12,8 +12,11 @@ import pytest
 from deephits_plugins.artist_history.base import number_of
 from deephits_plugins.artist_history.dates import EPOCH
 from deephits_plugins.collaborations import Collaborations, CollaborationsConfig
-from deephits_plugins.collaborations.branch import SIZE, EarlierCollaborations
+from deephits_plugins.collaborations.branch import SIZE, ArtistVectors, EarlierCollaborations
 from deephits_plugins.collaborations.graph import CHANGE, DAMPING, CollaborationGraph
+from deephits_plugins.collaborations.vectors import CHANGE as VECTOR_CHANGE
+from deephits_plugins.collaborations.vectors import STEPS, directions
+from sklearn.neighbors import KNeighborsRegressor
 
 from deephits_keras.errors import UserError
 
@@ -224,3 +227,95 @@ def test_a_table_that_cannot_be_used_is_told(text: str, said: str, tmp_path: Pat
     (tmp_path / "edges.csv").write_text(text)
     with pytest.raises(UserError, match=said):
         with_edges(tmp_path / "edges.csv")
+
+
+def vectors_of(batch: dict[str, Any], size: int) -> ArtistVectors:
+    encoder = Collaborations(CollaborationsConfig(artists=batch["artists"].shape[1], vectors=size))
+    encoder.adapt([batch])
+    return ArtistVectors(encoder._vectors, size)
+
+
+@pytest.mark.backends
+def test_vectors_are_those_of_a_walk_on_the_graph_of_earlier_years() -> None:
+    batch, size = songs(0), 6
+    layer = vectors_of(batch, size)
+    released = np.full((ARTISTS, 2), day_of(2005, 40), np.int32)
+    alone = np.zeros((ARTISTS, 3), np.int32)
+    alone[:, 0] = np.arange(1, ARTISTS + 1)
+    got = looked_up(layer, alone, released)
+    together = np.zeros((ARTISTS, ARTISTS))
+    for song in np.flatnonzero(years(batch["released"][:, 1]) < 2005 - 1970):
+        for one, other in combinations([a - 1 for a in batch["artists"][song] if a], 2):
+            together[one, other] += 1
+            together[other, one] += 1
+    known = together.sum(axis=1) > 0
+    chance = together / np.maximum(together.sum(axis=1, keepdims=True), 1)
+    place = directions(np.arange(1, ARTISTS + 1), size).astype(float)
+    for _ in range(STEPS):
+        place = np.where(known[:, None], (chance @ place + place) / 2, 0)
+        place /= np.maximum(np.linalg.norm(place, axis=1, keepdims=True), 1e-9)
+    assert known.sum() > 10
+    np.testing.assert_allclose(got, place, atol=VECTOR_CHANGE + 1e-3)
+    pair = np.array([[1, 2, 0]], np.int32)
+    np.testing.assert_allclose(
+        looked_up(layer, pair, released[:1])[0], got[:2].mean(axis=0), atol=1e-6
+    )
+
+
+def test_later_songs_change_no_vector() -> None:
+    batch, year = songs(0), 2001
+    later = years(batch["released"][:, 1]) >= year - 1970
+    artists = np.where(later[:, None], songs(1)["artists"] + 1, batch["artists"])
+    # There are artists of smaller and larger numbers who hadn't recorded before.
+    artists[np.flatnonzero(later)[:20], 0] += 100
+    changed = {**batch, "artists": artists.astype(np.int32)}
+    rows = np.flatnonzero(years(batch["released"][:, 0]) <= year - 1970)
+    queried = batch["artists"][rows], batch["released"][rows]
+    told = [looked_up(vectors_of(b, 8), *queried) for b in (batch, changed)]
+    np.testing.assert_array_equal(*told)
+    assert np.abs(told[0]).max() > 0.3
+
+
+def test_planted_communities_are_learned_from_vectors() -> None:
+    """Songs are as popular as their artists' circle, which no number of the graph tells."""
+    draw = np.random.default_rng(0)
+    circles, members, count = 4, 40, 1_200
+    of_circle = draw.integers(0, circles, count)
+    pairs = draw.integers(0, members, (count, 2)) + members * of_circle[:, None] + 1
+    years_of = draw.integers(2000, 2010, count)
+    days = np.array([day_of(year) for year in years_of], np.int32)
+    popularity = np.array([20.0, 75.0, 40.0, 60.0])[of_circle].astype(np.float32)
+    batch = {
+        "artists": pairs.astype(np.int32),
+        "released": np.stack([days, days], axis=1),
+        # What collaborators' songs tell of popularity is noise: only the place in the graph isn't.
+        "popularity": draw.permutation(popularity),
+    }
+    late = years_of >= 2007
+    queried = batch["artists"], batch["released"]
+    scores = []
+    encoder = Collaborations(CollaborationsConfig(artists=2))
+    encoder.adapt([batch])
+    for layer in (EarlierCollaborations(encoder._graph), vectors_of(batch, 16)):
+        table = looked_up(layer, *queried)
+        fitted = KNeighborsRegressor(15).fit(table[~late], popularity[~late])
+        scores.append(np.corrcoef(fitted.predict(table[late]), popularity[late])[0, 1])
+    assert scores[0] < 0.5
+    assert scores[1] > 0.9
+
+
+def test_vectors_go_through_their_configuration_and_are_none_by_default() -> None:
+    layer = vectors_of(songs(0), 4)
+    again = ArtistVectors.from_config(layer.get_config())
+    queried = songs(0)["artists"], songs(0)["released"]
+    np.testing.assert_array_equal(looked_up(layer, *queried), looked_up(again, *queried))
+    plain, wide = Collaborations(), Collaborations(CollaborationsConfig(vectors=4))
+    assert plain.fingerprint() == wide.fingerprint()
+    inputs = {s.name: keras.Input(s.shape, dtype=s.dtype) for s in plain.feature_specs}
+    sizes = [
+        keras.Model(inputs, e.build(inputs)).get_layer("dense_1").kernel.shape[0]
+        for e in (plain, wide)
+    ]
+    assert sizes == [SIZE, SIZE + 4]
+    with pytest.raises(ValueError, match="from 0 to 256"):
+        CollaborationsConfig(vectors=1_000)
