@@ -61,7 +61,7 @@ def drift(
         import_keras()
     result = plan.carry_out()
     if as_json:
-        print_json(result.to_json())
+        print_json(result)
         return
     from deephits_keras.drift_detection.page import COLUMNS, METRIC_COLUMNS, cells, metric_rows
     from deephits_keras.drift_detection.pictures import most_different

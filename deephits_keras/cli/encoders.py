@@ -209,7 +209,7 @@ def check(name: str, as_json: bool, settings: dict[str, dict[str, Any]]) -> None
         results = list(progress(run_checks(encoder), total=total, what=f"checking {name}"))
     failed = [result for result in results if result.status == "failed"]
     if as_json:
-        print_json({"encoder": name, "checks": [dataclasses.asdict(r) for r in results]})
+        print_json({"encoder": name, "checks": results})
     else:
         print_table(
             f"{name}: {len(results) - len(failed)} of {len(results)} checks without a failure",

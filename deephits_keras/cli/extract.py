@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +103,7 @@ def extract(
     )
     summaries = done.summaries.values()
     if as_json:
-        print_json([{**dataclasses.asdict(s), "rejected": str(s.rejected)} for s in summaries])
+        print_json(list(summaries))
     else:
         print_table(
             f"Features of {corpus}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from deephits_keras.cli.common import (
 )
 from deephits_keras.cli.paths import CORPUS, PATH, RUN_OR_BUNDLE, TABLE
 from deephits_keras.errors import UserError
+from deephits_keras.utils.records import to_plain
 
 if TYPE_CHECKING:
     from deephits_keras.prediction.predictor import TrackPrediction
@@ -162,7 +162,7 @@ def predict(
 
 
 def _record(run: Scorer, prediction: TrackPrediction) -> dict[str, Any]:
-    return {**dataclasses.asdict(prediction), "synthetic": run.synthetic}
+    return {**to_plain(prediction), "synthetic": run.synthetic}
 
 
 def _who(run: Scorer) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import click
 
 from deephits_keras.cli.common import json_option, print_json
 from deephits_keras.cli.paths import PATH
+from deephits_keras.utils.records import to_plain
 
 
 @click.command(short_help="Check that a corpus, a run or a bundle is undamaged.")
@@ -37,9 +37,7 @@ def verify(folder: Path, check_content: bool, as_json: bool) -> None:
 
     result = verify_folder(folder, check_content=check_content)
     if as_json:
-        print_json(
-            {**dataclasses.asdict(result), "folder": str(result.folder), "whole": result.whole}
-        )
+        print_json({**to_plain(result), "whole": result.whole})
     else:
         for finding in result.findings:
             click.echo(f"{finding.state:<10}  {finding.file}: {finding.problem}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from deephits_keras.report.pages import render_page
 from deephits_keras.reproduction.tables import published
 from deephits_keras.tasks import get_task
 from deephits_keras.utils.files import read_record, replacing, write_json, write_text
+from deephits_keras.utils.records import to_plain
 
 LEAK_LEVEL = 0.001
 """A control below this p-value counts as target leakage."""
@@ -173,10 +174,11 @@ class Leaderboard:
 
     def to_json(self) -> dict[str, Any]:
         """The leaderboard as JSON types."""
+        # By hand: the file has properties, and not every field.
         return {
             "synthetic": self.synthetic,
             "tracks": self.tracks,
-            "boards": [asdict(board) for board in self.boards],
+            "boards": [to_plain(board) for board in self.boards],
             "leaks": self.leaks,
             "left_out": self.outcome["left_out"],
             "without": self.outcome["without"],

@@ -410,6 +410,7 @@ class _Counts:
 
     def to_json(self) -> dict[str, Any]:
         """The fields of `ImportSummary` that are also in `corpus.json`."""
+        # By hand: the fields that `corpus.json` has, in its order and without zeros.
         return {
             "source_rows": self.source_rows,
             "rejected": dict(sorted(self.rejected.items())),

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deephits_keras.drift_detection.comparisons import Comparison
 from deephits_keras.drift_detection.metrics import MetricChange
@@ -53,11 +53,6 @@ class Drift:
             return f"No drift was found by {len(self.comparisons)} tests at the level {self.level}."
         found = dict.fromkeys(each.name for each in self.comparisons if each.drift)
         return f"Drift was found in {', '.join(found)}."
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON types."""
-        values = dataclasses.asdict(self)
-        return {**values, "page": str(self.page)}
 
     def to_frame(self) -> pd.DataFrame:
         """One row per comparison."""

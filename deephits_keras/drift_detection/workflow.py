@@ -105,7 +105,7 @@ class DriftPlan:
             synthetic=samples.own.synthetic or samples.corpus.synthetic,
             page=self.page,
         )
-        write_json(self.page.with_suffix(".json"), result.to_json())
+        write_json(self.page.with_suffix(".json"), result)
         write_text(self.page, drift_page(result, samples))
         return result
 

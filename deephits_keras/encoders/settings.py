@@ -65,6 +65,7 @@ class EncoderConfig:
         Raises:
             UserError: for an unknown name, a wrong type or a value that isn't allowed.
         """
+        # By hand: texts of the command line, and choices, which the annotations don't state.
         hints = typing.get_type_hints(cls)
         spelt = {name: _spelt(value, hints.get(name)) for name, value in values.items()}
         for field in dataclasses.fields(cls):
@@ -97,6 +98,7 @@ class EncoderConfig:
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON types; `from_json` is the inverse."""
+        # By hand: tuples become lists, as these settings are compared with those of a JSON file.
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()

@@ -44,6 +44,7 @@ class Importance:
 
     def to_json(self) -> dict[str, Any]:
         """Mean and standard deviation over the repeats, per metric."""
+        # By hand: the file has statistics of the fields.
         return {
             metric: {"mean": float(values.mean()), "deviation": float(values.std())}
             for metric, values in self.worsening.items()
@@ -93,6 +94,7 @@ class Importances:
 
     def to_json(self) -> dict[str, Any]:
         """The importances as JSON types."""
+        # By hand: the file has the importances by name, not as a list.
         return {
             "part": self.part,
             "tracks": self.tracks,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +24,7 @@ from deephits_keras.report.style import styled
 from deephits_keras.runs.run import Run
 from deephits_keras.tracks import Track
 from deephits_keras.types import Tensor
+from deephits_keras.utils.records import to_plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,8 +98,9 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """The explanation as JSON types, without pictures and single values."""
+        # By hand: the file has no pictures, and other names than the fields.
         return {
-            "prediction": dataclasses.asdict(self.prediction),
+            "prediction": to_plain(self.prediction),
             "synthetic": self.synthetic,
             "target": self.target,
             "score": self.attribution.score,
@@ -112,7 +113,7 @@ class Explanation:
                     "baseline": m.reference,
                     "contribution": m.contribution,
                     "not_attributed": list(m.unattributed),
-                    "parts": [dataclasses.asdict(part) for part in m.parts],
+                    "parts": [to_plain(part) for part in m.parts],
                 }
                 for m in self.modalities
             },

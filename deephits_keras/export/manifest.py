@@ -120,6 +120,7 @@ class Manifest:
             UserError: if something is missing, of the wrong type or of another version.
         """
         blame = f"{where} is damaged"
+        # By hand: a newer format is told before its fields, those of the run's configuration too.
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise UserError(f"{blame}: another version of deephits-keras wrote it")
         config = RunConfig.from_json(values.get("run", {}), f"{where}: run")

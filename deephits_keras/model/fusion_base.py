@@ -6,13 +6,13 @@ Settings are known without Keras, which `build` imports: wrong ones are told bef
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from deephits_keras.model.head_names import SOFTMAX, check_head
 from deephits_keras.types import Tensor
+from deephits_keras.utils.records import to_plain
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class Fusion(abc.ABC):
 
     def to_json(self) -> dict[str, Any]:
         """Name and settings as JSON types; `get_fusion` is the inverse."""
-        return {"name": self.name, **dataclasses.asdict(self)}
+        # By hand: the name is the class's, not a field, and `get_fusion` finds the class by it.
+        return {"name": self.name, **to_plain(self)}
 
 
 def concatenate(tensors: list[Tensor], axis: int, name: str) -> Tensor:

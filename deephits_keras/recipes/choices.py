@@ -177,7 +177,7 @@ def choose(
         settings=asked["settings"],
         defaults=recipe.encoders,
         fusion=_fusion(recipe, fusion or {}),
-        training=TrainingConfig.from_json({**recipe.training, **changed, **(training or {})}),
+        training=TrainingConfig.from_settings({**recipe.training, **changed, **(training or {})}),
         task=task or recipe.task or TASK,
         record={
             "name": recipe.name,

@@ -90,7 +90,7 @@ class Recipe:
             from deephits_keras.tasks import get_task
 
             get_task(self.task)
-        TrainingConfig.from_json(self.training)
+        TrainingConfig.from_settings(self.training)
 
     def encoder_of(self, modality: str) -> str:
         """The name of its encoder for a modality; empty for the modality's default."""

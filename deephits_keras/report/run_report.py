@@ -22,6 +22,7 @@ from deephits_keras.report.pages import render_page
 from deephits_keras.runs.files import MEMBERS, REPORT
 from deephits_keras.runs.run import Run
 from deephits_keras.utils.files import write_text
+from deephits_keras.utils.records import to_plain
 
 WORST = 10
 """Number of tracks in the list of the largest errors."""
@@ -70,6 +71,7 @@ def render_report(run: Run) -> str:
         bad_warnings=True,
         filters={"setting": _setting_text, "duration": _duration},
         config=run.config,
+        training=to_plain(run.config.training),
         run_is_member=run.folder.resolve().parent.name == MEMBERS,
         task=run.task,
         metrics=run.metrics,

@@ -33,6 +33,7 @@ from deephits_keras.runs.run import Run
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.utils.files import read_record, write_json
 from deephits_keras.utils.progress import progress
+from deephits_keras.utils.records import to_plain
 
 if TYPE_CHECKING:
     from deephits_keras.evaluation.metrics import Metrics
@@ -82,7 +83,8 @@ class Setup:
 
     def to_json(self) -> dict[str, Any]:
         """Settings that must be equal in every call, as JSON types."""
-        training = self.training.to_json()
+        # By hand: a corpus and encoders by what identifies them, and no seed.
+        training = to_plain(self.training)
         del training["seed"]
         return {
             "corpus": self.corpus.fingerprint,
@@ -301,7 +303,8 @@ class Row:
 
     def to_json(self, out: Path) -> dict[str, Any]:
         """The row as JSON types, its folder relative to the reproduction's."""
-        return {**vars(self), "folder": self.folder.relative_to(out).as_posix()}
+        # By hand: the folder is relative, as a reproduction may be moved.
+        return {**to_plain(self), "folder": self.folder.relative_to(out).as_posix()}
 
 
 def read_rows(out: Path) -> list[Row]:

@@ -10,7 +10,6 @@ OUT/shallow.csv           one line per shallow baseline and seed
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ from deephits_keras.reproduction.rolling import read_rolling, rolling_pictures, 
 from deephits_keras.reproduction.shallow import read_shallow
 from deephits_keras.reproduction.tables import Table
 from deephits_keras.utils.files import replacing, write_json, write_text
+from deephits_keras.utils.records import to_plain
 from deephits_keras.version import __version__
 
 PAGE = "reproduction.html"
@@ -101,6 +101,7 @@ class Reproduction:
 
     def to_json(self) -> dict[str, Any]:
         """The results without figures, as JSON types."""
+        # By hand: the file has facts of the corpus and the code, and no pictures.
         corpus = self.setup.corpus
         return {
             "corpus": {
@@ -116,7 +117,7 @@ class Reproduction:
             "protocols": protocols_of(self.rows),
             "tables": [record for table in self.tables for record in table.records()],
             "rows": [row.to_json(self.setup.out) for row in self.rows],
-            "comparisons": [dataclasses.asdict(c) for c in self.comparisons],
+            "comparisons": [to_plain(c) for c in self.comparisons],
             "shallow": list(self.shallow),
         }
 

@@ -123,7 +123,7 @@ def plan_reproduction(
     if seeds < 1:
         raise UserError(f"seeds must be at least 1. Received: {seeds}")
     if not isinstance(training, TrainingConfig):
-        training = TrainingConfig.from_json({"select": PAPER_SELECTION, **(training or {})})
+        training = TrainingConfig.from_settings({"select": PAPER_SELECTION, **(training or {})})
     asked = {**PAPER_FUSION, **(fusion or {})}
     meeting = get_fusion(asked)
     check_head(meeting.head, classification=True)

@@ -188,6 +188,7 @@ class RunConfig:
         Raises:
             UserError: if something is missing or has a newer format.
         """
+        # By hand: a newer format is told before its fields, and `corpus` may have other entries.
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise UserError(
                 f"{where} is not a run's configuration of format {FORMAT}: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -168,15 +167,11 @@ class TrainingConfig:
                     f"{name} must be one of {', '.join(allowed)}. Received: {getattr(self, name)!r}"
                 )
 
-    def to_json(self) -> dict[str, Any]:
-        """The settings as JSON types."""
-        return dataclasses.asdict(self)
-
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The settings from `to_json`'s result.
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """The paper's settings, except those that are given.
 
         Raises:
             UserError: for an unknown setting or a value that isn't allowed.
         """
-        return from_plain(values, cls, "training settings")
+        return from_plain(settings, cls, "training settings")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import dataclasses
 import tempfile
 from collections.abc import AsyncIterator
 from functools import cached_property
@@ -193,7 +192,7 @@ class Server:
 
     async def model(self) -> Response:
         """What the model reads and predicts."""
-        return json_response(self.service.info.to_json())
+        return json_response(to_plain(self.service.info))
 
     async def predict(self, request: Request) -> Response:
         """Predict one track."""
@@ -234,7 +233,7 @@ class Server:
         raise answer
 
     def _record(self, prediction: TrackPrediction) -> dict[str, Any]:
-        return {**dataclasses.asdict(prediction), "synthetic": self.service.info.synthetic}
+        return {**to_plain(prediction), "synthetic": self.service.info.synthetic}
 
     async def explain(self, request: Request) -> Response:
         """Predict one track, and tell what each part of it contributed."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from deephits_keras.encoders.inputs import LYRICS
 from deephits_keras.export.bundle import Bundle
@@ -89,7 +87,3 @@ class ModelInfo:
             scores=task.kind == "classification",
             decoding=task.decoding,
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON types."""
-        return dataclasses.asdict(self)

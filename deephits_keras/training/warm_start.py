@@ -19,6 +19,7 @@ from deephits_keras.runs.run import Run
 from deephits_keras.runs.start import BY_IDS, BY_ROWS, BY_SONGS, NOT_COMPARED, Start
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.utils.files import sha256
+from deephits_keras.utils.records import to_plain
 from deephits_keras.utils.suggestions import suggestion
 
 if TYPE_CHECKING:
@@ -120,14 +121,14 @@ class WarmStart:
             )
         asked = {**dict(training or {}), **({"quality": quality} if quality != GOOD else {})}
         # A limit of time is one training's.
-        own = {**config.training.to_json(), "time_limit": 0.0}
+        own = {**to_plain(config.training), "time_limit": 0.0}
         changed = quality_settings(quality, own)
         return Choices(
             modalities=",".join(f"{m}={r.encoder}" for m, r in config.modalities.items()),
             settings=dict(self.run.settings),  # type: ignore[arg-type]
             defaults={r.encoder: r.config for r in config.modalities.values()},
             fusion=dict(config.fusion),
-            training=TrainingConfig.from_json({**own, **changed, **(training or {})}),
+            training=TrainingConfig.from_settings({**own, **changed, **(training or {})}),
             task=config.task,
             record={**config.recipe, "options": asked} if config.recipe else {},
         )

@@ -126,7 +126,7 @@ def plan_training(
 ) -> TrainingPlan:
     """Check a training without importing Keras; see `train` for the arguments and errors."""
     if isinstance(training, TrainingConfig):
-        training = training.to_json()
+        training = dataclasses.asdict(training)
     asked_seeds = {seed, (training or {}).get("seed", 0)} - {0}
     if len(asked_seeds) > 1:
         raise UserError(f"Two seeds are asked for: {min(asked_seeds)} and {max(asked_seeds)}")

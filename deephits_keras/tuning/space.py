@@ -74,6 +74,7 @@ class Dimension:
 
     def to_json(self) -> Any:
         """A list of choices, or the range as a table."""
+        # By hand: the file has a list or a table, as recipes and `--search` files spell it.
         if self.choices:
             return [list(v) if isinstance(v, tuple) else v for v in self.choices]
         options = {"log": self.log, "step": self.step}

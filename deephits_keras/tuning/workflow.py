@@ -5,6 +5,7 @@ Whatever can be checked without Keras is checked before Keras is imported.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def plan_tuning(
     given = {**(read_space(Path(space)) if space else {}), **(search or {})}
     wanted = make_space(given or built_in_space(get_recipe(recipe)))
     if isinstance(training, TrainingConfig):
-        training = training.to_json()
+        training = dataclasses.asdict(training)
     if "time_limit" in (training or {}):
         raise UserError("A trial has no time limit of its own: time_limit is the search's")
     if importlib.util.find_spec("optuna") is None:

@@ -14,6 +14,7 @@ from deephits_keras.model.architecture import Architecture, Branch, LayerRow, Pa
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tasks import TASKS, Prediction, Task
 from deephits_keras.utils.files import write_json
+from deephits_keras.utils.records import to_plain
 
 ARCHITECTURE = Architecture(
     task="tiers-10",
@@ -140,7 +141,7 @@ def _config(task: Task, sizes: dict[str, int]) -> dict[str, Any]:
             "lyrics": record("bert_lyrics", {"checkpoint": None, "tokens": 512}),
             "meta": record("numeric", {"columns": ["tempo", "energy", "artist_popularity"]}),
         },
-        "training": TrainingConfig(epochs=EPOCHS).to_json(),
+        "training": to_plain(TrainingConfig(epochs=EPOCHS)),
         "split": {"kind": "random", "seed": 0, "sizes": sizes},
         "corpus": {
             "folder": "/data/corpus",
