@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from deephits_keras.utils.folders import CORPUS_MARKS
+
+INFO, TRACKS = CORPUS_MARKS
 FILTERED = "filtered.parquet"
-INFO = "corpus.json"
 REJECTED = "rejected.csv"
-TRACKS = "tracks.parquet"

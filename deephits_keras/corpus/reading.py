@@ -11,6 +11,7 @@ from deephits_keras.corpus.dialects import GUESSED, Dialect, recognise
 from deephits_keras.corpus.record_table import ExcelTable, JsonLines
 from deephits_keras.corpus.source_table import SourceTable
 from deephits_keras.errors import UserError
+from deephits_keras.utils.folders import MARKS
 
 
 def open_table(
@@ -70,10 +71,7 @@ def parquet_parts(folder: Path) -> list[Path]:
     Raises:
         UserError: if a corpus or a run is among them, whose files would be joined to the others.
     """
-    for name, beside, what in (
-        ("corpus.json", "tracks.parquet", "a corpus"),
-        ("config.json", "metrics.json", "a run"),
-    ):
+    for what, (name, beside) in MARKS.items():
         for own in sorted(folder.rglob(name)):
             if (own.parent / beside).is_file():
                 raise UserError(f"{folder} is no table in parts: {own.parent} is {what}")

@@ -21,13 +21,13 @@ from pathlib import Path
 
 from deephits_keras.errors import UserError
 from deephits_keras.utils.files import PARTIAL
+from deephits_keras.utils.folders import RUN_MARKS
 
-CONFIG = "config.json"
+CONFIG, METRICS = RUN_MARKS
 SPLIT = "split.parquet"
 MODEL = "model.keras"
 ARCHITECTURE = "architecture.json"
 HISTORY = "history.csv"
-METRICS = "metrics.json"
 BASELINES = "baselines.json"
 PREDICTIONS = "predictions.parquet"
 CALIBRATION = "calibration.json"

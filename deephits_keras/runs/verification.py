@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deephits_keras.errors import UserError
-from deephits_keras.runs.files import CHECKSUMS, COMPILED, CONFIG, LATER, RECORDED, REPORT, STATE
-from deephits_keras.utils.files import read_json, read_record, sha256
+from deephits_keras.runs.files import CHECKSUMS, COMPILED, LATER, RECORDED, REPORT, STATE
+from deephits_keras.utils.files import read_record, sha256
 from deephits_keras.utils.findings import Finding, Verification
 
 
@@ -69,9 +69,11 @@ def _unfinished(folder: Path) -> Finding:
 
 def _corpus_of(folder: Path) -> str:
     """The corpus in a run's configuration, for messages; `CORPUS` if it can't be read."""
+    from deephits_keras.runs.run import Run
+
     try:
-        return str(read_json(folder / CONFIG, "a deephits run")["corpus"]["folder"])
-    except (UserError, KeyError, TypeError):
+        return str(Run(folder).config.corpus["folder"])
+    except UserError:
         return "CORPUS"
 
 

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.pipeline.batches import Batches, Share, as_tf_dataset
+from deephits_keras.runs.files import MODEL
 from deephits_keras.training.cluster import Worker
 
 LOST = (
@@ -115,7 +116,7 @@ class ReplicatedModel:
         self.distribution = distribution
         model.optimizer.build(model.trainable_variables)
         with tempfile.TemporaryDirectory() as folder, distribution.strategy.scope():
-            path = Path(folder) / "model.keras"
+            path = Path(folder) / MODEL
             model.save(path)
             self._replicas = keras.saving.load_model(path)
         # There is no public API for layers inside an encoder's layers.
