@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from deephits_keras import cpu
 from deephits_keras.choices import ENGINES
 from deephits_keras.cli.paths import SONG_FILE
 from deephits_keras.cli.sections import write_sections
-from deephits_keras.errors import UserError
+from deephits_keras.errors import SettingError, UserError
 from deephits_keras.utils.records import to_plain
 from deephits_keras.utils.suggestions import suggestion
+
+FLAGS = f"{__name__}.flags"
+"""Key of a click context's `meta`: options of encoders' settings as they were written."""
 
 TASK = "tiers-10"
 """The default task."""
@@ -251,7 +255,7 @@ class EncoderCommand(click.Command):
         own = {name for parameter in self.params for name in parameter.opts}
         foreign = [a for a in args if a.startswith("--") and a.partition("=")[0] not in own]
         foreign = [a for a in foreign if a not in ("--", "--help")]
-        settings = _take_settings(args, own) if foreign else {}
+        settings, ctx.meta[FLAGS] = _take_settings(args, own) if foreign else ({}, {})
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -259,6 +263,28 @@ class EncoderCommand(click.Command):
             raise click.NoSuchOption(error.option_name, None, every, ctx) from None
         ctx.params["settings"] = settings
         return rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry the verb out; mistakes in settings are told by the options that set them.
+
+        Raises:
+            UserError: as the verb does.
+        """
+        try:
+            return super().invoke(ctx)
+        except SettingError as error:
+            option = self._option_of(error, ctx)
+            if not option:
+                raise
+            raise UserError(option + error.said.removeprefix(error.setting)) from error
+
+    def _option_of(self, error: SettingError, ctx: click.Context) -> str:
+        """The option that the user set it with; empty if it comes from somewhere else."""
+        if error.owners:
+            flags = ctx.meta[FLAGS]
+            return next((f for o in error.owners if (f := flags.get((o, error.setting)))), "")
+        given = (p for p in self.params if p.name == error.setting and is_given(ctx, p))
+        return next((max(p.opts, key=len) for p in given), "")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, many of them in sections."""
@@ -294,10 +320,22 @@ def _encoder_options(own: Collection[str]) -> dict[str, tuple[str, str]]:
     return options
 
 
-def _take_settings(args: list[str], own: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Remove encoders' settings from `args` and return them by encoder or modality."""
+def is_given(ctx: click.Context, parameter: click.Parameter) -> bool:
+    """Whether a parameter stands on the command line."""
+    return ctx.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+
+
+def _take_settings(
+    args: list[str], own: Collection[str]
+) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, str], str]]:
+    """Remove encoders' settings from `args`.
+
+    Returns:
+        The settings by encoder or modality, and each one's option as it was written.
+    """
     options = _encoder_options(own)
     settings: dict[str, dict[str, Any]] = {}
+    flags: dict[tuple[str, str], str] = {}
     kept: list[str] = []
     words = iter(args)
     for word in words:
@@ -313,8 +351,9 @@ def _take_settings(args: list[str], own: Collection[str]) -> dict[str, dict[str,
             value = following
         owner, name = options[key]
         settings.setdefault(owner, {})[name] = value
+        flags[owner, name] = flag
     args[:] = kept
-    return settings
+    return settings, flags
 
 
 def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[assignment,return-value]

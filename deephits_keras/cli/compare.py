@@ -120,7 +120,8 @@ def compare(
         command=shlex.join(["deephits", *sys.argv[1:]]),
     )
     import_keras()
-    from deephits_keras.comparison.leaderboard import shown
+    from deephits_keras.comparison.leaderboard import show_measured
+    from deephits_keras.report.labels import metric_name
 
     found, outcome = finish(plan, jobs=jobs)
     if as_json:
@@ -129,11 +130,11 @@ def compare(
         for board in found.boards:
             print_table(
                 f"{board.task}, {board.protocol}: {board.meaning}",
-                ("recipe", *board.metrics, "seconds", "on"),
+                ("recipe", *map(metric_name, board.metrics), "seconds", "on"),
                 (
                     (
                         line.recipe,
-                        *(shown(line.metrics[name]) for name in board.metrics),
+                        *(show_measured(line.metrics[name], name) for name in board.metrics),
                         f"{line.seconds:.1f}",
                         line.modalities,
                     )

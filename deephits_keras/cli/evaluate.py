@@ -62,6 +62,7 @@ def evaluate(
         groupings(tracks, by)
     import_keras()
     from deephits_keras.report.groups import group_table
+    from deephits_keras.report.labels import metric_name, show_metric
 
     found = evaluation(opened, corpus=corpus and tracks, part=part, jobs=jobs, by=by)
     if as_json:
@@ -80,7 +81,7 @@ def evaluate(
             print_table(
                 f"{name}: {tiers}",
                 ("metric", "value"),
-                ((k, f"{v:.4f}") for k, v in values.items() if v is not None),
+                ((metric_name(k), show_metric(k, v)) for k, v in values.items() if v is not None),
             )
         for kind, grouping in found.groups[name].items():
             table = group_table(kind, grouping)

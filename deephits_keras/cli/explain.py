@@ -113,11 +113,12 @@ def _print(result: Explanation | Importances) -> None:
 
 def _print_explanation(explanation: Explanation) -> None:
     from deephits_keras.features.seen import unseen_notes
+    from deephits_keras.report.numbers import number, percent, signed
 
     prediction, attribution = explanation.prediction, explanation.attribution
     click.echo(f"track        {prediction.track_id}")
-    click.echo(f"{explanation.target}: {attribution.score:.4f}")
-    click.echo(f"{explanation.baseline_words}: {attribution.baseline_score:.4f}")
+    click.echo(f"{explanation.target}: {number(attribution.score)}")
+    click.echo(f"{explanation.baseline_words}: {number(attribution.baseline_score)}")
     for modality in filter(lambda m: m.unattributed, explanation.modalities):
         names = ", ".join(modality.unattributed)
         click.echo(f"not attributed: {names} of {modality.modality} (whole numbers are held fixed)")
@@ -125,18 +126,20 @@ def _print_explanation(explanation: Explanation) -> None:
         click.echo(f"warning      {warning}")
     rows = []
     for modality in explanation.modalities:
-        rows.append((modality.modality, "", f"{modality.contribution:+.4f}"))
+        rows.append((modality.modality, "", signed(modality.contribution)))
         full = [p for p in modality.parts if not p.empty]
         largest = sorted(full, key=lambda p: -abs(p.contribution))[:PARTS_PRINTED]
         largest += [p for p in modality.parts if p.empty]
         for p in filter(lambda p: p.contribution, largest):
             name = f"{p.name} = {p.value}" if p.value else p.name
-            rows.append(("", name, f"{p.contribution:+.4f}"))
-    title = f"Contributions (completeness error {attribution.error:.2%})"
+            rows.append(("", name, signed(p.contribution)))
+    title = f"Contributions (completeness error {percent(attribution.error)})"
     print_table(title, ("modality", "largest parts", "contribution"), rows, text_columns=2)
 
 
 def _print_importances(importances: Importances) -> None:
+    from deephits_keras.explanation.page import change_column, show_change
+
     metrics = list(importances.metrics)
     groups = {"modalities": importances.modalities}
     groups |= {f"fields of {modality}": of for modality, of in importances.fields.items()}
@@ -144,9 +147,9 @@ def _print_importances(importances: Importances) -> None:
         print_table(
             f"{group}: {importances.part}, {importances.tracks} tracks, "
             f"{importances.repeats} repeats",
-            ("permuted", *(f"{metric} worse by" for metric in metrics)),
+            ("permuted", *map(change_column, metrics)),
             (
-                (i.name, *(f"{v.mean():+.4f} ± {v.std():.4f}" for v in i.worsening.values()))
+                (i.name, *(show_change(m, v) for m, v in i.worsening.items()))
                 for i in sorted(of, key=lambda i: -float(i.worsening[metrics[0]].mean()))
             ),
         )

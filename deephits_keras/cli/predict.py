@@ -219,11 +219,11 @@ def _print(prediction: TrackPrediction) -> None:
 
 
 def _region(prediction: TrackPrediction) -> str:
-    """`25-65, 65-100 (90 % coverage)`, or the ends of the interval; a dash without either."""
+    """`25-65, 65-100 (90% coverage)`, or the ends of the interval; a dash without either."""
     if prediction.coverage is None:
         return "-"
     ends = "-".join(f"{end:.1f}" for end in prediction.interval or ())
-    return f"{ends or ', '.join(prediction.tier_set)} ({100 * prediction.coverage:g} % coverage)"
+    return f"{ends or ', '.join(prediction.tier_set)} ({100 * prediction.coverage:g}% coverage)"
 
 
 def _field_lines(prediction: TrackPrediction) -> Iterator[str]:

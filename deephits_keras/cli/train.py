@@ -16,6 +16,7 @@ from deephits_keras.cli.common import (
     fusion_options,
     get_fusion_settings,
     import_keras,
+    is_given,
     jobs_option,
     json_option,
     modalities_option,
@@ -199,14 +200,16 @@ def train(
     if distribution and distribution.worker.leads:
         distribution.wait()
 
+    from deephits_keras.report.labels import show_metric
+
     def show(metrics: Any) -> None:
         member = f"{metrics['member']}  " if "member" in metrics else ""
         click.echo(
             f"{member}epoch {metrics['epoch']:>3} of {current.config.training.epochs}"
-            f"  loss {metrics['loss']:.4f}"
-            f"  validation loss {metrics['validation_loss']:.4f}"
-            f"  macro-F1 {metrics['validation_macro_f1']:.4f}"
-            f"  accuracy {metrics['validation_accuracy']:.4f}"
+            f"  loss {show_metric('loss', metrics['loss'])}"
+            f"  validation loss {show_metric('loss', metrics['validation_loss'])}"
+            f"  macro-F1 {show_metric('macro_f1', metrics['validation_macro_f1'])}"
+            f"  accuracy {show_metric('accuracy', metrics['validation_accuracy'])}"
             f"  {metrics['seconds']:.1f} s",
             err=as_json,
         )
@@ -330,8 +333,7 @@ def _refuse_changes(context: click.Context, settings: dict[str, dict[str, Any]])
     changed = [
         option.opts[0]
         for option in context.command.params
-        if option.name not in free
-        and context.get_parameter_source(str(option.name)) is click.core.ParameterSource.COMMANDLINE
+        if option.name not in free and is_given(context, option)
     ]
     if changed or settings:
         names = ", ".join([*changed, *settings])

@@ -122,6 +122,7 @@ def tune(
       deephits tune corpus run --search fusion=early,late --search dropout=0..0.5 --jobs 4
     """
     from deephits_keras.features.workers import check_engine
+    from deephits_keras.report.labels import show_metric
     from deephits_keras.tuning.space import text_of
     from deephits_keras.tuning.workflow import finish, plan_tuning
 
@@ -162,9 +163,8 @@ def tune(
         ),
     )
     part = found.run.reported_part
-    click.echo(
-        f"Validation {metric}: {found.best.result.value:.4f}. Metrics: {part} part of the run"
-    )
+    best = show_metric(plan.search.metric.name, found.best.result.value)
+    click.echo(f"Validation {metric}: {best}. Metrics: {part} part of the run")
     click.echo(f"Report: {run / REPORT}. Search: {found.page}")
     for warning in found.run.metrics.get("warnings", []):
         click.echo(f"warning: {warning}")
@@ -177,11 +177,13 @@ def _searched(words: tuple[str, ...]) -> dict[str, str]:
 
 
 def _show(record: Record, plan: TuningPlan) -> None:
+    from deephits_keras.report.labels import show_metric
     from deephits_keras.tuning.space import text_of
 
     result = record.result
     values = ", ".join(f"{name} {text_of(value)}" for name, value in record.values.items())
-    measured = "" if result.value is None else f"  {plan.search.metric.name} {result.value:.4f}"
+    name = plan.search.metric.name
+    measured = "" if result.value is None else f"  {name} {show_metric(name, result.value)}"
     click.echo(
         f"trial {record.number:>3}  {result.outcome}{measured}  {result.epochs} epochs  "
         f"{result.seconds:.1f} s  {values}{'  ' + result.reason if result.reason else ''}",

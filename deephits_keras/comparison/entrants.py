@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.inputs import fields_read
 from deephits_keras.encoders.registry import AnyEncoder, registry
-from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.errors import DeepHitsError, SettingError, UserError
 from deephits_keras.features.extraction import corpus_encoders, extract_features
 from deephits_keras.features.store import FeatureStore
 from deephits_keras.recipes import Recipe, get_recipe
@@ -115,13 +116,14 @@ def _given(settings: Mapping[str, Mapping[str, Any]]) -> set[str]:
 
 def _owners(recipe: Recipe) -> set[str]:
     """Names under which settings have an effect on a recipe: its modalities and encoders."""
-    owners: set[str] = set()
+    return {name for pair in _encoders(recipe) for name in pair}
+
+
+def _encoders(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Each modality of a recipe with its encoder, if there is one."""
     for modality in _modalities(recipe):
-        try:
-            owners.update(_names(encoder_words(recipe, modality)))
-        except UserError:
-            continue
-    return owners
+        with contextlib.suppress(UserError):
+            yield _names(encoder_words(recipe, modality))
 
 
 def _names(words: str) -> tuple[str, str]:
@@ -137,23 +139,35 @@ def _of(
 
 
 def check_settings(names: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Check that each of the settings is of an encoder that one of the recipes uses.
+    """Check that each of the settings can be used by an encoder of one of the recipes.
 
     Args:
         names: Names of recipes.
         settings: Encoder settings, by modality or encoder.
 
     Raises:
-        UserError: if one isn't.
+        UserError: if one isn't of such an encoder.
+        SettingError: if no such encoder allows its value.
     """
-    unused = _given(settings)
-    for recipe in map(get_recipe, names) if unused else ():
-        unused -= _owners(recipe)
-    if unused:
+    given = _given(settings)
+    users = {pair for recipe in map(get_recipe, names) if given for pair in _encoders(recipe)}
+    if unused := given - {owner for pair in users for owner in pair}:
         raise UserError(
             f"The settings of {', '.join(sorted(unused))} have no effect: no recipe of this "
             "comparison uses it"
         )
+    for owner in sorted(given):
+        refusals = []
+        for encoder in sorted({encoder for m, encoder in users if owner in (m, encoder)}):
+            try:
+                registry().load(encoder).from_config(settings[owner])
+            except SettingError as error:
+                refusals.append(error)
+            else:
+                break
+        else:
+            # A modality's other encoders may have no such setting.
+            raise next((e for e in refusals if e.setting in settings[owner]), refusals[0])
 
 
 class LaterFieldError(UserError):

@@ -21,7 +21,7 @@ from deephits_keras.comparison.statistics import Ranking, leak_p_value, rank
 from deephits_keras.comparison.trial import RESULT
 from deephits_keras.errors import UserError
 from deephits_keras.recipes import Recipe, get_recipe
-from deephits_keras.report.labels import METRICS
+from deephits_keras.report.labels import metric_name, show_metric
 from deephits_keras.report.pages import render_page
 from deephits_keras.reproduction.tables import published
 from deephits_keras.tasks import get_task
@@ -203,8 +203,8 @@ class Leaderboard:
             synthetic=self.synthetic,
             warnings=self.warnings,
             filters={
-                "metric": _name,
-                "measured": _measured,
+                "metric": metric_name,
+                "measured": show_measured,
                 "seconds": _seconds,
                 "count": _count,
             },
@@ -222,7 +222,7 @@ class Leaderboard:
             text += [f"### {each.task}, {each.protocol}", "", _row(head)]
             text.append(_row(["---"] * len(head)))
             for line in each.lines:
-                metrics = [shown(line.metrics[name]) for name in each.metrics]
+                metrics = [show_measured(line.metrics[name], name) for name in each.metrics]
                 standing = "" if line.rank is None else f"{line.rank:.1f}"
                 cost = [_seconds(line.seconds), _count(line.parameters)]
                 text.append(_row([line.recipe, *metrics, standing, *cost, line.modalities]))
@@ -307,20 +307,9 @@ def _told(name: str) -> Recipe:
         return Recipe(name, "not installed here")
 
 
-def shown(value: tuple[float, float] | None) -> str:
-    """Mean and standard deviation as text."""
-    return "" if value is None else f"{value[0]:.3f} ± {value[1]:.3f}"
-
-
-def _name(metric: str) -> str:
-    return METRICS[metric].name if metric in METRICS else metric.capitalize()
-
-
-def _measured(value: tuple[float, float] | None, metric: str) -> str:
-    """Mean and standard deviation in the metric's format on every page."""
-    if value is None or metric not in METRICS:
-        return shown(value)
-    return " ± ".join(map(METRICS[metric].show, value))
+def show_measured(value: tuple[float, float] | None, metric: str) -> str:
+    """Mean and standard deviation of a metric as text."""
+    return " ± ".join(show_metric(metric, each) for each in value or ())
 
 
 def _seconds(value: float) -> str:

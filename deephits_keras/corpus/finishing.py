@@ -380,7 +380,8 @@ class _Counts:
         self.rejected.update(rejected["field"])
         self.duplicates += int(rejected["reason"].str.startswith(REPEATED).sum())
         if len(rejected) and not self.first_rejected:
-            self.first_rejected = ", ".join(rejected.iloc[0][["field", "reason"]])
+            first = rejected.iloc[0]
+            self.first_rejected = f"row {first['source_row']}: {first['reason']}"
         if kept is not None and len(kept):
             self.kept += len(kept)
             self.with_audio += int(kept["audio"].notna().sum())

@@ -154,7 +154,7 @@ def clean_rows(
             (marks or {}).get(name, ""),
         )
         for bad, told in (
-            (invalid, " is not a number: "),
+            (invalid, f" is not a {'whole ' * column.whole}number {column.limits}: "),
             (outside, f" is not {column.limits}: "),
             (fraction, " is not a whole number: "),
         ):

@@ -25,7 +25,7 @@ from deephits_keras.encoders.features import (
 )
 from deephits_keras.encoders.inputs import AUDIO, LYRICS, Input
 from deephits_keras.encoders.settings import EncoderConfig, setting
-from deephits_keras.errors import UserError
+from deephits_keras.errors import SettingError, UserError
 from deephits_keras.utils.files import hash_of_path
 
 if TYPE_CHECKING:
@@ -389,9 +389,14 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """Create an encoder from the result of `get_config`.
 
         Raises:
-            UserError: if the configuration isn't one of this encoder's.
+            SettingError: if the configuration isn't one of this encoder's.
         """
-        return cls(cls.Config.from_json(config))  # type: ignore[arg-type]
+        try:
+            made = cls.Config.from_json(config)
+        except SettingError as error:
+            names = (cls.name, cls.modality)
+            raise SettingError(error.said, f"The encoder {cls.name}", names) from error
+        return cls(made)  # type: ignore[arg-type]
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:

@@ -117,9 +117,9 @@ def finite_number(track: Track, field: str) -> float:
         value = track.number(field)
     except (TypeError, ValueError):
         given = track.fields[field]
-        raise ExtractionError(track.id, f"{field} is not a number: {given!r}") from None
+        raise ExtractionError(track.id, f"{field} must be a number. Received: {given!r}") from None
     if math.isinf(value):
-        raise ExtractionError(track.id, f"{field} is not a finite number: {value}")
+        raise ExtractionError(track.id, f"{field} must be finite. Received: {value}")
     return value
 
 

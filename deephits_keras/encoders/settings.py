@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from deephits_keras.errors import UserError
-from deephits_keras.utils.records import from_plain
+from deephits_keras.errors import SettingError
+from deephits_keras.utils.records import from_settings
 
 
 def setting(
@@ -63,7 +63,7 @@ class EncoderConfig:
         """Check and convert values as read from JSON or from the command line (strings).
 
         Raises:
-            UserError: for an unknown name, a wrong type or a value that isn't allowed.
+            SettingError: for an unknown name, a wrong type or a value that isn't allowed.
         """
         # By hand: texts of the command line, and choices, which the annotations don't state.
         hints = typing.get_type_hints(cls)
@@ -71,11 +71,12 @@ class EncoderConfig:
         for field in dataclasses.fields(cls):
             choices = field.metadata.get("choices", ())
             if choices and spelt.get(field.name, choices[0]) not in choices:
-                raise UserError(
-                    f"{cls.__name__}: {field.name} must be one of {', '.join(choices)}. "
-                    f"Received: {spelt[field.name]!r}"
+                raise SettingError(
+                    f"{field.name} must be one of {', '.join(choices)}. "
+                    f"Received: {spelt[field.name]!r}",
+                    cls.__name__,
                 )
-        return from_plain(spelt, cls, cls.__name__, strict=False)
+        return from_settings(spelt, cls, cls.__name__, strict=False)
 
     @classmethod
     def paths(cls) -> tuple[str, ...]:

@@ -58,9 +58,9 @@ def fit_decoding(
     tried = [Decoding(MACRO_F1, alpha, shares) for alpha in ALPHAS]
     if rule != MACRO_F1:
         tried = [tried[0], Decoding(rule)]
-    figures = _macro_f1_of_draws(tried, scores, task.tiers.of(popularity), seed)
-    chosen = _smallest_near_the_best(figures) if rule == MACRO_F1 else 1
-    before, after = figures[[0, chosen]].mean(axis=1).tolist()
+    metrics = _macro_f1_of_draws(tried, scores, task.tiers.of(popularity), seed)
+    chosen = _smallest_near_the_best(metrics) if rule == MACRO_F1 else 1
+    before, after = metrics[[0, chosen]].mean(axis=1).tolist()
     found = tried[chosen]
     return Decoding(found.rule, found.alpha, found.shares, before, after)
 
@@ -87,9 +87,9 @@ def _macro_f1(table: IntArray) -> float:
     return float((2 * np.diag(table)[occurs] / sizes[occurs]).mean())
 
 
-def _smallest_near_the_best(figures: FloatArray) -> int:
+def _smallest_near_the_best(metrics: FloatArray) -> int:
     """The first row within one standard error of the best; each is smoothed by its neighbours."""
-    padded = np.pad(figures, ((1, 1), (0, 0)), mode="edge")
+    padded = np.pad(metrics, ((1, 1), (0, 0)), mode="edge")
     smooth = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
     best = int(smooth.mean(axis=1).argmax())
     # Of the difference on the same draws: most of the variation is common to all exponents.

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from deephits_keras.encoders.explainable import Part
-from deephits_keras.report.pages import signed
+from deephits_keras.report.numbers import signed
 from deephits_keras.report.style import BLUE, INK, MUTED, RED, styled
 
 MOST_BARS = 20

@@ -13,8 +13,9 @@ from deephits_keras.explanation.drawing import draw_bars, draw_parts
 from deephits_keras.explanation.permutation import Importance, Importances
 from deephits_keras.explanation.track import Explanation, ModalityExplanation
 from deephits_keras.features.seen import unseen_notes
-from deephits_keras.report.labels import METRICS
-from deephits_keras.report.pages import number, percent, render_page, signed
+from deephits_keras.report.labels import METRICS, show_metric
+from deephits_keras.report.numbers import number, percent, signed
+from deephits_keras.report.pages import render_page
 from deephits_keras.types import FloatArray
 
 TEMPLATE = "page.html.jinja"
@@ -130,7 +131,8 @@ def _part_rows(parts: Sequence[Part], *, valued: bool) -> Iterator[tuple[str, ..
 def importance_page(importances: Importances) -> str:
     """Permutation importance of a run's inputs as a self-contained HTML page."""
     metrics = ", ".join(
-        f"{METRIC_NAMES[name]} {_shown(name, value)}" for name, value in importances.metrics.items()
+        f"{METRIC_NAMES[name]} {show_metric(name, value)}"
+        for name, value in importances.metrics.items()
     )
     groups = {
         "Modalities": importances.modalities,
@@ -166,11 +168,11 @@ def _importance_section(heading: str, importances: Sequence[Importance]) -> Sect
             spread=[float(i.worsening[main].std()) for i in by_size],
         ),
         alt=f"Bars: increase of the {METRIC_NAMES[main]} for each part",
-        columns=("part", *map(_column, metrics)),
+        columns=("part", *map(change_column, metrics)),
         rows=[
             (
                 i.name,
-                *(_change(name, v) for name, v in i.worsening.items()),
+                *(show_change(name, v) for name, v in i.worsening.items()),
             )
             for i in by_size
         ],
@@ -181,15 +183,12 @@ def _in_percent(metric: str) -> bool:
     return metric in METRICS and METRICS[metric].format.endswith("%}")
 
 
-def _shown(metric: str, value: float) -> str:
-    return METRICS[metric].show(value) if metric in METRICS else number(value)
-
-
-def _column(metric: str) -> str:
+def change_column(metric: str) -> str:
+    """Heading of a column of `show_change`."""
     return f"{METRIC_NAMES[metric]} worse by" + (", points" if _in_percent(metric) else "")
 
 
-def _change(metric: str, worsening: FloatArray) -> str:
+def show_change(metric: str, worsening: FloatArray) -> str:
     """Mean and standard deviation; of metrics in percent, in percentage points."""
     values = 100 * worsening if _in_percent(metric) else worsening
     return f"{signed(values.mean())} ± {number(values.std())}"

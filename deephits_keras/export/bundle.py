@@ -103,7 +103,7 @@ class Bundle:
         given = {**self.settings}
         for modality, values in own.items():
             given[modality] = {**values, **given.get(modality, {})}
-        return self.config.load_encoders(given)
+        return self.config.load_encoders(given, f"{self.folder / MANIFEST}: run")
 
     @cached_property
     def scorer(self) -> Score:

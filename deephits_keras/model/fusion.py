@@ -17,7 +17,7 @@ from deephits_keras.model.head_names import SOFTMAX
 from deephits_keras.model.residual import ResidualFusion
 from deephits_keras.model.wide_deep import WideDeepFusion
 from deephits_keras.types import Tensor
-from deephits_keras.utils.records import from_plain
+from deephits_keras.utils.records import from_settings
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,8 @@ def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:
     """Create a fusion by name, or from the result of its `to_json`.
 
     Raises:
-        UserError: if there is no such fusion, or it has no such setting.
+        UserError: if there is no such fusion.
+        SettingError: if it has no such setting, or its value isn't allowed.
     """
     if isinstance(fusion, Fusion):
         return fusion
@@ -276,7 +277,7 @@ def get_fusion(fusion: str | Mapping[str, Any] | Fusion) -> Fusion:
     name = settings.pop("name", None)
     if not isinstance(name, str) or name not in FUSIONS:
         raise UserError(f"There is no fusion named {name!r}. Fusions: {', '.join(FUSIONS)}")
-    return from_plain(settings, FUSIONS[name], f"The fusion {name!r}")
+    return from_settings(settings, FUSIONS[name], f"The fusion {name!r}")
 
 
 __all__ = ["FUSIONS", "EarlyFusion", "Fusion", "GatedFusion", "LateFusion", "get_fusion"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from deephits_keras.errors import UserError
 from deephits_keras.model.head_names import SOFTMAX, check_head
 from deephits_keras.types import Tensor
 from deephits_keras.utils.records import to_plain
@@ -29,6 +30,9 @@ class Fusion(abc.ABC):
         dropout: Dropout rate of the embeddings' units.
         units: Sizes of the fully connected layers before the output.
         head: Name of the output layer, from `head_names.HEADS`.
+
+    Raises:
+        UserError: for a dropout rate that can't be.
     """
 
     name: ClassVar[str]
@@ -38,6 +42,10 @@ class Fusion(abc.ABC):
     dropout: float = 0.5
     units: tuple[int, ...] = (64,)
     head: str = SOFTMAX
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout must be from 0 to below 1. Received: {self.dropout}")
 
     def check(self, modalities: Sequence[str], *, classification: bool) -> None:
         """Check the settings for a model, without Keras.

@@ -1,8 +1,10 @@
-"""Names, number formats and meanings of metrics on pages."""
+"""Names, number formats and meanings of metrics, for pages and the terminal."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from deephits_keras.report.numbers import number
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,18 @@ BASELINES = {
     ),
 }
 """Name and meaning of each baseline of `deephits_keras.evaluation.baselines`, by kind of task."""
+
+
+def metric_name(metric: str) -> str:
+    """The name of a metric; its own where it has none."""
+    return METRICS[metric].name if metric in METRICS else metric.replace("_", " ")
+
+
+def show_metric(metric: str, value: float | None) -> str:
+    """A metric's value; empty for an undefined one."""
+    if value is None:
+        return ""
+    return METRICS[metric].show(value) if metric in METRICS else number(value)
 
 
 def baseline_label(name: str, kind: str) -> tuple[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import functools
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,11 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
+from deephits_keras.report.numbers import number, percent, signed
 from deephits_keras.report.style import svg
 
 SONG_SCRIPT = Path(__file__).with_name("song.js")
 """The script of a page that extends `song.html.jinja`."""
-
-NEGLIGIBLE = 1e-6
-"""Contributions and differences below this are written as 0."""
 
 
 def render_page(
@@ -68,28 +65,6 @@ def _environment(
     }
     environment.tests["figure"] = lambda value: isinstance(value, Figure)
     return environment
-
-
-def number(value: float) -> str:
-    """A number as every page writes it: `1,234`, `12.3`, `0.0123`."""
-    if float(value).is_integer() or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1
-    return f"{value:z.{digits}f}"
-
-
-def signed(value: float) -> str:
-    """A contribution or difference as every page writes it: `+0.012`, `-3.40`, `+0.00012`, `0`."""
-    size = abs(value)
-    if size < NEGLIGIBLE:
-        return "0"
-    digits = 2 if size >= 1 else 3 if size >= 0.001 else 1 - math.floor(math.log10(size))
-    return f"{value:+.{digits}f}"
-
-
-def percent(share: float) -> str:
-    """A fraction from 0 to 1 as every page writes it: `12.3%`."""
-    return f"{share:z.1%}"
 
 
 def data_uri(figure: Figure) -> str:

@@ -88,7 +88,7 @@ def table_a3(corpus: Corpus) -> Table:
     known = words.dropna()
     tiers = TIERS["tiers-10"]
     top = known[tiers.of(corpus.popularity)[known.index] >= tiers.count - 2]
-    figures = (
+    facts = (
         ("tracks", "tracks", len(words)),
         ("missing lyrics", "missing_lyrics", int(words.isna().sum())),
         (
@@ -108,7 +108,7 @@ def table_a3(corpus: Corpus) -> Table:
     )
     printed = published()["tables"]["A3"]
     lines = [
-        line for label, name, value in figures for line in beside(label, [value], [printed[name]])
+        line for label, name, value in facts for line in beside(label, [value], [printed[name]])
     ]
     return Table(
         "A3",
@@ -179,7 +179,7 @@ def table_a7(corpus: Corpus) -> Table | None:
         removed = speech.removes(raw)
         final, _ = apply_filters(raw, (speech, *LENGTH))
         count, rapped = int(removed.sum()), int((removed & rap).sum())
-        figures = [
+        counts = [
             count,
             100 * count / len(raw),
             len(final),
@@ -188,7 +188,7 @@ def table_a7(corpus: Corpus) -> Table | None:
             100 * rapped / count if count and "genres" in raw else None,
         ]
         row = published()["tables"]["A7"]["rows"][f"{threshold:.2f}"]
-        lines += beside(f"speechiness > {threshold:.2f}", figures, list(row.values()))
+        lines += beside(f"speechiness > {threshold:.2f}", counts, list(row.values()))
     return Table(
         "A7",
         "Sensitivity of the speech filter's threshold",

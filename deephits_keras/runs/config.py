@@ -11,7 +11,7 @@ from typing import Any, NotRequired, Self, TypedDict
 
 from deephits_keras.encoders.inputs import may_read
 from deephits_keras.encoders.registry import AnyEncoder, Registry, registry
-from deephits_keras.errors import UserError
+from deephits_keras.errors import SettingError, UserError
 from deephits_keras.runs.files import CHECKSUMS, CONFIG, MODEL, RECORDED, member_name
 from deephits_keras.runs.start import Start
 from deephits_keras.runs.training_config import TrainingConfig
@@ -150,11 +150,14 @@ class RunConfig:
         members = tuple(f"{name}/{CHECKSUMS}" for name in self.members)
         return tuple(n for n in RECORDED if not members or n != MODEL) + members
 
-    def load_encoders(self, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, AnyEncoder]:
+    def load_encoders(
+        self, settings: Mapping[str, Mapping[str, Any]], where: str | Path = CONFIG
+    ) -> dict[str, AnyEncoder]:
         """The encoders, by modality.
 
         Args:
             settings: Encoder settings that override the recorded ones, by encoder or modality.
+            where: Where the configuration stands, for messages.
 
         Raises:
             UserError: if one isn't installed in the version that was used or serves another
@@ -163,12 +166,16 @@ class RunConfig:
         known = {name for m, record in self.modalities.items() for name in (m, record.encoder)}
         if unknown := sorted(set(settings) - known):
             raise UserError(f"This run has no {', '.join(unknown)} whose settings could be changed")
-        encoders = {
-            modality: record.load(
-                {**settings.get(modality, {}), **settings.get(record.encoder, {})}, registry()
-            )
-            for modality, record in self.modalities.items()
-        }
+        encoders = {}
+        for modality, record in self.modalities.items():
+            own = {**settings.get(modality, {}), **settings.get(record.encoder, {})}
+            try:
+                encoders[modality] = record.load(own, registry())
+            except SettingError as error:
+                if error.setting in own:
+                    raise
+                place = f"modalities.{modality}.config"
+                raise UserError(f"{where} is damaged: {place}: {error.said}") from error
         for modality, encoder in encoders.items():
             if encoder.modality != modality:
                 raise UserError(

@@ -106,7 +106,7 @@ class Run:
             UserError: if one isn't installed in the version that the run used, or there are
                 settings of another encoder.
         """
-        return self.config.load_encoders(self.settings)
+        return self.config.load_encoders(self.settings, self.folder / CONFIG)
 
     @cached_property
     @generators_kept()

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from deephits_keras.choices import DECODINGS, LIKELIEST
 from deephits_keras.errors import UserError
-from deephits_keras.utils.records import check_types, from_plain
+from deephits_keras.utils.records import check_types, from_settings
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -172,6 +172,6 @@ class TrainingConfig:
         """The paper's settings, except those that are given.
 
         Raises:
-            UserError: for an unknown setting or a value that isn't allowed.
+            SettingError: for an unknown setting or a value that isn't allowed.
         """
-        return from_plain(settings, cls, "training settings")
+        return from_settings(settings, cls, "training settings")

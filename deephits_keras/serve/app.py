@@ -36,6 +36,7 @@ from deephits_keras.version import __version__
 STATIC = {"page.js": "deephits_keras.serve", "song.js": "deephits_keras.report"}
 """Files of the page, with the package that each lies in."""
 
+EXPLAIN = "/v1/explain"
 PICTURES = "pictures"
 """Parameter of an address, and what it adds to an answer."""
 
@@ -155,7 +156,7 @@ class Server:
             ("/v1/model", "GET", self.model),
             ("/v1/predict", "POST", self.predict),
             ("/v1/predict:batch", "POST", self.predict_batch),
-            ("/v1/explain", "POST", self.explain),
+            (EXPLAIN, "POST", self.explain),
             ("/metrics", "GET", self.metrics),
             ("/v2", "GET", self.v2),
             ("/v2/health/live", "GET", self.live),
@@ -165,6 +166,8 @@ class Server:
             (f"{model}/infer", "POST", self.infer),
         ):
             more = described(path, info, self.service.settings)
+            if path == EXPLAIN and not info.explains:
+                more = quiet
             app.add_api_route(path, answer, methods=[method], response_class=Response, **more)
 
     async def page(self) -> Response:

@@ -11,11 +11,10 @@ import optuna
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deephits_keras.report.labels import METRICS
+from deephits_keras.report.labels import METRICS, metric_name, show_metric
 from deephits_keras.report.pages import render_page
 from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
-from deephits_keras.tuning.metric import Metric
 from deephits_keras.tuning.pictures import draw_history, draw_importance, draw_slices
 from deephits_keras.tuning.search import Record, Search, row_of
 from deephits_keras.tuning.space import text_of
@@ -43,7 +42,7 @@ def write_page(search: Search, records: Sequence[Record], best: Record) -> Path:
         pd.DataFrame(rows).to_csv(temporary, index=False)
     run = Run(search.run)
     part = run.reported_part
-    label = f"validation {metric_name(search.metric)}"
+    label = f"validation {metric_name(search.metric.name)}"
     importance = importance_of(search)
     page = render_page(
         __package__,
@@ -54,6 +53,7 @@ def write_page(search: Search, records: Sequence[Record], best: Record) -> Path:
         records=records,
         outcomes={r: [t.result.outcome for t in records].count(r) for r in _outcomes(records)},
         best=best,
+        best_value=show_metric(search.metric.name, best.result.value),
         label=label,
         report=f"../{REPORT}",
         part=part,
@@ -67,11 +67,6 @@ def write_page(search: Search, records: Sequence[Record], best: Record) -> Path:
     )
     write_text(search.folder / PAGE, page)
     return search.folder / PAGE
-
-
-def metric_name(metric: Metric) -> str:
-    """A metric's name as pages write it."""
-    return METRICS[metric.name].name if metric.name in METRICS else metric.name.replace("_", " ")
 
 
 def importance_of(search: Search) -> dict[str, float]:
@@ -113,7 +108,7 @@ def _cells(search: Search, record: Record) -> list[str]:
     return [
         str(record.number),
         result.outcome,
-        "" if result.value is None else f"{result.value:.4f}",
+        show_metric(search.metric.name, result.value),
         f"{result.best_epoch} of {result.epochs}" if result.epochs else "",
         f"{result.seconds:.1f}",
         *(text_of(record.values[n]) if n in record.values else "" for n in search.space),

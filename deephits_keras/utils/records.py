@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from deephits_keras.errors import UserError
+from deephits_keras.errors import SettingError, UserError
 
 T = TypeVar("T")
 
@@ -87,6 +87,18 @@ def from_plain(
     if closed and (said := next(_unknown(made, values, ""), "")):
         raise UserError(f"{blame}: {said}")
     return made
+
+
+def from_settings(values: Any, kind: type[T], blame: str, *, strict: bool = True) -> T:
+    """As `from_plain`, for what a user sets.
+
+    Raises:
+        SettingError: if a setting isn't known, or its value isn't allowed.
+    """
+    try:
+        return from_plain(values, kind, blame, strict=strict)
+    except UserError as error:
+        raise SettingError(str(error).removeprefix(f"{blame}: "), blame) from error
 
 
 def check_types(record: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toys import make_corpus
 
 from deephits_keras.cli import VERBS
 from deephits_keras.cli.common import print_table
@@ -19,6 +21,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.prediction.asked import asked_track
 
 Deephits = Callable[..., Any]
+OLD_RUN = Path(__file__).parents[1] / "golden" / "run_of_0_1_0" / "run"
 
 HEAVY = (
     "tensorflow",
@@ -258,6 +261,41 @@ def test_a_misspelt_name_is_answered_with_the_right_one(tmp_path: Path, deephits
         outcome = deephits(*words)
         assert outcome.code == 2
         assert meant in outcome.err, words
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "CORPUS", "new", "--mel-frames", "x"], "--mel-frames must be int. Rec"),
+        (["extract", "CORPUS", "--mel_cnn-frames=0"], "--mel_cnn-frames must be from 1 to"),
+        (["extract", "CORPUS", "--mel-crop", "end"], "--mel-crop must be one of center, start"),
+        (["train", "CORPUS", "new", "--l2", "-1"], "--l2 must be"),
+        (["train", "CORPUS", "new", "--dropout", "2"], "--dropout must be"),
+        (["compare", "CORPUS", "new", "--mel-frames", "x"], "--mel-frames must be int"),
+        (["predict", "RUN", "--set", "tempo=99", "--mel-frames", "x"], "--mel-frames must be int"),
+    ],
+)
+def test_a_wrong_setting_is_told_by_its_option(
+    words: list[str], told: str, tmp_path: Path, deephits: Deephits, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_corpus(tmp_path / "corpus", 30)
+    places = {"CORPUS": tmp_path / "corpus", "RUN": OLD_RUN}
+    outcome = deephits(*(places.get(word, word) for word in words))
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"deephits: {told}"), outcome.err
+
+
+def test_a_wrong_setting_of_a_run_is_told_by_its_place(tmp_path: Path, deephits: Deephits) -> None:
+    shutil.copytree(OLD_RUN, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    config["modalities"]["mel"]["config"]["frames"] = "many"
+    path.write_text(json.dumps(config))
+    outcome = deephits("predict", tmp_path / "run", "--set", "tempo=120")
+    assert outcome.code == 2
+    place = f"{path} is damaged: modalities.mel.config: frames must be int. Received: 'many'"
+    assert place in outcome.err
 
 
 def test_lyrics_may_come_through_a_pipe() -> None:

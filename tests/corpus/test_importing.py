@@ -141,7 +141,7 @@ def test_rows_that_cannot_be_used_are_rejected_with_their_reason(tmp_path: Path)
     assert rejected["reason"].tolist() == [
         "popularity is not from 0 to 100: 140",
         "there is no popularity",
-        "tempo is not a number: fast",
+        "tempo is not a number from 10 to 1000: fast",
         "key is not a whole number: 4.5",
         "duplicate of an earlier row: the popularity that counts is 50, not 60",
         "there is no track id",

@@ -76,7 +76,7 @@ def test_lyrics_given_as_a_field_are_cleaned_as_a_text(folder: Path) -> None:
         ({"inputs": {"lyric": Path("words.txt")}}, r"called 'lyric' \(did you mean lyrics\?\)"),
         ({"fields": {"artist_popularity": "300"}}, "artist_popularity is not from 0 to 100: 300"),
         ({"fields": {"key": "1.5"}}, "key is not a whole number: 1.5"),
-        ({"fields": {"energy": "loud"}}, "energy is not a number: loud"),
+        ({"fields": {"energy": "loud"}}, "energy is not a number from 0 to 1: loud"),
     ],
 )
 def test_what_can_not_be_is_told(

@@ -69,7 +69,7 @@ def test_workers_change_no_byte(model: PlainModel, tmp_path: Path, ending: str) 
     assert rows[3]["warnings"] == "sound can't be used: its recording is only noise"
     assert rows[70]["missing"] == "sound"
     assert "toy raised RuntimeError: the toy broke" in rows[71]["warnings"]
-    assert rows[90]["warnings"] == "rejected: tempo is not a number: fast"
+    assert rows[90]["warnings"] == "rejected: tempo is not a number from 10 to 1000: fast"
     assert rows[150]["track_id"] == "row 150"
     assert (rows[5]["title"], rows[5]["artist"]) == ("Song, 5", "A")
 

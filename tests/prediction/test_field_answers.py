@@ -86,7 +86,9 @@ def test_a_value_that_is_no_number_is_one_row_s_warning(tmp_path: Path) -> None:
     encoder = Numeric(NumericConfig(columns=("followers",)))
     found = predict(PlainModel({"meta": encoder}, tmp_path / "model"), table=tmp_path / "songs.csv")
     assert [each.missing for each in found] == [(), ("meta",), ()]
-    assert found[1].warnings[0] == "meta can't be used: followers is not a number: 'many'"
+    assert (
+        found[1].warnings[0] == "meta can't be used: followers must be a number. Received: 'many'"
+    )
 
 
 def test_a_large_table_is_a_few_forward_passes(tmp_path: Path) -> None:

@@ -406,6 +406,8 @@ def test_a_bundle_is_not_explained(client: TestClient) -> None:
     answer = client.post("/v1/explain", json={"fields": FIELDS})
     assert answer.status_code == 409
     assert "serve the run" in answer.json()["error"]
+    assert "/v1/explain" not in client.get("/openapi.json").json()["paths"]
+    assert "/v1/explain" not in client.get("/docs").text
 
 
 def test_pages_load_nothing_from_elsewhere(client: TestClient) -> None:

@@ -124,16 +124,16 @@ def test_predict_tells_the_set_and_its_coverage(
     if run.name == "regression":
         low, high = told["interval"]
         assert low < told["popularity"] < high
-        assert f"interval     {low:.1f}-{high:.1f} (80 % coverage)" in text
+        assert f"interval     {low:.1f}-{high:.1f} (80% coverage)" in text
         assert (first["low"], first["high"]) == (low, high)
         assert told["tier_set"] == []
     else:
         assert told["tier_label"] in told["tier_set"]
-        assert f"tiers        {', '.join(told['tier_set'])} (80 % coverage)" in text
+        assert f"tiers        {', '.join(told['tier_set'])} (80% coverage)" in text
         assert first["tier_set"] == " ".join(told["tier_set"])
         assert told["interval"] is None
     beside = deephits("predict", run, *SONG, "--also", run)
-    assert beside.out.count("(80 % coverage)") == 2
+    assert beside.out.count("(80% coverage)") == 2
 
 
 def test_a_run_of_an_earlier_version_is_whole_and_predicts_as_it_did(

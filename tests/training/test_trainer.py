@@ -183,7 +183,7 @@ def test_a_prediction_says_what_was_missing(corpus: Corpus, tmp_path: Path) -> N
     assert second.popularity is None
     assert second.missing == ("meta",)
     assert "every input is missing" in second.warnings[-1]
-    assert "tempo is not a number: 'allegro'" in third.warnings[0]
+    assert "tempo must be a number. Received: 'allegro'" in third.warnings[0]
     # A track's prediction doesn't depend on those beside it.
     assert predictor.predict([full])[0].popularity == pytest.approx(first.popularity, abs=1e-3)
 
