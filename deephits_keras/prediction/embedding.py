@@ -199,7 +199,7 @@ def plan_embedding(
         found = Run(model, settings)
     else:
         found = BareEncoder(_encoder(str(model), opened, settings or {}))
-    return EmbeddingPlan.checked([found], songs, corpus=opened, **more)
+    return EmbeddingPlan.from_arguments([found], songs, corpus=opened, **more)
 
 
 def _encoder(name: str, corpus: Corpus | None, settings: Settings) -> AnyEncoder:

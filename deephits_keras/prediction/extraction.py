@@ -33,7 +33,7 @@ class Notes:
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def on(
+    def from_outcome(
         cls, encoder: AnyEncoder, track: Track, outcome: Outcome, unseen: Sequence[str]
     ) -> Notes:
         """The notes on an encoder's result for a track; the encoder may look at its files.
@@ -145,7 +145,7 @@ class TrackExtractor:
             results = outcomes(encoder, [without_fields(tracks[k], hidden) for k in todo])
             for k, outcome in zip(todo, results, strict=True):
                 found[k][modality] = outcome
-                notes[k][modality] = Notes.on(encoder, tracks[k], outcome, hidden)
+                notes[k][modality] = Notes.from_outcome(encoder, tracks[k], outcome, hidden)
         results_of = zip(extracted, found, notes, strict=True)
         return [ExtractedTrack(each.measured, have, said) for each, have, said in results_of]
 

@@ -52,7 +52,7 @@ class FieldAnswers:
     prediction: Prediction
 
     @classmethod
-    def of(cls, predictor: Predictor, chunk: TableChunk) -> FieldAnswers | None:
+    def from_chunk(cls, predictor: Predictor, chunk: TableChunk) -> FieldAnswers | None:
         """Predict a chunk in one forward pass; None if its rows must be extracted one by one."""
         if not len(chunk.kept) or (features := field_features(predictor, chunk)) is None:
             return None

@@ -147,7 +147,7 @@ class SongPlan:
         return ignored(self.unread)
 
     @classmethod
-    def checked(
+    def from_arguments(
         cls,
         models: Iterable[str | Path | Scorer],
         songs: Song | Sequence[Song] = (),

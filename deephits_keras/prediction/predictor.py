@@ -186,7 +186,7 @@ class Predictor:
             outcome, notes = extracted.outcomes[modality], extracted.notes.get(modality)
             if notes is None:
                 unseen = self.extractor.unseen.get(modality, ())
-                notes = Notes.on(encoder, measured.track, outcome, unseen)
+                notes = Notes.from_outcome(encoder, measured.track, outcome, unseen)
             account.add(modality, outcome, notes)
             if modality in account.features:
                 account.warnings += self._otherwise(modality)

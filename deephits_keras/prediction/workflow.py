@@ -102,7 +102,7 @@ class PredictionPlan(SongPlan):
     @cached_property
     def _catalogue(self) -> Catalogue[Answers]:
         predictor = self.predictors[0]
-        at_once = partial(FieldAnswers.of, predictor) if self.extractor.light else None
+        at_once = partial(FieldAnswers.from_chunk, predictor) if self.extractor.light else None
         return Catalogue(self.extractor, partial(_answers, predictor), at_once, predictor.words)
 
     def stream(self) -> Iterator[Answers]:
@@ -142,7 +142,7 @@ def tier_labels(model: Scorer) -> tuple[str, ...]:
     return tuple(task.tiers.labels) if task.kind == "classification" else ()
 
 
-plan_prediction = PredictionPlan.checked
+plan_prediction = PredictionPlan.from_arguments
 """Check the arguments of `predict` without importing Keras."""
 
 

@@ -55,7 +55,7 @@ class ModelInfo:
     decoding: Decoding = LARGEST_SCORE
 
     @classmethod
-    def of(cls, model: Scorer, name: str = "") -> ModelInfo:
+    def from_model(cls, model: Scorer, name: str = "") -> ModelInfo:
         """Describe a run or a bundle.
 
         Args:

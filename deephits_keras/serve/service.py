@@ -74,7 +74,7 @@ class Service:
         name: str = "",
     ) -> None:
         self.model, self.settings = model, settings
-        self.info = ModelInfo.of(model, name)
+        self.info = ModelInfo.from_model(model, name)
         self.cleaning = cleaning_of(model)
         self.statistics = Statistics()
         self.predictor = Predictor(model)

@@ -37,7 +37,7 @@ class Deadline(keras.callbacks.Callback):  # type: ignore[misc]
         self._end = time.monotonic() + seconds
 
     @classmethod
-    def of(
+    def from_training(
         cls, training: TrainingConfig, history: Sequence[Mapping[str, Any]], started: float
     ) -> Self | None:
         """The end of a training's time limit, if it has one.

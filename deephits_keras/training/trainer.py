@@ -258,7 +258,7 @@ def _train_one(
             # order.
             with memory.explained(training.batch_size):
                 fed.test_on_batch(*batches[0])
-        deadline = Deadline.of(training, state.history, started)
+        deadline = Deadline.from_training(training, state.history, started)
         callbacks = [*callbacks, *([deadline] if deadline else [])]
         listeners = Listeners(callbacks, fed, epochs=training.epochs)
         fit = (

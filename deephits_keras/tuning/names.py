@@ -82,7 +82,7 @@ class Setting:
         return self.name.rpartition(".")[2]
 
     @classmethod
-    def of(cls, name: str, hint: Any, choices: tuple[Any, ...] = ()) -> Setting | None:
+    def from_hint(cls, name: str, hint: Any, choices: tuple[Any, ...] = ()) -> Setting | None:
         """The setting of a field with a type hint; None if its values aren't a few plain types."""
         optional = False
         if typing.get_origin(hint) in (types.UnionType, typing.Union):
@@ -108,7 +108,7 @@ def settings() -> Mapping[str, Setting]:
     ]
     hints = typing.get_type_hints(TrainingConfig)
     found += [
-        Setting.of(name, hint, DECLARED.get(name, ()))
+        Setting.from_hint(name, hint, DECLARED.get(name, ()))
         for name, hint in hints.items()
         if name not in UNSEARCHED
     ]
@@ -116,13 +116,13 @@ def settings() -> Mapping[str, Setting]:
         hints = typing.get_type_hints(fusion)
         for field in dataclasses.fields(fusion):
             name = f"fusion.{field.name}"
-            found.append(Setting.of(name, hints[field.name], DECLARED.get(name, ())))
+            found.append(Setting.from_hint(name, hints[field.name], DECLARED.get(name, ())))
     for encoder in registry().load_working().values():
         hints = typing.get_type_hints(encoder.Config)
         for owner in (encoder.modality, encoder.name):
             for field in dataclasses.fields(encoder.Config):
                 choices = tuple(field.metadata.get("choices", ()))
-                found.append(Setting.of(f"{owner}.{field.name}", hints[field.name], choices))
+                found.append(Setting.from_hint(f"{owner}.{field.name}", hints[field.name], choices))
     return {setting.name: setting for setting in found if setting}
 
 

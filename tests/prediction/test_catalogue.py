@@ -212,7 +212,7 @@ def test_an_encoder_alone_gives_its_features(tmp_path: Path) -> None:
         "track_id,level,other,tempo\na,1,,90\nb,2,lacking,90\nc,3,,fast\n,,,\nd,4,,90\n"
     )
     out = tmp_path / "songs.parquet"
-    plan = EmbeddingPlan.checked([BareEncoder(Other())], table=table)
+    plan = EmbeddingPlan.from_arguments([BareEncoder(Other())], table=table)
     assert plan.write(out) == (5, "")
     rows = pq.read_table(out).to_pylist()
     assert [row["text"] for row in rows] == [[-1.0] * 5, None, None, None, [-4.0] * 5]

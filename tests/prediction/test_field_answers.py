@@ -61,7 +61,7 @@ def test_a_chunk_is_answered_like_its_rows(tmp_path: Path, name: str, task: str)
     model.config = dataclasses.replace(model.config, corpus={**model.config.corpus, "words": words})
     predictor = Predictor(model)
     (chunk,) = TrackTable(tmp_path / "songs.csv").chunks()
-    answers = FieldAnswers.of(predictor, chunk)
+    answers = FieldAnswers.from_chunk(predictor, chunk)
     assert answers is not None
 
     expected = iter(one_by_one(predictor, list(chunk.rows())))

@@ -107,7 +107,7 @@ def test_every_verb_tells_the_same_tier(finished: Path, deephits: Deephits, tmp_
         done = deephits("predict", model, "--table", tmp_path / "rows.csv", "--out", out)
         assert done.code == 0, done.err
         np.testing.assert_array_equal(pd.read_csv(out)["tier"], told["tier"])
-    body, _ = answer(InferRequest([]), np.log(scores), ModelInfo.of(run))
+    body, _ = answer(InferRequest([]), np.log(scores), ModelInfo.from_model(run))
     outputs = {each["name"]: each["data"] for each in json.loads(body)["outputs"]}
     assert outputs["tier"] == told["tier"].tolist()
 
