@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deephits_keras.report.numbers import number
-
 
 @dataclass(frozen=True)
 class Label:
@@ -92,6 +90,9 @@ METRICS = {
 }
 """By the names of `deephits_keras.evaluation.metrics`, in the table's order."""
 
+LOSS = Label("Loss", "{:z.4f}", "what training minimises", lower=True)
+"""Also for any other metric without a format of its own."""
+
 TIER_TILES = ("macro_f1", "accuracy", "within_one_tier", "tier_mae", "roc_auc", "pr_auc")
 REGRESSION_TILES = ("mae", "mse", "r2")
 
@@ -124,10 +125,14 @@ def metric_name(metric: str) -> str:
 
 
 def show_metric(metric: str, value: float | None) -> str:
-    """A metric's value; empty for an undefined one."""
-    if value is None:
-        return ""
-    return METRICS[metric].show(value) if metric in METRICS else number(value)
+    """A metric's value; empty for an undefined one.
+
+    Example:
+        >>> show_metric("accuracy", 0.2857), show_metric("loss", 0.0017)
+        ('28.6%', '0.0017')
+    """
+    # A loss of regression is in squares of popularity / 100, and so small.
+    return METRICS.get(metric, LOSS).show(value)
 
 
 def baseline_label(name: str, kind: str) -> tuple[str, str]:

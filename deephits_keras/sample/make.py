@@ -37,8 +37,8 @@ songs. It is for trying the software and for checking that a model finds what wa
 Data Sources/          spotify_tracks.csv, spotify_artists.csv, spotify_albums.csv, in the format
                        of the SpotGenTrack Popularity Dataset
 songs.csv              the same songs in one table
-previews/              an MP3 a track, named by its id, of as many seconds as synthetic.json says; a
-                       few tracks have none, and shorter tracks are there whole
+previews/              one MP3 per track, named by its id, of as many seconds as synthetic.json
+                       says; a few tracks have none, and shorter tracks are there whole
 truth.csv              what each track's popularity is made of
 synthetic.json         the seed and the weights of the planted causes
 encoder-settings.json  settings for the encoders that need something to run on this corpus
