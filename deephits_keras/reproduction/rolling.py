@@ -41,7 +41,7 @@ def run_rolling(setup: Setup, origins: Sequence[int], horizon: int, seeds: Itera
     Raises:
         UserError: if an origin leaves too few songs, or the folder has runs of other settings.
     """
-    training = setup.training.to_json()
+    training = dataclasses.asdict(setup.training)
     del training["seed"]
     for seed in seeds:
         plan = plan_rolling(
