@@ -20,6 +20,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.features.seen import seen_stores
 from deephits_keras.model.anatomy import Anatomy
 from deephits_keras.pipeline.batches import Batches, dataset
+from deephits_keras.pipeline.calls import Settled
 from deephits_keras.runs.run import Run
 from deephits_keras.training.scoring import BATCH_SIZE, Scored
 from deephits_keras.types import Array, IntArray
@@ -162,7 +163,9 @@ class _HeldOut:
         """`(rows, size)` by modality."""
         nothing = np.zeros(len(self.rows))
         batches = Batches(self.stores, self.rows, nothing, batch_size=BATCH_SIZE)
-        embedded: dict[str, Array] = self.anatomy.embed.predict(dataset(batches), verbose=0)
+        embedded: dict[str, Array] = self.anatomy.embed.predict(
+            dataset(batches), verbose=0, callbacks=[Settled()]
+        )
         return embedded
 
     def metrics(

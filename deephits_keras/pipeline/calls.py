@@ -11,8 +11,10 @@ import atexit
 import functools
 import threading
 import time
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+import keras
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -20,6 +22,10 @@ Result = TypeVar("Result")
 QUIET_SECONDS = 0.2
 """No call is expected any more if none ran or began for so long: batches are only read ahead until
 the buffer is full."""
+
+END_SECONDS = 0.03
+"""The same at the end of an epoch, where nothing is read ahead: for a thread that has handed over
+its batch and is not done with Python yet."""
 
 MOST_SECONDS = 30.0
 """The wait ends after so long in any case."""
@@ -48,11 +54,30 @@ def counted(function: Callable[P, Result]) -> Callable[P, Result]:
     return call
 
 
-def settle() -> None:
-    """Wait until no thread calls a counted function any more."""
+def settle(quiet: float = QUIET_SECONDS) -> None:
+    """Wait until no thread has called a counted function for some time.
+
+    Args:
+        quiet: That time in seconds.
+    """
     deadline = time.monotonic() + MOST_SECONDS
-    while (now := time.monotonic()) < deadline and (_running or now < _last + QUIET_SECONDS):
-        time.sleep(QUIET_SECONDS / 10)
+    while (now := time.monotonic()) < deadline and (_running or now < _last + quiet):
+        time.sleep(quiet / 10)
+
+
+class Settled(keras.callbacks.Callback):  # type: ignore[misc]
+    """Wait for TensorFlow's threads before Keras drops the iterator that they read for.
+
+    It is dropped while Python is locked, so a thread that waits for Python would never get it.
+    """
+
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """See the base class."""
+        settle(QUIET_SECONDS if self.model.stop_training else END_SECONDS)
+
+    def on_predict_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """See the base class."""
+        settle(END_SECONDS)
 
 
 @functools.cache

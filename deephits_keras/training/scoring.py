@@ -15,6 +15,7 @@ from deephits_keras.evaluation.calibration import Calibration
 from deephits_keras.evaluation.metrics import evaluate
 from deephits_keras.features.store import FeatureSource
 from deephits_keras.pipeline.batches import Batches, dataset
+from deephits_keras.pipeline.calls import Settled
 from deephits_keras.tasks import Prediction, Task
 from deephits_keras.training.losses import loss_of
 from deephits_keras.types import FloatArray, IntArray
@@ -114,7 +115,7 @@ def scorer(
     data = dataset(Batches(stores, rows, task.targets(popularity), batch_size=BATCH_SIZE))
 
     def score() -> Scored:
-        outputs = model.predict(data, verbose=0)
+        outputs = model.predict(data, verbose=0, callbacks=[Settled()])
         return Scored(task, rows, popularity, np.asarray(outputs))
 
     return score

@@ -33,7 +33,7 @@ from deephits_keras.model.side_output import with_embedding, without_embedding
 from deephits_keras.model.symbolic import symbolic_model
 from deephits_keras.pipeline.batches import Batches, dataset, training_features
 from deephits_keras.pipeline.cache import Cache, open_cache
-from deephits_keras.pipeline.calls import settle
+from deephits_keras.pipeline.calls import Settled
 from deephits_keras.runs.config import EncoderRecord, RunConfig
 from deephits_keras.runs.files import ARCHITECTURE, CONFIG, MODEL, SPLIT, STATE, require_free
 from deephits_keras.runs.run import Run
@@ -329,18 +329,9 @@ def _fit(
     # TensorFlow has its own generators, and would retrace every graph.
     seeded = [_Seeded(batches)] if keras.backend.backend() == "torch" else []
     fitted: dict[str, list[float]] = model.fit(
-        dataset(batches), shuffle=False, verbose=0, callbacks=[*seeded, *hooks, _Settled()]
+        dataset(batches), shuffle=False, verbose=0, callbacks=[*seeded, *hooks, Settled()]
     ).history
     return fitted
-
-
-class _Settled(keras.callbacks.Callback):  # type: ignore[misc]
-    """Wait for the batches that were begun ahead where the epoch ends early; see `settle`."""
-
-    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """See the base class."""
-        if self.model.stop_training:
-            settle()
 
 
 class _Seeded(keras.callbacks.Callback):  # type: ignore[misc]
