@@ -7,7 +7,7 @@ import click
 SECTIONS = {
     "Model": (
         *("recipe", "modalities", "fusion", "fusion_weights", "head", "task", "dropout"),
-        *("start_from", "freeze", "allow_seen_tracks"),
+        *("start_from", "freeze", "allow_seen_tracks", "weights_for"),
     ),
     "Split": (
         *("split", "validation", "test", "fold", "folds"),

@@ -80,6 +80,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With a split by time: read columns that are only known after a song's release.",
 )
+@click.option(
+    "--weights-for",
+    metavar="CORPUS|test",
+    help="Training tracks that resemble the tracks of this corpus, or the test tracks, count more.",
+)
 @training_option(
     "time_limit",
     "Minutes for the training, without the extraction of features; the schedule is fitted to them.",
@@ -117,6 +122,7 @@ def train(
     freeze: str | None,
     allow_seen_tracks: bool,
     allow_later: bool,
+    weights_for: str | None,
     cache: str,
     distribute: bool,
     jobs: int,
@@ -173,6 +179,7 @@ def train(
             "freeze": freeze or (),
             "allow_seen_tracks": allow_seen_tracks,
             "allow_later": allow_later,
+            "weights_for": weights_for,
             "command": shlex.join(["deephits", *sys.argv[1:]]),
         }
         if (leaves_out or origins) and (distribute or cache != "none"):
@@ -196,6 +203,12 @@ def train(
         current = Run(run)
     elif not resume:
         current = plan.begin(jobs=jobs, engine=engine, scheduler=scheduler)
+        if found := current.config.split.get("weights"):
+            click.echo(
+                f"note: weighted for {found['for']}, the {current.config.split['sizes']['train']} "
+                f"training tracks count as much as {found['effective_tracks']:.0f} equal ones",
+                err=True,
+            )
 
     if distribution and distribution.worker.leads:
         distribution.wait()

@@ -18,7 +18,7 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.corpus.versions import song_groups, title_column
 from deephits_keras.errors import UserError
 from deephits_keras.tasks import TIERS, Tiers
-from deephits_keras.types import IntArray
+from deephits_keras.types import FloatArray, IntArray
 from deephits_keras.utils.files import replacing
 
 FEWEST = 2
@@ -44,20 +44,28 @@ class Split:
         seed: Random seed.
         parts: Ascending int64 rows of `train`, `validation` and, if there is one, `test`.
         settings: Arguments that only this kind has: `fold`, `origin`, `by`, ...
+        weights: `(train,)` float32, how much each training track counts; None for equally.
     """
 
     kind: str
     seed: int
     parts: Mapping[str, IntArray]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    weights: FloatArray | None = None
 
     def to_parquet(self, path: Path, corpus: Corpus) -> None:
-        """Write one row per track (`row`, `track_id`, `part`), with kind and seed as metadata."""
+        """Write one row per track (`row`, `track_id`, `part`), with kind and seed as metadata.
+
+        If training tracks are weighted, `weight` as well, NaN for others.
+        """
         ids = corpus.track_ids
         lines = pd.DataFrame(
             [(row, ids[row], part) for part, rows in self.parts.items() for row in rows.tolist()],
             columns=["row", "track_id", "part"],
         )
+        if self.weights is not None:
+            own = dict(zip(self.parts["train"].tolist(), self.weights.tolist(), strict=True))
+            lines["weight"] = lines["row"].map(own).astype("float32")
         lines.attrs = {"kind": self.kind, "seed": self.seed}
         with replacing(path) as temporary:
             lines.sort_values("row").to_parquet(temporary, index=False)
@@ -80,7 +88,12 @@ class Split:
                 for part in PARTS
                 if (lines["part"] == part).any()
             }
-            split = cls(lines.attrs["kind"], lines.attrs["seed"], parts)
+            weights = None
+            if "weight" in lines:
+                weights = lines.loc[lines["part"] == "train", "weight"].to_numpy(np.float32)
+                if not (np.isfinite(weights) & (weights >= 0)).all():
+                    raise ValueError("a weight isn't a number from 0")
+            split = cls(lines.attrs["kind"], lines.attrs["seed"], parts, weights=weights)
         except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
             raise UserError(f"{path} is not a split: {error}") from error
         rows = np.concatenate([np.empty(0, np.int64), *parts.values()])

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from deephits_keras.drift_detection.modalities import drawn, table_of
+from deephits_keras.drift_detection.modalities import drawn
 from deephits_keras.drift_detection.samples import Samples, is_list
 from deephits_keras.drift_detection.statistics import (
     FEWEST,
@@ -24,6 +24,7 @@ from deephits_keras.drift_detection.statistics import (
     tell_apart,
 )
 from deephits_keras.features.store import FeatureStore
+from deephits_keras.features.tables import table_of
 from deephits_keras.tasks import Tiers
 from deephits_keras.types import FloatArray, IntArray
 

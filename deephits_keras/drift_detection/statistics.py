@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from deephits_keras.features.tables import standardised
 from deephits_keras.types import FloatArray, IntArray
 
 FEWEST = 20
@@ -35,9 +34,6 @@ TABLES = 9999
 
 MOST_CLASSIFIED = 2000
 """Tracks of each sample that a classifier gets."""
-
-FARTHEST = 4.0
-"""Standard deviations to which values are clipped for the classifier."""
 
 
 @dataclass(frozen=True)
@@ -175,17 +171,8 @@ def _learned(values: FloatArray, labels: IntArray, learned: Any) -> tuple[float,
 
 
 def _classifier() -> Pipeline:
-    return make_pipeline(
-        SimpleImputer(add_indicator=True, keep_empty_features=True),
-        StandardScaler(),
-        FunctionTransformer(_with_squares),
-        LogisticRegression(C=0.1, class_weight="balanced", max_iter=200),
-    )
-
-
-def _with_squares(values: FloatArray) -> FloatArray:
-    clipped = np.clip(values, -FARTHEST, FARTHEST)
-    return np.hstack([clipped, clipped**2])
+    last = LogisticRegression(C=0.1, class_weight="balanced", max_iter=200)
+    return make_pipeline(*standardised(), last)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -21,7 +21,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.evaluation.groups import FEWEST, MOST_GROUPS, Interval
 from deephits_keras.runs.files import CONFIG
 from deephits_keras.runs.run import Run
-from deephits_keras.training.workflow import TrainingPlan, finish, plan_training
+from deephits_keras.training.workflow import TEST, TrainingPlan, finish, plan_training
 from deephits_keras.utils.files import write_json
 
 if TYPE_CHECKING:
@@ -136,9 +136,10 @@ def train_plans(
     return rows
 
 
-WAYS = ("nothing", "anew", "further", "online")
+WAYS = ("nothing", "anew", "further", "online", "weighted")
 """What can be done at a new origin: keep the first model, train anew, train the last model further
-on all songs, or on the new songs with some of the earlier ones."""
+on all songs, or on the new songs with some of the earlier ones, or train anew with weights for
+songs that resemble the test songs."""
 
 
 def compare_adaptation(
@@ -149,6 +150,7 @@ def compare_adaptation(
     horizon: int = 5,
     further: Mapping[str, Any] | None = None,
     rehearsal: float | None = None,
+    weighted: bool = False,
     tell: Tell | None = None,
     **options: Any,
 ) -> list[Row]:
@@ -157,17 +159,20 @@ def compare_adaptation(
     At each origin the model is tested on the songs of the following years (`--split rolling`):
     the model of the first origin (`nothing`), one trained on all songs before the origin (`anew`),
     and the model of the previous origin, trained further on them (`further`) or, if `rehearsal` is
-    given, on the songs since that origin and a fraction of the earlier ones (`online`).
+    given, on the songs since that origin and a fraction of the earlier ones (`online`). With
+    `weighted`, one more is trained anew in which songs count more that resemble the test songs
+    (`training.importance`), of which it uses the features and never the popularity.
 
     Args:
         corpus: The corpus, or its folder.
         out: Folder of the runs and of `results.json`.
-        origins: First test years, ascending; at the first, all ways are the same.
+        origins: First test years, ascending; at the first, all ways but `weighted` are the same.
         horizon: Number of test years.
         further: Fields of `TrainingConfig` for `further` and `online`, for example a lower learning
             rate.
         rehearsal: Fraction of earlier songs that `online` trains on again: without any, a network
             forgets them (McCloskey and Cohen 1989). By default there is no `online`.
+        weighted: Whether to train `weighted` as well.
         tell: Called with each origin whose trainings begin.
         **options: Arguments of `training.workflow.train`, except `split`.
 
@@ -191,9 +196,13 @@ def compare_adaptation(
         split = {"kind": "rolling", "origin": origin, "horizon": horizon, **(newer or {})}
         return plan_training(opened, folder / name, split=split, **{**options, **more})
 
+    def favoured(origin: int) -> Row:
+        run = trained(planned(f"weighted-{origin}", origin, weights_for=TEST))
+        return _row(str(origin), "weighted", run)
+
     warm = {**options.get("training", {}), **(further or {})}
     rows: list[Row] = []
-    ways = WAYS if rehearsal is not None else WAYS[:-1]
+    alike = WAYS[:4] if rehearsal is not None else WAYS[:3]
     first = last = online = None
     for since, origin in itertools.pairwise((0, *origins)):
         if tell:
@@ -201,7 +210,9 @@ def compare_adaptation(
         anew = trained(planned(f"anew-{origin}", origin))
         if first is None or last is None or online is None:
             first = last = online = anew
-            rows += [_row(str(origin), way, anew) for way in ways]
+            rows += [_row(str(origin), way, anew) for way in alike]
+            if weighted:
+                rows.append(favoured(origin))
             continue
         last = trained(planned(f"further-{origin}", origin, start_from=last.folder, training=warm))
         tested = anew.split.parts["test"]
@@ -212,6 +223,8 @@ def compare_adaptation(
             more = {"start_from": online.folder, "training": warm}
             online = trained(planned(f"online-{origin}", origin, newer, **more))
             rows.append(_row(str(origin), "online", online))
+        if weighted:
+            rows.append(favoured(origin))
     write_json(folder / RESULTS, rows)
     return rows
 
@@ -254,6 +267,7 @@ def _differences(plan: TrainingPlan, run: Run) -> Iterator[str]:
             {part: rows.tolist() for part, rows in plan.split.parts.items()},
         ),
         "start": (config.start, plan.start),
+        "target of the weights": (config.split.get("weights", {}).get("for"), plan.weights_name),
     }
     yield from (name for name, (found, wanted) in pairs.items() if found != wanted)
 

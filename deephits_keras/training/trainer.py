@@ -361,6 +361,8 @@ def _training_batches(
     weights = None
     if training.class_weights == "balanced" and task.kind == "classification":
         weights = compute_sample_weight("balanced", task.targets(popularity))
+    if (own := run.split.weights) is not None:
+        weights = own if weights is None else weights * own
     return Batches(
         stores,
         rows,

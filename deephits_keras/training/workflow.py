@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 Report = Callable[[Mapping[str, Any]], None]
 
+TEST = "test"
+"""The split's own test tracks, as those to weight for."""
+
 
 @dataclass(frozen=True)
 class TrainingPlan:
@@ -53,6 +56,7 @@ class TrainingPlan:
         command: Command line, stored in the configuration.
         start: The run that the training starts from.
         later: Columns that are only known after the release, by modality, of a split by time.
+        weights_for: Tracks for which training tracks are weighted: a corpus, or `test`.
     """
 
     corpus: Corpus
@@ -64,6 +68,13 @@ class TrainingPlan:
     command: str = ""
     start: Start | None = None
     later: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    weights_for: Corpus | str | None = None
+
+    @property
+    def weights_name(self) -> str | None:
+        """Name of the tracks for which training tracks are weighted."""
+        target = self.weights_for
+        return target if target is None or isinstance(target, str) else str(target.folder.resolve())
 
     @property
     def notes(self) -> list[str]:
@@ -81,18 +92,28 @@ class TrainingPlan:
 
     def begin(self, *, jobs: int = -1, engine: str = "local", scheduler: str | None = None) -> Run:
         """Extract missing features and create the run's folder; see `train`."""
+        import numpy as np
+
         from deephits_keras.features.engines import engine as on_engine
         from deephits_keras.features.extraction import extract_features
+        from deephits_keras.training.importance import weighted
         from deephits_keras.training.trainer import new_run
 
+        target = self.corpus if isinstance(self.weights_for, str) else self.weights_for
         with on_engine(engine, scheduler):
             for encoder in self.encoders.values():
-                extract_features(self.corpus, encoder, jobs=jobs)
+                for corpus in {id(c): c for c in (self.corpus, target) if c is not None}.values():
+                    extract_features(corpus, encoder, jobs=jobs)
+        split = self.split
+        if target is not None:
+            rows = split.parts["test"] if target is self.corpus else np.arange(len(target))
+            name = self.weights_name or ""
+            split = weighted(split, self.corpus, self.encoders, target, rows, name=name)
         return new_run(
             self.folder,
             self.corpus,
             self.encoders,
-            self.split,
+            split,
             task=self.task,
             fusion=self.choices.fusion,
             training=self.choices.training,
@@ -122,6 +143,7 @@ def plan_training(
     freeze: str | Sequence[str] = (),
     allow_seen_tracks: bool = False,
     allow_later: bool = False,
+    weights_for: str | Path | Corpus | None = None,
     command: str = "",
 ) -> TrainingPlan:
     """Check a training without importing Keras; see `train` for the arguments and errors."""
@@ -172,7 +194,10 @@ def plan_training(
     training_tracks = len(rows.parts["train"])
     chosen = dataclasses.replace(chosen, training=chosen.training_on(training_tracks))
     start = warm.record(opened, rows) if warm else None
-    return TrainingPlan(opened, folder, encoders, rows, wanted, chosen, command, start, later)
+    target = _target(weights_for, rows)
+    return TrainingPlan(
+        opened, folder, encoders, rows, wanted, chosen, command, start, later, target
+    )
 
 
 def _later(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> dict[str, list[str]]:
@@ -201,6 +226,21 @@ def _refusal(later: Mapping[str, Sequence[str]], encoders: Mapping[str, AnyEncod
     )
 
 
+def _target(asked: str | Path | Corpus | None, split: Split) -> Corpus | str | None:
+    """Tracks for which training tracks are weighted."""
+    if asked == TEST:
+        if not len(split.parts.get("test", ())):
+            raise UserError(
+                f"--weights-for {TEST} needs a split with test tracks, as by --test 0.2"
+            )
+        return TEST
+    if not isinstance(asked, str | Path):
+        return asked
+    from deephits_keras.corpus.table import Corpus
+
+    return Corpus.open(Path(asked))
+
+
 def train(
     corpus: str | Path | Corpus,
     run: str | Path,
@@ -218,6 +258,7 @@ def train(
     freeze: str | Sequence[str] = (),
     allow_seen_tracks: bool = False,
     allow_later: bool = False,
+    weights_for: str | Path | Corpus | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     cache: str = "none",
     jobs: int = -1,
@@ -253,6 +294,8 @@ def train(
             run; the report then says how many.
         allow_later: Whether, with a split by time, the model may read columns that the corpus says
             are only known after a song's release; the report then says so.
+        weights_for: Another corpus, or `test` for the split's test part: training tracks that
+            resemble its tracks count more (`training.importance`). Its popularity isn't used.
         callbacks: Keras callbacks. At the end of an epoch they get its metrics: `loss`,
             `val_loss`, `val_macro_f1`, `val_accuracy`, `seconds`. One that sets
             `model.stop_training` ends the training after the epoch.
@@ -292,6 +335,7 @@ def train(
         freeze=freeze,
         allow_seen_tracks=allow_seen_tracks,
         allow_later=allow_later,
+        weights_for=weights_for,
     )
     begun = plan.begin(jobs=jobs, engine=engine, scheduler=scheduler)
     return finish(begun, plan.corpus, report=report, cache=cache, callbacks=callbacks)

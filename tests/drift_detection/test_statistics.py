@@ -16,7 +16,6 @@ from deephits_keras.drift_detection.comparisons import (
     decide,
 )
 from deephits_keras.drift_detection.metrics import Answers, metric_changes
-from deephits_keras.drift_detection.modalities import pooled
 from deephits_keras.drift_detection.statistics import (
     compare_categories,
     compare_counts,
@@ -25,6 +24,7 @@ from deephits_keras.drift_detection.statistics import (
     holm,
     tell_apart,
 )
+from deephits_keras.features.tables import pooled
 from deephits_keras.tasks import get_task
 
 SILENT, PLANTED = 100, 60
