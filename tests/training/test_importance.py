@@ -15,6 +15,7 @@ from deephits_keras.corpus import Corpus, Split, import_table
 from deephits_keras.runs.run import Run
 from deephits_keras.training.importance import LARGEST, effective, importance_weights
 from deephits_keras.training.series import compare_adaptation
+from deephits_keras.training.workflow import plan_training
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -79,9 +80,7 @@ def bent(folder: Path) -> Corpus:
     return import_table(folder / "songs.csv", folder / "corpus").corpus
 
 
-def test_a_training_is_weighted_told_and_resumed(
-    tmp_path: Path, deephits: Callable[..., Any]
-) -> None:
+def test_a_training_is_weighted_told_and_kept(tmp_path: Path, deephits: Callable[..., Any]) -> None:
     corpus = bent(tmp_path)
     rows = compare_adaptation(
         corpus,
@@ -118,10 +117,15 @@ def test_a_training_is_weighted_told_and_resumed(
     assert told.code == 0, told.err
     np.testing.assert_array_equal(Run(tmp_path / "run").split.weights, weights)
     assert "weighted for test, the" in told.err
-    # And for another corpus: of the same songs, so that those of the test's years count more.
-    other = deephits(*words[:2], tmp_path / "for", *words[3:], "--weights-for", corpus.folder)
-    assert other.code == 0, other.err
-    assert Run(tmp_path / "for").config.split["weights"]["for"] == str(corpus.folder.resolve())
+    # For another corpus of the same songs, all alike, the weights are not those for the latest.
+    options = {"modalities": "meta=numeric", "settings": {"numeric": {"columns": ("energy",)}}}
+    plan = plan_training(
+        corpus, tmp_path / "for", task="regression", weights_for=tmp_path / "other", **options
+    )
+    even = plan.begin(jobs=1)
+    assert even.config.split["weights"]["for"] == str((tmp_path / "other").resolve())
+    assert even.split.weights is not None
+    assert effective(even.split.weights) > 0.95 * len(even.split.weights)
     none = deephits(*words[:-6], "--weights-for", "test")
     assert none.code == 2
 
