@@ -118,7 +118,10 @@ def test_a_training_is_weighted_told_and_kept(tmp_path: Path, deephits: Callable
     np.testing.assert_array_equal(Run(tmp_path / "run").split.weights, weights)
     assert "weighted for test, the" in told.err
     # For another corpus of the same songs, all alike, the weights are not those for the latest.
-    options = {"modalities": "meta=numeric", "settings": {"numeric": {"columns": ("energy",)}}}
+    options: dict[str, Any] = {
+        "modalities": "meta=numeric",
+        "settings": {"numeric": {"columns": ("energy",)}},
+    }
     plan = plan_training(
         corpus, tmp_path / "for", task="regression", weights_for=tmp_path / "other", **options
     )
