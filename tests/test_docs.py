@@ -218,6 +218,8 @@ def test_what_the_readme_prints_is_what_the_command_prints(
 def test_every_command_that_is_shown_is_one(page: str) -> None:
     owners = [(o, c) for c in registry().load_working().values() for o in (c.name, c.modality)]
     known = {f"--{o}-{s}" for o, c in owners for s in c.Config.__dataclass_fields__}
+    settings = ((o, f) for o, c in owners for f in c.Config.__dataclass_fields__.values())
+    known |= {f"--{owner}" for owner, field in settings if field.metadata.get("main")}
     known = {option.replace("_", "-") for option in known} | {"--help", "--version"}
     for words in shown(page):
         command: click.Command = cli
