@@ -58,6 +58,8 @@ def draw_bars(
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
+    # Small contributions have long numbers, which would touch.
+    axes.locator_params(axis="x", nbins=5)
     axes.margins(x=0.16)
     axes.set_xlabel(label)
     return figure
