@@ -34,7 +34,9 @@ def rolling_page(plan: RollingPlan, rows: Sequence[RollingRow]) -> str:
         plan: The trainings.
         rows: Their results.
     """
-    names = _known(rows)
+    by_years, by_origin = _of_each(rows, "years"), _of_each(rows, "origin")
+    drawn = _known(by_years)
+    whole = [row for row in rows if _whole(row)]
     task = next(iter(plan.plans.values())).task
     return render_page(
         __package__,
@@ -45,11 +47,11 @@ def rolling_page(plan: RollingPlan, rows: Sequence[RollingRow]) -> str:
         task=task.name,
         origins=[str(origin) for origin in dict.fromkeys(origin for _, origin in plan.plans)],
         horizon=plan.horizon,
-        curves={METRICS[n]: draw_curve(rows, n) for n in CURVES if n in names},
+        curves={METRICS[n]: draw_curve(rows, n) for n in CURVES if n in drawn},
         tables={
-            "by-years": _table("years", names, _of_each(rows, "years")),
-            "by-origin": _table("origin", names, _of_each(rows, "origin")),
-            "all": _table("", names, [row for row in rows if _whole(row)]),
+            "by-years": _table("years", drawn, by_years),
+            "by-origin": _table("origin", _known(by_origin), by_origin),
+            "all": _table("", _known(whole), whole),
         },
     )
 
