@@ -19,6 +19,7 @@ from deephits_keras.corpus.dialects import DAMAGED, Dialect, open_bytes
 from deephits_keras.corpus.names import KNOWN, normal
 from deephits_keras.corpus.source_table import CHUNK, filled, malformed_rows
 from deephits_keras.errors import UserError
+from deephits_keras.utils.files import keys_once
 
 
 class JsonLines:
@@ -85,11 +86,11 @@ class JsonLines:
 
     def _object(self, line_number: int, line: str) -> dict[str, Any] | None:
         try:
-            row = json.loads(line.lstrip("\ufeff"))
+            row = json.loads(line.lstrip("\ufeff"), object_pairs_hook=keys_once)
             # Half of a surrogate pair, as bytes or as an escape, isn't valid text.
             (json.dumps(row, ensure_ascii=False) if "\\u" in line else line).encode("utf-8")
         except (ValueError, RecursionError) as error:
-            self._skipped.append((pd.NA, f"line {line_number}: it isn't JSON: {error}"))
+            self._skipped.append((pd.NA, f"line {line_number}: it can't be read as JSON: {error}"))
             return None
         if not isinstance(row, dict):
             self._skipped.append((pd.NA, f"line {line_number}: it isn't a JSON object"))

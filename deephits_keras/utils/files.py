@@ -110,14 +110,28 @@ def read_json(path: Path, what: str) -> Any:
         what: What the file should be, for the message.
 
     Raises:
-        UserError: if it is missing or isn't JSON.
+        UserError: if it is missing or isn't JSON, or an object has a key twice.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=keys_once)
     except FileNotFoundError:
         raise UserError(f"{path.parent} is not {what}: it has no {path.name}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} can't be read as {what}: {error}") from error
+
+
+def keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, as `object_pairs_hook`: of a key that is there twice one would be lost.
+
+    Raises:
+        ValueError: if a key is there twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in found if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r:.80} is there twice")
+    return found
 
 
 def read_record(path: Path, kind: type[T], what: str, *, closed: bool = True) -> T:

@@ -162,6 +162,7 @@ def test_a_column_of_mixed_json_is_text(tmp_path: Path) -> None:
         {"track_id": "c", "popularity": 2.5, "x": None, "y": [], "v": None, "w": 1},
     ]
     lines = [*map(json.dumps, rows), '{"track_id": "\\ud800", "popularity": 1}']
+    lines.append('{"track_id": "d", "popularity": 1, "popularity": 99}')
     (tmp_path / "songs.jsonl").write_text("\n".join(lines))
     summary = import_table(tmp_path / "songs.jsonl", tmp_path / "corpus")
     found = pd.read_parquet(tmp_path / "corpus" / "tracks.parquet")
@@ -171,7 +172,9 @@ def test_a_column_of_mixed_json_is_text(tmp_path: Path) -> None:
     assert found["z"].tolist()[:2] == ['{"k": [1]}', "5"]
     assert found["v"].tolist() == [True, None, None]
     assert found["w"].tolist()[1:] == [str(2**70), "1"]
-    assert summary.rejected == {"songs.jsonl": 1}
+    assert summary.rejected == {"songs.jsonl": 2}
+    reasons = pd.read_csv(tmp_path / "corpus" / "rejected.csv")["reason"]
+    assert reasons.str.contains("the key 'popularity' is there twice").sum() == 1
 
 
 def test_what_excel_took_for_times_and_dates(tmp_path: Path) -> None:
