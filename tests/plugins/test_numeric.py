@@ -91,7 +91,7 @@ def test_a_track_with_none_of_the_columns_lacks_the_modality() -> None:
 
 @pytest.mark.parametrize("value", ["fast", float("inf"), [1.0]])
 def test_what_is_no_number_names_track_and_field(value: object) -> None:
-    with pytest.raises(ExtractionError, match="track t9: tempo is not a"):
+    with pytest.raises(ExtractionError, match="track t9: tempo must be"):
         Numeric().extract(Track("t9", fields={"tempo": value}))
 
 
