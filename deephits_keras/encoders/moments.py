@@ -12,6 +12,9 @@ from deephits_keras.types import Array
 NEVER = 1e30
 """Deviation of a column that doesn't vary in the training split."""
 
+_ROUNDING = 1e-12
+"""Smaller deviations, relative to the mean, are rounding."""
+
 _ROWS = 2**18
 """Rows per step; a whole batch of spectrograms in float64 would take gigabytes."""
 
@@ -73,7 +76,7 @@ class Moments:
     def variance(self) -> Array:
         """`(columns,)` population variances; 1 for a column that doesn't vary."""
         variance = self._squares / np.maximum(self._count, 1)
-        return np.where(variance > 0, variance, 1.0)
+        return np.where(self._varies, variance, 1.0)
 
     @property
     def deviation(self) -> Array:
@@ -82,5 +85,11 @@ class Moments:
         A model can't learn from such a column, or from one without values. Divided by `NEVER`, any
         later value is scaled to 0; divided by 1, it would be used unscaled.
         """
-        varies = self._squares > 0
-        return np.where(varies, np.sqrt(self.variance), NEVER)
+        return np.where(self._varies, np.sqrt(self.variance), NEVER)
+
+    @property
+    def _varies(self) -> Array:
+        # The mean of equal numbers in float64 is rounded, so that they seem to differ from it.
+        rounding = _ROUNDING * np.abs(self._mean)
+        varies: Array = self._squares > self._count * rounding**2
+        return varies
