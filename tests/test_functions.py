@@ -59,7 +59,7 @@ VERBS: dict[str, tuple[Callable[..., Any], str, dict[str, str | None], set[str]]
         dh.train,
         "corpus run",
         # An interrupted training goes on by `training.workflow`; several devices are a command's.
-        {**SPLIT, **TRAINING, **FUSION, "resume": None, "distribute": None},
+        {**SPLIT, **TRAINING, **FUSION, "resume": None, "distribute": None, "origins": None},
         {"settings", "callbacks", "report"},
     ),
     "evaluate": (dh.evaluate, "run", {}, {"settings"}),

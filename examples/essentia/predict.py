@@ -30,7 +30,9 @@ def band_edges(bands: int, highest: float) -> list[float]:
 
 def log_mels(path: str, settings: dict[str, Any]) -> list[Any]:
     """Spectrograms `(mel_bands, frames)` in dB of windows of a recording, as `deephits` does."""
-    rate, count, samples = settings["sample_rate"], settings["windows"], samples_of(settings)
+    rate, samples = settings["sample_rate"], samples_of(settings)
+    # Encoders of a single window don't have the setting.
+    count = settings.get("windows", 1)
     # The best resampling: Essentia's default loses the highest bands.
     audio = es.MonoLoader(filename=path, sampleRate=rate, resampleQuality=0)()
     middle = settings["crop"] == "center"

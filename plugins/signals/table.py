@@ -14,6 +14,7 @@ import pandas as pd
 from deephits_keras.corpus.artists import artist_key
 from deephits_keras.corpus.dates import UnreadDates, iso_dates
 from deephits_keras.corpus.reading import open_table
+from deephits_keras.corpus.values import read_ids
 from deephits_keras.errors import UserError
 from deephits_keras.types import FloatArray, IntArray
 from deephits_keras.utils.suggestions import suggestion
@@ -192,9 +193,9 @@ class _Reader:
     def _owners(self, rows: pd.DataFrame) -> IntArray:
         """`(rows,)` number of each row's owner, -1 for none."""
         found = np.full(len(rows), -1, np.int64)
-        for column, kind in (("artist", ARTIST), ("track_id", TRACK)):
+        for column, kind, read in (("artist", ARTIST, _texts), ("track_id", TRACK, _ids)):
             if column in rows:
-                own = _each(_texts(rows[column]), partial(self._number, kind), -1)
+                own = _each(read(rows[column]), partial(self._number, kind), -1)
                 found = np.where(own >= 0, own, found)
         return found
 
@@ -218,7 +219,8 @@ class _Reader:
             UserError: if rows can't be used, or there are none.
         """
         if self.first_bad:
-            more = f", and {self.bad - 1:,} more faults" if self.bad > 1 else ""
+            others = f"{self.bad - 1:,} more fault{'s' if self.bad > 2 else ''}"
+            more = f", and {others}" if self.bad > 1 else ""
             raise UserError(f"{self.path}: {self.first_bad[1]}{more}. Correct or remove such rows")
         if self.dates.in_part:
             raise UserError(
@@ -248,6 +250,11 @@ class _Reader:
 def _texts(column: Any) -> pd.Series[str]:
     texts: pd.Series[str] = column.astype("string").str.strip().fillna("")
     return texts
+
+
+def _ids(column: Any) -> pd.Series[str]:
+    """Ids as an import reads them: 7.0 is 7, and an address of Spotify the id in it."""
+    return read_ids(column).fillna("")
 
 
 def _each(column: Any, number: Any, absent: int) -> IntArray:

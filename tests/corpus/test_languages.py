@@ -122,8 +122,10 @@ def test_lyrics_tell_the_language_to_a_model_that_reads_nothing_else_of_them(
         assert plan.tracks[0].fields == {"language": "de"}
         assert plan.notes == ()
     assert plan_prediction([lyrics], lyrics=words).tracks[0].fields == {}
-    assert ModelInfo.of(meta).texts == ("lyrics",)
-    assert ModelInfo.of(model_of(corpus, tmp_path / "tempo", meta=Tabular(TEMPO))).texts == ()
+    assert ModelInfo.from_model(meta).texts == ("lyrics",)
+    assert (
+        ModelInfo.from_model(model_of(corpus, tmp_path / "tempo", meta=Tabular(TEMPO))).texts == ()
+    )
     given = plan_prediction([meta], lyrics=words, fields={"language": "en"})
     assert given.tracks[0].fields == {"language": "en"}
     raw = model_of(corpus, tmp_path / "raw", lyrics=LyricsLSTM())

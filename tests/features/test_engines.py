@@ -126,7 +126,7 @@ def test_what_cant_be_right_is_told(tmp_path: Path, deephits: Callable[..., Any]
         (["--engine", "dask"], "needs the address of a scheduler"),
         (["--engine", "dask", "--scheduler", "nonsense://x"], "No Dask scheduler answers"),
     ):
-        outcome = deephits("extract", corpus.folder, *words)
+        outcome = deephits("extract", corpus.folder, "--modalities", "meta", *words)
         assert outcome.code == 2
         assert told in outcome.err
 

@@ -137,7 +137,7 @@ def test_the_users_mistake_comes_back_as_it_was_made(cluster: str, tmp_path: Pat
 
 def test_a_cluster_that_isnt_there_is_told(tmp_path: Path, deephits: Callable[..., Any]) -> None:
     corpus = make_corpus(tmp_path / "corpus", 6)
-    words = ("extract", corpus.folder, "--engine", "ray", "--scheduler")
+    words = ("extract", corpus.folder, "--modalities", "meta", "--engine", "ray", "--scheduler")
     for address in ("nonsense", "127.0.0.1:9"):
         outcome = deephits(*words, address)
         assert outcome.code == 2, outcome.err

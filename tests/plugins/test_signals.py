@@ -159,6 +159,17 @@ def test_artists_go_by_ids_or_names_and_a_year_begins_on_its_first_day(tmp_path:
     assert encoder.extract(Track("song")) is None
 
 
+@pytest.mark.parametrize(
+    "given", ["7.0", " 7", "spotify:track:7", "https://open.spotify.com/track/7"]
+)
+def test_tracks_go_by_their_ids_as_an_import_reads_them(tmp_path: Path, given: str) -> None:
+    rows = (f",{given},2019-12-01,fans,9", "Beyoncé,,2019-12-31,fans,7")
+    encoder = Signals(SignalsConfig(table=written(tmp_path, *rows), windows=(90,)))
+    found = numbers(encoder, Track("7", fields={"release_year": 2020}))
+    assert found is not None
+    assert found["fans: latest value"] == 9
+
+
 def test_the_signals_of_training_stay_with_another_table(tmp_path: Path) -> None:
     old, new, less = (tmp_path / name for name in ("old", "new", "less"))
     for folder, names in ((old, ("b", "a")), (new, ("b", "c", "a")), (less, ("c", "a"))):
@@ -288,10 +299,11 @@ def test_the_main_setting_is_named_as_its_modality() -> None:
     from deephits_keras.cli.common import _take_settings
 
     words = ["--signals=a.csv", "--signals-windows", "7", "--modalities", "signals"]
-    assert _take_settings(words, ()) == {"signals": {"table": "a.csv", "windows": "7"}}
+    settings, _ = _take_settings(words, ())
+    assert settings == {"signals": {"table": "a.csv", "windows": "7"}}
     assert words == ["--modalities", "signals"]
     words = ["--signals", "a.csv"]
-    assert _take_settings(words, ("--signals",)) == {}
+    assert _take_settings(words, ("--signals",)) == ({}, {})
     assert words == ["--signals", "a.csv"]
     with pytest.raises(UserError, match=r"signals \(table\) have no effect"):
         resolve_modalities("meta", {"signals": {"table": "a.csv"}})
