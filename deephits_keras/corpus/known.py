@@ -57,9 +57,16 @@ class KnownWhen:
         Raises:
             UserError: if there is no such column.
         """
-        for name in (*self._named, *self.dated.values()):
+        columns = [str(column) for column in rows]
+        for name, when in self.dated.items():
+            if when not in rows:
+                known = (AT_RELEASE, LATER, *columns)
+                raise UserError(
+                    f"--known {name}={when}: it takes {AT_RELEASE}, {LATER} or a column of dates, "
+                    f"and there is no column {when!r}{suggestion(when, known)}"
+                )
+        for name in self._named:
             if name not in rows:
-                columns = [str(column) for column in rows]
                 raise UserError(
                     f"--known: there is no column {name!r}{suggestion(name, columns)}. The columns "
                     f"are {', '.join(columns)}"

@@ -20,6 +20,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.tasks import TIERS, Tiers
 from deephits_keras.types import FloatArray, IntArray
 from deephits_keras.utils.files import replacing
+from deephits_keras.utils.suggestions import suggestion
 
 FEWEST = 2
 """Minimum number of tracks for a training and a validation part."""
@@ -317,11 +318,10 @@ def _date(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
 
 def _around_origin(corpus: Corpus, origin: int | None, horizon: int) -> tuple[IntArray, IntArray]:
     """Rows before an origin in time, and rows of the following years."""
-    if origin is None or horizon < 1:
-        raise UserError(
-            "--split rolling needs --origin, the first test year, and a --horizon of one "
-            f"or more. Received: {origin} and {horizon}"
-        )
+    if origin is None:
+        raise UserError("--split rolling needs --origin, the first test year")
+    if horizon < 1:
+        raise UserError(f"--horizon is one or more years. Received: {horizon}")
     years = release_years(corpus)
     before = np.flatnonzero(years < origin)
     after = np.flatnonzero((years >= origin) & (years < origin + horizon))
@@ -365,10 +365,12 @@ def _without_group(
     sizes = told.value_counts()
     if held_out is None or held_out not in sizes:
         largest = ", ".join(f"{value} ({count})" for value, count in sizes.head(10).items())
-        raise UserError(
-            f"--split group needs --held-out, a value of {by}. Received: {held_out}. "
-            f"Most frequent: {largest}"
+        asked = (
+            f"--split group needs --held-out, a value of {by}"
+            if held_out is None
+            else f"No track has {held_out!r} as {by}{suggestion(held_out, map(str, sizes.index))}"
         )
+        raise UserError(f"{asked}. Most frequent: {largest}")
     inside = np.unique(told.index[(told == held_out).to_numpy()])
     rest = np.setdiff1d(np.arange(len(corpus)), inside)
     if len(rest) < FEWEST:

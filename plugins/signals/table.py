@@ -224,8 +224,9 @@ class _Reader:
             raise UserError(f"{self.path}: {self.first_bad[1]}{more}. Correct or remove such rows")
         if self.dates.in_part:
             raise UserError(
-                f"{self.path}: {self.dates.in_part:,} dates have an ambiguous or impossible day or "
-                f"month, such as {self.dates.example_in_part!r}. Write them as 2019-06-14"
+                f"{self.path}: the day or month of some dates ({self.dates.in_part:,}) can't be "
+                f"read, or in two ways, such as {self.dates.example_in_part!r}. Write them as "
+                "2019-06-14"
             )
         if not self.parts or not sum(len(part[0]) for part in self.parts):
             raise UserError(f"{self.path} has no row with a value")

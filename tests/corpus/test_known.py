@@ -101,7 +101,9 @@ def test_allowed_columns_that_come_later_are_noted_and_recorded(tmp_path: Path) 
 def test_columns_that_are_not_there_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no column 'playz' \\(did you mean plays"):
         imported(tmp_path, {"playz": "later"})
-    with pytest.raises(UserError, match="no column 'conted'"):
+    with pytest.raises(UserError, match=r"no column 'conted' \(did you mean counted\?\)"):
         imported(tmp_path, {"plays": "conted"})
+    with pytest.raises(UserError, match=r"takes release, later or .*did you mean later\?"):
+        imported(tmp_path, {"plays": "latter"})
     with pytest.raises(UserError, match="popularity isn't an input"):
         imported(tmp_path, {"popularity": "later"})
