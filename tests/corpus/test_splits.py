@@ -255,9 +255,7 @@ def test_group_leaves_one_value_out(tmp_path: Path) -> None:
     parts = make_split("group", corpus, by="genres", held_out="pop").parts
     assert parts["test"].tolist() == list(range(0, 30, 5))
     assert sorted(np.concatenate(list(parts.values()))) == list(range(30))
-    with pytest.raises(
-        UserError, match=r"No track has 'fr' as language. Most frequent: en \(10\), es \(10\)"
-    ):
+    with pytest.raises(UserError, match=r"No track has 'fr' as language.*en \(10\), es \(10\)"):
         make_split("group", corpus, by="language", held_out="fr")
     with pytest.raises(UserError, match="needs --by"):
         make_split("group", corpus, held_out="fr")
