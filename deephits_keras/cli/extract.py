@@ -86,8 +86,8 @@ def extract(
     from deephits_keras.recipes.extraction import extract_with
 
     opened = Corpus.open(corpus)
-    encoders = chosen.encoders(opened)
-    for note in left_out_notes(chosen.left_out(opened)):
+    encoders, absent = chosen.select(opened)
+    for note in left_out_notes(absent):
         click.echo(f"note: {note}", err=True)
     if not all(encoder.parallel for encoder in encoders.values()):
         # An encoder that isn't parallel runs a network in this process.

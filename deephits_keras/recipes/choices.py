@@ -82,39 +82,36 @@ class Choices:
             resolve_modalities(self.modalities, self.settings, defaults=self.defaults)
 
     def encoders(self, corpus: Corpus) -> dict[str, AnyEncoder]:
-        """The encoders for a corpus, by modality; see `corpus_encoders`.
+        """The encoders for a corpus, by modality; see `select`."""
+        return self.select(corpus)[0]
+
+    def select(self, corpus: Corpus) -> tuple[dict[str, AnyEncoder], dict[str, str]]:
+        """The encoders for a corpus, and the modalities of the recipe that it has nothing of.
+
+        Returns:
+            Encoders by modality; and the reason for each modality that is left out.
 
         Raises:
             UserError: as `corpus_encoders`; if a given column isn't there; or if the corpus has
                 nothing of a modality that the recipe needs, or of all.
         """
-        found, absent = self._found(corpus), self.left_out(corpus)
+        # `--help` imports this module, and no NumPy.
+        from deephits_keras.features.extraction import (
+            corpus_encoders,
+            require_columns,
+            without_inputs,
+        )
+
+        found = corpus_encoders(corpus, self.modalities, self.settings, self.defaults)
+        for encoder in found.values():
+            require_columns(corpus, encoder, self.settings)
+        absent = without_inputs(corpus, found) if self.optional else {}
         reasons = "; ".join(f"{modality}: {reason}" for modality, reason in absent.items())
         if missing := [modality for modality in self.needs if modality in absent]:
             raise UserError(f"The recipe needs {', '.join(missing)}, and of {reasons}")
         if len(absent) == len(found):
             raise UserError(f"There is nothing to train on. {reasons}")
-        return {modality: e for modality, e in found.items() if modality not in absent}
-
-    def left_out(self, corpus: Corpus) -> dict[str, str]:
-        """The reason for each modality of the recipe that a corpus has nothing of."""
-        from deephits_keras.features.extraction import without_inputs
-
-        return without_inputs(corpus, self._found(corpus)) if self.optional else {}
-
-    def record_for(self, corpus: Corpus) -> dict[str, Any]:
-        """`record`, with what is left out on a corpus."""
-        absent = self.left_out(corpus)
-        return {**self.record, LEFT_OUT: absent} if absent else self.record
-
-    def _found(self, corpus: Corpus) -> dict[str, AnyEncoder]:
-        # `--help` imports this module, and no NumPy.
-        from deephits_keras.features.extraction import corpus_encoders, require_columns
-
-        found = corpus_encoders(corpus, self.modalities, self.settings, self.defaults)
-        for encoder in found.values():
-            require_columns(corpus, encoder, self.settings)
-        return found
+        return {modality: e for modality, e in found.items() if modality not in absent}, absent
 
     def training_on(self, tracks: int) -> TrainingConfig:
         """How to train on a number of training tracks: the batch size may depend on it."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from deephits_keras.serve.refusal import RefusedError
+from deephits_keras.utils.files import RepeatedKeyError, keys_once
 
 
 def read_json(body: bytes, what: str) -> Any:
@@ -38,14 +39,10 @@ def require_keys_once(body: bytes, what: str) -> None:
     Raises:
         RefusedError: with the key.
     """
-
-    def once(pairs: list[tuple[str, Any]]) -> None:
-        keys = [key for key, _ in pairs]
-        if len(set(keys)) < len(keys):
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise RefusedError(400, f"{what} has the key {twice!r:.80} twice", field=twice)
-
     try:
-        json.loads(body, object_pairs_hook=once)
+        json.loads(body, object_pairs_hook=keys_once)
+    except RepeatedKeyError as error:
+        told = f"{what} has the key {error.key!r:.80} twice"
+        raise RefusedError(400, told, field=error.key) from error
     except RecursionError as error:
         raise RefusedError(400, f"{what} is nested too deeply") from error

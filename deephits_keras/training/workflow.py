@@ -18,7 +18,7 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.model.fusion import get_fusion
 from deephits_keras.recipes import DEFAULT, choose
-from deephits_keras.recipes.choices import LATER, Choices, later_notes, left_out_notes
+from deephits_keras.recipes.choices import LATER, LEFT_OUT, Choices, later_notes, left_out_notes
 from deephits_keras.recipes.quality import GOOD
 from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
@@ -57,6 +57,7 @@ class TrainingPlan:
         start: The run that the training starts from.
         later: Columns that are only known after the release, by modality, of a split by time.
         weights_for: Tracks for which training tracks are weighted: a corpus, or `test`.
+        left_out: Modalities that no track of the corpus has, each with the reason.
     """
 
     corpus: Corpus
@@ -69,6 +70,7 @@ class TrainingPlan:
     start: Start | None = None
     later: Mapping[str, Sequence[str]] = field(default_factory=dict)
     weights_for: Corpus | str | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def weights_name(self) -> str | None:
@@ -77,14 +79,19 @@ class TrainingPlan:
         return target if target is None or isinstance(target, str) else str(target.folder.resolve())
 
     @property
+    def record(self) -> dict[str, Any]:
+        """The recipe as the run stores it: with what is left out, and what comes later."""
+        own = {LEFT_OUT: dict(self.left_out), LATER: dict(self.later)}
+        return {**self.choices.record, **{name: of for name, of in own.items() if of}}
+
+    @property
     def notes(self) -> list[str]:
         """Modalities that are left out, and what held-out tracks may share with training tracks."""
         from deephits_keras.corpus.apart import split_notes
 
-        absent = self.choices.left_out(self.corpus)
         started = self.start.warnings if self.start else []
         return [
-            *left_out_notes(absent),
+            *left_out_notes(self.left_out),
             *later_notes(self.later),
             *split_notes(self.corpus, self.split),
             *started,
@@ -117,10 +124,7 @@ class TrainingPlan:
             task=self.task,
             fusion=self.choices.fusion,
             training=self.choices.training,
-            recipe={
-                **self.choices.record_for(self.corpus),
-                **({LATER: dict(self.later)} if self.later else {}),
-            },
+            recipe=self.record,
             command=self.command,
             start=self.start,
         )
@@ -177,7 +181,7 @@ def plan_training(
     from deephits_keras.corpus.table import Corpus
 
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
-    encoders = warm.run.encoders if warm else chosen.encoders(opened)
+    encoders, absent = (warm.run.encoders, {}) if warm else chosen.select(opened)
     classification = wanted.kind == "classification"
     get_fusion(chosen.fusion).check(list(encoders), classification=classification)
     asked = {"kind": "random", **(split or {})}
@@ -196,7 +200,7 @@ def plan_training(
     start = warm.record(opened, rows) if warm else None
     target = _target(weights_for, rows)
     return TrainingPlan(
-        opened, folder, encoders, rows, wanted, chosen, command, start, later, target
+        opened, folder, encoders, rows, wanted, chosen, command, start, later, target, absent
     )
 
 

@@ -120,17 +120,29 @@ def read_json(path: Path, what: str) -> Any:
         raise UserError(f"{path} can't be read as {what}: {error}") from error
 
 
+class RepeatedKeyError(ValueError):
+    """An object of JSON has a key twice.
+
+    Attributes:
+        key: The key.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the key {key!r:.80} is there twice")
+        self.key = key
+
+
 def keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON, as `object_pairs_hook`: of a key that is there twice one would be lost.
 
     Raises:
-        ValueError: if a key is there twice.
+        RepeatedKeyError: if a key is there twice.
     """
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in found if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r:.80} is there twice")
+        raise RepeatedKeyError(twice)
     return found
 
 

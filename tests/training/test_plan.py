@@ -103,7 +103,7 @@ def test_modalities_that_no_track_has_are_left_out_unless_asked_for(
     as_it_comes = plan_training(corpus, tmp_path / "run")
     assert list(as_it_comes.encoders) == ["meta"]
     assert "mel is left out: no track has audio that mel_cnn reads" in as_it_comes.notes
-    assert set(as_it_comes.choices.record_for(corpus)["left_out"]) == {"mel", "lyrics"}
+    assert set(as_it_comes.record["left_out"]) == {"mel", "lyrics"}
     asked = plan_training(corpus, tmp_path / "run", modalities="mel,meta")
     assert list(asked.encoders) == ["mel", "meta"]
     assert not any("left out" in note for note in asked.notes)
