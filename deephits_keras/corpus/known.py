@@ -8,15 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from deephits_keras.corpus.dates import iso_dates
+from deephits_keras.corpus.dates import NO_DATES, iso_dates
+from deephits_keras.corpus.days import span
 from deephits_keras.encoders.inputs import NEVER_READ
 from deephits_keras.errors import UserError
 from deephits_keras.utils.suggestions import suggestion
 
 AT_RELEASE, LATER = "release", "later"
 
-ENDS, STARTS = ("-12-31", "-31"), ("-01-01", "-01")
-"""What completes a date that is known to the year, or to the month."""
+MONTH_YEAR = r"(?:0?[1-9]|1[0-2])\.(?:1[89]|20)\d{2}"
+"""A month that could be taken for a number with decimals."""
 
 
 class KnownWhen:
@@ -47,6 +48,7 @@ class KnownWhen:
         self.dated = {n: when for n, when in known.items() if when not in (AT_RELEASE, LATER)}
         self.removed: Counter[str] = Counter()
         self._named = tuple(known)
+        self._unseen = set(self.dated.values())
 
     def apply(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows with unknown values in the place of those that came later.
@@ -78,11 +80,14 @@ class KnownWhen:
             raise UserError(
                 "--known COLUMN=DATES needs a column release_date or release_year to compare with"
             )
-        first = _completed(released, STARTS)
+        first = _days(released, 0)
         changed = {}
         for name, dates in self.dated.items():
-            before = _completed(iso_dates(rows[dates]), ENDS) <= first
-            late = rows[name].notna() & ~before.fillna(False).astype(bool)
+            told = iso_dates(rows[dates])
+            if dates in self._unseen and rows[dates].notna().any():
+                _require_dates(rows[dates], told, f"--known {name}={dates}")
+                self._unseen.discard(dates)
+            late = rows[name].notna() & ~(_days(told, 1) <= first)
             self.removed[name] += int(late.sum())
             changed[name] = rows[name].mask(late)
         return rows.assign(**changed)
@@ -105,7 +110,27 @@ def _released(rows: pd.DataFrame) -> pd.Series[str] | None:
     return found[0] if len(found) == 1 else found[0].fillna(found[1])
 
 
-def _completed(dates: pd.Series[str], parts: tuple[str, str]) -> pd.Series[Any]:
-    of_year, of_month = parts
-    years, months = (dates.str.len().eq(length).fillna(False).astype(bool) for length in (4, 7))
-    return dates.mask(years, dates + of_year).mask(months, dates + of_month)
+def _require_dates(given: pd.Series[Any], found: pd.Series[str], option: str) -> None:
+    """Refuse a column most of whose values are no dates, as of another column.
+
+    Raises:
+        UserError: with how many they are, and one of them.
+    """
+    texts = given.dropna().astype("string").str.strip()
+    texts = texts[~texts.str.casefold().isin(NO_DATES)]
+    numbers = pd.to_numeric(texts, errors="coerce").astype("Float64")
+    # The decimals of a number, as of a tempo, would be read as the digits of a year.
+    parted = (numbers % 1 != 0).fillna(False) & ~texts.str.fullmatch(MONTH_YEAR).fillna(False)
+    none = texts[found[texts.index].isna() | parted]
+    if len(none) * 2 > len(texts):
+        raise UserError(
+            f"{option}: {given.name} isn't a column of dates: {len(none):,} of {len(texts):,} "
+            f"values are none, such as {none.iloc[0]!r}"
+        )
+
+
+def _days(dates: pd.Series[str], end: int) -> pd.Series[float]:
+    """The first (0) or last (1) day that each date may mean; NaN where it is unknown."""
+    spans = {date: span(date) for date in dates.dropna().unique()}
+    days = {date: found[end] for date, found in spans.items() if found}
+    return dates.map(days).astype("float64")

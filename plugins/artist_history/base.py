@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from deephits_keras.corpus.days import span
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.encoders.inputs import Input
 from deephits_keras.tracks import Track
-
-from .dates import span
 
 ARTIST_FIELDS = ("artist_keys", "artist_ids", "artist_id", "artists", "artist_name")
 """Fields with a track's artists, in order of preference."""

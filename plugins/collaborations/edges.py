@@ -9,12 +9,12 @@ import pandas as pd
 
 from deephits_keras.corpus.artists import artist_key
 from deephits_keras.corpus.dates import iso_dates
+from deephits_keras.corpus.days import span
 from deephits_keras.corpus.reading import open_table
 from deephits_keras.errors import UserError
 from deephits_keras.types import IntArray
 
 from ..artist_history.base import number_of
-from ..artist_history.dates import span
 
 COLUMNS = ("artist", "collaborator", "date")
 
@@ -54,7 +54,7 @@ def _pairs(rows: pd.DataFrame, path: Path) -> tuple[IntArray, IntArray]:
         rows.index, rows["artist"], rows["collaborator"], dates, strict=True
     ):
         keys = ["" if pd.isna(name) else artist_key(str(name)) for name in (one, other)]
-        last = None if pd.isna(date) else span(date, float("nan"))
+        last = None if pd.isna(date) else span(date)
         if not all(keys) or last is None:
             lacking = "date" if all(keys) else "artist or collaborator"
             raise UserError(f"{path}, row {int(number) + 1} below the header: it has no {lacking}")

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.sparse import csr_array
 
+from deephits_keras.corpus.days import EPOCH
 from deephits_keras.types import BoolArray, FloatArray, IntArray
 
-from ..artist_history.dates import EPOCH
 from ..artist_history.timeline import Timeline
 
 STATISTICS = ("degree", "joint", "rank", "neighbours", "best")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deephits_keras.corpus.days import span
 from deephits_keras.encoders.contract import EncoderConfig, ModalityEncoder, setting
 from deephits_keras.encoders.features import Features, FeatureSpec, Field
 from deephits_keras.encoders.inputs import Input
@@ -16,7 +17,6 @@ from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 
 from ..artist_history.base import ARTIST_FIELDS, DATE_FIELDS, all_artists_of
-from ..artist_history.dates import span
 
 if TYPE_CHECKING:
     import keras

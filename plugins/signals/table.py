@@ -13,13 +13,12 @@ import pandas as pd
 
 from deephits_keras.corpus.artists import artist_key
 from deephits_keras.corpus.dates import UnreadDates, iso_dates
+from deephits_keras.corpus.days import span
 from deephits_keras.corpus.reading import open_table
 from deephits_keras.corpus.values import read_ids
 from deephits_keras.errors import UserError
 from deephits_keras.types import FloatArray, IntArray
 from deephits_keras.utils.suggestions import suggestion
-
-from ..artist_history.dates import span
 
 WHO = ("artist", "track_id")
 COLUMNS = ("date", "name", "value")
@@ -266,5 +265,5 @@ def _each(column: Any, number: Any, absent: int) -> IntArray:
 
 
 def _last_day(date: str) -> int:
-    days = span(date, float("nan"))
+    days = span(date)
     return -1 if days is None else days[1]

@@ -44,6 +44,8 @@ def imported(folder: Path, known: dict[str, str], **columns: Any) -> Corpus:
         ("1989", True),
         ("", False),
         ("15/06/1990", True),
+        ("05.1990", False),
+        ("unknown", False),
     ],
 )
 def test_a_value_that_may_be_later_than_the_release_is_removed(
@@ -105,5 +107,7 @@ def test_columns_that_are_not_there_are_refused(tmp_path: Path) -> None:
         imported(tmp_path, {"plays": "conted"})
     with pytest.raises(UserError, match=r"takes release, later or .*did you mean later\?"):
         imported(tmp_path, {"plays": "latter"})
+    with pytest.raises(UserError, match=r"tempo isn't a column of dates: 60 of 60 .* as '90\.03'"):
+        imported(tmp_path, {"plays": "tempo"}, tempo=90.03 + np.arange(60))
     with pytest.raises(UserError, match="popularity isn't an input"):
         imported(tmp_path, {"popularity": "later"})

@@ -12,9 +12,9 @@ import pytest
 from deephits_plugins.artist_history import ArtistHistory, ArtistHistoryConfig
 from deephits_plugins.artist_history.base import artists_of
 from deephits_plugins.artist_history.branch import FAR_YEARS, YEAR, EarlierSongs
-from deephits_plugins.artist_history.dates import span
 from deephits_plugins.artist_history.history import History
 
+from deephits_keras.corpus.days import span
 from deephits_keras.tracks import Track
 
 SONGS = 300

@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 from deephits_plugins.artist_history.base import number_of
-from deephits_plugins.artist_history.dates import EPOCH
 from deephits_plugins.collaborations import Collaborations, CollaborationsConfig
 from deephits_plugins.collaborations.branch import SIZE, ArtistVectors, EarlierCollaborations
 from deephits_plugins.collaborations.graph import CHANGE, DAMPING, CollaborationGraph
@@ -18,6 +17,7 @@ from deephits_plugins.collaborations.vectors import CHANGE as VECTOR_CHANGE
 from deephits_plugins.collaborations.vectors import STEPS, directions
 from sklearn.neighbors import KNeighborsRegressor
 
+from deephits_keras.corpus.days import EPOCH
 from deephits_keras.errors import UserError
 
 SONGS, ARTISTS = 240, 25

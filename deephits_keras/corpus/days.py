@@ -1,4 +1,4 @@
-"""Release dates known to the day, the month or the year, as a range of days."""
+"""Dates known to the day, the month or the year, as a range of days; without pandas."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ EPOCH = datetime.date(1800, 1, 1)
 ISO = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$")
 
 
-def span(date: object, year: float) -> tuple[int, int] | None:
-    """First and last day on which a song may have been released, counted from `EPOCH`.
+def span(date: object, year: float = math.nan) -> tuple[int, int] | None:
+    """First and last day that a date may mean, counted from `EPOCH`.
 
     Args:
         date: An ISO date of any precision, or anything else for an unknown one.
-        year: The release year, NaN if unknown; used if there is no date.
+        year: The year, NaN if unknown; used if there is no date.
 
     Returns:
         Both days, equal if the date is known to the day; None if nothing is known.
 
     Example:
-        >>> first, last = span("1999", float("nan"))
+        >>> first, last = span("1999")
         >>> last - first
         364
     """
