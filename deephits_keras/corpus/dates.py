@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from deephits_keras.corpus.unknown import UNKNOWN
+from deephits_keras.errors import UserError
 
 ISO = r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?"
 
@@ -93,6 +95,18 @@ class UnreadDates:
         self.in_part += len(less)
         if len(less) and not self.example_in_part:
             self.example_in_part = str(less.iloc[0])
+
+    def require_whole(self, path: Path) -> None:
+        """Refuse a table with dates whose day or month can be read in two ways, or not at all.
+
+        Raises:
+            UserError: with their number and an example.
+        """
+        if self.in_part:
+            raise UserError(
+                f"{path}: the day or month of some dates ({self.in_part:,}) can't be read, or in "
+                f"two ways, such as {self.example_in_part!r}. Write them as 2019-06-14"
+            )
 
     def notes(self) -> list[str]:
         """What was found, in words."""

@@ -421,11 +421,17 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """One message per setting that is a path to a missing file or folder."""
         return tuple(
             f"The setting {name} of the encoder {self.name} names {value}, which isn't there. Say "
-            f"where it is now: --{f'{self.name}-{name}'.replace('_', '-')} PATH"
+            f"where it is now: {self._option(name)} PATH"
             for name in self.config.paths()
             if isinstance(value := getattr(self.config, name), str)
             and not Path(value).expanduser().exists()
         )
+
+    def _option(self, setting: str) -> str:
+        """The option that sets a setting, the short one of a main setting."""
+        field = type(self.config).__dataclass_fields__[setting]
+        words = self.name if field.metadata.get("main") else f"{self.name}-{setting}"
+        return f"--{words.replace('_', '-')}"
 
     def require_extractable(self) -> None:
         """Check that what `extract` needs is on this machine, such as a network's weights.
@@ -436,6 +442,37 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         Raises:
             UserError: if something is missing; the message says how to get it.
         """
+
+    def made_as(self, record: Mapping[str, Any], fingerprint: str) -> bool:
+        """Whether features are made as they were for a training; else predictions have a warning.
+
+        Override it for a setting that may differ, such as a table that newer songs need anew.
+
+        Args:
+            record: The configuration of the training, as of `get_config`.
+            fingerprint: Its fingerprint.
+        """
+        del record
+        return self.fingerprint() == fingerprint
+
+    def match_files(self, tracks: Iterable[Track]) -> tuple[str, ...]:
+        """Check the files that settings name against the tracks of a corpus.
+
+        Called before a training, so that the user is told before anything is extracted: override
+        it for a file beside the songs, such as a table that names their artists. The default
+        checks nothing.
+
+        Args:
+            tracks: The corpus's tracks, with the declared inputs; read as they are iterated over.
+
+        Returns:
+            Notes for the user, one sentence each, such as how much of a file belongs to no track.
+
+        Raises:
+            UserError: if a file can't be used, or nothing in it belongs to a track.
+        """
+        del tracks
+        return ()
 
     def path_content(self, name: str) -> str | None:
         """The value in the fingerprint for the path in the setting `name`: a hash of its content.

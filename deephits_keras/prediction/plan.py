@@ -192,6 +192,8 @@ class SongPlan:
             tracks = tuple(asked_tracks(asked, lyrics, inputs or {}, fields or {}, cleaning))
         if len(tracks) == 1:
             require_recording(tracks[0])
+        for encoder in _given_encoders(opened, settings or {}) if not of_song else ():
+            encoder.require_extractable()
         sources = [source] if source else []
         unread: dict[str, None] = {}
         for track in tracks:
@@ -278,6 +280,22 @@ def open_models(
         )
         for model in opened
     ]
+
+
+def _given_encoders(models: Iterable[Scorer], settings: Settings) -> Iterator[AnyEncoder]:
+    """Encoders of settings that were given, as of a table: they must be usable, whatever is read.
+
+    Other encoders may lack what no song of a table needs.
+
+    Yields:
+        Each such encoder of each model.
+    """
+    given = {name for name, values in settings.items() if values}
+    for model in models:
+        if given & _encoder_names(model):
+            for modality, encoder in model.encoders.items():
+                if given & {modality, encoder.name}:
+                    yield encoder
 
 
 def _encoder_names(model: Scorer) -> set[str]:

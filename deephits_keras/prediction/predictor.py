@@ -170,10 +170,13 @@ class Predictor:
 
     @cached_property
     def _made_otherwise(self) -> frozenset[str]:
-        """Modalities whose features have another fingerprint than in training."""
+        """Modalities whose features are made otherwise than in training."""
         records = self.run.config.modalities
-        pairs = self.encoders.items()
-        return frozenset(m for m, e in pairs if e.fingerprint() != records[m].fingerprint)
+        return frozenset(
+            modality
+            for modality, encoder in self.encoders.items()
+            if not encoder.made_as(records[modality].config, records[modality].fingerprint)
+        )
 
     def _account(self, extracted: ExtractedTrack) -> _Account:
         measured = extracted.measured

@@ -58,6 +58,7 @@ class TrainingPlan:
         later: Columns that are only known after the release, by modality, of a split by time.
         weights_for: Tracks for which training tracks are weighted: a corpus, or `test`.
         left_out: Modalities that no track of the corpus has, each with the reason.
+        matched: What to know about files beside the corpus, one sentence each.
     """
 
     corpus: Corpus
@@ -71,6 +72,7 @@ class TrainingPlan:
     later: Mapping[str, Sequence[str]] = field(default_factory=dict)
     weights_for: Corpus | str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    matched: Sequence[str] = ()
 
     @property
     def weights_name(self) -> str | None:
@@ -93,6 +95,7 @@ class TrainingPlan:
         return [
             *left_out_notes(self.left_out),
             *later_notes(self.later),
+            *self.matched,
             *split_notes(self.corpus, self.split),
             *started,
         ]
@@ -179,6 +182,7 @@ def plan_training(
     chosen.check_modalities()
     from deephits_keras.corpus.splits import make_split
     from deephits_keras.corpus.table import Corpus
+    from deephits_keras.features.matching import match_files
 
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
     encoders, absent = (warm.run.encoders, {}) if warm else chosen.select(opened)
@@ -199,8 +203,20 @@ def plan_training(
     chosen = dataclasses.replace(chosen, training=chosen.training_on(training_tracks))
     start = warm.record(opened, rows) if warm else None
     target = _target(weights_for, rows)
+    matched = match_files(opened, encoders)
     return TrainingPlan(
-        opened, folder, encoders, rows, wanted, chosen, command, start, later, target, absent
+        opened,
+        folder,
+        encoders,
+        rows,
+        wanted,
+        chosen,
+        command,
+        start,
+        later,
+        target,
+        absent,
+        matched,
     )
 
 

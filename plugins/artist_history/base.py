@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,6 +99,28 @@ def all_artists_of(track: Track) -> list[str]:
     """
     keys = (key for field in ARTIST_FIELDS for key in _keys(track.fields.get(field)))
     return list(dict.fromkeys(keys))
+
+
+def unmatched_note(path: Path, kind: str, others: Sequence[str], of: int) -> tuple[str, ...]:
+    """A note on those that a table names and that no track of a corpus belongs to, if any.
+
+    Args:
+        path: The table.
+        kind: What it names: `artist`.
+        others: Keys that belong to no track.
+        of: Number of all keys.
+
+    Example:
+        >>> unmatched_note(Path("signals.csv"), "artist", ["b"], 3)
+        ("1 of 3 artists in signals.csv is of no track of this corpus: 'b'",)
+    """
+    if not others:
+        return ()
+    are, such = ("is", ":") if len(others) == 1 else ("are", ", such as")
+    return (
+        f"{len(others):,} of {of:,} {kind}s in {path} {are} of no track of this corpus{such} "
+        f"{others[0]!r}",
+    )
 
 
 def _keys(value: Any) -> list[str]:

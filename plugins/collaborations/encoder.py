@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from deephits_keras.encoders.contract import setting
 from deephits_keras.encoders.features import Features
 from deephits_keras.errors import UserError
+from deephits_keras.tracks import Track
 
-from ..artist_history.base import DatedArtists, DatedArtistsConfig
+from ..artist_history.base import DatedArtists, DatedArtistsConfig, artists_of, unmatched_note
 
 if TYPE_CHECKING:
     from deephits_keras.types import IntArray
@@ -113,13 +114,31 @@ class Collaborations(DatedArtists[CollaborationsConfig]):
         from .edges import read_edges
 
         path = Path(self.config.edges or "").expanduser()
-        pairs, days = read_edges(path)
-        if not np.isin(pairs, artists).any():
+        edges = read_edges(path)
+        if not np.isin(edges.pairs, artists).any():
             raise UserError(
-                f"No artist of {path} is one of the training songs' artists: it must name them as "
-                "the songs' table does, by the same ids or names"
+                f"No artist of {path} is one of the training songs' artists, though some are of "
+                "other songs"
             )
-        return pairs, days
+        return edges.pairs, edges.days
+
+    def match_files(self, tracks: Iterable[Track]) -> tuple[str, ...]:
+        """How many artists of the table have no song in the corpus; see the base class."""
+        if self.config.edges is None:
+            return ()
+        from .edges import read_edges
+
+        path = Path(self.config.edges).expanduser()
+        named = read_edges(path).keys
+        of_songs = dict.fromkeys(key for track in tracks for key in artists_of(track))
+        others = [key for key in named if key not in of_songs]
+        if len(others) == len(named):
+            raise UserError(
+                f"No artist of {path} is one of the songs': it names {named[0]!r}, the songs "
+                f"{next(iter(of_songs), 'none')!r}. Where the songs have artists' ids, it must "
+                "have them too; else the same names"
+            )
+        return unmatched_note(path, "artist", others, len(named))
 
     def gone_paths(self) -> tuple[str, ...]:
         """None: the table is read in training, and the model keeps what it needs."""

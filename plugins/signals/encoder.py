@@ -16,13 +16,13 @@ from deephits_keras.encoders.inputs import Input
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 
-from ..artist_history.base import ARTIST_FIELDS, DATE_FIELDS, all_artists_of
+from ..artist_history.base import ARTIST_FIELDS, DATE_FIELDS, all_artists_of, unmatched_note
 
 if TYPE_CHECKING:
     import keras
 
     from .explaining import ExplainableSignals
-    from .table import SignalTable
+    from .table import Owner, SignalTable
 
 
 LONGEST = 36_525
@@ -57,6 +57,13 @@ class SignalsConfig(EncoderConfig):
             raise ValueError(f"names must be different names. Received: {self.names}")
         if self.units < 1:
             raise ValueError(f"units must be positive. Received: {self.units}")
+
+
+def _owners_of(track: Track) -> list[Owner]:
+    """The track and its artists, as a table of signals names them."""
+    from .table import ARTIST, TRACK
+
+    return [(TRACK, track.id), *((ARTIST, key) for key in all_artists_of(track))]
 
 
 class Signals(ModalityEncoder[SignalsConfig]):
@@ -147,18 +154,43 @@ class Signals(ModalityEncoder[SignalsConfig]):
         self.columns  # noqa: B018
         self._table  # noqa: B018
 
+    def made_as(self, record: Mapping[str, Any], fingerprint: str) -> bool:
+        """Whether signals and windows are those of the training; the table may be a newer one."""
+        del fingerprint
+        config = self.get_config()
+        return all(config[name] == record[name] for name in ("windows", "names"))
+
+    def match_files(self, tracks: Iterable[Track]) -> tuple[str, ...]:
+        """How many artists and tracks of the table the corpus hasn't; see the base class."""
+        from .table import ARTIST, TRACK
+
+        table = self._table
+        found = dict.fromkeys(owner for track in tracks for owner in _owners_of(track))
+        named = {kind: [key for k, key in table.owners if k == kind] for kind in (ARTIST, TRACK)}
+        others = {kind: [k for k in keys if (kind, k) not in found] for kind, keys in named.items()}
+        if others == named:
+            own = next((key for kind, key in found if named[kind]), None)
+            raise UserError(
+                f"{table.path} is about none of the songs. It has {table.described()}, and the "
+                f"songs have {'no artist' if own is None else f'{own!r}'}: it must name artists or "
+                "tracks as the songs' table does, by the same ids or names"
+            )
+        return tuple(
+            note
+            for kind, keys in named.items()
+            for note in unmatched_note(table.path, kind, others[kind], len(keys))
+        )
+
     def extract(self, track: Track) -> Features | None:
         """Look the track and its artists up in the table; see the base class."""
-        from .table import ARTIST, TRACK
         from .windows import measure
 
         released = span(*(track.fields.get(DATE_FIELDS[0]), track.number(DATE_FIELDS[1])))
         table = self._table
         if released is None:
             return None
-        owners = [(TRACK, track.id), *((ARTIST, key) for key in all_artists_of(track))]
         config = self.config
-        numbers = measure(table, owners, config.names, config.windows, released[0])
+        numbers = measure(table, _owners_of(track), config.names, config.windows, released[0])
         return None if numbers is None else {"signals": numbers}
 
     def missing_parts(self, track: Track, features: Features) -> tuple[str, ...]:

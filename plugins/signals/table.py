@@ -221,12 +221,7 @@ class _Reader:
             others = f"{self.bad - 1:,} more fault{'s' if self.bad > 2 else ''}"
             more = f", and {others}" if self.bad > 1 else ""
             raise UserError(f"{self.path}: {self.first_bad[1]}{more}. Correct or remove such rows")
-        if self.dates.in_part:
-            raise UserError(
-                f"{self.path}: the day or month of some dates ({self.dates.in_part:,}) can't be "
-                f"read, or in two ways, such as {self.dates.example_in_part!r}. Write them as "
-                "2019-06-14"
-            )
+        self.dates.require_whole(self.path)
         if not self.parts or not sum(len(part[0]) for part in self.parts):
             raise UserError(f"{self.path} has no row with a value")
         owners, found, days, values = (np.concatenate(p) for p in zip(*self.parts, strict=True))

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from deephits_plugins.artist_history.base import number_of
 from deephits_plugins.collaborations import Collaborations, CollaborationsConfig
@@ -17,6 +18,7 @@ from deephits_plugins.collaborations.vectors import CHANGE as VECTOR_CHANGE
 from deephits_plugins.collaborations.vectors import STEPS, directions
 from sklearn.neighbors import KNeighborsRegressor
 
+from deephits_keras.corpus import import_table
 from deephits_keras.corpus.days import EPOCH
 from deephits_keras.errors import UserError
 
@@ -214,10 +216,15 @@ def test_a_table_adds_collaborations_that_count_from_the_next_year(tmp_path: Pat
     ("text", "said"),
     [
         ("artist,with,date\na,b,2000\n", "has no column collaborator"),
-        (rows_of(("a", "b", "soon")), "row 1 below the header: it has no date"),
+        (rows_of(("a", "b", "soon")), r"row 1 below the header has no date .*\('soon'\)"),
+        (rows_of(("a", "b", "")), r"row 1 below the header has no date .*\(''\)"),
+        (
+            rows_of(("a", "b", "2001"), ("a", "b", "03/04/2009")),
+            r"some dates \(1\) can't be read, or in two ways, such as '03/04/2009'",
+        ),
         (
             rows_of(("a", "b", "2000"), ("", "b", "2000")),
-            "row 2 below the header: it has no artist",
+            "row 2 below the header has no artist",
         ),
         (rows_of(("x", "y", "2000")), "is one of the training songs' artists"),
         (rows_of(), "has no rows"),
@@ -227,6 +234,44 @@ def test_a_table_that_cannot_be_used_is_told(text: str, said: str, tmp_path: Pat
     (tmp_path / "edges.csv").write_text(text)
     with pytest.raises(UserError, match=said):
         with_edges(tmp_path / "edges.csv")
+
+
+def test_a_table_is_compared_with_the_songs_before_a_training(
+    tmp_path: Path, deephits: Any
+) -> None:
+    songs = pd.DataFrame(
+        {
+            "track_id": [f"t{n}" for n in range(30)],
+            "popularity": range(30),
+            "artist_ids": [f"id{n}" for n in range(30)],
+            "artist_name": [f"Artist {n}" for n in range(30)],
+            "release_year": range(1990, 2020),
+        }
+    )
+    songs.to_csv(tmp_path / "songs.csv", index=False)
+    corpus, edges = import_table(tmp_path / "songs.csv", tmp_path / "corpus").corpus, "edges.csv"
+
+    def train(*rows: tuple[str, str, str]) -> Any:
+        (tmp_path / edges).write_text(rows_of(*rows))
+        words = ["--modalities", "social", "--social-edges", tmp_path / edges]
+        return deephits("train", corpus.folder, tmp_path / "run", *words)
+
+    for rows, said in (
+        ([("Artist 1", "Artist 2", "2000")], "names 'artist 1', the songs 'id0'"),
+        ([("id1", "id2", "soon")], "row 1 below the header has no date"),
+    ):
+        outcome = train(*rows)
+        assert outcome.code == 2
+        assert said in outcome.err
+        # Neither features nor a run: the same command works with another table.
+        assert not (tmp_path / "run").exists()
+        assert not list(corpus.folder.glob("features/*"))
+    (tmp_path / edges).write_text(rows_of(("id1", "x", "2000"), ("id1", "y", "2000")))
+    encoder = Collaborations(CollaborationsConfig(edges=str(tmp_path / edges)))
+    assert encoder.match_files(corpus.tracks(range(30))) == (
+        f"2 of 3 artists in {tmp_path / edges} are of no track of this corpus, such as 'x'",
+    )
+    assert Collaborations().match_files(corpus.tracks(range(30))) == ()
 
 
 def vectors_of(batch: dict[str, Any], size: int) -> ArtistVectors:

@@ -16,6 +16,7 @@ from deephits_keras.corpus import Corpus, import_table
 from deephits_keras.encoders.registry import resolve_modalities
 from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
+from deephits_keras.training.workflow import plan_training
 
 HEADER = "artist,track_id,date,name,value"
 
@@ -184,7 +185,7 @@ def test_the_signals_of_training_stay_with_another_table(tmp_path: Path) -> None
     with pytest.raises(UserError, match="no signal named 'b'"):
         lacking.extract(track)
     (old / "signals.csv").unlink()
-    with pytest.raises(UserError, match="--signals-table PATH"):
+    with pytest.raises(UserError, match="Say where it is now: --signals PATH"):
         Signals.from_stored(trained.get_config(), {})
 
 
@@ -272,6 +273,23 @@ def test_planted_signals_before_the_release_are_learned(tmp_path: Path, deephits
     predicted = deephits("predict", run, *songs, "--signals", table)
     assert predicted.code == 0, predicted.err
     assert json.loads(predicted.out)["popularity"] > 70
+    # The docs tell to give a newer table: that is no reason to doubt.
+    assert not [told for told in json.loads(predicted.out)["warnings"] if "differently" in told]
+    other = deephits("predict", run, *songs, "--signals", table, "--signals-windows", "7,30")
+    assert other.code == 2 or "differently" in other.out
+    (tmp_path / "new.csv").write_text("track_id,artist_name,release_date\nn,New,2024-01-10\n")
+    for faulty, said in (
+        (table, "no signal named 'plays'"),
+        (tmp_path / "gone.csv", "isn't there"),
+    ):
+        if faulty is table:
+            table.write_text("artist,date,name,value\nNew,2024-01-01,fans,3\n")
+        told = deephits("predict", run, "--table", tmp_path / "new.csv", "--signals", faulty)
+        assert told.code == 2
+        assert said in told.err
+        # Before anything is predicted.
+        assert not told.out
+    table.write_text("artist,date,name,value\nNew,2024-01-01,fans,3\nNew,2024-01-01,plays,50000\n")
     explained = deephits("explain", run, *songs[:-1], "--signals", table)
     assert explained.code == 0, explained.err
     files = [path for path in run.rglob("*") if path.suffix in (".html", ".json")]
@@ -294,8 +312,33 @@ def test_a_table_of_others_is_told(tmp_path: Path, deephits: Any) -> None:
     given = ["--modalities", "signals", "--signals", folder / "signals.csv", "--jobs", "1"]
     outcome = deephits("train", folder / "corpus", folder / "run", *given)
     assert outcome.code == 2
-    assert "No training track has a signal" in outcome.err
+    assert "is about none of the songs" in outcome.err
     assert "1 artist, such as 'somebody', from 2014-01-01 to 2014-01-01" in outcome.err
+    assert "the songs have 'artist 0'" in outcome.err
+    # Nothing is begun, so that the same command works with another table.
+    assert not (folder / "run").exists()
+    written(folder, "Artist 0,2031-01-01,plays,3", header="artist,date,name,value")
+    outcome = deephits("train", folder / "corpus", folder / "run", *given)
+    assert outcome.code == 2
+    assert "No training track has a signal" in outcome.err
+
+
+def test_how_many_of_a_table_are_of_no_track_is_told(tmp_path: Path) -> None:
+    folder = made_up(tmp_path / "songs", shift=-20)
+    rows = [f"Artist {n},,2014-01-01,plays,3" for n in range(20)]
+    rows += [f"Other {n},,2014-01-01,plays,3" for n in range(3)] + [",t0,2014-01-01,plays,3"]
+    path = written(folder, *rows, ",gone,2014-01-01,plays,3", header=HEADER)
+    plan = plan_training(
+        folder / "corpus",
+        tmp_path / "run",
+        modalities="signals",
+        settings={"signals": {"table": path}},
+    )
+    told = [note for note in plan.notes if note.startswith("signals: ")]
+    assert told == [
+        f"signals: 3 of 23 artists in {path} are of no track of this corpus, such as 'other 0'",
+        f"signals: 1 of 2 tracks in {path} is of no track of this corpus: 'gone'",
+    ]
 
 
 def test_the_main_setting_is_named_as_its_modality() -> None:
