@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import re
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ import click
 
 from deephits_keras.cli.common import CommandGroup
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.utils.records import WORDS
 from deephits_keras.version import __version__
 
 VERBS = {
@@ -34,7 +36,6 @@ VERBS = {
     "importers": "importers:importers",
     "recipes": "recipes:recipes",
 }
-
 
 COMMANDS_GROUP = "deephits_keras.commands"
 """Entry points of this group are verbs that other distributions and encoders add."""
@@ -100,6 +101,10 @@ def _origins(entries: Sequence[importlib.metadata.EntryPoint]) -> str:
     return ", ".join(f"{e.dist.name} {e.dist.version}" for e in entries if e.dist)
 
 
+_NUMBERS = {"integer": WORDS["int"], "float": WORDS["float"]}
+"""What messages call types, by click's names of them."""
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="deephits")
 def cli() -> None:
@@ -130,6 +135,9 @@ def main(args: Sequence[str] | None = None) -> None:
         )
         sys.exit(1)
     except click.ClickException as error:
+        error.message = re.sub(
+            r"a valid (integer|float)( range)?", lambda m: _NUMBERS[m[1]], error.message
+        )
         error.show()
         sys.exit(error.exit_code)
     except UserError as error:

@@ -67,7 +67,7 @@ class FeatureSpec:
             )
         if not all(isinstance(d, int) and d > 0 for d in self.shape):
             raise ValueError(
-                f"Feature {self.name!r}: every dimension must be a positive integer. "
+                f"Feature {self.name!r}: every dimension must be a whole number above 0. "
                 f"Received: shape={self.shape}"
             )
 

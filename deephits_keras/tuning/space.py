@@ -13,6 +13,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.recipes import Recipe
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.tuning.names import PARTS, Setting, find_setting
+from deephits_keras.utils.records import WORDS
 
 DIGITS = 3
 """Significant digits of a drawn number, so that a run's settings can be read and typed."""
@@ -283,8 +284,8 @@ def _checked(setting: Setting, value: Any) -> Any:
     if setting.item is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not setting.item:
-        kind = {str: "text", int: "a whole number", float: "a number", bool: "yes or no"}
-        raise _bad(setting, f"a value must be {kind[setting.item]}. Received: {text_of(value)!r}")
+        kind = WORDS[setting.item.__name__]
+        raise _bad(setting, f"a value must be {kind}. Received: {text_of(value)!r}")
     return value
 
 

@@ -16,8 +16,16 @@ from deephits_keras.errors import SettingError, UserError
 
 T = TypeVar("T")
 
-PYTHON_NAMES = {"object": "dict", "array": "list", "null": "None"}
-"""Types by msgspec's names where Python calls them otherwise."""
+WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "array": "a list",
+    "object": "names with values",
+    "null": "none",
+}
+"""What messages call types, by msgspec's names of them: readers needn't know Python's."""
 
 
 def to_plain(value: Any) -> Any:
@@ -71,7 +79,7 @@ def from_plain(
         >>> from_plain({"a": {"name": "short", "tracks": "1"}}, dict[str, Step], "steps.json")
         Traceback (most recent call last):
         ...
-        deephits_keras.errors.UserError: steps.json: a.tracks must be int. Received: '1'
+        deephits_keras.errors.UserError: steps.json: a.tracks must be a whole number. Received: '1'
     """
     import msgspec
 
@@ -121,10 +129,12 @@ def _explained(message: str, values: Any, convert: Callable[[Any], Any]) -> str:
     place, received = _found(path, message, values, convert)
     if lacking := re.match(r"Object missing required field `(\w+)`", said):
         return f"{'.'.join(filter(None, (place, lacking[1])))} is missing"
-    if wanted := re.match(r"Expected `([^`]+)`", said):
-        names = (PYTHON_NAMES.get(name, name) for name in wanted[1].split(" | "))
-        said = f"must be {' or '.join(names)}"
-        return f"{place or 'it'} {said}. Received: {received!r:.80}"
+    if wanted := re.match(r"Expected `([^`]+)`(?: of length (\d+))?", said):
+        told = " or ".join(WORDS.get(name, name) for name in wanted[1].split(" | "))
+        length = f" of {wanted[2]} values" if wanted[2] else ""
+        return f"{place or 'it'} must be {told}{length}. Received: {received!r:.80}"
+    if said.startswith("Invalid enum value"):
+        return f"{place or 'it'} can't be {received!r:.80}"
     return f"{place}: {said}" if place else said
 
 

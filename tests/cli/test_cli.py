@@ -70,6 +70,8 @@ def test_every_verb_has_help_with_an_example(verb: str, deephits: Deephits) -> N
     assert outcome.code == 0
     assert f"deephits {verb.split()[0]}" in outcome.out.split("Example")[1]
     assert not re.search("^ +[A-Z]+$", outcome.out, re.MULTILINE), "an argument without a word"
+    assert not re.search(r"-$", outcome.out, re.MULTILINE), "an option that is broken"
+    assert not re.search(r"\w\.\.\.$", outcome.out, re.MULTILINE), "a sentence that is cut"
 
 
 @pytest.fixture
@@ -266,13 +268,19 @@ def test_a_misspelt_name_is_answered_with_the_right_one(tmp_path: Path, deephits
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["train", "CORPUS", "new", "--mel-frames", "x"], "--mel-frames must be int. Rec"),
+        (
+            ["train", "CORPUS", "new", "--mel-frames", "x"],
+            "--mel-frames must be a whole number. Rec",
+        ),
         (["extract", "CORPUS", "--mel_cnn-frames=0"], "--mel_cnn-frames must be from 1 to"),
         (["extract", "CORPUS", "--mel-crop", "end"], "--mel-crop must be one of center, start"),
         (["train", "CORPUS", "new", "--l2", "-1"], "--l2 must be"),
         (["train", "CORPUS", "new", "--dropout", "2"], "--dropout must be"),
-        (["compare", "CORPUS", "new", "--mel-frames", "x"], "--mel-frames must be int"),
-        (["predict", "RUN", "--set", "tempo=99", "--mel-frames", "x"], "--mel-frames must be int"),
+        (["compare", "CORPUS", "new", "--mel-frames", "x"], "--mel-frames must be a whole number"),
+        (
+            ["predict", "RUN", "--set", "tempo=99", "--mel-frames", "x"],
+            "--mel-frames must be a whole number",
+        ),
     ],
 )
 def test_a_wrong_setting_is_told_by_its_option(
@@ -286,6 +294,23 @@ def test_a_wrong_setting_is_told_by_its_option(
     assert outcome.err.startswith(f"deephits: {told}"), outcome.err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sample", "new", "--tracks", "many"], "'--tracks': 'many' is not a whole number."),
+        (
+            ["train", "a", "b", "--batch-size", "1.5"],
+            "'--batch-size': '1.5' is not a whole number.",
+        ),
+        (["sample", "new", "--seconds", "few"], "'--seconds': 'few' is not a number."),
+    ],
+)
+def test_no_type_is_called_as_in_python(words: list[str], told: str, deephits: Deephits) -> None:
+    outcome = deephits(*words)
+    assert outcome.code == 2
+    assert told in outcome.err
+
+
 def test_a_wrong_setting_of_a_run_is_told_by_its_place(tmp_path: Path, deephits: Deephits) -> None:
     shutil.copytree(OLD_RUN, tmp_path / "run")
     path = tmp_path / "run" / "config.json"
@@ -294,7 +319,9 @@ def test_a_wrong_setting_of_a_run_is_told_by_its_place(tmp_path: Path, deephits:
     path.write_text(json.dumps(config))
     outcome = deephits("predict", tmp_path / "run", "--set", "tempo=120")
     assert outcome.code == 2
-    place = f"{path} is damaged: modalities.mel.config: frames must be int. Received: 'many'"
+    place = (
+        f"{path} is damaged: modalities.mel.config: frames must be a whole number. Received: 'many'"
+    )
     assert place in outcome.err
 
 

@@ -126,7 +126,7 @@ def test_a_wrong_name_says_which_are_right(spec: str, message: str) -> None:
     ("settings", "message"),
     [
         ({"mel": {"colour": "red"}}, "there is no 'colour'. Known: .*frames"),
-        ({"mel": {"frames": "many"}}, r"frames must be int. Received: 'many'"),
+        ({"mel": {"frames": "many"}}, r"frames must be a whole number. Received: 'many'"),
         ({"mel": {"crop": "end"}}, "crop must be one of"),
     ],
 )

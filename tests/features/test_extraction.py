@@ -403,7 +403,7 @@ def test_the_command_tells_of_an_unusable_modality_and_does_the_others(
     ("words", "told"),
     [
         (["--modalities", "smell"], "No encoder serves the modality 'smell'"),
-        (["--modalities", "sound", "--sound-scale", "loud"], "scale must be float"),
+        (["--modalities", "sound", "--sound-scale", "loud"], "scale must be a number"),
     ],
 )
 def test_the_command_refuses_what_cant_be_right(tmp_path, installed, deephits, words, told):

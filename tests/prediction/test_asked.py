@@ -233,10 +233,10 @@ def test_a_folder_of_files_that_nobody_reads_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("reading", "said"),
     [
-        ({"lyrics": 2.0}, "lyrics must be dict. Received: 2.0"),
+        ({"lyrics": 2.0}, "lyrics must be names with values. Received: 2.0"),
         ({"lyrics": {"odd": 1}}, "lyrics has no 'odd'"),
-        ({"factors": {"tempo": "x"}}, "factors.tempo must be float"),
-        (3.0, "it must be dict"),
+        ({"factors": {"tempo": "x"}}, "factors.tempo must be a number"),
+        (3.0, "it must be names with values"),
     ],
 )
 def test_a_damaged_reading_is_named(reading: Any, said: str, tmp_path: Path) -> None:

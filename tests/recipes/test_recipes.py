@@ -82,7 +82,7 @@ def test_what_is_asked_for_wins() -> None:
         ("summary = ", "not TOML"),
         ("[fusion]\nname = 'early'", "summary is missing"),
         ("summary = 's'\nfussion = 3", "there is no 'fussion'"),
-        ("summary = 's'\nfusion = 3", "fusion must be dict"),
+        ("summary = 's'\nfusion = 3", "fusion must be names with values"),
         ("summary = 's'\n[training]\nepoch = 3", "settings: there is no 'epoch'"),
         ("summary = 's'\n[training]\noptimizer = 'magic'", "optimizer must be one of"),
         ("summary = 's'\nfidelity = 'perfect'", "fidelity must be one of"),

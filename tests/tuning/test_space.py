@@ -91,7 +91,7 @@ def test_a_setting_is_found_however_it_is_spelt(wanted: str, found: str) -> None
         ({"epochs": "5..7.5"}, "it is a whole number, but high is 7.5"),
         ({"fusion": "early,lat"}, "'lat' is none of early, late"),
         ({"fusion": "a..b"}, "no number"),
-        ({"xla": ["yes", "perhaps"]}, "a value must be yes or no. Received: 'perhaps'"),
+        ({"xla": ["yes", "perhaps"]}, "a value must be true or false. Received: 'perhaps'"),
         ({"l2": "0..1", "training": {"l2": "0..1"}}, "l2 is given twice"),
         ({}, "The search space is empty"),
     ],

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from deephits_keras.utils.records import check_types, from_plain, to_plain
 class Layer:
     name: str
     shape: tuple[int, ...] = ()
+    kind: Literal["wide", "deep"] = "wide"
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -70,15 +71,15 @@ def test_paths_and_numbers_of_numpy_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rate": "0.5"}, "rate must be float. Received: '0.5'"),
-        ({"rate": True}, "rate must be float. Received: True"),
-        ({"branches": []}, "branches must be dict. Received: []"),
-        ({"weights": 3}, "weights must be list or None. Received: 3"),
-        ({"weights": [["mel", None]]}, "weights[0][1] must be float. Received: None"),
+        ({"rate": "0.5"}, "rate must be a number. Received: '0.5'"),
+        ({"rate": True}, "rate must be a number. Received: True"),
+        ({"branches": []}, "branches must be names with values. Received: []"),
+        ({"weights": 3}, "weights must be a list or none. Received: 3"),
+        ({"weights": [["mel", None]]}, "weights[0][1] must be a number. Received: None"),
         ({"colour": "red"}, "there is no 'colour'. Known: rate, branches, weights, extra"),
         (
             {"branches": {"mel": [{"name": "a"}], "meta": [{"name": "b"}, {"name": 7}]}},
-            "branches.meta[1].name must be str. Received: 7",
+            "branches.meta[1].name must be a text. Received: 7",
         ),
         (
             {"branches": {"mel": [{"name": "a"}], "meta": [{"shape": [1]}]}},
@@ -86,13 +87,18 @@ def test_paths_and_numbers_of_numpy_are_written(tmp_path: Path) -> None:
         ),
         (
             {"branches": {"mel": [{"name": "a", "shape": [1, 2.5]}]}},
-            "branches.mel[0].shape[1] must be int. Received: 2.5",
+            "branches.mel[0].shape[1] must be a whole number. Received: 2.5",
         ),
         (
             {"branches": {"mel": [{"name": "a", "size": 1}]}},
-            "branches.mel[0] has no 'size'. Known: name, shape",
+            "branches.mel[0] has no 'size'. Known: name, shape, kind",
         ),
         ({"branches": {"mel": [{"name": ""}]}}, "branches.mel[0]: a layer must have a name"),
+        ({"weights": [["mel"]]}, "weights[0] must be a list of 2 values. Received: ['mel']"),
+        (
+            {"branches": {"mel": [{"name": "a", "kind": "round"}]}},
+            "branches.mel[0].kind can't be 'round'",
+        ),
         ({"rate": 10**400}, "rate: Number out of range"),
     ],
 )
@@ -104,7 +110,11 @@ def test_a_wrong_value_is_told_with_its_place(change: dict[str, Any], said: str)
 
 @pytest.mark.parametrize(
     ("values", "said"),
-    [([], "it must be dict. Received: []"), ({}, "rate is missing"), (None, "it must be dict")],
+    [
+        ([], "it must be names with values. Received: []"),
+        ({}, "rate is missing"),
+        (None, "it must be names with values"),
+    ],
 )
 def test_what_is_no_record_at_all_is_refused(values: Any, said: str) -> None:
     with pytest.raises(UserError, match=f"m.json: {said}".replace("[", r"\[")):
@@ -116,13 +126,13 @@ def test_a_file_is_named_with_the_key(tmp_path: Path) -> None:
     path.write_text('{"rate": null}')
     with pytest.raises(UserError) as refused:
         read_record(path, Model, "a model")
-    assert str(refused.value) == f"{path} is damaged: rate must be float. Received: None"
+    assert str(refused.value) == f"{path} is damaged: rate must be a number. Received: None"
 
 
 def test_a_record_made_by_hand_is_checked() -> None:
     check_types(MODEL)
     check_types(Model(1))
-    with pytest.raises(UserError, match=r"Model: rate must be float\. Received: 'fast'"):
+    with pytest.raises(UserError, match=r"Model: rate must be a number\. Received: 'fast'"):
         check_types(Model("fast"))  # type: ignore[arg-type]
 
 
