@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deephits_keras.cli.common import (
+    MODALITIES,
     TASK,
     EncoderCommand,
     fusion_options,
@@ -32,7 +33,7 @@ Row = tuple[str, str, str, str, str]
     "--modalities",
     required=True,
     metavar="M[=ENCODER],...",
-    help="Modalities, each with an encoder if not its default: mel=my_encoder,meta.",
+    help=MODALITIES,
 )
 @fusion_options()
 @click.option("--out", type=PATH, help="Save the model to this file (.keras).")

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,11 @@ FLAGS = f"{__name__}.flags"
 
 TASK = "tiers-10"
 """The default task."""
+
+MODALITIES = (
+    "Kinds of input to use, each with an encoder if not its default: mel,lyrics=my_encoder,meta. "
+    "`deephits encoders list` shows them."
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -80,7 +86,7 @@ def modalities_option(command: Command) -> Command:
     return click.option(
         "--modalities",
         metavar="M[=ENCODER],...",
-        help="Modalities, each with an encoder if not its default: mel,lyrics=my_encoder,meta.",
+        help=MODALITIES,
     )(command)
 
 
@@ -130,8 +136,8 @@ def fusion_options(default: str = "") -> Callable[[Command], Command]:
         click.option(
             "--task",
             show_default=default or TASK,
-            help="Target: popularity (regression), a tier of it (tiers-3, tiers-5, tiers-10), or "
-            "hits from a popularity on (hit-65).",
+            help="Target: popularity (regression), in which of 3, 5 or 10 ranges it is (tiers-3, "
+            "tiers-5, tiers-10), or whether it is at least a number (hit-65).",
         ),
         click.option(
             "--head",
@@ -211,8 +217,39 @@ def _weight(modality: str, text: str) -> float:
         raise UserError(f"--fusion-weights {modality}={text}: {text!r} is not a number") from None
 
 
+class WholeOptions(click.HelpFormatter):
+    """Writes help whose lines break before an option, not at its hyphens."""
+
+    def write(self, string: str) -> None:
+        """Write a piece of text that is wrapped."""
+        super().write(string.replace(UNBREAKABLE, "-"))
+
+    def write_text(self, text: str) -> None:
+        """Wrap and write a paragraph."""
+        super().write_text(_whole(text))
+
+    def write_dl(self, rows: Sequence[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
+        """Wrap and write a list of terms and what they mean."""
+        super().write_dl([(term, _whole(text)) for term, text in rows], *args, **kwargs)
+
+
+UNBREAKABLE = "\N{NON-BREAKING HYPHEN}"
+
+
+def _whole(text: str) -> str:
+    return re.sub(r"--\w[\w-]*", lambda option: option[0].replace("-", UNBREAKABLE), text)
+
+
+class HelpContext(click.Context):
+    """A context whose help is written by `WholeOptions`."""
+
+    formatter_class = WholeOptions
+
+
 class CommandGroup(click.Group):
     """A group that lists whole sentences, and suggests a command for a misspelt one."""
+
+    context_class = HelpContext
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the first sentence of their help, wrapped instead of cut."""
@@ -238,7 +275,10 @@ class CommandGroup(click.Group):
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             hint = suggestion(name, self.list_commands(ctx))
             raise click.UsageError(f"No such command {name!r}{hint}.", ctx)
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        if found[1]:
+            found[1].context_class = HelpContext
+        return found
 
 
 class EncoderCommand(click.Command):

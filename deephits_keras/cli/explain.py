@@ -133,7 +133,7 @@ def _print_explanation(explanation: Explanation) -> None:
         for p in filter(lambda p: p.contribution, largest):
             name = f"{p.name} = {p.value}" if p.value else p.name
             rows.append(("", name, signed(p.contribution)))
-    title = f"Contributions (completeness error {percent(attribution.error)})"
+    title = f"Contributions (their sum misses the difference by {percent(attribution.error)})"
     print_table(title, ("modality", "largest parts", "contribution"), rows, text_columns=2)
 
 

@@ -31,6 +31,9 @@ def recipes() -> None:
 def list_recipes(as_json: bool) -> None:
     """List every recipe with its fidelity: how close it is to the published system.
 
+    exact: as published; adapted: the same parts with other inputs or another target;
+    reconstructed: with parts that no public source documents.
+
     \b
     Example:
       deephits recipes list --json
@@ -52,7 +55,11 @@ def _if_set(name: str, value: object) -> dict[str, object]:
 
 
 def _modalities(modalities: object) -> str:
-    return ",".join(modalities) if isinstance(modalities, dict) and modalities else "the defaults"
+    return (
+        ",".join(modalities)
+        if isinstance(modalities, dict) and modalities
+        else "every modality of the corpus"
+    )
 
 
 @recipes.command()

@@ -30,12 +30,15 @@ from deephits_keras.runs.training_config import TrainingConfig
 
 SHARED = {"modalities", "fusion", "fusion_weights", "head", "dropout", "jobs"}
 
+PAPERS = {"fusion", "head", "dropout"}
+"""Those of them that the paper sets, as it does the training."""
+
 
 def training_options(command: Command) -> Command:
     """Add the options of `train` that say how a model is made, but for its task and seed."""
     training = {f.name for f in dataclasses.fields(TrainingConfig)} - {"seed"}
     for option in reversed([p for p in train.params if p.name in SHARED | training]):
-        if isinstance(option, click.Option) and option.name in training | {"dropout"}:
+        if isinstance(option, click.Option) and option.name in training | PAPERS:
             option = copy.copy(option)
             option.show_default = "as in the paper"
         command.__dict__.setdefault("__click_params__", []).append(option)
@@ -109,9 +112,10 @@ def reproduce(
     """Compute the paper's tables and figures on CORPUS and compare them with the published ones.
 
     Tables 2, 4, A1, A3, A5, A6 and A7 describe the dataset and take seconds; 6, A4, A8 and A9
-    train shallow baselines; 5, 7, A2 and beyond train one deep model per variant, protocol and
-    seed; rolling trains before each of --origins. The page OUT/reproduction.html shows all results
-    in OUT. Run the same command again to continue after an interruption.
+    train shallow baselines; 5, 7, A2 and beyond (settings that the paper doesn't have) train one
+    deep model per variant, protocol and seed; rolling trains before each of --origins. The page
+    OUT/reproduction.html shows all results in OUT. Run the same command again to continue after
+    an interruption.
 
     \b
     Example:

@@ -182,7 +182,12 @@ def training_options(command: Command) -> Command:
                 "balanced: weight tracks by the inverse frequency of their tier.",
                 CLASS_WEIGHTS,
             ),
-            training_option("select", "Validation metric that selects the checkpoint.", SELECTORS),
+            training_option(
+                "select",
+                "Validation metric that selects the checkpoint; macro_f1_present: macro-F1 of the "
+                "tiers that occur.",
+                SELECTORS,
+            ),
             training_option("precision", "Floating-point precision.", PRECISIONS),
             training_option(
                 "calibrate",

@@ -97,7 +97,7 @@ class BertLyrics(ModalityEncoder[BertLyricsConfig]):
     are spread over the text, from its first to its last token, and their vectors are averaged.
 
     With `precision` bfloat16 BERT's weights and layers have it; the vectors are stored as float32
-    all the same. It has a store of its own, as the vectors differ (docs/performance.md).
+    all the same. It has a store of its own, as the vectors differ.
 
     A vector depends only on its own text, not on other tracks, the batch size or the padding (up
     to float32 rounding, below 1e-5). A track whose lyrics are None or have no printable character

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from deephits_keras.cli.common import (
+    CommandGroup,
     EncoderCommand,
     jobs_option,
     json_option,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 METRICS = ("tracks", "r2", "mae", "default_r2", "default_mae", "outcome")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def essentia() -> None:
     """Measure Spotify's audio descriptors with Essentia.
 
