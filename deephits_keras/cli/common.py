@@ -31,8 +31,8 @@ TASK = "tiers-10"
 """The default task."""
 
 MODALITIES = (
-    "Kinds of input to use, each with an encoder if not its default: mel,lyrics=my_encoder,meta. "
-    "`deephits encoders list` shows them."
+    "Kinds of input to use, each with an encoder if not the recipe's or its default: "
+    "mel,lyrics=my_encoder,meta. `deephits encoders list` shows them."
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -22,7 +22,6 @@ from deephits_keras.cli.paths import PATH
 from deephits_keras.encoders.inputs import inputs_of
 from deephits_keras.encoders.registry import AnyEncoder, Registration, prepared_sample, registry
 from deephits_keras.errors import UserError
-from deephits_keras.recipes import DEFAULT, get_recipe
 
 
 @click.group(cls=CommandGroup)
@@ -53,28 +52,20 @@ def list_encoders(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    preferred = get_recipe(DEFAULT).prefer
     for modality in sorted({str(row["modality"] or UNKNOWN) for row in rows}):
         click.echo(modality)
         for row in rows:
             if str(row["modality"] or UNKNOWN) == modality:
-                _print_listed(row, preferred.get(modality))
+                _print_listed(row)
 
 
 UNKNOWN = "(modality unknown)"
 """The heading of encoders that can't be imported."""
 
 
-def _print_listed(row: dict[str, Any], preferred: str | None) -> None:
-    """Print one encoder in lines that fit any terminal, without breaking names.
-
-    Args:
-        row: The encoder, of `_describe`.
-        preferred: The encoder of its modality that `train` takes in place of the default.
-    """
-    mark = " (default)" if row["default"] else ""
-    mark = f" (default of the recipe `{DEFAULT}`)" if row["encoder"] == preferred else mark
-    click.echo(f"  {row['encoder']}{mark}")
+def _print_listed(row: dict[str, Any]) -> None:
+    """Print one encoder in lines that fit any terminal, without breaking names."""
+    click.echo(f"  {row['encoder']}" + (" (default)" if row["default"] else ""))
     origin = f"{row['distribution']} {row['distribution_version']}"
     if row["state"] == "ok":
         print_wrapped(row["summary"], indent=4)

@@ -23,7 +23,7 @@ TEMPLATE = "page.html.jinja"
 METRIC_NAMES = {"loss": "loss", "macro_f1": "macro-F1", "accuracy": "accuracy", "mae": "MAE"}
 
 ROUNDING = 0.01
-"""Relative completeness error from which contributions can't be trusted."""
+"""Completeness error, relative to the difference, from which contributions can't be trusted."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,14 @@ class Section:
     rows: Sequence[Sequence[str]]
 
 
-def track_page(explanation: Explanation) -> str:
-    """The explanation of a prediction as a self-contained HTML page."""
+def track_page(explanation: Explanation, *, run: str = "", report: str = "") -> str:
+    """The explanation of a prediction as a self-contained HTML page.
+
+    Args:
+        explanation: The explanation.
+        run: Name of the explained run.
+        report: Link to its report; none if empty.
+    """
     prediction, attribution = explanation.prediction, explanation.attribution
     missing = [f"Missing: {', '.join(prediction.missing)}."] if prediction.missing else []
     return render_page(
@@ -61,8 +67,10 @@ def track_page(explanation: Explanation) -> str:
             f"The {explanation.target} is {number(attribution.score)}; "
             f"{explanation.baseline_words} it is {number(attribution.baseline_score)}. Integrated "
             f"gradients attribute the difference of {signed(attribution.difference)} to parts of "
-            f"the input (completeness error {percent(attribution.error)})."
+            f"the input; their sum misses it by {percent(attribution.error)}."
         ),
+        run=run,
+        report=report,
         synthetic=explanation.synthetic,
         warnings=[
             *missing,
@@ -78,7 +86,9 @@ def track_page(explanation: Explanation) -> str:
 def _incomplete(error: float) -> list[str]:
     if error < ROUNDING:
         return []
-    return [f"The contributions can't be trusted: their completeness error is {percent(error)}."]
+    return [
+        f"The contributions can't be trusted: their sum misses the difference by {percent(error)}."
+    ]
 
 
 def _track_sections(explanation: Explanation) -> Iterator[Section]:
@@ -110,7 +120,7 @@ def _note(modality: ModalityExplanation) -> str:
     if not modality.unattributed:
         return against
     names = ", ".join(modality.unattributed)
-    return f"{against} Integers are held fixed and not attributed: {names}.".strip()
+    return f"{against} Whole numbers are held fixed and not attributed: {names}.".strip()
 
 
 def _bars(modality: ModalityExplanation, target: str) -> Figure | Markup:
@@ -128,8 +138,8 @@ def _part_rows(parts: Sequence[Part], *, valued: bool) -> Iterator[tuple[str, ..
         yield (names, *[reason] * valued, signed(sum(part.contribution for part in of)))
 
 
-def importance_page(importances: Importances) -> str:
-    """Permutation importance of a run's inputs as a self-contained HTML page."""
+def importance_page(importances: Importances, *, run: str = "", report: str = "") -> str:
+    """Permutation importance of a run's inputs as a self-contained HTML page; see `track_page`."""
     metrics = ", ".join(
         f"{METRIC_NAMES[name]} {show_metric(name, value)}"
         for name, value in importances.metrics.items()
@@ -148,6 +158,8 @@ def importance_page(importances: Importances) -> str:
             "one part of the input is randomly permuted between them: mean and standard deviation "
             f"of {importances.repeats} permutations. Without permutation: {metrics}."
         ),
+        run=run,
+        report=report,
         synthetic=importances.synthetic,
         warnings=[],
         sections=[_importance_section(heading, of) for heading, of in groups.items()],
@@ -191,4 +203,4 @@ def change_column(metric: str) -> str:
 def show_change(metric: str, worsening: FloatArray) -> str:
     """Mean and standard deviation; of metrics in percent, in percentage points."""
     values = 100 * worsening if _in_percent(metric) else worsening
-    return f"{signed(values.mean())} ± {number(values.std())}"
+    return f"{signed(values.mean())} ± {signed(values.std()).removeprefix('+')}"

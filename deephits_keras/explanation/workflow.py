@@ -88,7 +88,7 @@ class ExplanationPlan:
 
         explanation = TrackExplainer(Predictor(self.run)).explain(track)
         explanation = dataclasses.replace(explanation, notes=self.notes)
-        return explanation, track_page(explanation)
+        return explanation, track_page(explanation, **self._origin)
 
     def _run_explained(self) -> tuple[Importances, str]:
         from deephits_keras.explanation.page import importance_page
@@ -97,7 +97,14 @@ class ExplanationPlan:
         found = importances(
             self.run, self.run.require(), part=self.part, repeats=self.repeats, seed=self.seed
         )
-        return found, importance_page(found)
+        return found, importance_page(found, **self._origin)
+
+    @property
+    def _origin(self) -> dict[str, str]:
+        """What the page says of the run: its name, and where its report is from there."""
+        folder = self.run.folder.resolve()
+        linked = self.out is None and (folder / REPORT).exists()
+        return {"run": folder.name, "report": f"../{REPORT}" if linked else ""}
 
 
 def plan_explanation(

@@ -32,7 +32,9 @@ class Label:
 
 
 METRICS = {
-    "macro_f1": Label("Macro-F1", "{:z.1%}", "unweighted mean of the tiers' F1"),
+    "macro_f1": Label(
+        "Macro-F1", "{:z.1%}", "mean over the tiers of F1, which balances precision and recall"
+    ),
     "accuracy": Label("Accuracy", "{:z.1%}", "fraction of tracks in the correct tier"),
     "within_one_tier": Label(
         "Within ±1 tier", "{:z.1%}", "fraction of tracks at most one tier off"
@@ -40,16 +42,33 @@ METRICS = {
     "tier_mae": Label(
         "Tier MAE", "{:z.2f}", "mean absolute error in tiers; lower is better", lower=True
     ),
-    "roc_auc": Label("ROC-AUC", "{:z.3f}", "one tier against the rest; 0.5 is random"),
-    "pr_auc": Label("PR-AUC", "{:z.3f}", "average precision, one tier against the rest"),
+    "roc_auc": Label(
+        "ROC-AUC", "{:z.3f}", "area under the ROC curve, one tier against the rest; 0.5 is random"
+    ),
+    "pr_auc": Label(
+        "PR-AUC",
+        "{:z.3f}",
+        "area under the curve of precision and recall, one tier against the rest",
+    ),
     "log_loss": Label(
         "Log loss", "{:z.3f}", "mean of -log of the true tier's score; lower is better", lower=True
     ),
     "ece": Label(
-        "ECE", "{:z.1%}", "expected calibration error, 15 bins; lower is better", lower=True
+        "ECE",
+        "{:z.1%}",
+        "expected gap between score and accuracy, 15 bins; lower is better",
+        lower=True,
     ),
-    "macro_precision": Label("Macro-precision", "{:z.1%}", "mean of the tiers' precision"),
-    "macro_recall": Label("Macro-recall", "{:z.1%}", "mean of the tiers' recall"),
+    "macro_precision": Label(
+        "Macro-precision",
+        "{:z.1%}",
+        "mean over the tiers: fraction of the predictions of a tier that are correct",
+    ),
+    "macro_recall": Label(
+        "Macro-recall",
+        "{:z.1%}",
+        "mean over the tiers: fraction of a tier's tracks that are predicted correctly",
+    ),
     "mae": Label(
         "MAE", "{:z.2f}", "mean absolute error in popularity (0-100); lower is better", lower=True
     ),
@@ -65,7 +84,11 @@ METRICS = {
         lower=True,
     ),
     "spearman": Label("Spearman rho", "{:z.3f}", "rank correlation with the true popularity"),
-    "kendall": Label("Kendall tau", "{:z.3f}", "concordant minus discordant pairs of tracks"),
+    "kendall": Label(
+        "Kendall tau",
+        "{:z.3f}",
+        "fraction of pairs of tracks in the right order, minus those in the wrong one",
+    ),
     **{
         f"recall_at_{k}": Label(
             f"Recall at {k}", "{:z.1%}", f"fraction of the {k} most popular tracks in the top {k}"

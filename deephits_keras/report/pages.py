@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from deephits_keras.report.numbers import number, percent, signed
@@ -58,13 +59,40 @@ def _environment(
     )
     environment.filters |= {
         "data_uri": data_uri,
+        "marked": marked,
         "number": number,
         "percent": percent,
         "signed": signed,
+        "unbroken": unbroken,
         **dict(filters),
     }
     environment.tests["figure"] = lambda value: isinstance(value, Figure)
     return environment
+
+
+def unbroken(command: str) -> Markup:
+    """A command whose lines break between its words alone, not at the hyphens of an option."""
+    return Markup(" ").join(
+        Markup('<span class="word">{}</span>').format(w) for w in command.split(" ")
+    )
+
+
+def marked(text: str) -> Markup:
+    """A sentence as HTML: what stands in backticks is a command, or another piece of code.
+
+    Example:
+        >>> marked("the recipe `paper`")
+        Markup('the recipe <code><span class="word">paper</span></code>')
+    """
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return escape(text)
+    codes = (Markup("<code>{}</code>").format(unbroken(code)) for code in pieces[1::2])
+    return Markup().join(
+        piece
+        for pair in zip(map(escape, pieces[::2]), (*codes, Markup()), strict=True)
+        for piece in pair
+    )
 
 
 def data_uri(figure: Figure) -> str:

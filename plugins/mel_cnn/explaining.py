@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from deephits_keras.audio.log_mel import against_mean_level
 from deephits_keras.encoders.explainable import ExplainableFeatures, Part
 from deephits_keras.encoders.features import Features
+from deephits_keras.report.numbers import signed
 from deephits_keras.report.style import MUTED
 
 if TYPE_CHECKING:
@@ -85,7 +87,11 @@ class ExplainableMel(ExplainableFeatures):
                 )
             image = colours if overlaid else grey
             label = "contribution of a cell" if overlaid else "level, dB"
-            figure.colorbar(image, ax=axes, label=label, pad=0.01).outline.set_visible(False)
+            bar = figure.colorbar(image, ax=axes, label=label, pad=0.01)
+            bar.outline.set_visible(False)
+            if overlaid:
+                # As in the table: Matplotlib's own would put `1e-5` above the bar.
+                bar.formatter = FuncFormatter(lambda value, _: signed(value))
             places = [hertz for hertz in TICKS_HZ if hertz < self.config.sample_rate / 2]
             axes.set_yticks(np.interp(places, self._frequencies(), np.arange(bands + 1)), places)
             axes.set_ylabel("frequency, Hz")

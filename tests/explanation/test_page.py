@@ -10,7 +10,7 @@ import pytest
 from deephits_keras.encoders.explainable import Part
 from deephits_keras.explanation.drawing import MOST_BARS, draw_parts
 from deephits_keras.explanation.integrated import Attribution
-from deephits_keras.explanation.page import track_page
+from deephits_keras.explanation.page import show_change, track_page
 from deephits_keras.explanation.track import Explanation, ModalityExplanation
 from deephits_keras.prediction.predictor import TrackPrediction
 
@@ -68,8 +68,27 @@ def test_contributions_that_miss_the_difference_are_not_to_be_trusted(
     error: float, warned: bool
 ) -> None:
     page = track_page(explanation(error))
-    assert ("be trusted: their completeness error" in page) is warned
-    assert f"(completeness error {error:.1%})" in " ".join(page.split())
+    assert ("be trusted: their sum misses the difference" in page) is warned
+    assert f"their sum misses it by {error:.1%}." in " ".join(page.split())
+
+
+def test_the_page_names_its_run_and_links_to_its_report() -> None:
+    page = " ".join(track_page(explanation(0.0), run="<mine>", report="../report.html").split())
+    assert 'Of the run <a href="../report.html">&lt;mine&gt;</a>.' in page
+    assert "Of the run &lt;mine&gt;." in track_page(explanation(0.0), run="<mine>")
+    assert "Of the run" not in track_page(explanation(0.0))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([0.0004, 0.0006], "+0.00050 ± 0.00010"),
+        ([0.2, 0.4], "+0.300 ± 0.100"),
+        ([0, 0], "0 ± 0"),
+    ],
+)
+def test_a_deviation_has_the_digits_of_its_mean(values: list[float], told: str) -> None:
+    assert show_change("loss", np.array(values)) == told
 
 
 def test_unknown_fields_are_one_row() -> None:

@@ -144,7 +144,7 @@ def test_contributions_that_do_not_add_up_are_not_to_be_trusted(
         explanation.attribution, values=values, baseline_score=10.0, score=11.0
     )
     page = track_page(dataclasses.replace(explanation, attribution=off))
-    assert (f"be trusted: their completeness error is {share:.1%}" in page) == warned
+    assert (f"be trusted: their sum misses the difference by {share:.1%}" in page) == warned
 
 
 def test_a_corpus_track_is_explained_by_its_declared_inputs(

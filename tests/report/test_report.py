@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import re
+import shutil
+import sys
 from html.parser import HTMLParser
 
 import matplotlib as mpl
@@ -14,6 +17,7 @@ from deephits_keras.corpus import import_table
 from deephits_keras.errors import UserError
 from deephits_keras.report.run_report import write_report
 
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 VOID = {"meta", "img", "br", "hr"}
 
 
@@ -110,7 +114,7 @@ def test_the_metrics_are_the_runs_own(make_run):
     assert "majority: " in page.text
     assert "deephits train demo/corpus demo/run --epochs 12" in page.text
     assert "477,322" in page.text
-    assert "lyrics 411 of 2,880 (14.3%) 102 of 720 (14.2%) learned" in page.text
+    assert "lyrics 411 of 2,880 (14.3%) 102 of 720 (14.2%) a learned embedding" in page.text
 
 
 def test_a_regression_leads_with_its_errors(make_run):
@@ -232,6 +236,7 @@ def test_groups_without_metrics_are_a_sentence(make_run):
     change(folder, "metrics.json", lambda metrics: metrics.update(groups=groups))
     text = read(folder).text
     assert "none of the 2 groups has 20 tracks, the largest has 19" in text
+    assert "bootstrap samples of each group" not in text
     assert "1980s" not in text
 
 
@@ -241,6 +246,34 @@ def test_date_and_duration_are_told_where_the_run_knows_them(make_run):
     told = {"created": "2026-11-28T08:30:00Z", "training_seconds": 725.4}
     change(folder, "config.json", lambda config: config.update(told))
     assert "2,880 of 3,600 tracks on 2026-11-28 08:30:00 UTC in 12 min 5 s." in read(folder).text
+
+
+@pytest.mark.skipif(
+    not CHROMIUM and not (os.environ.get("CI") and sys.platform == "linux"),
+    reason="needs Chromium",
+)
+def test_a_narrow_page_breaks_no_option_and_needs_no_sideways_scrolling(make_run):
+    if not os.environ.get("CI"):
+        pytest.importorskip("playwright")
+    from playwright.sync_api import sync_playwright
+
+    command = f"deephits train corpus run {'--max-learning-rate 0.1 ' * 12}{'long/' * 30}corpus"
+    told = {"created": "2026-11-28T08:30:00Z", "command": command}
+    folder = make_run(parts={"validation": 720, "test": 720})
+    change(folder, "config.json", lambda config: config.update(told))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM)
+        page = browser.new_page(viewport={"width": 500, "height": 800})
+        page.goto(write_report(folder).as_uri())
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") == 500
+        assert page.locator("pre").inner_text() == command
+        height = page.locator("pre .word").first.bounding_box()["height"]
+        options = page.locator("pre .word", has_text="--max-learning-rate").all()
+        assert [each.bounding_box()["height"] for each in options] == [height] * 12
+        # What each metric means is told here, too.
+        assert page.get_by_text("fraction of tracks in the correct tier").is_visible()
+        browser.close()
 
 
 def test_explanations_are_linked_to_and_warnings_and_unseen_columns_are_said_first(make_run):
