@@ -81,6 +81,10 @@ def test_it_measures_on_equal_splits_and_goes_on(
     assert all(row["tracks"] == tracks[name.split("/")[1]] for name, row in found.items())
     for name in ("leaderboard.html", "leaderboard.md", "rows.csv"):
         assert "paper" in (out / name).read_text()
+    page = (out / "leaderboard.html").read_text()
+    assert "Control p: " in page
+    assert '<span class="whole">meta=numeric</span>' in page
+    assert "`" not in page, "Markdown in HTML"
 
     # A trial that was cut off gives the same again, whatever was trained before it in the process.
     cut = "runs/artist/tiers-3/paper/seed-0"

@@ -130,6 +130,7 @@ def test_what_is_not_known_is_not_compared(place: Path) -> None:
     assert "popularity: known of too few tracks" in notes
     assert "meta isn't compared" in notes
     assert "deephits extract" in notes
+    assert '<code><span class="word">deephits</span>' in found.page.read_text()
     few = dh.drift(place / "run", make(place, "few", songs(5, tracks=12)))
     assert few.drift is None
     assert few.verdict == "Nothing can be told of drift."
