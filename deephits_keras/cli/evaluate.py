@@ -46,7 +46,7 @@ def evaluate(
     """Compute the metrics of a run (paper, Section 2.2.3).
 
     Without --corpus, the held-out parts of the run's own corpus are used, and the metrics equal
-    those in RUN/metrics.json. Metrics of groups of tracks have bootstrap intervals of 95 %.
+    those in RUN/metrics.json. Metrics of groups of tracks have bootstrap intervals of 95%.
 
     \b
     Example:

@@ -25,7 +25,7 @@ REFERENCES = ("majority", "boosting")
 """Baselines of every comparison."""
 
 PROTOCOLS = {
-    "random": "70 % training, 10 % validation and 20 % test tracks at random",
+    "random": "70% training, 10% validation and 20% test tracks at random",
     "artist": "no artist is in two parts",
     "date": "the newest tracks are the test part, the next newest the validation part",
 }

@@ -75,7 +75,7 @@ def _curves(
         axes.axvline(selected_epoch, color=RED, linewidth=1.2, linestyle=":")
         axes.plot([], [], ":", color=RED, linewidth=1.2, label="selected epoch")
     axes.set(xlabel="epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     figure.legend(loc="outside lower center", ncols=2)
     return figure
 

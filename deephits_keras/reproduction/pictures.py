@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.report.plots import confusion_matrix, loss_curves, score_curves
-from deephits_keras.report.style import BLUE, MUTED, ORANGE, RED, styled
+from deephits_keras.report.style import BLUE, INK, MUTED, ORANGE, RED, styled
 from deephits_keras.reproduction.dataset import WINDOW, lyric_words
 from deephits_keras.reproduction.deep import Row
 from deephits_keras.reproduction.results import by_key
@@ -162,7 +162,7 @@ def losses_figure(losses: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure
         means = [float(np.mean(gaps)) for gaps in of.values()]
         spreads = [float(np.std(g, ddof=1)) if len(g) > 1 else 0.0 for g in of.values()]
         colour = (BLUE, ORANGE, MUTED)[number % 3]
-        axes.barh(places, means, height, xerr=spreads, color=colour, label=protocol)
+        axes.barh(places, means, height, xerr=spreads, color=colour, ecolor=INK, label=protocol)
     axes.set_yticks([n + 0.4 - height / 2 for n in range(len(variants))], variants)
     axes.axvline(0, color=MUTED, linewidth=1)
     axes.set_xlabel("points of accuracy lost")

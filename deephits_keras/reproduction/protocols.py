@@ -47,7 +47,7 @@ PROTOCOLS = {
             "random",
             0.2,
             0.0,
-            "80 % training and 20 % validation tracks at random; the checkpoint is selected and "
+            "80% training and 20% validation tracks at random; the checkpoint is selected and "
             "reported on the same validation tracks (Sections 2.2.2 and 3.1).",
         ),
         Protocol(
@@ -55,7 +55,7 @@ PROTOCOLS = {
             "random",
             0.1,
             0.2,
-            "70 % training, 10 % validation and 20 % test tracks at random; the checkpoint is "
+            "70% training, 10% validation and 20% test tracks at random; the checkpoint is "
             "selected on the validation tracks and reported on the test tracks.",
         ),
         Protocol(

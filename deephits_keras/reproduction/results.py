@@ -109,7 +109,11 @@ def _ablation(number: str, task: str, title: str, rows: Sequence[Row]) -> Table 
         lines += published_line(variant, printed.get(variant), MACRO)
     sizes = {row.variant: row.parameters for row in found}
     counted = ", ".join(f"{name} {size:,}" for name, size in sorted(sizes.items()))
-    notes = [f"Trainable parameters: {counted}."]
+    notes = [
+        "Without a modality: its whole branch is removed; without another part: that part of its "
+        "input.",
+        f"Trainable parameters: {counted}.",
+    ]
     if number == "A2":
         notes.append(
             "All models here have the same schedule; the paper trained its ablated models for five "
@@ -311,7 +315,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table | None:
         tuple(lines),
         (
             "Both models of a pair on the same tracks, seed by seed: the exact McNemar test of "
-            "accuracy (the largest p of the seeds), and a 95 % percentile bootstrap interval over "
+            "accuracy (the largest p of the seeds), and a 95% percentile bootstrap interval over "
             "tracks of the difference in macro-F1 (the outermost ends, and how many intervals "
             "exclude 0). Seeds share tracks, so their p-values are not combined; call a "
             "difference real if every seed says so. Not corrected for the number of pairs.",

@@ -37,6 +37,13 @@ def test_the_learning_curves_mark_the_selected_epoch():
     assert [line.get_xdata() for line in hits.lines if line.get_label().startswith("_")] == [[2, 2]]
 
 
+def test_one_epoch_is_no_fraction_of_one():
+    figure = plots.loss_curves(pd.DataFrame({"epoch": [1], "loss": [3.0]}), 1)
+    svg(figure)
+    low, high = figure.axes[0].get_xlim()
+    assert [tick for tick in figure.axes[0].get_xticks() if low <= tick <= high] == [1]
+
+
 def test_the_learning_curves_of_an_ensemble_are_a_line_a_member():
     history = pd.DataFrame({"member": [*"aab"], "epoch": [1, 2, 1], "loss": [3.0, 2.0, 1.0]})
     history["validation_accuracy"] = [0.5, 0.6, 0.7]
