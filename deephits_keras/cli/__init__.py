@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import io
 import re
 import sys
 from collections.abc import Sequence
@@ -101,8 +102,10 @@ def _origins(entries: Sequence[importlib.metadata.EntryPoint]) -> str:
     return ", ".join(f"{e.dist.name} {e.dist.version}" for e in entries if e.dist)
 
 
-_NUMBERS = {"integer": WORDS["int"], "float": WORDS["float"]}
-"""What messages call types, by click's names of them."""
+def _in_words(message: str) -> str:
+    """A message of click, which calls types as Python does, with the types as readers call them."""
+    words = {"integer": WORDS["int"], "float": WORDS["float"]}
+    return re.sub(r"a valid (integer|float)( range)?", lambda kind: words[kind[1]], message)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -135,10 +138,9 @@ def main(args: Sequence[str] | None = None) -> None:
         )
         sys.exit(1)
     except click.ClickException as error:
-        error.message = re.sub(
-            r"a valid (integer|float)( range)?", lambda m: _NUMBERS[m[1]], error.message
-        )
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        click.echo(_in_words(text.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
     except UserError as error:
         click.echo(f"deephits: {error}", err=True)

@@ -228,7 +228,7 @@ class WholeOptions(click.HelpFormatter):
         """Wrap and write a paragraph."""
         super().write_text(_whole(text))
 
-    def write_dl(self, rows: Sequence[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
+    def write_dl(self, rows: Iterable[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
         """Wrap and write a list of terms and what they mean."""
         super().write_dl([(term, _whole(text)) for term, text in rows], *args, **kwargs)
 
