@@ -17,7 +17,7 @@ SECTIONS = {
     "Training": (
         *("quality", "time_limit", "epochs", "batch_size", "optimizer", "schedule"),
         *("max_learning_rate", "anneal", "l2", "patience", "modality_dropout", "select"),
-        *("ensemble", "seed"),
+        *("with_boosting", "ensemble", "seed"),
     ),
     "Loss": (
         *("loss", "focal_gamma", "rank_weight", "triplet_weight", "triplet_margin"),

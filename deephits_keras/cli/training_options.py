@@ -213,6 +213,13 @@ def training_options(command: Command) -> Command:
                 "--dropout", type=float, show_default=RECIPES, help="Dropout rate after the fusion."
             ),
             click.option(
+                "--with-boosting/--without-boosting",
+                default=None,
+                show_default=RECIPES,
+                help="Average the network's prediction with that of boosted trees, on what "
+                "training leaves as it is, such as fields by rank.",
+            ),
+            click.option(
                 "--xla/--no-xla",
                 default=None,
                 show_default=RECIPES,

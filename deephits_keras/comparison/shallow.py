@@ -98,7 +98,7 @@ def _columns(corpus: Corpus, encoders: Mapping[str, AnyEncoder], train: IntArray
     tables = []
     for modality, encoder in encoders.items():
         store = FeatureStore.open(corpus, encoder)
-        popularity = corpus.popularity if encoder.learns_popularity else None
+        popularity = corpus.popularity if encoder.needs_popularity else None
         encoder.adapt(training_features(store, train, popularity=popularity))
         features, present = store.gather(rows)
         learned = dict(encoder.learned_columns(features))

@@ -96,7 +96,11 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
             core then runs it in one process instead of one per core.
         learns_popularity: True if `adapt` needs the popularity of the training tracks. Each batch
             then has the key `popularity` as well: `(batch,)` float32, 0-100. The encoder must
-            ensure that no training track's popularity reaches the track's own embedding.
+            ensure that no training track's popularity reaches the track's own embedding. After a
+            warm start it is adapted anew.
+        adapts_to_popularity: True if `adapt` needs it for statistics of many tracks only, of which
+            a single one decides little, such as the shrunk mean of a category: they are learned as
+            weights are, and kept in a warm start. Each batch has it as with `learns_popularity`.
         published_weights: Pretrained weights that a setting can name: name, licence and source.
             They are never part of a distribution.
         contract_version: The `CONTRACT_VERSION` that the encoder was written for.
@@ -147,6 +151,7 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
     default: ClassVar[bool] = False
     parallel: ClassVar[bool] = True
     learns_popularity: ClassVar[bool] = False
+    adapts_to_popularity: ClassVar[bool] = False
     published_weights: ClassVar[str] = ""
     contract_version: ClassVar[int] = CONTRACT_VERSION
     expected_failed_checks: ClassVar[Mapping[str, str]] = {}
@@ -157,6 +162,11 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         self.config: ConfigT = given.with_absolute_paths()  # type: ignore[assignment]
 
     # === Outside the graph ===
+
+    @property
+    def needs_popularity(self) -> bool:
+        """Whether `adapt` needs the training tracks' popularity."""
+        return self.learns_popularity or self.adapts_to_popularity
 
     @property
     def inputs(self) -> tuple[Input, ...] | None:

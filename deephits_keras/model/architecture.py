@@ -79,6 +79,8 @@ class Architecture:
         fusion_part: From the embeddings to the last hidden layer.
         output: The output layer.
         members: Number of models of an ensemble; 1 for no ensemble.
+        trees: Number of boosted trees whose prediction is averaged with the network's (of the
+            first member); 0 for none.
     """
 
     task: str
@@ -88,6 +90,7 @@ class Architecture:
     fusion_part: Part
     output: Part
     members: int = 1
+    trees: int = 0
 
     @property
     def total(self) -> int:

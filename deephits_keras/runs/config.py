@@ -12,7 +12,7 @@ from typing import Any, NotRequired, Self, TypedDict
 from deephits_keras.encoders.inputs import may_read
 from deephits_keras.encoders.registry import AnyEncoder, Registry, registry
 from deephits_keras.errors import SettingError, UserError
-from deephits_keras.runs.files import CHECKSUMS, CONFIG, MODEL, RECORDED, member_name
+from deephits_keras.runs.files import CHECKSUMS, CONFIG, MODEL, RECORDED, TREES, member_name
 from deephits_keras.runs.start import Start
 from deephits_keras.runs.training_config import TrainingConfig
 from deephits_keras.utils.records import from_plain
@@ -148,7 +148,7 @@ class RunConfig:
     def recorded(self) -> tuple[str, ...]:
         """Files of the finished run with checksums; members have their own."""
         members = tuple(f"{name}/{CHECKSUMS}" for name in self.members)
-        return tuple(n for n in RECORDED if not members or n != MODEL) + members
+        return tuple(n for n in RECORDED if not members or n not in (MODEL, TREES)) + members
 
     def load_encoders(
         self, settings: Mapping[str, Mapping[str, Any]], where: str | Path = CONFIG

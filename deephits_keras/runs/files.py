@@ -3,6 +3,7 @@
 config.json          everything needed to rebuild the model, and its origin
 split.parquet        part of each row of the corpus
 model.keras          the selected checkpoint
+trees.json           boosted trees beside the network, if the run has any
 calibration.json     temperature and sets, fitted on the validation part
 architecture.json    the parts of the model with their parameters
 history.csv          one line per epoch
@@ -26,6 +27,7 @@ from deephits_keras.utils.folders import RUN_MARKS
 CONFIG, METRICS = RUN_MARKS
 SPLIT = "split.parquet"
 MODEL = "model.keras"
+TREES = "trees.json"
 ARCHITECTURE = "architecture.json"
 HISTORY = "history.csv"
 BASELINES = "baselines.json"
@@ -48,11 +50,12 @@ RECORDED = (
     BASELINES,
     PREDICTIONS,
     CALIBRATION,
+    TREES,
 )
 """Files of a finished run with checksums. The page can be made from them at any time."""
 
-LATER = (CALIBRATION,)
-"""Files that runs of earlier versions lack."""
+LATER = (CALIBRATION, TREES)
+"""Files that some runs lack: those of earlier versions, and those without boosted trees."""
 
 
 MEMBERS = "members"

@@ -24,6 +24,7 @@ from deephits_keras.runs.files import (
     MODEL,
     PREDICTIONS,
     SPLIT,
+    TREES,
 )
 from deephits_keras.runs.training_config import TRIPLET
 from deephits_keras.tasks import Task, get_task
@@ -136,7 +137,9 @@ class Run:
 
     @generators_kept()
     def uncalibrated_model(self) -> keras.Model:
-        """The checkpoint, or the average of an ensemble's members, without temperature.
+        """The checkpoint with its boosted trees, or the average of an ensemble's members.
+
+        Without temperature.
 
         A member is loaded as the model of the ensemble's configuration, regardless of the
         member's own configuration.
@@ -145,7 +148,7 @@ class Run:
             UserError: if a file can't be loaded safely.
         """
         folders = [self.folder / name for name in self.config.members] or [self.folder]
-        models = [load_model(folder / MODEL, self, compiled=False) for folder in folders]
+        models = [self._with_trees(folder) for folder in folders]
         if len(models) == 1:
             return models[0]
         from deephits_keras.model.ensemble import ensemble
@@ -153,6 +156,24 @@ class Run:
         return ensemble(
             models, list(self.encoders), classification=self.task.kind == "classification"
         )
+
+    def _with_trees(self, folder: Path) -> keras.Model:
+        """The model of a run's folder, with the boosted trees beside it if it has any."""
+        from deephits_keras.model.architecture import Architecture
+
+        model = load_model(folder / MODEL, self, compiled=False)
+        # Not the file alone: without it the model would be another one.
+        if not read_record(folder / ARCHITECTURE, Architecture, WHAT).trees:
+            return model
+        from deephits_keras.model.trees import Trees, with_trees
+
+        path = folder / TREES
+        values = read_json(path, WHAT)
+        try:
+            classification = self.plain_task.kind == "classification"
+            return with_trees(model, Trees.from_json(values), classification=classification)
+        except UserError as error:
+            raise UserError(f"{path} is damaged: {error}") from error
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -319,7 +340,8 @@ class Run:
 
     def write_checksums(self) -> None:
         """Write `checksums.json`, the last step, which marks the run as finished."""
-        checksums = {name: sha256(self.folder / name) for name in self.config.recorded}
+        names = [n for n in self.config.recorded if n != TREES or (self.folder / n).exists()]
+        checksums = {name: sha256(self.folder / name) for name in names}
         write_json(self.folder / CHECKSUMS, checksums)
 
 

@@ -80,6 +80,9 @@ class TrainingConfig:
             the true value; 0: no sets are predicted.
         ensemble: Number of models to train, with the seeds `seed`, `seed + 1`, ...; their
             predictions are averaged.
+        with_boosting: Whether boosted trees are fitted as well, on the embeddings without trainable
+            parameters, such as those of `tabular`; the prediction is the average of theirs and
+            the network's (`training.boosting`).
         time_limit: Minutes after which the training ends, at the end of a step, with the best
             checkpoint so far; 0: none. The schedule is shortened so that it ends in time. The
             members of an ensemble share it.
@@ -114,6 +117,7 @@ class TrainingConfig:
     decoding: str = LIKELIEST
     coverage: float = 0.0
     ensemble: int = 1
+    with_boosting: bool = False
     time_limit: float = 0.0
 
     def __post_init__(self) -> None:

@@ -120,7 +120,7 @@ class Subject:
         """A batch for `adapt`, by default of the usable tracks; with popularity if required."""
         chosen = self.features if features is None else features
         batch = stack(chosen)
-        if self.encoder.learns_popularity:
+        if self.encoder.needs_popularity:
             sums = [zlib.crc32(b"".join(f[name].tobytes() for name in sorted(f))) for f in chosen]
             batch[POPULARITY] = np.array([s % 101 for s in sums], np.float32)
         return batch

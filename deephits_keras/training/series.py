@@ -200,7 +200,9 @@ def compare_adaptation(
         run = trained(planned(f"weighted-{origin}", origin, weights_for=TEST))
         return _row(str(origin), "weighted", run)
 
-    warm = {**options.get("training", {}), **(further or {})}
+    # Trees can't be trained further: without them, all ways train the same model.
+    options["training"] = {"with_boosting": False, **options.get("training", {})}
+    warm = {**options["training"], **(further or {})}
     rows: list[Row] = []
     alike = WAYS[:4] if rehearsal is not None else WAYS[:3]
     first = last = online = None

@@ -31,16 +31,26 @@ from deephits_keras.model.builder import build_model, describe
 from deephits_keras.model.fusion import Fusion, get_fusion
 from deephits_keras.model.side_output import with_embedding, without_embedding
 from deephits_keras.model.symbolic import symbolic_model
+from deephits_keras.model.trees import with_trees
 from deephits_keras.pipeline.batches import Batches, dataset, training_features
 from deephits_keras.pipeline.cache import Cache, open_cache
 from deephits_keras.pipeline.calls import Settled
 from deephits_keras.runs.config import EncoderRecord, RunConfig
-from deephits_keras.runs.files import ARCHITECTURE, CONFIG, MODEL, SPLIT, STATE, require_free
+from deephits_keras.runs.files import (
+    ARCHITECTURE,
+    CONFIG,
+    MODEL,
+    SPLIT,
+    STATE,
+    TREES,
+    require_free,
+)
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.start import Start
 from deephits_keras.runs.training_config import TRIPLET, TrainingConfig
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.training import memory
+from deephits_keras.training.boosting import fit_trees
 from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.ensemble import finish_ensemble, open_member
 from deephits_keras.training.listeners import Listeners
@@ -52,7 +62,7 @@ from deephits_keras.training.state import TrainingState
 from deephits_keras.training.time_limit import Deadline, fit_to_time, time_note
 from deephits_keras.training.warm_model import start_model, unfreeze
 from deephits_keras.training.warm_start import unseen_by
-from deephits_keras.types import IntArray
+from deephits_keras.types import FloatArray, IntArray
 from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 from deephits_keras.utils.global_state import seeded
 
@@ -357,21 +367,26 @@ def _training_batches(
     run: Run, corpus: Corpus, stores: Mapping[str, FeatureSource], rows: IntArray
 ) -> Batches:
     training, task = run.config.training, run.task
-    popularity = corpus.popularity[rows]
-    weights = None
-    if training.class_weights == "balanced" and task.kind == "classification":
-        weights = compute_sample_weight("balanced", task.targets(popularity))
-    if (own := run.split.weights) is not None:
-        weights = own if weights is None else weights * own
     return Batches(
         stores,
         rows,
-        task.targets(popularity),
+        task.targets(corpus.popularity[rows]),
         batch_size=training.batch_size,
-        weights=weights,
+        weights=_weights(run, corpus),
         seed=training.seed,
         modality_dropout=training.modality_dropout,
     )
+
+
+def _weights(run: Run, corpus: Corpus) -> FloatArray | None:
+    """The weights of the training tracks; None if all are equal."""
+    weights: FloatArray | None = None
+    if run.config.training.class_weights == "balanced" and run.task.kind == "classification":
+        targets = run.task.targets(corpus.popularity[run.split.parts["train"]])
+        weights = compute_sample_weight("balanced", targets)
+    if (own := run.split.weights) is not None:
+        weights = own if weights is None else weights * own
+    return weights
 
 
 def _new_model(
@@ -381,7 +396,7 @@ def _new_model(
     for modality, encoder in run.encoders.items():
         if start and modality in start.kept:
             continue
-        popularity = corpus.popularity if encoder.learns_popularity else None
+        popularity = corpus.popularity if encoder.needs_popularity else None
         rows = split.parts["train"]
         encoder.adapt(training_features(stores[modality], rows, popularity=popularity))
     if start:
@@ -465,14 +480,23 @@ def _finish(
     run.config = dataclasses.replace(run.config, training_seconds=seconds)
     run.write_config()
     architecture = describe(model, run.encoders, fusion=run.fusion, task=run.task)
+    whole = model
+    if training.with_boosting:
+        trees = fit_trees(run, corpus, held.stores, model, _weights(run, corpus))
+        if trees:
+            classification = run.task.kind == "classification"
+            whole = with_trees(model, trees, classification=classification)
+            architecture = dataclasses.replace(architecture, trees=trees.count)
+            write_json(run.folder / TREES, trees)
     write_json(run.folder / ARCHITECTURE, architecture)
+    # What scored each epoch is traced already, but by XLA it would round in another way than
+    # `evaluate` will.
+    scoring = held.feed(whole) if training.xla or whole is not model else fed
     write_results(
         run,
         corpus,
         held.stores,
-        # What scored each epoch is traced already, but by XLA it would round in another way than
-        # `evaluate` will.
-        score_parts(run, held.feed(model) if training.xla else fed, corpus, held.stores),
+        score_parts(run, scoring, corpus, held.stores),
         history=history,
         selection={"selected_epoch": state.best_epoch, **time_note(training, state)},
     )

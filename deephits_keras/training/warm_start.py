@@ -120,8 +120,9 @@ class WarmStart:
                 "train without --from"
             )
         asked = {**dict(training or {}), **({"quality": quality} if quality != GOOD else {})}
-        # A limit of time is one training's.
-        own = {**to_plain(config.training), "time_limit": 0.0}
+        # A limit of time is one training's, and trees can't be trained further: on the new songs
+        # alone they would forget the others.
+        own = {**to_plain(config.training), "time_limit": 0.0, "with_boosting": False}
         changed = quality_settings(quality, own)
         return Choices(
             modalities=",".join(f"{m}={r.encoder}" for m, r in config.modalities.items()),

@@ -33,6 +33,7 @@ UNSEARCHED = {
     "seed": "the trials differ in their settings, not in luck",
     "ensemble": "a trial trains one model: give --ensemble, for the final run alone",
     "time_limit": "it is the search's: give --time-limit",
+    "with_boosting": "trials are compared without trees: give it for the final run alone",
     "coverage": "it changes no model: give --coverage",
     "decoding": "it changes no model: give --decoding",
     "calibrate": "it changes no model: give --calibrate",

@@ -106,6 +106,45 @@ class KnownWords(layers.Layer):  # type: ignore[misc]
         return _without_dtype({**super().get_config(), "words": self.words, "others": self.others})
 
 
+@keras.saving.register_keras_serializable("deephits")
+class WordPopularity(layers.Layer):  # type: ignore[misc]
+    """Each category's word as what its training tracks' popularity was.
+
+    Called on `(batch, categories)` int32, 0 where unknown; returns `(batch, categories)` float32,
+    0 for words that aren't among the known ones.
+
+    Args:
+        words: Hashes of the known words, per category; 0 may be one of them.
+        values: The value of each of them.
+    """
+
+    def __init__(
+        self, words: Sequence[Sequence[int]], values: Sequence[Sequence[float]], **kwargs: Any
+    ) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        self.words = [list(map(int, known)) for known in words]
+        self.values = [list(map(float, own)) for own in values]
+
+    def call(self, values: Tensor) -> Tensor:
+        """Look the words up."""
+        parts = []
+        for place, (known, means) in enumerate(zip(self.words, self.values, strict=True)):
+            value = values[:, place : place + 1]
+            # One that no word equals, where there is none.
+            same = ops.equal(value, np.array([known or [NO_WORD]], np.int32))
+            found = ops.where(same, np.array([means or [0.0]], np.float32), np.float32(0))
+            parts.append(ops.sum(found, axis=1, keepdims=True))
+        return ops.concatenate(parts, axis=1)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """`(batch, categories)`."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The layer's arguments."""
+        return _without_dtype({**super().get_config(), "words": self.words, "values": self.values})
+
+
 def _without_dtype(config: dict[str, Any]) -> dict[str, Any]:
     config.pop("dtype", None)
     return config
@@ -118,6 +157,7 @@ def tabular_vector(
     quantiles: Sequence[Sequence[float]],
     words: Sequence[Sequence[int]],
     others: Sequence[bool],
+    popularity: WordPopularity | None,
 ) -> Tensor:
     """`(batch, fields)` and `(batch, categories)` to `(batch, vector)`."""
     parts = [
@@ -126,4 +166,6 @@ def tabular_vector(
     ]
     if categories is not None:
         parts.append(KnownWords(words, others, name="known_words")(categories))
+        if popularity is not None:
+            parts.append(popularity(categories))
     return layers.Concatenate(name="vector")(parts)

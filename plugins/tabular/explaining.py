@@ -71,8 +71,13 @@ class ExplainableColumns(Explainable):
             else Part(column, float(total), f"{value:.6g}")
             for column, total, value in zip(self.columns, sums, self.numbers, strict=True)
         ]
-        pieces = attribution["vector"][place:].reshape(len(self.categories), MOST_WORDS + 1)
+        # Of each category the indicators, then perhaps one number more.
+        stop = place + len(self.categories) * (MOST_WORDS + 1)
+        pieces = attribution["vector"][place:stop].reshape(len(self.categories), MOST_WORDS + 1)
+        totals = pieces.sum(axis=1)
+        if (means := attribution["vector"][stop:]).size:
+            totals = totals + means
         return parts + [
-            Part(category, float(piece.sum()), word or "unknown", empty=not word)
-            for category, piece, word in zip(self.categories, pieces, self.words, strict=True)
+            Part(category, float(total), word or "unknown", empty=not word)
+            for category, total, word in zip(self.categories, totals, self.words, strict=True)
         ]
