@@ -10,7 +10,9 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from deephits_keras.encoders.features import PRESENT
 from deephits_keras.encoders.registry import registry, resolve_modalities
@@ -22,8 +24,10 @@ from deephits_keras.model.builder import build_model, with_temperature
 from deephits_keras.model.ensemble import ensemble
 from deephits_keras.model.fusion import FUSIONS, get_fusion
 from deephits_keras.model.head_names import HEADS
+from deephits_keras.model.trees import DEPTH, tree_vector, with_trees
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task, get_task
+from deephits_keras.training.boosting import complete_trees
 
 TRACKS, TOGETHER = 64, 8
 """All of them in one batch would be gigabytes of spectrograms."""
@@ -41,6 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "topics": {"buckets": 50, "topics": 3},
     "signals": {"names": ("plays",), "windows": (7,)},
     "collaborations": {"vectors": 4},
+    "tabular": {"word_popularity": True},
 }
 """Small enough to build in a moment."""
 
@@ -110,6 +115,21 @@ def build(name: str) -> tuple[keras.Model, dict[str, Any], str]:
     return build_model(list(encoders.values()), **values), encoders, values["task"]
 
 
+def boosted(model: keras.Model, task: Task) -> keras.Model:
+    """The model with trees beside it, fitted to what a random table is for `meta`."""
+    vector = tree_vector(model, ("meta",))
+    draw = np.random.default_rng(2)
+    vectors = draw.normal(size=(300, vector.shape[-1])).astype(np.float32)
+    target = vectors[:, :4].sum(axis=1) + draw.normal(0, 0.1, 300)
+    classification = task.kind == "classification"
+    kind = HistGradientBoostingClassifier if classification else HistGradientBoostingRegressor
+    if classification:
+        target = pd.qcut(target, task.outputs, labels=False)
+    fitted = kind(max_depth=DEPTH, max_leaf_nodes=None, max_iter=20).fit(vectors, target)
+    trees = complete_trees(fitted, 20, vectors, ("meta",), task.outputs)
+    return with_trees(model, trees, classification=classification)
+
+
 def features(encoder: Any, rng: np.random.Generator) -> dict[str, Any]:
     """Plausible features of some tracks, with unknown numbers where fields are."""
     found = {}
@@ -173,8 +193,11 @@ def built(request: pytest.FixtureRequest) -> Built:
     model, encoders, task = build(request.param)
     if request.param == "early":
         model = with_temperature(model, 2.5)
+    if request.param == "members":
+        model = boosted(model, get_task(task))
     if request.param == "ordinal members":
-        model = ensemble([model, build(request.param)[0]], list(encoders), classification=True)
+        both = [boosted(each, get_task(task)) for each in (model, build(request.param)[0])]
+        model = ensemble(both, list(encoders), classification=True)
     inputs = inputs_of(encoders)
     wanted = np.concatenate([model.predict_on_batch(part) for part in parts(inputs)])
     assert np.isfinite(wanted).all()

@@ -215,7 +215,7 @@ def test_words_of_equal_popularity_tell_nothing() -> None:
     alone = draw.uniform(0, 100, 72).round(1).astype(np.float32)
     assert word_means(np.zeros(72, np.int32), alone) == ([], [])
     both = np.tile(draw.uniform(0, 100, 30), 2)
-    assert word_means(np.repeat(np.int32([1, 2]), 30), both) == ([], [])
+    assert word_means(np.repeat(np.array([1, 2], np.int32), 30), both) == ([], [])
 
 
 def test_planted_many_rare_words_are_learned_by_their_popularity(tmp_path: Path) -> None:
