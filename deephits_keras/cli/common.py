@@ -184,12 +184,17 @@ def pairs(words: Sequence[str], option: str) -> list[tuple[str, str]]:
     """Split `name=value` words.
 
     Raises:
-        UserError: if a word isn't one; the message names the option.
+        UserError: if a word isn't one, or two give a name different values; the message names the
+            option.
     """
     split = [(name.strip(), value.strip()) for name, _, value in (w.partition("=") for w in words)]
     bad = [w for w, (name, value) in zip(words, split, strict=True) if not name or not value]
     if bad:
         raise UserError(f"{option} takes NAME=VALUE. Received: {bad[0]!r}")
+    given: dict[str, str] = {}
+    for name, value in split:
+        if given.setdefault(name, value) != value:
+            raise UserError(f"{option} gives {name} twice: {given[name]} and {value}")
     return split
 
 

@@ -11,6 +11,7 @@ import click
 
 from deephits_keras.choices import CACHES
 from deephits_keras.cli.common import (
+    FLAGS,
     EncoderCommand,
     engine_options,
     fusion_options,
@@ -158,6 +159,8 @@ def train(
     leaves_out = division["kind"] == "group" and division["by"] and not division["held_out"]
     asked = {name: value for name, value in training.items() if value is not None}
     meeting = get_fusion_settings(fusion, fusion_weights, head, dropout)
+    if weights_for not in (None, "test"):
+        CORPUS.convert(weights_for, None, None)
     if resume:
         _refuse_changes(click.get_current_context(), settings)
         current = resumable(run)
@@ -205,8 +208,9 @@ def train(
         current = plan.begin(jobs=jobs, engine=engine, scheduler=scheduler)
         if found := current.config.split.get("weights"):
             click.echo(
-                f"note: weighted for {found['for']}, the {current.config.split['sizes']['train']} "
-                f"training tracks count as much as {found['effective_tracks']:.0f} equal ones",
+                f"note: weighted for {found['for']}, the "
+                f"{current.config.split['sizes']['train']:,} training tracks count as much as "
+                f"{found['effective_tracks']:,.0f} equal ones",
                 err=True,
             )
 
@@ -265,6 +269,8 @@ def _leave_one_out(
         raise UserError("--split group defines its own test tracks: remove --test")
     by = division["by"]
     plans = plan_leave_one_out(corpus, out, by=by, validation=division["validation"], **options)
+    for note in dict.fromkeys(note for plan in plans.values() for note in plan.notes):
+        click.echo(f"note: {note}", err=True)
     import_keras()
     rows = train_plans(
         plans, out, tell=lambda value: click.echo(f"{by} {value} is held out", err=True)
@@ -291,19 +297,21 @@ def _rolling(
     as_json: bool,
 ) -> None:
     """Train before each of several origins, with all modalities and with each alone."""
-    from deephits_keras.training.rolling import PAGE, plan_rolling, train_rolling
-
+    first_years = years(origins)
     if division["kind"] != "rolling" or division["origin"] is not None:
         raise UserError("--origins is for --split rolling, in the place of --origin")
     asked = {name: value for name, value in division.items() if value is not None}
     if own := {"test", "since", "rehearsal", "by", "held_out", "fold"} & {
         name for name, value in asked.items() if value
     }:
-        raise UserError(f"--origins has no {', '.join(sorted(own))}: remove it")
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(own))
+        raise UserError(f"--origins trains on all songs before each year: remove {flags}")
+    from deephits_keras.training.rolling import PAGE, plan_rolling, train_rolling
+
     plan = plan_rolling(
         corpus,
         out,
-        origins=years(origins),
+        origins=first_years,
         horizon=division["horizon"],
         validation=division["validation"],
         **options,
@@ -349,5 +357,5 @@ def _refuse_changes(context: click.Context, settings: dict[str, dict[str, Any]])
         if option.name not in free and is_given(context, option)
     ]
     if changed or settings:
-        names = ", ".join([*changed, *settings])
+        names = ", ".join([*changed, *context.meta[FLAGS].values()])
         raise UserError(f"--resume uses the settings of the run; remove {names}")

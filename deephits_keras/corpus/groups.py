@@ -11,6 +11,7 @@ from deephits_keras.corpus.dates import years_of
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.types import FloatArray
+from deephits_keras.utils.suggestions import suggestion
 
 DECADE = "decade"
 
@@ -74,7 +75,8 @@ def groupings(corpus: Corpus, by: tuple[str, ...] = ()) -> dict[str, pd.Series[s
         if column not in found:
             if column not in corpus.columns:
                 raise UserError(
-                    f"This corpus has no column {column!r} to group by. It has: "
+                    f"This corpus has no column {column!r} to group by"
+                    f"{suggestion(column, (DECADE, *corpus.columns))}. It has: "
                     f"{', '.join(corpus.columns)}"
                 )
             found[column] = labels(corpus, column)

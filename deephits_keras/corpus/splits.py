@@ -337,12 +337,16 @@ def _recent(
     corpus: Corpus, rows: IntArray, since: int | None, rehearsal: float, seed: int
 ) -> IntArray:
     """Rows of a year and later, and a fraction of the earlier ones."""
-    if not 0 <= rehearsal < 1 or (rehearsal and since is None):
+    if not 0 <= rehearsal < 1:
         raise UserError(
-            "--rehearsal is a fraction from 0 to 1 of the songs before --since, the first year of "
-            f"the others. Received: {rehearsal:g} and {since}"
+            f"--rehearsal is a fraction from 0 to 1 of the songs before --since. Received: "
+            f"{rehearsal:g}"
         )
     if since is None:
+        if rehearsal:
+            raise UserError(
+                "--rehearsal is a fraction of the songs before --since: give that year too"
+            )
         return rows
     late = release_years(corpus)[rows] >= since
     older = np.random.default_rng(seed).permutation(rows[~late])

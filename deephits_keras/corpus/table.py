@@ -29,6 +29,7 @@ from deephits_keras.utils.files import (
     write_json,
 )
 from deephits_keras.utils.records import from_plain
+from deephits_keras.utils.suggestions import suggestion
 
 FORMAT = 1
 ROW_GROUP = 1024
@@ -113,7 +114,8 @@ class Corpus:
         """
         if name not in self.columns:
             raise UserError(
-                f"The corpus has no column {name!r}. Columns: {', '.join(self.columns)}"
+                f"The corpus has no column {name!r}{suggestion(name, self.columns)}. Columns: "
+                f"{', '.join(self.columns)}"
             )
         series: pd.Series[Any] = self._file.read([name]).column(0).to_pandas()
         return series

@@ -51,7 +51,12 @@ class Drift:
             return "Nothing can be told of drift."
         if not self.drift:
             return f"No drift was found by {len(self.comparisons)} tests at the level {self.level}."
-        found = dict.fromkeys(each.name for each in self.comparisons if each.drift)
+        drifted = [each for each in self.comparisons if each.drift]
+        itself = {each.name for each in drifted if each.of not in ("unknown", "missing")}
+        # Of a field whose values weren't compared, it is how many are known that has changed.
+        found = dict.fromkeys(
+            each.name if each.name in itself else f"{each.name} ({each.of})" for each in drifted
+        )
         return f"Drift was found in {', '.join(found)}."
 
     def to_frame(self) -> pd.DataFrame:

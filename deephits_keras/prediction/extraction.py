@@ -98,10 +98,11 @@ class TrackExtractor:
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def inputs(self) -> frozenset[Input]:
-        """The inputs of the encoders and of the one that measures fields."""
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs of the encoders and of the one that measures fields, each once."""
         encoders = [*self.encoders.values(), *([self.descriptors] if self.descriptors else [])]
-        return frozenset(each for encoder in encoders for each in inputs_of(encoder) or ())
+        found = (each for encoder in encoders for each in inputs_of(encoder) or ())
+        return tuple(dict.fromkeys(found))
 
     @property
     def light(self) -> bool:

@@ -17,10 +17,9 @@ from deephits_keras.corpus.groups import release_years
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.groups import FEWEST, Answers, metrics_with_intervals
-from deephits_keras.evaluation.metrics import ranking_metrics, regression_metrics, tier_metrics
 from deephits_keras.tasks import Task
 from deephits_keras.training.rolling_rows import RollingPlan, RollingRow
-from deephits_keras.training.series import Tell, trained
+from deephits_keras.training.series import Tell, require_same, trained
 from deephits_keras.training.workflow import TrainingPlan, plan_training
 from deephits_keras.utils.files import replacing, write_json
 
@@ -70,6 +69,8 @@ def plan_rolling(
             if name == all_of:
                 raise
             notes.append(f"{name} alone is left out: {error}")
+    for plan in plans.values():
+        require_same(plan)
     return RollingPlan(opened, folder, plans, horizon, tuple(dict.fromkeys(notes)))
 
 
@@ -159,6 +160,13 @@ def _row(
 ) -> RollingRow:
     if len(songs) < FEWEST:
         return RollingRow(name, origin, years, len(songs), {}, {})
+    # Not before: it imports SciPy, and a plan tells mistakes at once.
+    from deephits_keras.evaluation.metrics import (
+        ranking_metrics,
+        regression_metrics,
+        tier_metrics,
+    )
+
     answers = Answers.from_table(songs, classification=task.kind == "classification")
     scores = [column for column in songs.columns if column.startswith("score_")]
     metrics = {

@@ -115,12 +115,15 @@ def plan_leave_one_out(
             f"{found or 'none'}"
         )
     own = {"kind": "group", "by": by, "validation": validation}
-    return {
+    plans = {
         value: plan_training(
             opened, Path(out) / _folder(value, chosen), split={**own, "held_out": value}, **options
         )
         for value in chosen
     }
+    for plan in plans.values():
+        require_same(plan)
+    return plans
 
 
 def train_plans(
@@ -202,14 +205,17 @@ def compare_adaptation(
 
     # Trees can't be trained further: without them, all ways train the same model.
     options["training"] = {"with_boosting": False, **options.get("training", {})}
+    begun = [planned(f"anew-{origin}", origin) for origin in origins]
+    for plan in begun:
+        require_same(plan)
     warm = {**options["training"], **(further or {})}
     rows: list[Row] = []
     alike = WAYS[:4] if rehearsal is not None else WAYS[:3]
     first = last = online = None
-    for since, origin in itertools.pairwise((0, *origins)):
+    for (since, origin), plan in zip(itertools.pairwise((0, *origins)), begun, strict=True):
         if tell:
             tell(str(origin))
-        anew = trained(planned(f"anew-{origin}", origin))
+        anew = trained(plan)
         if first is None or last is None or online is None:
             first = last = online = anew
             rows += [_row(str(origin), way, anew) for way in alike]
@@ -245,15 +251,27 @@ def trained(plan: TrainingPlan) -> Run:
     Raises:
         UserError: if the folder has a run with other settings.
     """
-    if not (plan.folder / CONFIG).exists():
+    run = require_same(plan)
+    if run is None:
         return finish(plan.begin(), plan.corpus)
+    return run if run.finished else finish(run, plan.corpus)
+
+
+def require_same(plan: TrainingPlan) -> Run | None:
+    """The run that a plan's folder has, finished or not; None without one.
+
+    Raises:
+        UserError: if it has other settings.
+    """
+    if not (plan.folder / CONFIG).exists():
+        return None
     run = Run(plan.folder)
     if differences := list(_differences(plan, run)):
         raise UserError(
             f"{plan.folder} is a run with another {', another '.join(differences)}: remove it, or "
             "choose another folder"
         )
-    return run if run.finished else finish(run, plan.corpus)
+    return run
 
 
 def _differences(plan: TrainingPlan, run: Run) -> Iterator[str]:
@@ -271,7 +289,16 @@ def _differences(plan: TrainingPlan, run: Run) -> Iterator[str]:
         "start": (config.start, plan.start),
         "target of the weights": (config.split.get("weights", {}).get("for"), plan.weights_name),
     }
-    yield from (name for name, (found, wanted) in pairs.items() if found != wanted)
+    for name, (found, wanted) in pairs.items():
+        if found != wanted:
+            settings = (vars(each) for each in (found, wanted)) if name == "training" else ({}, {})
+            yield name + _settings_in_words(*settings)
+
+
+def _settings_in_words(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """` (epochs 40, not 20)`; empty where nothing differs."""
+    told = [f"{n} {found[n]}, not {value}" for n, value in wanted.items() if found[n] != value]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _row(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deephits_keras.choices import SPLIT_ARGUMENTS
 from deephits_keras.errors import UserError
 from deephits_keras.recipes import DEFAULT
 from deephits_keras.recipes.choices import Choices
@@ -154,12 +155,18 @@ class WarmStart:
                 for part, count in seen.items()
                 if count
             )
-            own = self.run.config.split
+            told = self.run.config.split
+            arguments = [(name, told.get(name)) for name in (*SPLIT_ARGUMENTS, "seed")]
+            own = " ".join(
+                f"--{name.replace('_', '-')} {value}"
+                for name, value in [("split", told["kind"]), *arguments]
+                if value is not None
+            )
             raise UserError(
                 f"{counts} are training tracks of {self.run.folder} or of a run before it "
                 f"(compared by {way}): metrics on them would be too good. On its corpus use its "
-                f"split again ({own['kind']}, --seed {own['seed']}), or hold out tracks that it "
-                "can't have seen, such as later ones (--split rolling). --allow-seen-tracks trains "
+                f"split again ({own}, and the same fractions), or hold out tracks that it can't "
+                "have seen, such as later ones (--split rolling). --allow-seen-tracks trains "
                 "anyway, and the report says so"
             )
         anew = [m for m, e in self.run.encoders.items() if e.learns_popularity]

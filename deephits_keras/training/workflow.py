@@ -197,7 +197,7 @@ def plan_training(
     kind = asked.pop("kind")
     later = _later(opened, encoders) if kind in SPLITS_BY_TIME else {}
     if later and not allow_later:
-        raise UserError(_refusal(later, encoders))
+        raise UserError(_refusal(later, encoders, settings or {}))
     rows = make_split(kind, opened, seed=seed, tiers=wanted.tiers, **asked)
     training_tracks = len(rows.parts["train"])
     chosen = dataclasses.replace(chosen, training=chosen.training_on(training_tracks))
@@ -226,19 +226,24 @@ def _later(corpus: Corpus, encoders: Mapping[str, AnyEncoder]) -> dict[str, list
     return {modality: names for modality, names in read.items() if names}
 
 
-def _refusal(later: Mapping[str, Sequence[str]], encoders: Mapping[str, AnyEncoder]) -> str:
+def _refusal(
+    later: Mapping[str, Sequence[str]],
+    encoders: Mapping[str, AnyEncoder],
+    settings: Mapping[str, Mapping[str, Any]],
+) -> str:
     told = [
         f"{encoders[modality].name} ({modality}) reads {', '.join(names)}"
         for modality, names in later.items()
     ]
-    without = [
-        f"--{encoder.name}-{name} {','.join(w for w in value if w not in later[modality])}".replace(
-            "_", "-"
-        )
-        for modality, encoder in encoders.items()
-        for name, value in vars(encoder.config).items()
-        if isinstance(value, tuple) and set(value) & set(later.get(modality, ()))
-    ]
+    without = []
+    for modality, encoder in encoders.items():
+        for name, value in vars(encoder.config).items():
+            if not isinstance(value, tuple) or not set(value) & set(later.get(modality, ())):
+                continue
+            # By the option that was given: --meta-columns or --tabular-columns.
+            owner = modality if name in settings.get(modality, {}) else encoder.name
+            if kept := ",".join(str(each) for each in value if each not in later[modality]):
+                without.append(f"--{f'{owner}-{name}'.replace('_', '-')} {kept}")
     ways = [f"Train without: {' '.join(without)}"] if without else []
     return (
         f"{'; '.join(told)}, which this corpus says is only known after a song's release: a split "

@@ -72,6 +72,9 @@ def test_columns_that_come_later_are_refused_by_splits_by_time(
     words = ["import", "table", tmp_path / "songs.csv", tmp_path / "corpus"]
     outcome = deephits(*words, "--known", "plays=later", "--known", "tempo=release")
     assert outcome.code == 0, outcome.err
+    twice = deephits(*words, "--known", "plays=later", "--known", "plays=release")
+    assert twice.code == 2
+    assert "--known gives plays twice: later and release" in twice.err
     corpus = Corpus.open(tmp_path / "corpus")
     assert corpus.later == ("plays",)
     train = ["train", tmp_path / "corpus", tmp_path / "run", "--modalities", "meta"]
@@ -80,6 +83,11 @@ def test_columns_that_come_later_are_refused_by_splits_by_time(
     assert refused.code == 2
     assert "tabular (meta) reads plays" in refused.err
     assert "Train without: --tabular-columns tempo. Or add --allow-later" in refused.err
+    # By the option and the columns as they were given.
+    train[train.index("--tabular-columns")] = "--meta-columns"
+    train[train.index("tempo,plays")] = "artist_popularity,plays"
+    refused = deephits(*train)
+    assert "Train without: --meta-columns artist_popularity. Or add" in refused.err
 
 
 def test_allowed_columns_that_come_later_are_noted_and_recorded(tmp_path: Path) -> None:

@@ -211,8 +211,9 @@ def test_an_update_trains_on_newer_songs_and_rehearses_some_of_the_others(corpus
     assert set(whole.settings) == {"origin", "horizon"}
     assert some.settings["rehearsal"] == 0.5
     for wrong in ({"rehearsal": 0.5}, {"since": 2000, "rehearsal": 1.0}, {"since": 2010}):
-        with pytest.raises(UserError, match="--since"):
+        with pytest.raises(UserError, match="--since") as refused:
             make_split("rolling", corpus, **options, **wrong)
+        assert "None" not in str(refused.value)
 
 
 @pytest.mark.parametrize("origin", [2000, 2010])

@@ -135,7 +135,9 @@ def test_what_is_not_known_is_not_compared(place: Path) -> None:
     assert few.drift is None
     assert few.verdict == "Nothing can be told of drift."
     lacking = make(place, "lacking", songs(6).drop(columns="tempo"))
-    [unknown] = [e for e in dh.drift(place / "run", lacking).comparisons if e.name == "tempo"]
+    found = dh.drift(place / "run", lacking)
+    assert "tempo (unknown)" in found.verdict
+    [unknown] = [e for e in found.comparisons if e.name == "tempo"]
     assert (unknown.of, unknown.now, unknown.drift) == ("unknown", "100.0%", True)
 
 

@@ -137,5 +137,5 @@ def test_a_corpus_tells_its_groups(tmp_path: Path) -> None:
     assert told["label"] == [(0, "x"), (1, "y"), (2, "x")]
     assert told["mode"] == [(0, "1"), (1, "0"), (3, "1")]
     assert told["genre"][:3] == [(0, "pop"), (0, "rock"), (1, "pop")]
-    with pytest.raises(UserError, match="no column 'mood' to group by"):
+    with pytest.raises(UserError, match=r"to group by \(did you mean mode\?\)\. It has"):
         groupings(corpus, ("mood",))

@@ -96,7 +96,10 @@ def test_every_modality_is_also_trained_alone(corpus: Corpus, tmp_path: Path) ->
         (["--split", "rolling", "--origins", "1998", "--origin", "1998"], "in the place of"),
         (["--split", "rolling", "--origins", "1998,x"], "separated by commas: 2005,2010"),
         (["--split", "rolling", "--origins", "1998,1998"], "Different origins are needed"),
-        (["--split", "rolling", "--origins", "1998", "--test", "0.1"], "--origins has no test"),
+        (
+            ["--split", "rolling", "--origins", "1998", "--test", "0.1"],
+            "before each year: remove --test",
+        ),
         (["--split", "rolling", "--origins", "2050"], "0 in the 5 years from then on"),
     ],
 )

@@ -80,7 +80,20 @@ def test_each_language_is_left_out_once(
     assert (tmp_path / "out" / "en" / "model.keras").stat().st_mtime_ns == made
     other = deephits(*words[:-1], "--seed", "1")
     assert other.code == 2
-    assert "is a run with another training, another split" in other.err
+    assert "is a run with another training (seed 0, not 1), another split" in other.err
+    # Before anything is trained.
+    assert "is held out" not in other.err
+    misspelt = deephits(
+        "train", corpus.folder, tmp_path / "no", "--split", "group", "--by", "langauge"
+    )
+    assert misspelt.code == 2
+    assert "no column 'langauge' (did you mean language?)" in misspelt.err
+
+
+def test_no_origin_is_trained_if_a_later_one_cannot_be(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="before 2090 and 0 in the 5 years"):
+        compare_adaptation(corpus, tmp_path / "out", origins=[1990, 2090], **OPTIONS)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_column_of_one_value_leaves_nothing_to_train_on(corpus: Corpus, tmp_path: Path) -> None:

@@ -199,6 +199,8 @@ def test_resume_on_the_command_line(
     refused = deephits("train", corpus.folder, run, "--resume", "--epochs", "9")
     assert refused.code == 2
     assert "remove --epochs" in refused.err
+    refused = deephits("train", corpus.folder, run, "--resume", "--meta-units", "9")
+    assert "remove --meta-units" in refused.err
     resumed = deephits("train", corpus.folder, run, "--resume")
     assert resumed.code == 0, resumed.err
     assert "epoch   2 of 4" in resumed.out

@@ -215,7 +215,9 @@ def test_tracks_that_the_run_was_trained_on_are_no_test(
     other = make_split("random", old, seed=7)
     wrong = len(np.intersect1d(other.parts["validation"], first.split.parts["train"]))
     assert wrong > 10
-    with pytest.raises(UserError, match=f"{wrong} of 32 validation tracks are training tracks"):
+    with pytest.raises(
+        UserError, match=f"{wrong} of 32 validation tracks .* again .--split random --seed 0, and"
+    ):
         plan_training(old, tmp_path / "run", start_from=first, seed=7)
     plan = plan_training(old, tmp_path / "run", start_from=first, seed=7, allow_seen_tracks=True)
     assert f"{wrong} of the validation tracks are training tracks of" in plan.notes[0]

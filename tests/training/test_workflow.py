@@ -85,6 +85,8 @@ def test_mistakes_are_told_before_keras_is_imported(corpus: Corpus, tmp_path: Pa
         ["train", here, "run", "--head", "hydra"],
         ["train", here, "run", "--modalities", "smell"],
         ["train", here, "run", "--epochs", "0"],
+        ["train", here, "run", "--weights-for", "no-such-corpus"],
+        ["train", here, "run", "--split", "rolling", "--origins", "2000,x"],
         ["train", here, "run", "--resume"],
         ["train", here, here],
         ["train", here, "run", "--focal-gamma", "3"],
@@ -107,6 +109,8 @@ def test_mistakes_are_told_before_keras_is_imported(corpus: Corpus, tmp_path: Pa
         ["train", here, "run", "--validation", "2"],
         ["train", here, "run", "--fold", "3"],
         ["train", here, "run", "--split", "artist", "--by", "genre"],
+        ["train", here, "run", "--split", "rolling", "--origins", "2090"],
+        ["train", here, "run", "--split", "group", "--by", "gener"],
         ["compare", here, "out", "--protocol", "chance"],
         ["compare", here, "out", "--recipes", "mine"],
     ]
