@@ -81,6 +81,8 @@ class ExplainableMel(ExplainableFeatures):
             options = {"origin": "lower", "aspect": "auto", "extent": extent}
             grey = axes.imshow(self.decibels, cmap="gray", alpha=0.55 if overlaid else 1, **options)
             if overlaid:
+                # No contribution is white, as in the bar: on a dark page, too.
+                axes.set_facecolor("white")
                 strength = np.sqrt(np.abs(cells) / limit)
                 colours = axes.imshow(
                     cells, cmap="RdBu", vmin=-limit, vmax=limit, alpha=strength, **options

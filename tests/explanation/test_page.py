@@ -74,9 +74,9 @@ def test_contributions_that_miss_the_difference_are_not_to_be_trusted(
 
 def test_the_page_names_its_run_and_links_to_its_report() -> None:
     page = " ".join(track_page(explanation(0.0), run="<mine>", report="../report.html").split())
-    assert 'Of the run <a href="../report.html">&lt;mine&gt;</a>.' in page
-    assert "Of the run &lt;mine&gt;." in track_page(explanation(0.0), run="<mine>")
-    assert "Of the run" not in track_page(explanation(0.0))
+    assert 'Run: <a href="../report.html">&lt;mine&gt;</a>.' in page
+    assert "Run: &lt;mine&gt;." in track_page(explanation(0.0), run="<mine>")
+    assert "Run: " not in track_page(explanation(0.0))
 
 
 @pytest.mark.parametrize(

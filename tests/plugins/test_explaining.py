@@ -14,12 +14,14 @@ from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
 from deephits_plugins.numeric import Numeric
 from keras import ops
 from markupsafe import Markup
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from deephits_keras.audio.spectrogram import clip, log_mel
 from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures
 from deephits_keras.encoders.features import Features
 from deephits_keras.explanation.integrated import Attribution, integrated_gradients
+from deephits_keras.report.style import svg
 from deephits_keras.tracks import Track
 
 COMPLETE = 0.01
@@ -127,6 +129,12 @@ def test_a_spectrogram_is_complete_by_time_and_frequency() -> None:
     labels = {axes.get_xlabel() for axes in figure.axes} | {a.get_ylabel() for a in figure.axes}
     assert {"seconds of the clip", "frequency, Hz"} <= labels
     assert figure.axes[0].get_xlim() == (0, pytest.approx(seconds))
+    overlaid = next(a for a in figure.axes if a.get_xlabel())
+    assert to_hex(overlaid.get_facecolor()) == "#ffffff", "it would be dark on a dark page"
+    bar = next(a for a in figure.axes if a.get_ylabel() == "contribution of a cell")
+    svg(figure)
+    assert "0" in [tick.get_text() for tick in bar.get_yticklabels()]
+    assert not bar.yaxis.get_offset_text().get_text(), "a power of ten above the bar"
 
 
 def test_the_padding_of_a_short_clip_is_one_part_of_its_own() -> None:
