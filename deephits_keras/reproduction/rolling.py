@@ -19,7 +19,9 @@ from deephits_keras.reproduction.tables import MEASURED, Table, metric_columns, 
 from deephits_keras.training.rolling import RESULTS, plan_rolling, train_rolling
 from deephits_keras.training.rolling_page import CURVES, draw_curve
 from deephits_keras.training.rolling_rows import RollingRow
+from deephits_keras.training.series import trained
 from deephits_keras.utils.files import read_record
+from deephits_keras.utils.progress import progress
 
 FOLDER = "rolling"
 
@@ -41,10 +43,11 @@ def run_rolling(setup: Setup, origins: Sequence[int], horizon: int, seeds: Itera
     Raises:
         UserError: if an origin leaves too few songs, or the folder has runs of other settings.
     """
-    training = dataclasses.asdict(setup.training)
-    del training["seed"]
-    for seed in seeds:
-        plan = plan_rolling(
+    options = dataclasses.asdict(setup.training)
+    del options["seed"]
+    # All are planned first: what is impossible is told before any training.
+    plans = [
+        plan_rolling(
             setup.corpus,
             setup.out / FOLDER / f"seed-{seed}",
             origins=origins,
@@ -53,10 +56,16 @@ def run_rolling(setup: Setup, origins: Sequence[int], horizon: int, seeds: Itera
             modalities=",".join(f"{m}={encoder.name}" for m, encoder in setup.encoders.items()),
             settings={e.name: dataclasses.asdict(e.config) for e in setup.encoders.values()},
             fusion=setup.fusion,
-            training=training,
+            training=options,
             task=MAIN_TASK,
             seed=seed,
         )
+        for seed in seeds
+    ]
+    waiting = [training for plan in plans for training in plan.plans.values()]
+    for training in progress(waiting, total=len(waiting), what="rolling origins"):
+        trained(training)
+    for plan in plans:
         train_rolling(plan)
 
 

@@ -15,7 +15,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.recipes import DEFAULT
 from deephits_keras.recipes.choices import Choices
 from deephits_keras.recipes.quality import GOOD, quality_settings
-from deephits_keras.runs.files import MODEL, SPLIT
+from deephits_keras.runs.files import MODEL, SPLIT, TREES
 from deephits_keras.runs.run import Run
 from deephits_keras.runs.start import BY_IDS, BY_ROWS, BY_SONGS, NOT_COMPARED, Start
 from deephits_keras.runs.training_config import TrainingConfig
@@ -133,6 +133,15 @@ class WarmStart:
             training=TrainingConfig.from_settings({**own, **changed, **(training or {})}),
             task=config.task,
             record={**config.recipe, "options": asked} if config.recipe else {},
+        )
+
+    def notes(self, training: TrainingConfig) -> tuple[str, ...]:
+        """What the new run, of a training like this, leaves out of the earlier one."""
+        if training.with_boosting or not (self.run.folder / TREES).exists():
+            return ()
+        return (
+            f"the boosted trees of {self.run.folder} are left out, as they can't be trained "
+            "further: --with-boosting fits new ones",
         )
 
     def record(self, corpus: Corpus, split: Split) -> Start:

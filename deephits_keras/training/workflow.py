@@ -58,7 +58,8 @@ class TrainingPlan:
         later: Columns that are only known after the release, by modality, of a split by time.
         weights_for: Tracks for which training tracks are weighted: a corpus, or `test`.
         left_out: Modalities that no track of the corpus has, each with the reason.
-        matched: What to know about files beside the corpus, one sentence each.
+        told: What else to know, one sentence each: of files beside the corpus, and of the run that
+            the training starts from.
     """
 
     corpus: Corpus
@@ -72,7 +73,7 @@ class TrainingPlan:
     later: Mapping[str, Sequence[str]] = field(default_factory=dict)
     weights_for: Corpus | str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
-    matched: Sequence[str] = ()
+    told: Sequence[str] = ()
 
     @property
     def weights_name(self) -> str | None:
@@ -95,7 +96,7 @@ class TrainingPlan:
         return [
             *left_out_notes(self.left_out),
             *later_notes(self.later),
-            *self.matched,
+            *self.told,
             *split_notes(self.corpus, self.split),
             *started,
         ]
@@ -203,7 +204,7 @@ def plan_training(
     chosen = dataclasses.replace(chosen, training=chosen.training_on(training_tracks))
     start = warm.record(opened, rows) if warm else None
     target = _target(weights_for, rows)
-    matched = match_files(opened, encoders)
+    told = (*match_files(opened, encoders), *(warm.notes(chosen.training) if warm else ()))
     return TrainingPlan(
         opened,
         folder,
@@ -216,7 +217,7 @@ def plan_training(
         later,
         target,
         absent,
-        matched,
+        told,
     )
 
 

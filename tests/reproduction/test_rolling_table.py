@@ -42,6 +42,7 @@ def test_the_table_has_a_line_per_year_with_its_spread(
     outcome = deephits(*words, "--json")
     assert outcome.code == 0, outcome.err
     assert "note: mel is left out: no track has audio" in outcome.err
+    assert "rolling origins: 4 of 4" in outcome.err
     values = json.loads(outcome.out)
     rows = [row for row in values["tables"] if row["table"] == "rolling"]
     assert {row["row"] for row in rows} == {"meta, year 0", "meta, year 1"}

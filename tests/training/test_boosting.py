@@ -20,6 +20,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.model.trees import DEPTH, SoftTrees, Trees
 from deephits_keras.runs.run import Run
 from deephits_keras.training.boosting import complete_trees
+from deephits_keras.training.workflow import plan_training
 
 SHAPE = {"max_depth": DEPTH, "max_leaf_nodes": None, "max_iter": 12, "random_state": 0}
 
@@ -156,6 +157,12 @@ def test_a_training_from_a_run_with_trees_has_none(
         corpus, tmp_path / "further", start_from=first.folder, training={"epochs": 2}
     )
     assert further.architecture.trees == 0
+    plan = plan_training(corpus, tmp_path / "no", start_from=first.folder)
+    assert any("trees of" in note and "are left out" in note for note in plan.notes)
+    anew = plan_training(
+        corpus, tmp_path / "no", start_from=first.folder, training={"with_boosting": True}
+    )
+    assert not any("are left out" in note for note in anew.notes)
     outcome = deephits("explain", first.folder, "--track", "t003", "--json")
     told = json.loads(outcome.out)
     assert told["completeness_error"] < 0.01
