@@ -1,4 +1,8 @@
-"""Baselines, evaluated on the same tracks and with the same metrics as a model."""
+"""Baselines, evaluated on the same tracks and with the same metrics as a model.
+
+scikit-learn's models are imported where they are fitted: all of them take half a second, and most
+callers want one.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.metrics import Metrics, evaluate
@@ -111,10 +106,15 @@ def class_logits(
         kind = "majority"
     model = _model(kind, classification=True, seed=seed)
     if balanced:
+        from sklearn.pipeline import Pipeline
+        from sklearn.utils.class_weight import compute_sample_weight
+
         last = f"{model.steps[-1][0]}__" if isinstance(model, Pipeline) else ""
         weights = {f"{last}sample_weight": compute_sample_weight("balanced", targets)}
     else:
         weights = {}
+    from sklearn.exceptions import ConvergenceWarning
+
     with warnings.catch_warnings():
         # The MLP intentionally stops after its epochs.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -128,19 +128,31 @@ def class_logits(
 def _model(kind: str, *, classification: bool, seed: int) -> Any:
     match kind:
         case "majority":
+            from sklearn.dummy import DummyClassifier, DummyRegressor
+
             return DummyClassifier(strategy="prior") if classification else DummyRegressor()
         case "logistic":
+            from sklearn.linear_model import LogisticRegression, Ridge
+
             return _scaled(LogisticRegression(max_iter=2000) if classification else Ridge())
         case "mlp":
+            from sklearn.neural_network import MLPClassifier, MLPRegressor
+
             # No `early_stopping`: it refuses a tier of a single track.
             network = MLPClassifier if classification else MLPRegressor
             return _scaled(network(HIDDEN_UNITS, max_iter=MLP_EPOCHS, random_state=seed))
-        case "boosting" if classification:
-            return HistGradientBoostingClassifier(random_state=seed)
         case "boosting":
-            return HistGradientBoostingRegressor(random_state=seed)
+            from sklearn import ensemble
+
+            if classification:
+                return ensemble.HistGradientBoostingClassifier(random_state=seed)
+            return ensemble.HistGradientBoostingRegressor(random_state=seed)
     raise UserError(f"There is no baseline named {kind!r}. Baselines: {', '.join(BASELINES)}")
 
 
-def _scaled(model: Any) -> Pipeline:
+def _scaled(model: Any) -> Any:
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), model)

@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.features import PRESENT, input_name
@@ -72,6 +71,9 @@ def fit_trees(
         for part in ("train", "validation")
     }
     targets = {part: task.targets(corpus.popularity[rows[part]]) for part in vectors}
+    # Half a second, of each training.
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
     known = np.ones(len(targets["validation"]), bool)
     kind: Any = HistGradientBoostingRegressor
     outputs = task.outputs

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.utils.class_weight import compute_sample_weight
 
 from deephits_keras.corpus.splits import Split
 from deephits_keras.corpus.table import Corpus
@@ -382,6 +381,8 @@ def _weights(run: Run, corpus: Corpus) -> FloatArray | None:
     """The weights of the training tracks; None if all are equal."""
     weights: FloatArray | None = None
     if run.config.training.class_weights == "balanced" and run.task.kind == "classification":
+        from sklearn.utils.class_weight import compute_sample_weight
+
         targets = run.task.targets(corpus.popularity[run.split.parts["train"]])
         weights = compute_sample_weight("balanced", targets)
     if (own := run.split.weights) is not None:
