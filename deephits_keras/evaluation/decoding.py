@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 
 from deephits_keras.choices import LIKELIEST, MACRO_F1
+from deephits_keras.evaluation.calibration import fit_temperature
 from deephits_keras.tasks import LARGEST_SCORE, Decoding, Task
 from deephits_keras.types import FloatArray, IntArray
 
@@ -26,10 +28,10 @@ def fit_decoding(
 ) -> Decoding:
     """Fit how a model's class scores become tiers.
 
-    For `macro-f1` the exponent with the highest macro-F1, averaged over bootstrap draws of the
-    validation tracks and over neighbouring exponents; a smaller one is taken if it is within one
-    standard error of that (Breiman et al. 1984), as few tracks of a rare tier decide. The macro-F1
-    is that of `evaluation.metrics.tier_metrics`.
+    For `macro-f1` the exponent with the highest expected macro-F1: that of tiers drawn by the
+    class scores of the validation tracks, with a temperature that fits them. Their true tiers
+    decide about the temperature alone: the macro-F1 that they give varies too much with the few
+    tracks of a rare tier (docs/accuracy.md).
 
     Args:
         rule: One of `tasks.DECODINGS`.
@@ -55,14 +57,28 @@ def fit_decoding(
     counts = np.bincount(task.targets(trained), minlength=task.outputs)
     # One more of each tier: a tier without training tracks must not be favoured without limit.
     shares = tuple(((counts + 1) / (counts.sum() + task.outputs)).tolist())
-    tried = [Decoding(MACRO_F1, alpha, shares) for alpha in ALPHAS]
-    if rule != MACRO_F1:
-        tried = [tried[0], Decoding(rule)]
-    metrics = _macro_f1_of_draws(tried, scores, task.tiers.of(popularity), seed)
-    chosen = _smallest_near_the_best(metrics) if rule == MACRO_F1 else 1
-    before, after = metrics[[0, chosen]].mean(axis=1).tolist()
-    found = tried[chosen]
+    truth = task.tiers.of(popularity)
+    found = Decoding(rule)
+    if rule == MACRO_F1:
+        temperature = fit_temperature(outputs, truth)
+        likely = softmax(np.asarray(outputs, np.float64) / temperature, axis=1)
+        tried = [Decoding(MACRO_F1, alpha, shares) for alpha in ALPHAS]
+        found = max(tried, key=lambda each: _expected_macro_f1(each.tiers(scores), likely))
+    plain = Decoding(MACRO_F1, 0.0, shares)
+    metrics = _macro_f1_of_draws([plain, found], scores, truth, seed)
+    before, after = metrics.mean(axis=1).tolist()
     return Decoding(found.rule, found.alpha, found.shares, before, after)
+
+
+def _expected_macro_f1(tiers: IntArray, scores: FloatArray) -> float:
+    """Macro-F1 of predicted tiers `(n,)` if the true ones were drawn by `(n, tiers)` scores.
+
+    From expected counts, which for many tracks is the expectation.
+    """
+    predicted = np.eye(scores.shape[1])[tiers]
+    sizes = predicted.sum(axis=0) + scores.sum(axis=0)
+    right = (predicted * scores).sum(axis=0)
+    return float((2 * right / np.maximum(sizes, np.finfo(np.float64).tiny)).mean())
 
 
 def _macro_f1_of_draws(
@@ -85,13 +101,3 @@ def _macro_f1(table: IntArray) -> float:
     sizes = table.sum(axis=0) + table.sum(axis=1)
     occurs = sizes > 0
     return float((2 * np.diag(table)[occurs] / sizes[occurs]).mean())
-
-
-def _smallest_near_the_best(metrics: FloatArray) -> int:
-    """The first row within one standard error of the best; each is smoothed by its neighbours."""
-    padded = np.pad(metrics, ((1, 1), (0, 0)), mode="edge")
-    smooth = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
-    best = int(smooth.mean(axis=1).argmax())
-    # Of the difference on the same draws: most of the variation is common to all exponents.
-    lost = smooth[best] - smooth
-    return int(np.flatnonzero(lost.mean(axis=1) <= lost.std(axis=1))[0])
