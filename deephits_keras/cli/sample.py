@@ -65,4 +65,5 @@ def sample(
     if as_json:
         print_json(values)
         return
-    print_table("Synthetic corpus", ["What", "Value"], values.items())
+    shown = values | {"synthetic": "yes"}
+    print_table("Synthetic corpus", ["what", "value"], shown.items())
