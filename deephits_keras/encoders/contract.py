@@ -454,9 +454,10 @@ class ModalityEncoder(abc.ABC, Generic[ConfigT]):
         """
 
     def made_as(self, record: Mapping[str, Any], fingerprint: str) -> bool:
-        """Whether features are made as they were for a training; else predictions have a warning.
+        """Whether features are made as they were for a training.
 
-        Override it for a setting that may differ, such as a table that newer songs need anew.
+        Else predictions have a warning, and `train --from` refuses other paths. Override it for a
+        setting that may differ, such as a table that newer songs need anew.
 
         Args:
             record: The configuration of the training, as of `get_config`.

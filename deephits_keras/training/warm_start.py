@@ -208,8 +208,9 @@ def _other_modalities(run: Run, asked: str | None) -> Iterator[str]:
 def _other_settings(run: Run) -> Iterator[str]:
     for modality, record in run.config.modalities.items():
         encoder = run.encoders[modality]
-        # A path may be another one with the same content.
-        paths = encoder.config.paths() if encoder.fingerprint() == record.fingerprint else ()
+        # A path may be another one with the same content, or with newer values.
+        alike = encoder.made_as(record.config, record.fingerprint)
+        paths = encoder.config.paths() if alike else ()
         own = {**encoder.Config().to_json(), **record.config}
         for name, value in encoder.get_config().items():
             if name not in paths and own.get(name) != value:

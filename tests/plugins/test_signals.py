@@ -256,6 +256,9 @@ def made_up(folder: Path, shift: int) -> Path:
     return folder
 
 
+SPLIT = {"kind": "random", "test": 0.3}
+
+
 def trained(deephits: Any, folder: Path) -> pd.DataFrame:
     options = "--modalities signals --task regression --split random --test 0.3 --epochs 25"
     learning = "--batch-size 32 --max-learning-rate 0.01 --select loss --jobs 1"
@@ -292,6 +295,16 @@ def test_planted_signals_before_the_release_are_learned(tmp_path: Path, deephits
         # Before anything is predicted.
         assert not told.out
     table.write_text("artist,date,name,value\nNew,2024-01-01,fans,3\nNew,2024-01-01,plays,50000\n")
+    newer = tmp_path / "newer.csv"
+    newer.write_text(
+        (tmp_path / "before" / "signals.csv").read_text() + "Artist 0,2023-01-01,plays,1\n"
+    )
+    further: dict[str, Any] = {"start_from": run, "settings": {"signals": {"table": str(newer)}}}
+    plan = plan_training(tmp_path / "before" / "corpus", tmp_path / "no", **further, split=SPLIT)
+    assert plan.encoders["signals"].config.table == str(newer)
+    further["settings"]["signals"]["windows"] = "7"
+    with pytest.raises(UserError, match="windows of signals is"):
+        plan_training(tmp_path / "before" / "corpus", tmp_path / "no", **further, split=SPLIT)
     explained = deephits("explain", run, *songs[:-1], "--signals", table)
     assert explained.code == 0, explained.err
     files = [path for path in run.rglob("*") if path.suffix in (".html", ".json")]
