@@ -171,12 +171,17 @@ class WarmStart:
                 for name, value in [("split", told["kind"]), *arguments]
                 if value is not None
             )
+            later = "hold out tracks that it can't have seen, such as later ones (--split rolling)"
+            if split.kind == "rolling" and not seen.get("test"):
+                later = (
+                    "let the validation tracks, the newest before --origin, be later than its "
+                    "training tracks: a smaller --validation, or --since"
+                )
             raise UserError(
                 f"{counts} are training tracks of {self.run.folder} or of a run before it "
                 f"(compared by {way}): metrics on them would be too good. On its corpus use its "
-                f"split again ({own}, and the same fractions), or hold out tracks that it can't "
-                "have seen, such as later ones (--split rolling). --allow-seen-tracks trains "
-                "anyway, and the report says so"
+                f"split again ({own}, and the same fractions), or {later}. --allow-seen-tracks "
+                "trains anyway, and the report says so"
             )
         anew = [m for m, e in self.run.encoders.items() if e.learns_popularity]
         return Start(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -221,6 +222,11 @@ def test_tracks_that_the_run_was_trained_on_are_no_test(
         plan_training(old, tmp_path / "run", start_from=first, seed=7)
     plan = plan_training(old, tmp_path / "run", start_from=first, seed=7, allow_seen_tracks=True)
     assert f"{wrong} of the validation tracks are training tracks of" in plan.notes[0]
+    # By time only the newest songs before the origin can be seen ones: fewer of them are not.
+    parts = {**other.parts, "test": first.split.parts["validation"]}
+    rolling = dataclasses.replace(other, kind="rolling", parts=parts)
+    with pytest.raises(UserError, match="a smaller --validation, or --since"):
+        WarmStart.open(first).record(old, rolling)
 
 
 def test_runs_before_the_first_count(frozen: Run, first: Run, old: Corpus, tmp_path: Path) -> None:
