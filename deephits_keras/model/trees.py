@@ -115,8 +115,17 @@ class SoftTrees(layers.Layer):  # type: ignore[misc]
         """Send each track down every tree, and add up the leaves' values."""
         trees = self.trees
         outputs, count, conditions = trees.columns.shape
+        # As tensors: PyTorch computes nothing of an array and a tensor.
+        thresholds, widths, values = (
+            ops.convert_to_tensor(array)
+            for array in (
+                trees.thresholds.reshape(-1),
+                trees.widths.reshape(-1),
+                trees.values.reshape(1, outputs * count, -1),
+            )
+        )
         taken = ops.take(ops.cast(vector, "float32"), trees.columns.reshape(-1), axis=1)
-        left = ops.sigmoid((trees.thresholds.reshape(-1) - taken) / trees.widths.reshape(-1))
+        left = ops.sigmoid((thresholds - taken) / widths)
         left = ops.reshape(left, (-1, outputs * count, conditions))
         reached = ops.ones_like(left[:, :, :1])
         for level in range(DEPTH):
@@ -124,9 +133,8 @@ class SoftTrees(layers.Layer):  # type: ignore[misc]
             share = left[:, :, first : 2 * first + 1]
             both = ops.stack([reached * share, reached * (1.0 - share)], axis=-1)
             reached = ops.reshape(both, (-1, outputs * count, 2 ** (level + 1)))
-        added = reached * trees.values.reshape(1, outputs * count, -1)
-        total = ops.sum(ops.reshape(added, (-1, outputs, count * 2**DEPTH)), axis=-1)
-        return total + trees.start
+        total = ops.sum(ops.reshape(reached * values, (-1, outputs, count * 2**DEPTH)), axis=-1)
+        return total + ops.convert_to_tensor(trees.start)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """`(batch, outputs)`."""
