@@ -75,8 +75,8 @@ class Decoding:
             which is the median of the scores.
         alpha: Exponent of `macro-f1`, from 0, which is `likeliest`.
         shares: Share of each tier in the training tracks, for `macro-f1`; all above 0.
-        likeliest_f1: Macro-F1 of the validation tracks with `likeliest`, 0-1; None if nothing was
-            fitted (`evaluation.decoding`).
+        likeliest_f1: Mean macro-F1 of bootstrap draws of the validation tracks with `likeliest`,
+            0-1; None if nothing was fitted (`evaluation.decoding`).
         decoded_f1: The same with this decoding.
 
     Raises:
