@@ -238,7 +238,9 @@ def _refusal(
     ]
     without = []
     for modality, encoder in encoders.items():
-        for name, value in vars(encoder.config).items():
+        # Not by `vars`, which has no settings that weren't given.
+        for setting in dataclasses.fields(encoder.config):
+            name, value = setting.name, getattr(encoder.config, setting.name)
             if not isinstance(value, tuple) or not set(value) & set(later.get(modality, ())):
                 continue
             # By the option that was given: --meta-columns or --tabular-columns.

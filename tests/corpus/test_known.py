@@ -88,6 +88,11 @@ def test_columns_that_come_later_are_refused_by_splits_by_time(
     train[train.index("tempo,plays")] = "artist_popularity,plays"
     refused = deephits(*train)
     assert "Train without: --meta-columns artist_popularity. Or add" in refused.err
+    # And of the columns that are read by default.
+    imported(tmp_path, {"tempo": "later"})
+    refused = deephits(*train[:-6], "--split", "date")
+    assert "Train without: --tabular-columns acousticness,danceability," in refused.err
+    assert ",tempo" not in refused.err.partition("Train without")[2]
 
 
 def test_allowed_columns_that_come_later_are_noted_and_recorded(tmp_path: Path) -> None:
