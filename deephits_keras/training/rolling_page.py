@@ -87,7 +87,8 @@ def _table(
             row.modalities,
             *([str(getattr(row, of))] if of else []),
             f"{row.tracks:,}",
-            *(METRICS[name].show(row.metrics.get(name)) for name in names),
+            # Empty where there are fewer songs than metrics are computed of.
+            *(METRICS[n].show(row.metrics.get(n)) if row.metrics else "too few" for n in names),
         ]
         for row in rows
     ]

@@ -15,6 +15,8 @@ from deephits_keras.corpus import Corpus, import_table
 from deephits_keras.errors import UserError
 from deephits_keras.runs.run import Run
 from deephits_keras.training.rolling import plan_rolling
+from deephits_keras.training.rolling_page import years_table
+from deephits_keras.training.rolling_rows import RollingRow
 
 PER_YEAR, YEARS, CHANGE = 40, range(1990, 2004), 2000
 
@@ -114,3 +116,13 @@ def test_origins_that_cannot_be_meant_are_refused(
 def test_the_same_origin_is_not_planned_twice(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Different origins"):
         plan_rolling(corpus, tmp_path / "out", origins=[])
+
+
+def test_years_of_too_few_songs_say_so() -> None:
+    rows = [
+        RollingRow("meta", None, 0, 12, {}, {}),
+        RollingRow("meta", None, 1, 40, {"mae": 11.0, "r2": None}, {}),
+    ]
+    columns, cells = years_table(rows)
+    assert columns[-1] == "MAE"
+    assert [row[-1] for row in cells] == ["too few", "11.00"]
