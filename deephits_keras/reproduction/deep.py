@@ -109,11 +109,19 @@ class Setup:
             write_json(path, wanted)
             return
         found = read_record(path, dict[str, Any], "a reproduction")
+        if isinstance(stored := found.get("training"), dict):
+            # A setting that a later version added: its default is what was done before.
+            found["training"] = {**_defaults(), **stored}
         if other := _differences(found, wanted):
             raise UserError(
                 f"{self.out} was begun with other settings: {'; '.join(other)}. Its rows would "
                 "not be comparable: give the same ones, or choose another folder"
             )
+
+
+def _defaults() -> dict[str, Any]:
+    values = to_plain(TrainingConfig())
+    return {name: value for name, value in values.items() if name != "seed"}
 
 
 def _differences(found: Any, wanted: Any, name: str = "") -> list[str]:

@@ -152,6 +152,18 @@ def test_a_second_call_adds_what_is_new_and_repeats_nothing(
     assert "What selecting and reporting on the same tracks is worth" in page
 
 
+def test_a_setting_that_a_later_version_added_is_what_was_done_before(
+    out: Path, corpus: Corpus, options: tuple[str, ...], deephits: Deephits
+) -> None:
+    stored = json.loads((out / "settings.json").read_text())
+    del stored["training"]["with_boosting"]
+    (out / "settings.json").write_text(json.dumps(stored))
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("model.keras")}
+    done = deephits("reproduce", corpus.folder, out, "--table", "2", *options)
+    assert done.code == 0, done.err
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("model.keras")} == before
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
