@@ -22,8 +22,8 @@ from deephits_keras.types import Array, Tensor
 DEPTH = 4
 """Conditions from a tree's root to a leaf: each tree has 15 conditions and 16 leaves."""
 
-MOST_TREES = 10_000
-"""Most trees of all outputs together: a file with more isn't one of ours."""
+MOST_TREES = 3_000
+"""Most trees of all outputs together: each takes about 250 bytes per track of a batch."""
 
 ARRAYS = ("columns", "thresholds", "widths", "values", "start")
 
