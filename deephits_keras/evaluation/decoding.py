@@ -62,6 +62,8 @@ def fit_decoding(
     if rule == MACRO_F1:
         temperature = fit_temperature(outputs, truth)
         likely = softmax(np.asarray(outputs, np.float64) / temperature, axis=1)
+        # What the scores of a tier without training tracks say, nothing has taught them.
+        likely = np.where(counts > 0, likely, 0.0)
         tried = [Decoding(MACRO_F1, alpha, shares) for alpha in ALPHAS]
         found = max(tried, key=lambda each: _expected_macro_f1(each.tiers(scores), likely))
     plain = Decoding(MACRO_F1, 0.0, shares)
@@ -78,7 +80,8 @@ def _expected_macro_f1(tiers: IntArray, scores: FloatArray) -> float:
     predicted = np.eye(scores.shape[1])[tiers]
     sizes = predicted.sum(axis=0) + scores.sum(axis=0)
     right = (predicted * scores).sum(axis=0)
-    return float((2 * right / np.maximum(sizes, np.finfo(np.float64).tiny)).mean())
+    occurs = sizes > 0
+    return float((2 * right[occurs] / sizes[occurs]).mean())
 
 
 def _macro_f1_of_draws(

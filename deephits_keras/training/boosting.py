@@ -54,7 +54,7 @@ def fit_trees(
     Args:
         run: The run.
         corpus: Its corpus.
-        stores: The feature store of each modality, or its cache.
+        stores: The feature store of each modality.
         model: The trained model of `build_model`.
         weights: `(n,)` weights of the training tracks, or None.
 

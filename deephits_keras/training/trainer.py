@@ -483,7 +483,9 @@ def _finish(
     architecture = describe(model, run.encoders, fusion=run.fusion, task=run.task)
     whole = model
     if training.with_boosting:
-        trees = fit_trees(run, corpus, held.stores, model, _weights(run, corpus))
+        # Not the cache's: it feeds the whole model alone.
+        stores = seen_stores(corpus, run.encoders, unseen_by(run, corpus))
+        trees = fit_trees(run, corpus, stores, model, _weights(run, corpus))
         if trees:
             classification = run.task.kind == "classification"
             whole = with_trees(model, trees, classification=classification)

@@ -145,3 +145,15 @@ def test_it_goes_through_plain_values_and_older_calibrations_have_none() -> None
 def test_impossible_decodings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"Received|shares"):
         Decoding(**wrong)
+
+
+def test_a_tier_without_training_tracks_is_not_favoured() -> None:
+    """Its share is small, so that any exponent lifts the little score that it has."""
+    rng = np.random.default_rng(0)
+    shares = np.array([1e-9, 0.8, 0.2])
+    _, tiers, logits = planted(150, shares / shares.sum(), seed=0)
+    logits[:, 0] = logits.max(axis=1) + np.log(0.03) + rng.normal(0, 0.5, 150)
+    found = fit_decoding("macro-f1", THREE, logits, MIDDLES[tiers], MIDDLES[tiers])
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert (found.tiers(scores) == 0).sum() == 0
+    assert found.alpha > 0
