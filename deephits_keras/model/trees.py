@@ -43,6 +43,7 @@ class Trees:
         widths: As `columns`, float32: distance from the threshold at which 73 % go one way.
         values: `(outputs, trees, 2 ** DEPTH)` float32, what each leaf adds to the output.
         start: `(outputs,)` float32, added to every output.
+        weight: Weight of the trees in the average with the network, above 0 and below 1.
     """
 
     modalities: tuple[str, ...]
@@ -52,6 +53,7 @@ class Trees:
     widths: Array
     values: Array
     start: Array
+    weight: float = 0.5
 
     def __post_init__(self) -> None:
         conditions = self.thresholds.shape
@@ -67,6 +69,7 @@ class Trees:
             and all(array.dtype.kind == "f" and np.isfinite(array).all() for array in numbers)
             and bool((self.columns >= 0).all() and (self.columns < self.size).all())
             and bool((self.widths > 0).all())
+            and 0 < self.weight < 1
         )
         if not fits:
             raise UserError("The arrays aren't boosted trees of this package")
@@ -80,7 +83,8 @@ class Trees:
         """The fields as JSON types; `from_json` is the inverse."""
         # By hand: the arrays.
         lists = {name: getattr(self, name).tolist() for name in ARRAYS}
-        return {"modalities": list(self.modalities), "size": self.size, **lists}
+        told = {"modalities": list(self.modalities), "size": self.size, "weight": self.weight}
+        return {**told, **lists}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -94,7 +98,8 @@ class Trees:
                 name: np.asarray(values[name], np.int32 if name == "columns" else np.float32)
                 for name in ARRAYS
             }
-            return cls(tuple(map(str, values["modalities"])), int(values["size"]), **arrays)
+            names, size = tuple(map(str, values["modalities"])), int(values["size"])
+            return cls(names, size, **arrays, weight=float(values["weight"]))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"These aren't boosted trees of this package: {error}") from error
 
@@ -158,7 +163,7 @@ def tree_vector(model: keras.Model, modalities: tuple[str, ...]) -> Tensor:
 
 
 def with_trees(model: keras.Model, trees: Trees, *, classification: bool) -> keras.Model:
-    """The average of a model and trees.
+    """The weighted average of a model and trees.
 
     Args:
         model: A model of `build_model`; its layers are shared.
@@ -176,5 +181,6 @@ def with_trees(model: keras.Model, trees: Trees, *, classification: bool) -> ker
     if vector.shape[-1] != trees.size or model.output_shape[-1] != len(trees.start):
         raise UserError("The trees are those of another model")
     both = ops.stack([model.output, SoftTrees(trees, name="trees")(vector)], axis=1)
-    average = WeightedScores(classification, [1.0, 1.0], dtype="float32", name="with_trees")
+    weights = [1 - trees.weight, trees.weight]
+    average = WeightedScores(classification, weights, dtype="float32", name="with_trees")
     return keras.Model(model.input, average(both, ops.ones_like(both[:, :, 0])), name=model.name)

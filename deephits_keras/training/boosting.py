@@ -2,27 +2,29 @@
 
 scikit-learn's histogram gradient boosting is fitted to the embeddings that training leaves as they
 are, such as those of `tabular`, and the model's prediction is the average of both. The number of
-trees is chosen on the validation part, as the network's checkpoint is; the weights are equal:
-fitted ones were worse on small tables (docs/accuracy.md).
+trees is chosen on the validation part, as the network's checkpoint is. The weights are equal unless
+others are clearly better there: fitted ones were worse on small tables (docs/accuracy.md).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.features import PRESENT, input_name
 from deephits_keras.features.store import FeatureSource
 from deephits_keras.model.builder import trainable_parameters
-from deephits_keras.model.trees import DEPTH, MOST_TREES, Trees, tree_vector
+from deephits_keras.model.trees import DEPTH, MOST_TREES, SoftTrees, Trees, tree_vector
 from deephits_keras.pipeline.batches import Batches, dataset
 from deephits_keras.pipeline.calls import Settled
 from deephits_keras.runs.run import Run
-from deephits_keras.training.scoring import BATCH_SIZE
+from deephits_keras.training.scoring import BATCH_SIZE, score_rows
 from deephits_keras.types import Array, FloatArray, IntArray
 
 RATE, PATIENCE, COLUMNS = 0.05, 40, 0.5
@@ -37,6 +39,10 @@ WIDTH = 0.05
 
 ALWAYS = 1e9
 """Threshold of a condition that always holds, with a width of 1."""
+
+WEIGHTS, CLEARLY = (0.5, 0.25, 0.75, 0.1, 0.9, 0.0), 2.0
+"""Weights of the trees that are tried, in order: the first whose validation loss isn't above the
+lowest by more standard errors than this, of the difference on the same tracks, is taken."""
 
 LEAST_SCORE = 1e-6
 """Class score of a tier that no training track has."""
@@ -59,8 +65,8 @@ def fit_trees(
         weights: `(n,)` weights of the training tracks, or None.
 
     Returns:
-        The trees; None if no modality has an embedding without trainable parameters, or they
-        predict the validation part no better than a constant.
+        The trees; None if no modality has an embedding without trainable parameters, they predict
+        the validation part no better than a constant, or the network is clearly better alone.
     """
     modalities = tuple(m for m in stores if trainable_parameters(model.get_layer(m)) == 0)
     if not modalities:
@@ -97,9 +103,43 @@ def fit_trees(
     boosted.fit(vectors["train"], targets["train"], sample_weight=weights, **held_out)
     # The first score is of the constant that fitting starts from.
     rounds = int(np.argmax(boosted.validation_score_))
-    return (
-        complete_trees(boosted, rounds, vectors["train"], modalities, outputs) if rounds else None
-    )
+    if not rounds:
+        return None
+    trees = complete_trees(boosted, rounds, vectors["train"], modalities, outputs)
+    said = np.asarray(keras.ops.convert_to_numpy(SoftTrees(trees)(vectors["validation"])))
+    network = score_rows(model, task, stores, corpus, rows["validation"]).outputs
+    weight = choose_weight(network, said, targets["validation"], task.kind == "classification")
+    return dataclasses.replace(trees, weight=weight) if weight else None
+
+
+def choose_weight(network: Array, trees: Array, targets: Array, classification: bool) -> float:
+    """The weight of trees in their average with a network.
+
+    Args:
+        network: `(n, outputs)` raw outputs of the network.
+        trees: `(n, outputs)` those of the trees.
+        targets: `(n,)` tiers, or popularity / 100.
+        classification: Whether the outputs are logits.
+
+    Example:
+        >>> truth = np.linspace(0, 1, 50)
+        >>> good, useless = truth[:, None], np.full((50, 1), 0.5)
+        >>> choose_weight(good, useless, truth, classification=False)
+        0.0
+    """
+    if classification:
+        picked = [
+            softmax(outputs.astype(np.float64), axis=1)[np.arange(len(targets)), targets]
+            for outputs in (network, trees)
+        ]
+        mixed = [(1 - w) * picked[0] + w * picked[1] for w in WEIGHTS]
+        losses = -np.log(np.maximum(mixed, np.finfo(np.float64).tiny))
+    else:
+        mixed = [(1 - w) * network[:, 0] + w * trees[:, 0] for w in WEIGHTS]
+        losses = (np.asarray(mixed) - targets) ** 2
+    lost = losses - losses[losses.mean(axis=1).argmin()]
+    error = lost.std(axis=1) / np.sqrt(len(targets))
+    return WEIGHTS[int(np.flatnonzero(lost.mean(axis=1) <= CLEARLY * error)[0])]
 
 
 def _vectors(

@@ -19,7 +19,7 @@ from deephits_keras.corpus import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.model.trees import DEPTH, SoftTrees, Trees
 from deephits_keras.runs.run import Run
-from deephits_keras.training.boosting import complete_trees
+from deephits_keras.training.boosting import choose_weight, complete_trees
 from deephits_keras.training.workflow import plan_training
 
 SHAPE = {"max_depth": DEPTH, "max_leaf_nodes": None, "max_iter": 12, "random_state": 0}
@@ -81,6 +81,23 @@ def test_a_score_is_steady_where_a_hard_tree_jumps() -> None:
     np.testing.assert_allclose(soft.mean(), hard.mean(), atol=0.02)
 
 
+def test_trees_have_half_of_the_weight_unless_another_is_clearly_better() -> None:
+    draw = np.random.default_rng(0)
+    truth = draw.uniform(0, 1, 300)
+    close, near = (truth[:, None] + draw.normal(0, 0.1, (300, 1)) for _ in range(2))
+    useless, poor = np.full((300, 1), 0.5), truth[:, None] + draw.normal(0, 0.5, (300, 1))
+    weigh = [(close, near), (close, useless), (useless, close), (poor, close)]
+    found = [choose_weight(a, b, truth, classification=False) for a, b in weigh]
+    assert found[0] == 0.5
+    assert found[1] in (0.0, 0.1)
+    assert found[2] == 0.9
+    assert found[3] in (0.75, 0.9)
+    tiers = (truth > 0.5).astype(int)
+    logits = [10 * np.hstack([0.5 - each, each - 0.5]) for each in (close, near, useless)]
+    assert choose_weight(logits[0], logits[1], tiers, classification=True) == 0.5
+    assert choose_weight(logits[0], logits[2], tiers, classification=True) in (0.0, 0.1)
+
+
 def trained(corpus: Corpus, folder: Path, **options: Any) -> Run:
     training = {"epochs": 6, "with_boosting": True, **options.pop("training", {})}
     settings = {"modalities": "meta", "task": "regression", **options}
@@ -97,8 +114,9 @@ def test_a_run_predicts_the_average_of_its_network_and_its_trees(
     trees = Trees.from_json(json.loads((run.folder / "trees.json").read_text()))
     said = run.predictions.set_index("row").query("part == 'validation'")
     network = alone.predictions.set_index("row").loc[said.index]
-    # What the trees must have said: twice the average minus the network.
-    apart = 2 * said["predicted_popularity"] - network["predicted_popularity"]
+    # What the trees must have said.
+    rest = said["predicted_popularity"] - (1 - trees.weight) * network["predicted_popularity"]
+    apart = rest / trees.weight
     bounds = 100 * (trees.start[0] + np.array([-1, 1]) * np.abs(trees.values).max(axis=2).sum())
     assert apart.between(*bounds).all()
     assert np.corrcoef(apart, said["popularity"])[0, 1] > 0.8
