@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from deephits_keras.encoders.features import PRESENT, input_name
 from deephits_keras.errors import UserError
 from deephits_keras.model.layers import WeightedScores
 from deephits_keras.types import Array, Tensor
@@ -163,7 +164,7 @@ def tree_vector(model: keras.Model, modalities: tuple[str, ...]) -> Tensor:
 
 
 def with_trees(model: keras.Model, trees: Trees, *, classification: bool) -> keras.Model:
-    """The weighted average of a model and trees.
+    """The weighted average of a model and trees; the model alone where their modalities lack.
 
     Args:
         model: A model of `build_model`; its layers are shared.
@@ -181,6 +182,10 @@ def with_trees(model: keras.Model, trees: Trees, *, classification: bool) -> ker
     if vector.shape[-1] != trees.size or model.output_shape[-1] != len(trees.start):
         raise UserError("The trees are those of another model")
     both = ops.stack([model.output, SoftTrees(trees, name="trees")(vector)], axis=1)
+    # Of a track that lacks all that the trees read, the network alone decides.
+    masks = [ops.cast(model.input[input_name(m, PRESENT)], "float32") for m in trees.modalities]
+    there = ops.max(ops.concatenate(masks, axis=1), axis=1, keepdims=True)
+    present = ops.concatenate([ops.ones_like(there), there], axis=1)
     weights = [1 - trees.weight, trees.weight]
     average = WeightedScores(classification, weights, dtype="float32", name="with_trees")
-    return keras.Model(model.input, average(both, ops.ones_like(both[:, :, 0])), name=model.name)
+    return keras.Model(model.input, average(both, present), name=model.name)

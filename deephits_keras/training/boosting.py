@@ -108,6 +108,8 @@ def fit_trees(
     trees = complete_trees(boosted, rounds, vectors["train"], modalities, outputs)
     said = np.asarray(keras.ops.convert_to_numpy(SoftTrees(trees)(vectors["validation"])))
     network = score_rows(model, task, stores, corpus, rows["validation"]).outputs
+    there = np.any([stores[m].present[rows["validation"]] for m in modalities], axis=0)
+    said = np.where(there[:, np.newaxis], said, network)
     weight = choose_weight(network, said, targets["validation"], task.kind == "classification")
     return dataclasses.replace(trees, weight=weight) if weight else None
 

@@ -18,7 +18,7 @@ import deephits_keras as dh
 from deephits_keras.corpus import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.model.trees import DEPTH, SoftTrees, Trees
-from deephits_keras.runs.run import Run
+from deephits_keras.runs.run import Run, load_model
 from deephits_keras.training.boosting import choose_weight, complete_trees
 from deephits_keras.training.workflow import plan_training
 
@@ -123,6 +123,19 @@ def test_a_run_predicts_the_average_of_its_network_and_its_trees(
     again = dh.predict(run, table=corpus_table(corpus, tmp_path)).to_frame()
     where = again.set_index("track_id").loc[said["track_id"], "popularity"].to_numpy()
     np.testing.assert_allclose(where, said["predicted_popularity"], atol=1e-3)
+
+
+def test_without_what_the_trees_read_the_network_alone_decides(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    run = trained(corpus, tmp_path / "run")
+    alone = load_model(run.folder / "model.keras", run, compiled=False)
+    shapes = {name: (2, *tensor.shape[1:]) for name, tensor in alone.input.items()}
+    given = {name: np.zeros(shape, alone.input[name].dtype) for name, shape in shapes.items()}
+    given["meta_present"][1] = 1.0
+    apart = run.model.predict_on_batch(given) - alone.predict_on_batch(given)
+    assert apart[0] == pytest.approx(0, abs=1e-6)
+    assert abs(apart[1]) > 1e-3
 
 
 def corpus_table(corpus: Corpus, folder: Path) -> Path:
