@@ -66,8 +66,7 @@ def fit_decoding(
         likely = np.where(counts > 0, likely, 0.0)
         tried = [Decoding(MACRO_F1, alpha, shares) for alpha in ALPHAS]
         found = max(tried, key=lambda each: _expected_macro_f1(each.tiers(scores), likely))
-    plain = Decoding(MACRO_F1, 0.0, shares)
-    metrics = _macro_f1_of_draws([plain, found], scores, truth, seed)
+    metrics = _macro_f1_of_draws([LARGEST_SCORE, found], scores, truth, seed)
     before, after = metrics.mean(axis=1).tolist()
     return Decoding(found.rule, found.alpha, found.shares, before, after)
 

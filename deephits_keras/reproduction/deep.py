@@ -84,12 +84,10 @@ class Setup:
     def to_json(self) -> dict[str, Any]:
         """Settings that must be equal in every call, as JSON types."""
         # By hand: a corpus and encoders by what identifies them, and no seed.
-        training = to_plain(self.training)
-        del training["seed"]
         return {
             "corpus": self.corpus.fingerprint,
             "encoders": describe_encoders(self.encoders),
-            "training": training,
+            "training": _without_seed(self.training),
             "fusion": {
                 k: list(map(list, v)) if k == "weights" else v for k, v in self.fusion.items()
             },
@@ -111,7 +109,7 @@ class Setup:
         found = read_record(path, dict[str, Any], "a reproduction")
         if isinstance(stored := found.get("training"), dict):
             # A setting that a later version added: its default is what was done before.
-            found["training"] = {**_defaults(), **stored}
+            found["training"] = {**_without_seed(TrainingConfig()), **stored}
         if other := _differences(found, wanted):
             raise UserError(
                 f"{self.out} was begun with other settings: {'; '.join(other)}. Its rows would "
@@ -119,9 +117,10 @@ class Setup:
             )
 
 
-def _defaults() -> dict[str, Any]:
-    values = to_plain(TrainingConfig())
-    return {name: value for name, value in values.items() if name != "seed"}
+def _without_seed(training: TrainingConfig) -> dict[str, Any]:
+    values: dict[str, Any] = to_plain(training)
+    del values["seed"]
+    return values
 
 
 def _differences(found: Any, wanted: Any, name: str = "") -> list[str]:

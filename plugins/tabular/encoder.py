@@ -76,7 +76,7 @@ class Tabular(ModalityEncoder[TabularConfig]):
     Inside: each number's normal score by the quantiles of the training tracks, 0 where unknown,
     with a flag for unknown values; `key` as thirteen indicators, `mode` unchanged; one indicator
     per word of at least ten training tracks, and one for any other word; without other words among
-    the training tracks, a word that they don't have counts as unknown.With
+    the training tracks, a word that they don't have counts as unknown. With
     `word_popularity`, one number more per category: how far the mean popularity of the word's
     training tracks (or of those without a word) is from that of all, shrunk as if each word had
     thirty more tracks of mean popularity (Micci-Barreca 2001), in standard deviations over the
@@ -102,6 +102,10 @@ class Tabular(ModalityEncoder[TabularConfig]):
         self._words: list[list[int]] = [[] for _ in self.config.categories]
         self._others = [True] * len(self.config.categories)
         self._means: list[tuple[list[int], list[float]]] = [([], [])] * len(self.config.categories)
+
+    @property
+    def _tells_means(self) -> bool:
+        return self.config.word_popularity and bool(self.config.categories)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -165,9 +169,8 @@ class Tabular(ModalityEncoder[TabularConfig]):
         from deephits_keras.fields.quantiles import fit_quantiles
         from deephits_keras.fields.sampling import RowSample
 
-        tells_means = self.config.word_popularity and bool(self.config.categories)
         names = [spec.name for spec in self.feature_specs]
-        names += [POPULARITY] if tells_means else []
+        names += [POPULARITY] if self._tells_means else []
         sample = RowSample(MOST_ROWS)
         for batch in batches:
             sample.add({name: batch[name] for name in names})
@@ -179,7 +182,7 @@ class Tabular(ModalityEncoder[TabularConfig]):
                 not set(column[column > 0].tolist()) <= set(known)
                 for column, known in zip(columns, self._words, strict=True)
             ]
-            if tells_means:
+            if self._tells_means:
                 self._means = [word_means(column, rows[POPULARITY]) for column in columns]
 
     def build(self, inputs: Mapping[str, Any]) -> Any:
@@ -187,7 +190,7 @@ class Tabular(ModalityEncoder[TabularConfig]):
         from .branch import WordPopularity, tabular_vector
 
         means = None
-        if self.config.word_popularity and self.config.categories:
+        if self._tells_means:
             words, values = zip(*self._means, strict=True)
             means = WordPopularity(words, values, name="word_popularity")
         return tabular_vector(
