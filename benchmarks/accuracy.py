@@ -1,11 +1,14 @@
 """The default model beside boosted trees on the fields of real corpora: `accuracy CORPUS ...`.
 
 python -m benchmarks accuracy corpus spotify --out results --seeds 0,1,2 --trials 30
+python -m benchmarks accuracy corpus --out results --splits random,date
+python -m benchmarks accuracy corpus --out results --tracks 500,1000,2000
 
-Every system has the same fields and the same split by artist (60/20/20). The trees get early
-stopping, a random search on the validation part, and the decoding of tiers fitted as the default's
-is. FOLDER/results.jsonl is appended to, and what stands there isn't measured again. `--show` prints
-the tables of what is there.
+Every system has the same fields and the same split (60/20/20, by artist unless told otherwise).
+With `--tracks`, that many of the tracks outside the test part are for training and validation. The
+trees get early stopping, a random search on the validation part, and the decoding of tiers fitted
+as the default's is. FOLDER/results.jsonl is appended to, and what stands there isn't measured
+again. `--show` prints the tables of what is there.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from benchmarks.builds import environment, present
 from deephits_keras.choices import MACRO_F1
 from deephits_keras.corpus import Corpus
 from deephits_keras.corpus.splits import make_split
+from deephits_keras.corpus.table import write_corpus
 from deephits_keras.evaluation.decoding import fit_decoding
 from deephits_keras.evaluation.metrics import evaluate
 from deephits_keras.runs.run import Run
@@ -37,6 +41,9 @@ from deephits_keras.tasks import Task, get_task
 
 RESULTS = "results.jsonl"
 TASKS = ("regression", "tiers-3", "tiers-10")
+PART = "part"
+"""The column that tells the test part of a corpus with fewer tracks."""
+
 DEFAULT = "default"
 TREES = ("lightgbm", "catboost")
 NEEDS = (
@@ -64,6 +71,8 @@ class Case:
         task: Name of the task.
         model: `default` or a name of `TREES`.
         trials: Number of settings that are tried; 1 for the default.
+        split: `artist`, `random` or `date`: how the test part is drawn.
+        tracks: Number of tracks for training and validation; 0 for all outside the test part.
     """
 
     corpus: str
@@ -71,6 +80,8 @@ class Case:
     task: str
     model: str
     trials: int
+    split: str = "artist"
+    tracks: int = 0
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -79,7 +90,47 @@ class Case:
         # Many corpora are in a folder named `corpus`.
         name = f"{folder.parent.name}/{folder.name}"
         tracks = Corpus.open(folder).fingerprint[:8]
-        return (name, tracks, self.seed, self.task, self.model, self.trials)
+        own = (self.seed, self.task, self.model, self.trials, self.split, self.tracks)
+        return (name, tracks, *own)
+
+    @property
+    def words(self) -> tuple[str | float, ...]:
+        """Options of `deephits train` that draw the split of `self.made`'s corpus."""
+        if self.tracks:
+            return ("--split", "group", "--by", PART, "--held-out", "test", "--validation", 0.25)
+        return ("--split", self.split, "--test", 0.2)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Rows of each part of `self.made`'s corpus."""
+        corpus = Corpus.open(self.corpus)
+        if self.tracks:
+            drawn = {"by": PART, "held_out": "test", "validation": 0.25}
+            return make_split("group", corpus, seed=self.seed, **drawn).parts
+        return make_split(self.split, corpus, seed=self.seed, test=0.2).parts
+
+    def made(self, folder: Path) -> Case:
+        """The same case on a corpus that has no more tracks than it uses.
+
+        Args:
+            folder: Where such corpora are kept.
+        """
+        if not self.tracks:
+            return self
+        corpus = Corpus.open(self.corpus)
+        parts = make_split(self.split, corpus, seed=self.seed, test=0.2).parts
+        rest = np.concatenate([parts["train"], parts["validation"]])
+        if self.tracks > len(rest):
+            raise SystemExit(f"{self.corpus}: {len(rest)} tracks are outside the test part")
+        kept = np.random.default_rng(self.seed).permutation(rest)[: self.tracks]
+        rows = np.sort(np.concatenate([kept, parts["test"]]))
+        place = folder / "corpora" / f"{self.key[1]}-{self.split}-{self.seed}-{self.tracks}"
+        if not place.exists():
+            table = pd.DataFrame({name: corpus.column(name) for name in corpus.columns})
+            table[PART] = "rest"
+            table.loc[parts["test"], PART] = "test"
+            write_corpus(place, table.iloc[rows], {"source": "benchmark"}, pd.DataFrame())
+        return dataclasses.replace(self, corpus=str(place))
 
 
 def main(words: Sequence[str]) -> None:
@@ -91,19 +142,25 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--models", default=",".join((DEFAULT, *TREES)))
+    parser.add_argument("--splits", default="artist")
+    parser.add_argument("--tracks", default="0")
     parser.add_argument("--show", action="store_true", help="only print what is there")
     asked = parser.parse_args(words)
     asked.out.mkdir(parents=True, exist_ok=True)
     cases = [
-        Case(corpus, int(seed), task, model, 1 if model == DEFAULT else asked.trials)
+        Case(corpus, int(seed), task, model, trials, split, int(tracks))
         for seed in asked.seeds.split(",")
+        for split in asked.splits.split(",")
+        for tracks in asked.tracks.split(",")
         for corpus in asked.corpora
         for task in asked.tasks.split(",")
         for model in asked.models.split(",")
+        for trials in (1 if model == DEFAULT else asked.trials,)
     ]
     for case in [] if asked.show else cases:
         if case.key not in {key_of(row) for row in read(asked.out)}:
-            measured = default(case, asked.out) if case.model == DEFAULT else trees(case, asked.out)
+            own = case.made(asked.out)
+            measured = default(own, asked.out) if case.model == DEFAULT else trees(own, asked.out)
             row = {**dict(zip(KEYS, case.key, strict=True)), **measured}
             with (asked.out / RESULTS).open("a") as file:
                 file.write(json.dumps(row) + "\n")
@@ -111,7 +168,9 @@ def main(words: Sequence[str]) -> None:
     print("\n".join(report(read(asked.out))))
 
 
-KEYS = ("corpus", "fingerprint", "seed", "task", "model", "trials")
+KEYS = ("corpus", "fingerprint", "seed", "task", "model", "trials", "split", "tracks")
+EARLIER = {"split": "artist", "tracks": 0}
+"""What results have that were measured before there was a choice."""
 
 
 def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -122,7 +181,8 @@ def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
 def read(folder: Path) -> list[dict[str, Any]]:
     """The results so far."""
     path = folder / RESULTS
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [{**EARLIER, **json.loads(line)} for line in lines]
 
 
 def default(case: Case, folder: Path) -> dict[str, Any]:
@@ -131,8 +191,8 @@ def default(case: Case, folder: Path) -> dict[str, Any]:
     shutil.rmtree(run, ignore_errors=True)
     build = present()
     build.deephits("extract", case.corpus, "--modalities", "meta")
-    words = ("--modalities", "meta", "--task", case.task, "--split", "artist", "--test", 0.2)
-    cost = build.deephits("train", case.corpus, run, *words, "--seed", case.seed)
+    words = ("--modalities", "meta", "--task", case.task, *case.words, "--seed", case.seed)
+    cost = build.deephits("train", case.corpus, run, *words)
     done = Run(run).metrics
     shutil.rmtree(run)
     return {
@@ -148,9 +208,11 @@ def trees(case: Case, folder: Path) -> dict[str, Any]:
     """Search with trees, and score the settings with the lowest validation loss."""
     corpus, task = Corpus.open(case.corpus), get_task(case.task)
     seed = case.seed
-    trials = folder / "trials" / f"{case.key[1]}-{seed}-{case.task}-{case.model}"
+    # The corpus of a case with fewer tracks has a fingerprint of its own.
+    split = "" if case.split == "artist" or case.tracks else f"-{case.split}"
+    trials = folder / "trials" / f"{case.key[1]}{split}-{seed}-{case.task}-{case.model}"
     trials.mkdir(parents=True, exist_ok=True)
-    parts = make_split("artist", corpus, seed=seed, test=0.2).parts
+    parts = case.parts
     table = trials / "table.parquet"
     fields_of(corpus, parts, task).to_parquet(table)
     classes = 0 if task.kind == "regression" else task.outputs
@@ -213,12 +275,15 @@ def report(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield f"| corpus, metric | seeds | {DEFAULT} | {' | '.join(TREES)} | {DEFAULT} - best trees |"
     yield f"| --- | --- | --- |{' --- |' * len(TREES)} --- |"
     costs = []
-    for corpus, task in sorted({(row["corpus"], row["task"]) for row in rows}):
+    shared = ("corpus", "task", "split", "tracks")
+    for found in sorted({tuple(row[name] for name in shared) for row in rows}):
+        corpus, task, split, tracks = found
+        corpus = f"{corpus}, {split}{f', {tracks:,} tracks' if tracks else ''}"
         group, name = METRICS[task]
         values: dict[str, dict[int, float]] = {}
         seconds: dict[str, list[float]] = {}
         for row in rows:
-            if (row["corpus"], row["task"]) == (corpus, task):
+            if tuple(row[name] for name in shared) == found:
                 values.setdefault(row["model"], {})[row["seed"]] = row["metrics"][group][name]
                 seconds.setdefault(row["model"], []).append(row["cpu"])
         seeds = sorted(set.intersection(*(set(own) for own in values.values())))

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.builds import Build, Cost, build_of, present
+from benchmarks.builds import Build, Cost, build_of, present_alone
 from benchmarks.compare import Comparison
 from benchmarks.songs import write_songs
 from deephits_keras.sample import make_sample
 
 ROUNDS = 2
-SONGS, TRACKS, ROWS, REPRODUCED = 9, 12_000, 1_000_000, 20_000
-"""Whole songs per format; tracks of a training; rows of a table; tracks of `reproduce`."""
+SONGS, TRACKS, ROWS, REPRODUCED, PREVIEWS = 41, 12_000, 1_000_000, 20_000, 1000
+"""Whole songs per format; tracks of a training; rows of a table; tracks of `reproduce`; previews
+of a table of recordings."""
 
 Setup = Callable[[Build, Path], None]
 Command = Callable[[Build, Path], Cost]
@@ -166,7 +167,7 @@ class Tasks:
         raw = self.folder / "raw"
         make_sample(raw, tracks=100, seconds=30)
         previews = sorted((raw / "previews").glob("*.mp3"))
-        rows = [f"t{n},{n % 100},{previews[n % len(previews)].name}" for n in range(400)]
+        rows = [f"t{n},{n % 100},{previews[n % len(previews)].name}" for n in range(PREVIEWS)]
         table = self.folder / "mp3.csv"
         table.write_text("\n".join(["track_id,popularity,audio", *rows]) + "\n")
         few = self.folder / "few.csv"
@@ -181,7 +182,7 @@ class Tasks:
         jobs = {"present": ("--jobs", 2)}
         starts = {"present": ("--input-dir", f"audio={raw / 'previews'}")}
         yield from compared(
-            "predict --table of 400 previews, two processes",
+            f"predict --table of {PREVIEWS:,} previews, two processes",
             self.builds,
             self.folder,
             lambda build, own: build.deephits(
@@ -194,7 +195,7 @@ class Tasks:
                 "--out",
                 own / "mel.csv",
             ),
-            amount=400,
+            amount=PREVIEWS,
             unit="tracks/s",
             target=1.9,
             clock=True,
@@ -280,6 +281,6 @@ def run(commit: str, names: list[str]) -> Iterator[Comparison]:
         names: Names in `TASKS`; all if empty.
     """
     with tempfile.TemporaryDirectory() as folder:
-        tasks = Tasks((present(), build_of(commit)), Path(folder))
+        tasks = Tasks((present_alone(), build_of(commit)), Path(folder))
         for name in names or TASKS:
             yield from getattr(tasks, name)()

@@ -66,6 +66,20 @@ def present() -> Build:
     return Build("present", Path(sys.executable))
 
 
+def present_alone() -> Build:
+    """The present build in an environment of its own, as that of `build_of`.
+
+    What development needs isn't there: TensorFlow imports JAX wherever it is installed.
+
+    Raises:
+        RuntimeError: if uv isn't installed.
+        CalledProcessError: if it can't be installed.
+    """
+    requirements = hashlib.sha256((ROOT / "setup.cfg").read_bytes()).hexdigest()[:12]
+    needs = ("--editable", str(ROOT))
+    return Build("present", environment(f"present-{requirements}", needs))
+
+
 def build_of(commit: str) -> Build:
     """Build a commit in an environment of its own, once; uv installs what it depends on.
 
@@ -89,7 +103,7 @@ def build_of(commit: str) -> Build:
         subprocess.run(
             [uv, "venv", "-q", "--python", sys.executable, python.parents[1]], check=True
         )
-        subprocess.run([uv, "pip", "install", "-q", "--python", python, "-e", source], check=True)
+        subprocess.run([*_install(uv, python), "-e", source], check=True)
         (folder / "whole").touch()
     return Build(full[:7], python)
 
@@ -113,9 +127,14 @@ def environment(name: str, needs: Sequence[str]) -> Path:
         subprocess.run(
             [uv, "venv", "-q", "--clear", "--python", sys.executable, folder], check=True
         )
-        subprocess.run([uv, "pip", "install", "-q", "--python", python, *needs], check=True)
+        subprocess.run([*_install(uv, python), *needs], check=True)
         (folder / "whole").touch()
     return python
+
+
+def _install(uv: Path, python: Path) -> list[str | Path]:
+    # Compiled, or the first round of a benchmark would do it.
+    return [uv, "pip", "install", "-q", "--compile-bytecode", "--python", python]
 
 
 def _git(*words: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process, and nothing else changes."""
+"""Freed memory stays with the process, what lives as long as it isn't searched for garbage."""
 
 from __future__ import annotations
 
@@ -34,3 +34,14 @@ def test_a_large_block_is_kept_only_if_asked_for(what: str, given_back: bool) ->
         [sys.executable, "-c", PROGRAM, what], capture_output=True, text=True, check=True
     )
     assert (int(done.stdout) > 2**25) == given_back
+
+
+def test_what_keras_imports_is_kept_from_the_garbage_collector() -> None:
+    program = """
+import gc
+from deephits_keras.cli.common import import_keras
+import_keras()
+print(gc.isenabled(), gc.get_freeze_count() > 100_000)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "True"], done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import json
 import logging
@@ -416,20 +417,45 @@ def import_keras(first: Callable[[], T] = lambda: None) -> T:  # type: ignore[as
     Raises:
         UserError: if Keras isn't installed.
     """
-    if importlib.util.find_spec("keras") is None:
-        raise UserError(
-            "Keras isn't installed here, only what bundles need: pip install deephits-keras"
-        )
+    require_keras()
     cpu.tune()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # It warns of several small models in one process, which are intended here.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with without_native_messages():
-        import keras
-
+        with _kept_for_good():
+            import keras
         outcome = first()
         keras.ops.zeros(())
     return outcome
+
+
+@contextlib.contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """Spare the garbage collector what is made here.
+
+    TensorFlow's and Keras' modules are half a million objects that live as long as the process. The
+    collector goes through them again and again while they are imported, and once more at the end:
+    two of the five seconds of CPU time of a command that predicts one song.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def require_keras() -> None:
+    """Refuse to go on where Keras isn't installed.
+
+    Raises:
+        UserError: if it isn't.
+    """
+    if importlib.util.find_spec("keras") is None:
+        raise UserError(
+            "Keras isn't installed here, only what bundles need: pip install deephits-keras"
+        )
 
 
 @contextlib.contextmanager

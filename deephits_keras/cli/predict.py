@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from deephits_keras.cli.common import (
     paths,
     print_json,
     print_table,
+    require_keras,
     song_options,
 )
 from deephits_keras.cli.paths import CORPUS, PATH, RUN_OR_BUNDLE, TABLE
@@ -137,7 +139,10 @@ def predict(
     )
     for note in plan.notes:
         click.echo(note, err=True)
-    if plan.needs_keras:
+    if plan.needs_keras and plan.extracts_without_keras:
+        require_keras()
+        plan = dataclasses.replace(plan, prepare=import_keras)
+    elif plan.needs_keras:
         import_keras()
     if not plan.tracks:
         _predict_all(plan, out, as_json=as_json)

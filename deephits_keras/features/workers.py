@@ -23,6 +23,10 @@ R = TypeVar("R")
 TASK = 8
 """Items per task: some 0.3 s of work for recordings, so that all workers end at the same time."""
 
+AHEAD = 32
+"""Tasks that are computed ahead at most, or two per process: some seconds of work for two
+processes, about as much as it takes to load a model, which happens when the first are finished."""
+
 
 class Pending(Protocol):
     """A result to wait for: a future of `concurrent.futures`, Dask or Ray."""
@@ -197,7 +201,7 @@ def in_order(
             tasks = [items[at : at + TASK] for at in range(0, len(items), TASK)]
             waiting.append((name, [(task, workers.submit(work, task)) for task in tasks]))
             in_flight += len(tasks)
-            while in_flight > 2 * workers.count and len(waiting) > 1:
+            while in_flight > max(AHEAD, 2 * workers.count) and len(waiting) > 1:
                 in_flight -= len(waiting[0][1])
                 yield _finished(waiting, work, workers, lost)
         while waiting:

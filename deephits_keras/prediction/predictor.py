@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -17,7 +17,7 @@ from deephits_keras.features.outcomes import Outcome
 from deephits_keras.features.words import KnownWords
 from deephits_keras.prediction.extraction import ExtractedTrack, Notes, TrackExtractor
 from deephits_keras.prediction.measured import FieldOrigin
-from deephits_keras.runs.scorer import Scorer, model_inputs
+from deephits_keras.runs.scorer import Score, Scorer, model_inputs
 from deephits_keras.tasks import Prediction
 from deephits_keras.tracks import Track
 
@@ -107,9 +107,10 @@ class Predictor:
         run: A finished run, or a bundle that was exported from one.
         descriptors: An encoder that measures the fields that a track lacks
             (`deephits_keras.prediction.measured.descriptor_source`).
+        prepare: Called before the model is loaded.
 
     Raises:
-        UserError: if the run isn't finished or can't be loaded.
+        UserError: if the run isn't finished.
 
     Example:
         >>> predictor = Predictor(Run(Path("run")))  # doctest: +SKIP
@@ -118,13 +119,27 @@ class Predictor:
         41.3
     """
 
-    def __init__(self, run: Scorer, descriptors: AnyEncoder | None = None) -> None:
-        self.run = run
+    def __init__(
+        self,
+        run: Scorer,
+        descriptors: AnyEncoder | None = None,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.run, self._prepare = run, prepare
         self.task = run.task
         self.descriptors = descriptors
-        self.score = run.scorer
         self.calibration = run.calibration
         self.encoders = run.encoders
+
+    @cached_property
+    def score(self) -> Score:
+        """The model, loaded when it is first needed: worker processes are at work before.
+
+        Raises:
+            UserError: if it can't be loaded.
+        """
+        self._prepare()
+        return self.run.scorer
 
     def predict(self, tracks: Sequence[Track]) -> list[TrackPrediction]:
         """Predict tracks; see `stream`."""

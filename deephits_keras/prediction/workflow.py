@@ -76,16 +76,28 @@ class Predictions(Sequence[TrackPrediction]):
 
 @dataclass(frozen=True)
 class PredictionPlan(SongPlan):
-    """What to predict with which models; see `SongPlan`."""
+    """What to predict with which models; see `SongPlan`.
+
+    Attributes:
+        prepare: Called before a model is loaded.
+    """
+
+    prepare: Callable[[], None] = lambda: None
+
+    @property
+    def extracts_without_keras(self) -> bool:
+        """Whether there is work for other processes that needs no Keras.
+
+        It can be given to them before Keras is imported, which takes seconds.
+        """
+        encoders = self.extractor.encoders.values()
+        parallel = all(encoder.parallel for encoder in encoders)
+        return self.table is not None and parallel and self.extractor.for_workers is not None
 
     @cached_property
     def predictors(self) -> tuple[Predictor, ...]:
-        """The loaded models.
-
-        Raises:
-            UserError: if one can't be loaded.
-        """
-        return tuple(Predictor(model, self.descriptors) for model in self.models)
+        """The models, each loaded when it is first needed."""
+        return tuple(Predictor(model, self.descriptors, self.prepare) for model in self.models)
 
     def answers(self) -> list[Predictions]:
         """The predictions of each model for the songs."""

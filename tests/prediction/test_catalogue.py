@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,18 @@ def model(tmp_path: Path) -> PlainModel:
 
 def plan(model: PlainModel, table: Path, **more: Any) -> PredictionPlan:
     return plan_prediction([model], table=table, **more)
+
+
+def test_the_model_is_loaded_after_workers_have_begun(model: PlainModel, tmp_path: Path) -> None:
+    table, marks = write_table(tmp_path / "songs.csv", {}), tmp_path / "marks"
+    done = dataclasses.replace(plan(model, table, jobs=2), prepare=marks.mkdir)
+    assert done.extracts_without_keras
+    whole = PlainModel({"sound": Whole()}, tmp_path / "whole")
+    assert not plan(whole, table, jobs=2).extracts_without_keras
+    assert [predictor.run for predictor in done.predictors] == [model]
+    assert not marks.exists()
+    assert done.write(tmp_path / "out.csv") == (ROWS, "")
+    assert marks.exists()
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
