@@ -19,6 +19,9 @@ from deephits_keras.types import BoolArray
 
 Columns = list[list[Any]]
 
+ROWS = 1024
+"""Rows per forward pass: boosted trees take up to 750 kB for each (`model.trees.MOST_TREES`)."""
+
 
 def field_features(predictor: Predictor, chunk: TableChunk) -> dict[str, FieldFeatures] | None:
     """Features of the rows that can be used, by modality; None if they are extracted one by one."""
@@ -53,7 +56,7 @@ class FieldAnswers:
 
     @classmethod
     def from_chunk(cls, predictor: Predictor, chunk: TableChunk) -> FieldAnswers | None:
-        """Predict a chunk in one forward pass; None if its rows must be extracted one by one."""
+        """Predict a chunk at once; None if its rows must be extracted one by one."""
         if not len(chunk.kept) or (features := field_features(predictor, chunk)) is None:
             return None
         inputs: dict[str, np.ndarray[Any, Any]] = {}
@@ -64,7 +67,12 @@ class FieldAnswers:
                 values = found.features[spec.name]
                 values = np.where(_like(found.present, values), values, 0)
                 inputs[input_name(modality, spec.name)] = values.astype(input_dtype(spec))
-        outputs = predictor.score(inputs)
+        outputs = np.concatenate(
+            [
+                predictor.score({name: rows[at : at + ROWS] for name, rows in inputs.items()})
+                for at in range(0, len(chunk.kept), ROWS)
+            ]
+        )
         return cls(predictor, chunk, features, predictor.task.decode(outputs))
 
     def __len__(self) -> int:
