@@ -121,13 +121,17 @@ class SoftTrees(layers.Layer):  # type: ignore[misc]
         """Send each track down every tree, and add up the leaves' values."""
         trees = self.trees
         outputs, count, conditions = trees.columns.shape
+        # Each track gets the start from a tree, whose shares add up to 1: OpenVINO 2026.4 adds a
+        # constant to a sum over the last axis wrongly, and reads beyond it.
+        leaves = trees.values.copy()
+        leaves[:, 0] += trees.start[:, None]
         # As tensors: PyTorch computes nothing of an array and a tensor.
         thresholds, widths, values = (
             ops.convert_to_tensor(array)
             for array in (
                 trees.thresholds.reshape(-1),
                 trees.widths.reshape(-1),
-                trees.values.reshape(1, outputs * count, -1),
+                leaves.reshape(1, outputs * count, -1),
             )
         )
         taken = ops.take(ops.cast(vector, "float32"), trees.columns.reshape(-1), axis=1)
@@ -139,8 +143,7 @@ class SoftTrees(layers.Layer):  # type: ignore[misc]
             share = left[:, :, first : 2 * first + 1]
             both = ops.stack([reached * share, reached * (1.0 - share)], axis=-1)
             reached = ops.reshape(both, (-1, outputs * count, 2 ** (level + 1)))
-        total = ops.sum(ops.reshape(reached * values, (-1, outputs, count * 2**DEPTH)), axis=-1)
-        return total + ops.convert_to_tensor(trees.start)
+        return ops.sum(ops.reshape(reached * values, (-1, outputs, count * 2**DEPTH)), axis=-1)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """`(batch, outputs)`."""

@@ -24,7 +24,7 @@ from deephits_keras.model.builder import build_model, with_temperature
 from deephits_keras.model.ensemble import ensemble
 from deephits_keras.model.fusion import FUSIONS, get_fusion
 from deephits_keras.model.head_names import HEADS
-from deephits_keras.model.trees import DEPTH, tree_vector, with_trees
+from deephits_keras.model.trees import DEPTH, SoftTrees, Trees, tree_vector, with_trees
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task, get_task
 from deephits_keras.training.boosting import complete_trees
@@ -254,3 +254,25 @@ def test_the_graph_scores_as_the_model(name: str, built: Built, tmp_path: Path) 
     # The batch is dynamic, and no track's answer depends on the others'.
     one = score({key: values[:1] for key, values in built.inputs.items()})
     assert score_difference(built.task, one, built.wanted[:1]) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["litert", "onnx", "openvino"])
+def test_trees_of_several_outputs_score_as_the_model(name: str, tmp_path: Path) -> None:
+    draw, shape = np.random.default_rng(4), (3, 5, 2**DEPTH - 1)
+    trees = Trees(
+        modalities=("meta",),
+        size=6,
+        columns=draw.integers(0, 6, shape).astype(np.int32),
+        thresholds=draw.normal(size=shape).astype(np.float32),
+        widths=np.full(shape, 0.05, np.float32),
+        values=draw.normal(0, 0.1, (3, 5, 2**DEPTH)).astype(np.float32),
+        start=np.array([-1.1, 1.0, 0.1], np.float32),
+    )
+    vector = keras.Input((6,), name="vector")
+    model = keras.Model({"vector": vector}, SoftTrees(trees)(vector))
+    rows = {"vector": draw.normal(size=(TRACKS, 6)).astype(np.float32)}
+    task = get_task("tiers-3")
+    asked = [TensorInfo("vector", (6,), "float32", "")]
+    FORMATS[name].write(model, tmp_path, manifest(task, asked))
+    given = FORMATS[name].open(tmp_path, asked, task.outputs)(rows)
+    np.testing.assert_allclose(given, model.predict_on_batch(rows), rtol=0, atol=1e-5)
