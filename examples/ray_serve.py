@@ -1,6 +1,6 @@
 """`deephits serve` on several machines: Ray Serve with replicas of a run or bundle.
 
-    pip install 'deephits-keras[serve,runtime]' 'ray[serve]'
+    pip install '.[serve,runtime]' 'ray[serve]' httpx    # in the folder of this repository
     ray start --head                      # others join with: ray start --address=HEAD:6379
     python examples/ray_serve.py BUNDLE --replicas 4
 

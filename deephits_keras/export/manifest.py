@@ -101,8 +101,7 @@ class Manifest:
             graph=graph,
             inputs=tuple(tensors(encoders)),
             output=output_of(get_task(config.task)),
-            # Paths and commands of the training machine are removed.
-            run=dataclasses.replace(config, command="", corpus={**config.corpus, "folder": ""}),
+            run=_without_paths(config),
             calibration=calibration,
             licences={"code": "Apache-2.0 (deephits-keras)", "weights": weights_licence},
             unseen_columns=unseen_columns,
@@ -121,7 +120,29 @@ class Manifest:
         """
         blame = f"{where} is damaged"
         # By hand: a newer format is told before its fields, those of the run's configuration too.
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise UserError(f"{blame}: another version of deephits-keras wrote it")
+        if not isinstance(values, dict):
+            raise UserError(f"{blame}: it must hold an object")
+        if (found := values.get("format")) != FORMAT:
+            raise UserError(
+                f"{where} was written by another version of deephits-keras: its format is "
+                f"{found!r:.20}, and this version reads {FORMAT}"
+            )
         config = RunConfig.from_json(values.get("run", {}), f"{where}: run")
         return from_plain({**values, "run": config}, cls, blame)
+
+
+def _without_paths(config: RunConfig) -> RunConfig:
+    """A run's configuration without the command and the folders of the training machine."""
+    modalities = {
+        name: dataclasses.replace(record, source="")
+        if record.source.startswith("file:")
+        else record
+        for name, record in config.modalities.items()
+    }
+    return dataclasses.replace(
+        config,
+        command="",
+        corpus={**config.corpus, "folder": ""},
+        modalities=modalities,
+        start=config.start and dataclasses.replace(config.start, run=""),
+    )

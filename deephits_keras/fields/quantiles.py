@@ -73,26 +73,27 @@ class QuantileNormal(layers.Layer):  # type: ignore[misc]
         super().__init__(dtype="float32", **kwargs)
         edges = np.asarray(quantiles, dtype=np.float64)
         self.quantiles = edges.tolist()
-        middle = edges[:, edges.shape[1] // 2]
+        middle = edges[:, edges.shape[1] // 2].astype(np.float32)
         spread = edges[:, -1] - edges[:, 0]
-        self._middle = middle.astype(np.float32)
-        self._spread = np.where(spread > 0, spread, 1.0).astype(np.float32)
+        self._middle = middle
         self._known = (spread > 0).astype(np.float32)
-        # Scale the edges first: float32 can't represent the difference of two durations in
+        # Edges from the middle: float32 can't represent the difference of two durations in
         # milliseconds that are a thousandth of a deviation apart.
-        scaled = (edges - middle[:, None]) / np.where(spread > 0, spread, 1.0)[:, None]
-        self._low = scaled[:, :-1].astype(np.float32)
-        self._step = np.maximum(np.diff(scaled, axis=1), 1e-9).astype(np.float32)
+        around = edges - middle[:, None]
+        steps = np.maximum(np.diff(around, axis=1), 1e-9 * np.where(spread > 0, spread, 1)[:, None])
+        self._low = around[:, :-1].astype(np.float32)
+        self._step = np.maximum(steps, 1e-30).astype(np.float32)
 
     def call(self, values: Tensor) -> Tensor:
         """Interpolate the quantile, then apply the normal quantile function."""
         values = ops.cast(values, "float32")
         unknown = ops.isnan(values)
         filled = ops.where(unknown, ops.zeros_like(values), values)
-        scaled = (filled - self._middle) / self._spread
-        # Fraction of each segment below the value; the mean over segments is the quantile.
-        parts = (ops.expand_dims(scaled, -1) - self._low) / self._step
-        share = ops.mean(ops.clip(parts, 0.0, 1.0), axis=-1)
+        # Fraction of each segment below the value; the mean over segments is the quantile. Clipped
+        # before the division: of a frequent value's steps OpenVINO would else divide both terms of
+        # the difference, and their rounding count a thousand times.
+        above = ops.expand_dims(filled - self._middle, -1) - self._low
+        share = ops.mean(ops.minimum(ops.relu(above), self._step) / self._step, axis=-1)
         score = 2.0**0.5 * ops.erfinv(ops.clip(2.0 * share - 1.0, -1 + 2e-7, 1 - 2e-7))
         score = ops.clip(score, -LIMIT, LIMIT) * self._known
         return ops.where(unknown, ops.zeros_like(score), score)

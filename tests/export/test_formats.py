@@ -20,6 +20,7 @@ from deephits_keras.export.examples import TOLERANCE, score_difference
 from deephits_keras.export.formats.registry import FORMATS
 from deephits_keras.export.manifest import Manifest, output_of
 from deephits_keras.export.tensors import TensorInfo, tensors
+from deephits_keras.fields.quantiles import QuantileNormal, fit_quantiles
 from deephits_keras.model.builder import build_model, with_temperature
 from deephits_keras.model.ensemble import ensemble
 from deephits_keras.model.fusion import FUSIONS, get_fusion
@@ -276,3 +277,18 @@ def test_trees_of_several_outputs_score_as_the_model(name: str, tmp_path: Path) 
     FORMATS[name].write(model, tmp_path, manifest(task, asked))
     given = FORMATS[name].open(tmp_path, asked, task.outputs)(rows)
     np.testing.assert_allclose(given, model.predict_on_batch(rows), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["litert", "onnx", "openvino"])
+def test_a_value_that_most_tracks_have_scores_as_in_the_model(name: str, tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    meters, years = draw.choice([3, 4, 5], 600, p=[0.05, 0.9, 0.05]), draw.integers(1990, 2021, 600)
+    fields = np.stack([meters, years], axis=1).astype(np.float32)
+    numbers = keras.Input((2,), name="numbers")
+    model = keras.Model({"numbers": numbers}, QuantileNormal(fit_quantiles(fields))(numbers))
+    rows = {"numbers": fields[:TRACKS]}
+    task = get_task("tiers-3")
+    asked = [TensorInfo("numbers", (2,), "float32", "")]
+    FORMATS[name].write(model, tmp_path, manifest(task, asked))
+    given = FORMATS[name].open(tmp_path, asked, 2)(rows)
+    np.testing.assert_allclose(given, model.predict_on_batch(rows), rtol=0, atol=2e-6)
