@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deephits_keras.corpus.files import INFO, TRACKS
 from deephits_keras.errors import UserError
-from deephits_keras.export.files import MANIFEST
+from deephits_keras.export.files import EXAMPLES, MANIFEST
 from deephits_keras.runs.files import CHECKSUMS, CONFIG
 from deephits_keras.utils.findings import Verification
 
@@ -32,7 +32,7 @@ def verify(folder: str | Path, *, check_content: bool = False) -> Verification:
         from deephits_keras.features.verification import verify_corpus
 
         return verify_corpus(folder, check_content=check_content)
-    if (folder / MANIFEST).is_file():
+    if any((folder / name).is_file() for name in (MANIFEST, EXAMPLES)):
         from deephits_keras.export.verification import verify_bundle
 
         return verify_bundle(folder)

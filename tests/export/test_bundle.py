@@ -136,6 +136,16 @@ def test_a_whole_bundle_is_verified_and_a_damaged_one_is_refused(
     assert "model.onnx has changed since" in refused.err
 
 
+def test_a_bundle_without_its_description_is_no_damaged_run(
+    bundle: Path, deephits: Deephits
+) -> None:
+    (bundle / MANIFEST).unlink()
+    outcome = deephits("verify", bundle)
+    assert outcome.code == 1
+    assert "bundle.json is missing" in outcome.out
+    assert "copy the bundle again" in outcome.out
+
+
 def sign(bundle: Path) -> None:
     """Make the checksums right again, as a stranger could."""
     names = json.loads((bundle / CHECKSUMS).read_text())
