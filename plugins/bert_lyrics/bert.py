@@ -25,7 +25,9 @@ from .checkpoint import (
     read_config,
     require,
 )
-from .embedding import TextEmbedder, Tokenize
+from .embedding import TextEmbedder
+from .network import Tokenize
+from .sizes import Sizes
 
 
 class FrozenBert(TextEmbedder):
@@ -205,8 +207,8 @@ def _preset_tokenizer(
 
 
 @lru_cache(maxsize=8)
-def preset_hidden_size(checkpoint: str) -> int:
-    """Size of a KerasHub preset's pooled vector, from its configuration alone.
+def preset_sizes(checkpoint: str) -> Sizes:
+    """Sizes of a KerasHub preset, from its configuration alone.
 
     Raises:
         UserError: if KerasHub can't load it.
@@ -214,7 +216,7 @@ def preset_hidden_size(checkpoint: str) -> int:
     preset = checkpoint.removeprefix(PRESET_PREFIX)
     source = str(find_preset(preset) or preset)
     model = _from_preset(keras_hub.models.BertBackbone, source, load_weights=False)
-    return int(model.hidden_dim)
+    return Sizes(model.hidden_dim, model.num_layers, model.num_heads, model.intermediate_dim)
 
 
 def _from_preset(kind: Any, preset: str, **options: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,7 +14,7 @@ from deephits_keras.encoders.features import Features
 from deephits_keras.types import Tensor
 
 from .bert import FrozenBert
-from .embedding import ALL_TOKENS, cut, cuts
+from .network import ALL_TOKENS, cut, cuts
 
 NEUTRAL = "[MASK]"
 """The token that BERT was trained to read as an unknown word."""
@@ -23,8 +22,8 @@ NEUTRAL = "[MASK]"
 CONTINUED = "##"
 
 
-class ExplainableLyrics(Explainable):
-    """The tokens' word embeddings as the point; BERT and the branch compute the embedding.
+class ExplainableWords(Explainable):
+    """The tokens' word embeddings as the point; subclasses compute the embedding from them.
 
     In the baseline each token is replaced by `[MASK]`; positions, segments, `[CLS]` and `[SEP]` are
     kept, so that the text keeps its length but has no words. Each window has its own.
@@ -34,34 +33,43 @@ class ExplainableLyrics(Explainable):
         text: The lyrics.
         max_tokens: Most tokens per window.
         windows: Most windows.
-        branch: The branch on top of BERT's pooled vector.
+        output: The tensor of BERT to compute, such as its pooled vector.
+
+    Attributes:
+        network: From word embeddings `(rows, tokens, hidden size)`, segments and padding mask to
+            that tensor.
     """
 
     def __init__(
-        self, bert: FrozenBert, text: str, max_tokens: int, windows: int, branch: keras.Model
+        self, bert: FrozenBert, text: str, max_tokens: int, windows: int, output: keras.KerasTensor
     ) -> None:
         (ids,) = bert.tokenize([text], max_tokens if windows == 1 else ALL_TOKENS)
         names = {index: token for token, index in bert.vocabulary.items()}
         self.tokens = [names[index] for index in ids[1:-1]]
         self.cuts = cuts(len(self.tokens), max_tokens - 2, windows)
-        self.branch = branch
-        self.pool = _after_word_embeddings(bert.backbone)
+        backbone = bert.backbone
+        masks = (backbone.input["segment_ids"], backbone.input["padding_mask"])
+        self.network = keras.Model([backbone.token_embedding.output, *masks], output)
         read = np.array(cut(ids, max_tokens, windows))
         hidden = np.full_like(read, bert.vocabulary[NEUTRAL])
         hidden[:, 0], hidden[:, -1] = ids[0], ids[-1]
-        words, masks = (
-            ops.convert_to_numpy(bert.backbone.token_embedding(each)) for each in (read, hidden)
+        words, masked = (
+            ops.convert_to_numpy(backbone.token_embedding(each)) for each in (read, hidden)
         )
-        super().__init__({"words": words}, {"words": masks}, f"every token {NEUTRAL}")
+        super().__init__({"words": words}, {"words": masked}, f"every token {NEUTRAL}")
 
-    def embed(self, values: Mapping[str, Tensor]) -> Tensor:
-        """Apply the rest of BERT to each window, average, and apply the branch."""
-        shape = values["words"].shape
-        words = ops.reshape(values["words"], (-1, *shape[2:]))
-        zeros = ops.zeros(ops.shape(words)[:2], "int32")
-        pooled = self.pool([words, zeros, zeros + 1], training=False)
-        vectors = ops.reshape(pooled, (-1, shape[1], pooled.shape[-1]))
-        return self.branch({"cls": ops.mean(vectors, axis=1)}, training=False)
+    def through(self, words: Tensor) -> Tensor:
+        """Apply the network to each window.
+
+        Args:
+            words: `(batch, windows, tokens, hidden size)`.
+
+        Returns:
+            The output of `batch * windows` rows.
+        """
+        rows = ops.reshape(words, (-1, *words.shape[2:]))
+        zeros = ops.zeros(ops.shape(rows)[:2], "int32")
+        return self.network([rows, zeros, zeros + 1], training=False)
 
     def parts(self, attribution: Features) -> list[Part]:
         """One part per word, in order; a word's pieces, and its windows, are summed."""
@@ -94,10 +102,26 @@ class ExplainableLyrics(Explainable):
         return Markup('<p class="words">{}</p>').format(Markup(" ").join(spans))
 
 
-def _after_word_embeddings(backbone: Any) -> keras.Model:
-    """BERT from `(batch, tokens, hidden size)` word embeddings to its pooled vector."""
-    inputs = backbone.input
-    words = backbone.token_embedding.output
-    return keras.Model(
-        [words, inputs["segment_ids"], inputs["padding_mask"]], backbone.output["pooled_output"]
-    )
+class ExplainableLyrics(ExplainableWords):
+    """Through BERT's pooled vector, the mean of the windows, and the branch.
+
+    Args:
+        bert: The network.
+        text: The lyrics.
+        max_tokens: Most tokens per window.
+        windows: Most windows.
+        branch: The branch on top of BERT's pooled vector.
+    """
+
+    def __init__(
+        self, bert: FrozenBert, text: str, max_tokens: int, windows: int, branch: keras.Model
+    ) -> None:
+        self.branch = branch
+        super().__init__(bert, text, max_tokens, windows, bert.backbone.output["pooled_output"])
+
+    def embed(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Apply the rest of BERT to each window, average, and apply the branch."""
+        words = values["words"]
+        pooled = self.through(words)
+        vectors = ops.reshape(pooled, (-1, words.shape[1], pooled.shape[-1]))
+        return self.branch({"cls": ops.mean(vectors, axis=1)}, training=False)

@@ -1,6 +1,6 @@
 """A checkpoint as an ONNX graph with its tokenizer, for machines without Keras.
 
-model.onnx       from token ids to pooled vectors, for any batch and length
+model.onnx       from token ids to pooled vectors, or to states, for any batch and length
 tokenizer.json   the tokenizer, of the library `tokenizers`
 config.json      the sizes, as in a checkpoint
 portable.json    the identity of the checkpoint (`Portable`)
@@ -17,6 +17,8 @@ from deephits_keras.utils.files import read_record, write_json, write_text
 from .checkpoint import PRESET_PREFIX, find, find_preset
 
 if TYPE_CHECKING:
+    import keras
+
     from .bert import FrozenBert
 
 GRAPH, TOKENIZER, RECORD = "model.onnx", "tokenizer.json", "portable.json"
@@ -28,13 +30,22 @@ class Portable:
 
     Attributes:
         content: Its identity in fingerprints.
-        cased: Whether it is cased without saying so (`BertLyrics.fingerprint_config`).
+        cased: Whether it is cased without saying so (`CheckpointEncoder.fingerprint_config`).
         max_tokens: Number of its positions.
+        left: Number of its last layers that the graph lacks: it gives the tokens' states before
+            them; 0: it gives pooled vectors.
     """
 
     content: str
     cased: bool
     max_tokens: int
+    left: int = 0
+
+
+def exported(checkpoint: str) -> Path | None:
+    """The folder of a checkpoint that `write` wrote; None for any other."""
+    folder = find(checkpoint)
+    return folder if folder is not None and (folder / RECORD).is_file() else None
 
 
 def read(checkpoint: str) -> Portable | None:
@@ -43,10 +54,8 @@ def read(checkpoint: str) -> Portable | None:
     Raises:
         UserError: if it is damaged.
     """
-    folder = find(checkpoint)
-    if folder is None or not (folder / RECORD).is_file():
-        return None
-    return read_record(folder / RECORD, Portable, "an exported BERT")
+    folder = exported(checkpoint)
+    return read_record(folder / RECORD, Portable, "an exported BERT") if folder else None
 
 
 def is_here(checkpoint: str) -> bool:
@@ -57,14 +66,14 @@ def is_here(checkpoint: str) -> bool:
     )
 
 
-def write(bert: FrozenBert, folder: Path, content: str, *, cased: bool) -> None:
-    """Write a BERT for `onnx_bert.OnnxBert`.
+def write(bert: FrozenBert, network: keras.Model, folder: Path, record: Portable) -> None:
+    """Write a network for `onnx_bert.opened`.
 
     Args:
         bert: The BERT; Keras must run on TensorFlow.
+        network: What is computed of it, from its inputs to one output.
         folder: An empty folder.
-        content: Its identity in fingerprints.
-        cased: As in `Portable`.
+        record: What it is.
 
     Raises:
         UserError: if it can't be converted.
@@ -72,8 +81,8 @@ def write(bert: FrozenBert, folder: Path, content: str, *, cased: bool) -> None:
     from deephits_keras.export.formats.frozen import frozen
     from deephits_keras.export.formats.onnx import write_onnx
 
-    write_onnx(frozen(bert.model), folder / GRAPH)
+    write_onnx(frozen(network), folder / GRAPH)
     write_text(folder / TOKENIZER, bert.tokenizer)
-    write_json(folder / RECORD, Portable(content, cased, bert.max_tokens))
-    size = int(bert.model.output.shape[-1])
+    write_json(folder / RECORD, record)
+    size = int(network.output.shape[-1])
     write_json(folder / "config.json", {"model_type": "bert", "hidden_size": size})

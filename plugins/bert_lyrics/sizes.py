@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from deephits_keras.errors import UserError
+
 from .checkpoint import PRESET_PREFIX, find, read_config
 
-DEFAULT_HIDDEN_SIZE = 768
-"""Hidden size of BERT base, assumed for a missing checkpoint."""
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a BERT; the defaults are BERT base's, as in Hugging Face's configurations.
+
+    Attributes:
+        hidden: Size of a token's state and of the pooled vector.
+        layers: Number of layers.
+        heads: Number of attention heads.
+        intermediate: Size of the wide dense layer in each layer.
+    """
+
+    hidden: int = 768
+    layers: int = 12
+    heads: int = 12
+    intermediate: int = 3072
 
 
-def hidden_size(checkpoint: str) -> int:
-    """Size of the pooled vector; 768 for a missing folder.
+NAMES = {
+    "hidden": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "intermediate": "intermediate_size",
+}
+"""Keys of a `config.json`."""
+
+
+def sizes_of(checkpoint: str) -> Sizes:
+    """The sizes of a checkpoint; BERT base's for a missing folder.
 
     Raises:
         UserError: if the checkpoint exists and isn't a BERT, or a preset's configuration is
             neither cached nor available.
     """
     if checkpoint.startswith(PRESET_PREFIX):
-        from .bert import preset_hidden_size
+        from .bert import preset_sizes
 
-        return preset_hidden_size(checkpoint)
+        return preset_sizes(checkpoint)
     folder = find(checkpoint)
-    return DEFAULT_HIDDEN_SIZE if folder is None else int(read_config(folder)["hidden_size"])
+    if folder is None:
+        return Sizes()
+    config = read_config(folder)
+    given = {size: config[name] for size, name in NAMES.items() if name in config}
+    for size, value in given.items():
+        if not isinstance(value, int) or value < 1:
+            raise UserError(
+                f"{folder}/config.json: {NAMES[size]} must be positive. Received: {value!r}"
+            )
+    return Sizes(**given)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from deephits_plugins.bert_lyrics.untrained import write_untrained_bert
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from deephits_keras.encoders.features import PRESENT
@@ -47,11 +50,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "signals": {"names": ("plays",), "windows": (7,)},
     "collaborations": {"vectors": 4},
     "tabular": {"word_popularity": True},
+    "bert_tuned": {"max_tokens": 8, "units": 16},
 }
 """Small enough to build in a moment."""
 
 MODELS: dict[str, dict[str, Any]] = {
-    "early": {"modalities": "mel,meta", "fusion": "early", "task": "tiers-3"},
+    "early": {"modalities": "mel,lyrics=bert_tuned,meta", "fusion": "early", "task": "tiers-3"},
     "corn": {
         "modalities": "mel=choi_crnn",
         "fusion": {"name": "early", "head": "corn"},
@@ -103,11 +107,21 @@ MODELS: dict[str, dict[str, Any]] = {
 """Every fusion, head and encoder that ships, each at least once."""
 
 
+@cache
+def checkpoint() -> str:
+    """A small BERT."""
+    folder = tempfile.mkdtemp(prefix="deephits-bert-")
+    write_untrained_bert(Path(folder), ["la la la"])
+    return folder
+
+
 def build(name: str) -> tuple[keras.Model, dict[str, Any], str]:
     values = dict(MODELS[name])
     modalities = values.pop("modalities")
     encoders = resolve_modalities(modalities)
     settings = {e.name: SETTINGS[e.name] for e in encoders.values() if e.name in SETTINGS}
+    if "bert_tuned" in settings:
+        settings["bert_tuned"] = {**settings["bert_tuned"], "checkpoint": checkpoint()}
     encoders = resolve_modalities(modalities, settings)
     keras.utils.set_random_seed(3)
     rng = np.random.default_rng(1)

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from deephits_plugins.bert_lyrics import BertLyrics, bert, checkpoint, embedding
 from deephits_plugins.bert_lyrics.bert import load_bert
+from deephits_plugins.bert_lyrics.network import cut, length_batches, padded_length
 from deephits_plugins.bert_lyrics.untrained import write_untrained_bert
 from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import RidgeCV
@@ -231,8 +232,8 @@ def test_a_text_is_embedded_once(untrained: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_batches_hold_one_padded_length_and_every_text_once() -> None:
     keys = [bytes(4 * tokens) for tokens in (3, 64, 65, 512, 130, 130, 5, 6, 7, 500, 449)]
-    batches = list(embedding.length_batches(keys, batch_size=4))
-    lengths = [[embedding.padded_length(key) for key in batch] for batch in batches]
+    batches = list(length_batches(keys, batch_size=4))
+    lengths = [[padded_length(key) for key in batch] for batch in batches]
     assert lengths == [[512, 512], [480], [160, 160], [96], [64], [32, 32, 32, 32]]
     assert sorted(key for batch in batches for key in batch) == sorted(keys)
 
@@ -528,7 +529,7 @@ def test_windows_cover_a_text_and_their_vectors_are_averaged(untrained: Path) ->
     words = [f"la{n % 7}" for n in range(40)]
     whole = encoder_of(untrained, max_tokens=20, windows=9)
     ids = load_bert(str(untrained)).tokenize([" ".join(words)], 1000)[0]
-    parts = embedding.cut(ids, 20, 9)
+    parts = cut(ids, 20, 9)
     assert {len(part) for part in parts} == {20}
     assert parts[0][:19] == ids[:19]
     assert parts[-1][1:] == ids[-19:]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from deephits_plugins.bert_lyrics import BertLyrics
 from deephits_plugins.bert_lyrics.untrained import write_untrained_bert
+from deephits_plugins.bert_tuned import BertTuned
 from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
 from deephits_plugins.numeric import Numeric
 from keras import ops
@@ -208,6 +209,18 @@ def test_words_are_complete_through_several_windows(lyrics: BertLyrics) -> None:
     explainable = encoder.explainable(track, features, branch)
     assert explainable.point["words"].shape[:2] == (3, 6)
     assert_same_embedding(explainable, branch, features, 1e-5)
+    words = [part.name for part in explainable.parts(attribute(explainable).values)]
+    assert words == ["Hello", "darkness", "[UNK]", "my", "old", "fold", "friend"]
+
+
+def test_words_are_complete_through_trained_layers(lyrics: BertLyrics) -> None:
+    encoder = BertTuned.from_config({"checkpoint": lyrics.config.checkpoint, "max_tokens": 16})
+    track = Track("t", lyrics=TEXT)
+    encoder.adapt(iter(()))
+    branch, features = branch_of(encoder), encoder.extract(track)
+    explainable = encoder.explainable(track, features, branch)
+    # The stored states are rounded to float16.
+    assert_same_embedding(explainable, branch, features, 1e-3)
     words = [part.name for part in explainable.parts(attribute(explainable).values)]
     assert words == ["Hello", "darkness", "[UNK]", "my", "old", "fold", "friend"]
 

@@ -15,6 +15,7 @@ import heavy_encoder
 import numpy as np
 import pytest
 from deephits_plugins.bert_lyrics import BertLyrics
+from deephits_plugins.bert_tuned import BertTuned
 from deephits_plugins.essentia_descriptors import EssentiaDescriptors
 from deephits_plugins.lyrics_lstm import LyricsLSTM, LyricsLSTMConfig
 from deephits_plugins.mel_cnn import MelCNN, MelCNNConfig
@@ -38,9 +39,13 @@ from deephits_keras.tracks import Track
 def small_bert() -> BertLyrics:
     folder = Path(tempfile.mkdtemp(prefix="deephits-bert-"))
     tracks = sample_tracks(folder)
-    return BertLyrics.from_config(
-        {n: str(v) for n, v in BertLyrics.prepare_sample(folder / "bert", tracks).items()}
-    )
+    given = BertLyrics.prepare_sample(folder / "bert", tracks)
+    return BertLyrics.from_config({n: str(v) for n, v in given.items()})
+
+
+def small_tuned() -> BertTuned:
+    checkpoint = small_bert().config.checkpoint
+    return BertTuned.from_config({"checkpoint": checkpoint, "max_tokens": 16, "rank": 2})
 
 
 def small_signals() -> Signals:
@@ -55,6 +60,7 @@ def small_signals() -> Signals:
         MelCRNN(MelCRNNConfig(frames=192)),
         Numeric(),
         small_bert,
+        small_tuned,
         LyricsLSTM(LyricsLSTMConfig(max_words=24)),
         EssentiaDescriptors(),
         small_signals,
