@@ -2,7 +2,7 @@
 
 python -m benchmarks.tuned [CAUSE ...]
 
-Each corpus is a table of texts of forty common English words in random order, in which one thing
+Each corpus is a table of texts of thirty common English words in random order, in which one thing
 decides between two popularities; `deephits train` as it comes, but for the encoder of lyrics.
 """
 
@@ -12,7 +12,6 @@ import itertools
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,13 @@ from benchmarks.lyrics import checkpoint
 from deephits_keras.cli.common import print_table
 from deephits_keras.corpus import import_table
 
-TRACKS, WORDS, TOKENS = 1000, 40, 64
+TRACKS, WORDS, TOKENS = 800, 30, 48
 """Sizes of a corpus and its texts; a text has fewer pieces than TOKENS unless it is long."""
 
 BRIGHT = ("sunshine", "summer", "laughter", "honey", "carnival", "gold", "dancing", "smile")
 DARK = ("winter", "shadows", "silence", "ashes", "sorrow", "thunder", "poison", "grave")
+
+PLANTED = {*BRIGHT, *DARK, "umbrella", "bicycle", "river", "mountain", "silver", "copper"}
 
 Text = list[str]
 Draw = np.random.Generator
@@ -106,19 +107,13 @@ def table(cause: str, common: list[str]) -> pd.DataFrame:
 
 
 def measured(cause: str, folder: Path) -> Iterator[tuple[str, ...]]:
-    """A row per way to read the lyrics: test R2, epochs, seconds per epoch, parameters."""
-    common = [
-        word
-        for word in AutoTokenizer.from_pretrained(str(checkpoint())).get_vocab()
-        if word.isascii() and word.isalpha() and 3 < len(word) < 8
-    ]
-    planted = {*BRIGHT, *DARK, "umbrella", "bicycle", "river", "mountain", "silver", "copper"}
-    common = sorted(set(common) - planted)[::20]
-    table(cause, common).to_csv(folder / "tracks.csv", index=False)
+    """A row per way to read the lyrics."""
+    vocabulary = AutoTokenizer.from_pretrained(str(checkpoint())).get_vocab()
+    common = {w for w in vocabulary if w.isascii() and w.isalpha() and 3 < len(w) < 8}
+    table(cause, sorted(common - PLANTED)[::20]).to_csv(folder / "tracks.csv", index=False)
     import_table(folder / "tracks.csv", folder / "corpus")
     for reader, (encoder, settings) in READERS.items():
         given = {"checkpoint": str(checkpoint()), "max_tokens": TOKENS, **settings}
-        began = time.monotonic()
         run = dh.train(
             folder / "corpus",
             folder / reader,
@@ -127,8 +122,15 @@ def measured(cause: str, folder: Path) -> Iterator[tuple[str, ...]]:
             task="regression",
             split={"kind": "random", "test": 0.3},
         )
-        print(run.metrics, file=sys.stderr)
-        yield cause, reader, f"{time.monotonic() - began:.0f}"
+        (branch,) = run.architecture.branches
+        yield (
+            cause,
+            reader,
+            f"{run.metrics['parts']['test']['regression']['r2']:.3f}",
+            f"{len(run.history)}",
+            f"{run.history['seconds'].median():.1f}",
+            f"{branch.parameters:,}",
+        )
 
 
 def main(causes: list[str]) -> None:
@@ -139,7 +141,8 @@ def main(causes: list[str]) -> None:
             for row in measured(cause, Path(folder)):
                 rows.append(row)
                 print(" | ".join(row), file=sys.stderr, flush=True)
-    print_table("Planted causes", ("cause", "reader", "seconds"), rows)
+    columns = ("cause", "lyrics", "test R²", "epochs", "seconds per epoch", "parameters")
+    print_table("Planted causes", columns, rows)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from deephits_plugins.bert_lyrics import BertLyrics
-from deephits_plugins.bert_lyrics.encoder import BertLyricsConfig
 from deephits_plugins.bert_lyrics.untrained import write_untrained_bert
+from deephits_plugins.bert_tuned import BertTuned
 
 from deephits_keras.corpus import Corpus, import_table, make_split
 from deephits_keras.encoders.registry import resolve_modalities
@@ -35,10 +35,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def bundle(checkpoint: Path) -> Path:
+@pytest.fixture(
+    scope="module",
+    params=["bert_lyrics", pytest.param("bert_tuned", marks=pytest.mark.nightly)],
+)
+def bundle(
+    checkpoint: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Of a run whose only input is lyrics; afterwards its checkpoint is gone."""
-    folder = checkpoint.parent
+    folder = tmp_path_factory.mktemp(request.param)
     rng = np.random.default_rng(0)
     lyrics = [" ".join(rng.permutation(" ".join(LINES).split())) for _ in range(30)]
     table = pd.DataFrame({"track_id": [f"t{n}" for n in range(30)], "lyrics": lyrics})
@@ -46,7 +51,8 @@ def bundle(checkpoint: Path) -> Path:
     table.to_csv(folder / "tracks.csv", index=False)
     import_table(folder / "tracks.csv", folder / "corpus")
     corpus = Corpus.open(folder / "corpus")
-    encoders = resolve_modalities("lyrics", {"lyrics": {"checkpoint": str(checkpoint)}})
+    settings = {"lyrics": {"checkpoint": str(checkpoint)}}
+    encoders = resolve_modalities(f"lyrics={request.param}", settings)
     for encoder in encoders.values():
         extract_features(corpus, encoder, jobs=1)
     training = TrainingConfig(epochs=1, batch_size=16)
@@ -75,12 +81,13 @@ def test_lyrics_are_scored_without_keras_and_the_checkpoint(
     assert list(said["warnings"]) == list(ours.warnings)
 
 
-def test_vectors_and_their_store_are_those_of_the_checkpoint(
-    bundle: Path, checkpoint: Path
+@pytest.mark.parametrize("encoder", [BertLyrics, BertTuned])
+def test_features_and_their_store_are_those_of_the_checkpoint(
+    encoder: type[BertLyrics | BertTuned], checkpoint: Path, tmp_path: Path
 ) -> None:
-    whole = BertLyrics(BertLyricsConfig(checkpoint=str(checkpoint), max_tokens=24))
-    folder = bundle / "encoders" / "lyrics"
-    exported = BertLyrics(BertLyricsConfig(checkpoint=str(folder), max_tokens=24))
+    whole = encoder.from_config({"checkpoint": str(checkpoint), "max_tokens": 24})
+    assert whole.write_portable(tmp_path) == ("checkpoint",)
+    exported = encoder.from_config({"checkpoint": str(tmp_path), "max_tokens": 24})
     assert exported.fingerprint() == whole.fingerprint()
     assert exported.feature_specs == whole.feature_specs
     texts = [*LINES, " ".join(LINES * 5), "words that it has never seen"]
@@ -88,7 +95,21 @@ def test_vectors_and_their_store_are_those_of_the_checkpoint(
     for mine, theirs in zip(whole.extract_many(tracks), exported.extract_many(tracks), strict=True):
         assert isinstance(mine, dict)
         assert isinstance(theirs, dict)
-        np.testing.assert_allclose(theirs["cls"], mine["cls"], rtol=0, atol=1e-5)
+        for name, values in mine.items():
+            # States are stored in float16.
+            step = 2e-3 if values.dtype == np.float16 else 1e-5
+            np.testing.assert_allclose(theirs[name], values, rtol=0, atol=step)
+
+
+def test_an_exported_bert_is_read_with_its_own_layers_alone(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    BertTuned.from_config({"checkpoint": str(checkpoint), "layers": 1}).write_portable(tmp_path)
+    track = Track("a", lyrics=LINES[0])
+    for encoder, layers in ((BertTuned, {"layers": 2}), (BertLyrics, {})):
+        exported = encoder.from_config({"checkpoint": str(tmp_path), **layers})
+        with pytest.raises(UserError, match="without its last 1 layers"):
+            exported.extract(track)
 
 
 def test_the_files_of_an_encoder_are_checked(bundle: Path, deephits: Callable[..., Any]) -> None:

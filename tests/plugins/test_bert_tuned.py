@@ -175,3 +175,57 @@ def test_the_store_depends_on_the_layers_and_not_on_the_training(untrained: Path
     assert first != tuned(untrained, layers=1).fingerprint()
     assert first != tuned(untrained, max_tokens=25).fingerprint()
     assert first != frozen(untrained).fingerprint()
+
+
+# === What it learns ===
+
+
+def planted(count: int) -> tuple[list[str], np.ndarray]:
+    """Texts of forty random words, and whether one of them is `umbrella` or `bicycle`."""
+    rng = np.random.default_rng(1)
+    common = [f"{a}{b}" for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "ay", "oo")]
+    causes = rng.integers(2, size=count)
+    texts = []
+    for cause in causes:
+        words = rng.choice(common, 40).astype(object)
+        words[rng.integers(40)] = "umbrella" if cause else "bicycle"
+        texts.append(" ".join(words))
+    return texts, causes.astype("float32")
+
+
+def held_out_accuracy(encoder: AnyEncoder, texts: list[str], causes: np.ndarray) -> float:
+    """Of the encoder's branch and a logistic output, trained on three quarters of the texts."""
+    keras.utils.set_random_seed(0)
+    features = features_of(encoder, *texts)
+    branch = new_branch(encoder)
+    output = keras.layers.Dense(1, activation="sigmoid")(branch.output)
+    model = keras.Model(branch.input, output)
+    model.compile(keras.optimizers.Adam(0.003), "binary_crossentropy", metrics=["accuracy"])
+    known = 3 * len(texts) // 4
+    model.fit(
+        {name: values[:known] for name, values in features.items()},
+        causes[:known],
+        batch_size=32,
+        epochs=15,
+        verbose=0,
+    )
+    rest = {name: values[known:] for name, values in features.items()}
+    return float(model.evaluate(rest, causes[known:], verbose=0)[1])
+
+
+def test_a_single_word_is_learned_by_adapters_and_not_from_the_frozen_vector(
+    tmp_path: Path,
+) -> None:
+    texts, causes = planted(400)
+    write_untrained_bert(tmp_path, texts)
+    settings = {"max_tokens": 42, "units": 32}
+    # Chance is 0.5 with a standard deviation of 0.05.
+    assert held_out_accuracy(frozen(tmp_path, **settings), texts, causes) < 0.75
+    assert held_out_accuracy(tuned(tmp_path, **settings), texts, causes) > 0.9
+
+
+def test_words_after_max_tokens_are_not_learned(untrained: Path) -> None:
+    for encoder in (tuned(untrained), frozen(untrained)):
+        one, other = (features_of(encoder, "la " * 22 + word) for word in ("love", "rain"))
+        for name, values in one.items():
+            np.testing.assert_array_equal(values, other[name])
