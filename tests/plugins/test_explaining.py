@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from deephits_keras.audio.spectrogram import clip, log_mel
 from deephits_keras.encoders.explainable import Explainable, ExplainableFeatures
-from deephits_keras.encoders.features import Features
+from deephits_keras.encoders.features import Features, input_dtype
 from deephits_keras.explanation.integrated import Attribution, integrated_gradients
 from deephits_keras.report.style import svg
 from deephits_keras.tracks import Track
@@ -37,7 +37,10 @@ def seed() -> None:
 
 
 def branch_of(encoder: Any) -> keras.Model:
-    inputs = {s.name: keras.Input(s.shape, name=s.name) for s in encoder.feature_specs}
+    inputs = {
+        s.name: keras.Input(s.shape, dtype=input_dtype(s), name=s.name)
+        for s in encoder.feature_specs
+    }
     return keras.Model(inputs, encoder.build(inputs), name=encoder.modality)
 
 

@@ -92,8 +92,10 @@ def write_openvino(function: Any, path: Path) -> None:
             raise UserError(
                 f"This model has an operation that OpenVINO lacks: {str(error)[:500]}"
             ) from error
+        wanted = {tensor.name.split(":")[0] for tensor in function.inputs}
         for value in made.inputs:
-            value.tensor.set_names({value.any_name.split(":")[0]})
+            # An input that is only passed on has the names of what it is passed on as, too.
+            value.tensor.set_names(wanted & {name.split(":")[0] for name in value.names})
         made.outputs[0].tensor.set_names({OUTPUT})
         openvino.save_model(made, path, compress_to_fp16=False)
     path.with_suffix(".pb").unlink()
