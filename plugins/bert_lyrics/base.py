@@ -16,7 +16,7 @@ from deephits_keras.errors import UserError
 from deephits_keras.tracks import Track
 
 from . import checkpoint, portable
-from .sizes import Sizes, sizes_of
+from .sizes import sizes_of
 
 if TYPE_CHECKING:
     import keras
@@ -86,7 +86,7 @@ class CheckpointEncoder(ModalityEncoder[CheckpointConfigT]):
         return self.published_weights if Path(self.config.checkpoint).name == MULTILINGUAL else ""
 
     @property
-    def sizes(self) -> Sizes:
+    def sizes(self) -> checkpoint.Sizes:
         """Sizes of the checkpoint, BERT base's if it is missing.
 
         Raises:

@@ -18,6 +18,7 @@ from deephits_keras.utils.files import PARTIAL
 
 from .checkpoint import (
     PRESET_PREFIX,
+    Sizes,
     case_of,
     content_hash,
     find_preset,
@@ -27,7 +28,6 @@ from .checkpoint import (
 )
 from .embedding import TextEmbedder
 from .network import Tokenize
-from .sizes import Sizes
 
 
 class FrozenBert(TextEmbedder):

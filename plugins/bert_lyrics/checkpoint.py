@@ -140,6 +140,23 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """Sizes of a BERT; the defaults are BERT base's, as in Hugging Face's configurations.
+
+    Attributes:
+        hidden: Size of a token's state and of the pooled vector.
+        layers: Number of layers.
+        heads: Number of attention heads.
+        intermediate: Size of the wide dense layer in each layer.
+    """
+
+    hidden: int = 768
+    layers: int = 12
+    heads: int = 12
+    intermediate: int = 3072
+
+
+@dataclass(frozen=True)
 class Case:
     """Whether a checkpoint's tokenizer converts text to lower case.
 

@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from deephits_keras.errors import UserError
 
-from .checkpoint import PRESET_PREFIX, find, read_config
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes of a BERT; the defaults are BERT base's, as in Hugging Face's configurations.
-
-    Attributes:
-        hidden: Size of a token's state and of the pooled vector.
-        layers: Number of layers.
-        heads: Number of attention heads.
-        intermediate: Size of the wide dense layer in each layer.
-    """
-
-    hidden: int = 768
-    layers: int = 12
-    heads: int = 12
-    intermediate: int = 3072
-
+from .checkpoint import PRESET_PREFIX, Sizes, find, read_config
 
 NAMES = {
     "hidden": "hidden_size",

@@ -1,5 +1,6 @@
 """Lyrics -> frozen lower layers of BERT -> its last layers, trained -> embedding."""
 
-from .encoder import BertTuned, BertTunedConfig
+from .config import BertTunedConfig
+from .encoder import BertTuned
 
 __all__ = ["BertTuned", "BertTunedConfig"]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from deephits_keras.types import Tensor
 
 from ..bert_lyrics.branch import lyrics_branch
-from ..bert_lyrics.sizes import Sizes
+from ..bert_lyrics.checkpoint import Sizes
+from .config import BertTunedConfig
 from .layers import AdaptedDense, AdaptedTransformer
 
 if TYPE_CHECKING:
-    from .encoder import BertTunedConfig
     from .lower import UpperWeights
 
 

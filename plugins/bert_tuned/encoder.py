@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deephits_keras.encoders.contract import setting
 from deephits_keras.encoders.features import Features, FeatureSpec
 from deephits_keras.tracks import Track
 
-from ..bert_lyrics.base import CheckpointConfig, CheckpointEncoder
+from ..bert_lyrics.base import CheckpointEncoder
+from .config import BertTunedConfig
 
 if TYPE_CHECKING:
     import keras
 
     from ..bert_lyrics.bert import FrozenBert
     from .explaining import ExplainableStates
-
-
-@dataclass(frozen=True)
-class BertTunedConfig(CheckpointConfig):
-    """Settings of `BertTuned`.
-
-    Raises:
-        ValueError: for a size that isn't positive, or `max_tokens` below 3 ([CLS], one piece,
-            [SEP]).
-    """
-
-    max_tokens: int = setting(
-        128,
-        "most WordPiece tokens per text, including [CLS] and [SEP]; the rest is cut off",
-        changes_features=True,
-    )
-    layers: int = setting(
-        2, "number of BERT's last layers that are in the model", changes_features=True
-    )
-    rank: int = setting(8, "rank of the change to each kernel of these layers; 0: any")
-    rate: float = setting(1.0, "what the change is multiplied by, a rate of learning")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.layers < 1:
-            raise ValueError(f"layers must be positive. Received: {self.layers}")
-        if self.rank < 0:
-            raise ValueError(f"rank must not be negative. Received: {self.rank}")
-        if not self.rate > 0:
-            raise ValueError(f"rate must be above 0. Received: {self.rate}")
 
 
 class BertTuned(CheckpointEncoder[BertTunedConfig]):
@@ -103,7 +72,7 @@ class BertTuned(CheckpointEncoder[BertTunedConfig]):
         """
         import numpy as np
 
-        from .states import load
+        from .onnx_states import load
 
         config, (spec, _) = self.config, self.feature_specs
         network = load(config.checkpoint, config.layers)
