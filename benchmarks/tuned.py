@@ -130,7 +130,7 @@ def measured(cause: str, folder: Path) -> Iterator[tuple[str, ...]]:
             reader,
             f"{run.metrics['parts']['test']['regression']['r2']:.3f}",
             f"{len(run.history)}",
-            f"{run.history['seconds'].median():.1f}",
+            f"{run.config.training_seconds / len(run.history):.1f}",
             f"{branch.parameters:,}",
         )
 
