@@ -106,6 +106,9 @@ def test_an_ensemble_says_the_same_in_every_format(
     run, wanted = said(task)
     assert len(Run(run).config.members) == 2
     bundle = export_run(Run(run), tmp_path / "bundle", kind=kind).folder
+    card = (bundle / "README.md").read_text()
+    assert "average of 2 trainings with the seeds 0, 1" in card
+    assert ("overconfident" in card) == (task != "regression")
     given = Predictor(Bundle(bundle)).predict(songs)
     assert len(given) == TRACKS
     for ours, theirs in zip(given, wanted, strict=True):
