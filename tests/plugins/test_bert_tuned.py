@@ -19,6 +19,8 @@ from deephits_keras.errors import UserError
 from deephits_keras.testing.subject import branch_of, stack
 from deephits_keras.tracks import Track
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 LINES = ("love and rain in the morning", "Money, money! all night long", "a quiet road home")
 
 ROUNDING = 2.0**-11
