@@ -208,7 +208,7 @@ def held_out_accuracy(encoder: AnyEncoder, texts: list[str], causes: np.ndarray)
         {name: values[:known] for name, values in features.items()},
         causes[:known],
         batch_size=32,
-        epochs=6,
+        epochs=4,
         verbose=0,
     )
     rest = {name: values[known:] for name, values in features.items()}
