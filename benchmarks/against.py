@@ -159,7 +159,6 @@ class Tasks:
             amount=ROWS,
             unit="rows/s",
             target=10.0,
-            clock=True,
         )
 
     def recordings(self) -> Iterator[Comparison]:
