@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
+import threading
 from typing import Any
 
 import httpx
@@ -113,7 +114,12 @@ def main() -> None:
     asked = parser.parse_args()
     ray.init(address=asked.address)
     start(asked.model, replicas=asked.replicas, port=asked.port)
-    signal.sigwait([signal.SIGINT, signal.SIGTERM])
+    stop = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: stop.set())
+    # Ray has threads of its own: if one of them gets the signal, it wakes nobody who waits.
+    while not stop.wait(0.5):
+        pass
     serve.shutdown()
 
 
