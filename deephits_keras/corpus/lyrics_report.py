@@ -21,6 +21,9 @@ ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]|\s-\s.*|\b(?:feat|ft|featuring)\b\.?.*
 """What of a title its lyrics don't repeat: versions and guests."""
 
 
+NO_LETTERS = {code: None for code in range(128) if not chr(code).isalnum()}
+"""ASCII's characters that aren't letters or digits, for `str.translate`."""
+
 FEWEST = 30
 MOST_UNNAMED = 0.5
 """From so many lyrics on, a larger share without their song's title is told.
@@ -40,10 +43,10 @@ def title_key(title: str) -> str:
 
 
 def _letters(text: str) -> str:
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", text)
-        text = "".join(c for c in text if not unicodedata.combining(c))
-    return re.sub(r"[\W_]+", "", text.casefold())
+    if text.isascii():
+        return text.lower().translate(NO_LETTERS)
+    # Accents are characters of their own then, and no letters.
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text).casefold()))
 
 
 class LyricsReport:
