@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from deephits_keras.comparison.trial import Trial, carry_out
 from deephits_keras.corpus.splits import Split, make_split
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.corpus.twins import twin_groups, without_twins
-from deephits_keras.errors import UserError
+from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.tasks import get_task
 from deephits_keras.utils.files import read_record, write_json
 from deephits_keras.utils.progress import progress
@@ -196,7 +197,13 @@ def _carry_out_all(trials: Sequence[Trial], jobs: int) -> dict[str, str]:
         backend="loky" if joblib.effective_n_jobs(jobs) > 1 else "sequential",
     )
     found = workers(joblib.delayed(carry_out)(trial) for trial in trials)
-    reasons = list(progress(found, total=len(trials), what="comparing"))
+    try:
+        reasons = list(progress(found, total=len(trials), what="comparing"))
+    except BrokenProcessPool as error:
+        raise DeepHitsError(
+            "A worker process was ended from outside, most often because memory ran out. Complete "
+            "trainings are kept: run the same command again, with fewer --jobs"
+        ) from error
     return {
         trial.folder.relative_to(trial.out).as_posix(): reason
         for trial, reason in zip(trials, reasons, strict=True)
