@@ -129,7 +129,8 @@ class Case:
             table = pd.DataFrame({name: corpus.column(name) for name in corpus.columns})
             table[PART] = "rest"
             table.loc[parts["test"], PART] = "test"
-            write_corpus(place, table.iloc[rows], {"source": "benchmark"}, pd.DataFrame())
+            info = {"source": "benchmark", "synthetic": corpus.synthetic, "encoder_settings": {}}
+            write_corpus(place, table.iloc[rows], info, pd.DataFrame())
         return dataclasses.replace(self, corpus=str(place))
 
 
