@@ -19,9 +19,6 @@ from deephits_keras.types import BoolArray
 
 Columns = list[list[Any]]
 
-ROWS = 1024
-"""Rows per forward pass: boosted trees take up to 750 kB for each (`model.trees.MOST_TREES`)."""
-
 
 def field_features(predictor: Predictor, chunk: TableChunk) -> dict[str, FieldFeatures] | None:
     """Features of the rows that can be used, by modality; None if they are extracted one by one."""
@@ -67,12 +64,7 @@ class FieldAnswers:
                 values = found.features[spec.name]
                 values = np.where(_like(found.present, values), values, 0)
                 inputs[input_name(modality, spec.name)] = values.astype(input_dtype(spec))
-        outputs = np.concatenate(
-            [
-                predictor.score({name: rows[at : at + ROWS] for name, rows in inputs.items()})
-                for at in range(0, len(chunk.kept), ROWS)
-            ]
-        )
+        outputs = predictor.outputs(inputs)
         return cls(predictor, chunk, features, predictor.task.decode(outputs))
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -22,6 +22,9 @@ from deephits_keras.tasks import Prediction
 from deephits_keras.tracks import Track
 
 BATCH_SIZE = 64
+
+MOST_ROWS = 1024
+"""Rows per forward pass: boosted trees take up to 750 kB for each (`model.trees.MOST_TREES`)."""
 
 NOTHING = "nothing to predict from: every input is missing"
 """Warning on a track without any modality."""
@@ -155,8 +158,21 @@ class Predictor:
             yield from self.predict_extracted(self.extractor(batch))
 
     def predict_extracted(self, extracted: Sequence[ExtractedTrack]) -> list[TrackPrediction]:
-        """Predict tracks whose features were extracted before, in one forward pass."""
-        return self.describe(extracted, self.score(self.model_inputs(extracted)))
+        """Predict tracks whose features were extracted before."""
+        return self.describe(extracted, self.outputs(self.model_inputs(extracted)))
+
+    def outputs(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        """The model's outputs `(batch, outputs)`, `MOST_ROWS` at a time, as trees need memory.
+
+        Args:
+            inputs: Arrays `(batch, *shape)` by input name, of at least one row.
+        """
+        count = len(next(iter(inputs.values())))
+        parts = [
+            self.score({name: rows[at : at + MOST_ROWS] for name, rows in inputs.items()})
+            for at in range(0, count, MOST_ROWS)
+        ]
+        return np.concatenate(parts)
 
     def model_inputs(self, extracted: Sequence[ExtractedTrack]) -> dict[str, np.ndarray[Any, Any]]:
         """The model's inputs `(batch, *shape)` by name for tracks whose features were extracted."""

@@ -44,7 +44,7 @@ class CheckpointConfig(EncoderConfig):
         path=True,
     )
     max_tokens: int = setting(
-        512, "most WordPiece tokens per text, including [CLS] and [SEP]", changes_features=True
+        512, "most WordPiece tokens per window, including [CLS] and [SEP]", changes_features=True
     )
     missing_text: str | None = setting(
         None,

@@ -33,9 +33,6 @@ class BertLyricsConfig(CheckpointConfig):
             [SEP]).
     """
 
-    max_tokens: int = setting(
-        512, "most WordPiece tokens per window, including [CLS] and [SEP]", changes_features=True
-    )
     windows: int = setting(
         1,
         "most windows over long lyrics, whose vectors are averaged; 1: the rest is cut off",
