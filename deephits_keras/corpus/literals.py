@@ -16,6 +16,20 @@ APART = re.compile(r"(?<=['\"])[ \n]+(?=['\"])")
 QUOTED = re.compile(r"\[\s*'(.*)'\s*\]", re.DOTALL)
 BETWEEN = re.compile(r"'\s*,\s*'")
 
+PLAIN = re.compile(r"\['([^'\\\x00-\x1f]*(?:', '[^'\\\x00-\x1f]*)*)'\]")
+"""Python's list of texts without escapes, which needs no parser: a compiler costs 20 times more."""
+
+
+def plain_list(text: str) -> list[str] | None:
+    """The texts of Python's plainest list of texts, the commonest; None for any other text.
+
+    Example:
+        >>> plain_list("['A', 'B']"), plain_list("[]"), plain_list('["A"]')
+        (['A', 'B'], None, None)
+    """
+    found = PLAIN.fullmatch(text)
+    return found[1].split("', '") if found else None
+
 
 def literal(text: str) -> Any:
     """The list, tuple or dict of a text, or None.
@@ -29,6 +43,8 @@ def literal(text: str) -> Any:
     text = text.strip()
     if not text.startswith(("[", "{", "(")) or len(text) > LONGEST_LITERAL:
         return None
+    if (plain := plain_list(text)) is not None:
+        return plain
     if text.startswith("["):
         text = APART.sub(", ", text)
     for parse in (json.loads, ast.literal_eval):

@@ -89,8 +89,12 @@ SERVICE = re.compile(
     r"paroles2chansons[^\n]*|find more lyrics at[^\n]*|source:\s*(?:musixmatch|lyricfind)[^\n]*)",
     re.IGNORECASE,
 )
-SERVICE_WORDS = re.compile(r"lyrics|paroles2|source:|\.\.\.|\(\d{6}", re.IGNORECASE)
-"""Words that a service's notice has."""
+SERVICE_WORDS = (
+    *("this lyrics is not", "lyrics provided", "lyrics licensed", "lyrics powered"),
+    *("lyrics submitted", "lyrics \u00a9", "paroles2chansons", "find more lyrics", "source:"),
+)
+SERVICE_NUMBER = re.compile(r"\(\d{6}")
+"""Words and a number of which a service's notice has at least one, unless it is `...`."""
 
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
@@ -195,7 +199,8 @@ def _cleaned(text: str, how: LyricsCleaning) -> str:
     text = html.unescape(text) if "&" in text else text
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
-    text = INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+        text = INVISIBLE.sub("", text)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\\n" in text and "\n" not in text:
         text = text.replace("\\r", "").replace("\\n", "\n")
     # Looking for the words alone costs a tenth of looking for the whole.
@@ -209,6 +214,14 @@ def _cleaned(text: str, how: LyricsCleaning) -> str:
         text = LRC_TAG.sub("", STAMP.sub("", text))
     if not how.keep_sections and ("[" in text or "(" in text):
         text = SECTION.sub("", text)
-    if SERVICE_WORDS.search(text):
+    if _may_name_a_service(text):
         text = SERVICE.sub("", text)
     return re.sub(r"\n{3,}", "\n\n", text) if "\n\n\n" in text else text
+
+
+def _may_name_a_service(text: str) -> bool:
+    # `SERVICE` is slow: it begins with what may be anywhere.
+    if text.rstrip().endswith("...") or SERVICE_NUMBER.search(text):
+        return True
+    lower = text.casefold()
+    return any(word in lower for word in SERVICE_WORDS)

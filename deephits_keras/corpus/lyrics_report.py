@@ -42,6 +42,10 @@ def title_key(title: str) -> str:
     return _letters(ASIDE.sub("", title)) or _letters(title)
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
 def _letters(text: str) -> str:
     if text.isascii():
         return text.lower().translate(NO_LETTERS)
@@ -75,17 +79,20 @@ class LyricsReport:
         chosen = [
             column.to_numpy(dtype=object)[there] for column in (titles, tracks["lyrics"], given)
         ]
-        for title, lyrics, raw in zip(*chosen, strict=True):
-            if isinstance(lyrics, str):
-                self._add(title_key(title) if isinstance(title, str) else "", lyrics, str(raw))
+        rows = [
+            (title_key(title) if isinstance(title, str) else "", lyrics, str(raw))
+            for title, lyrics, raw in zip(*chosen, strict=True)
+            if isinstance(lyrics, str)
+        ]
+        for title, _, raw in rows:
+            if title:
+                self._compare(title, raw)
+        digests = [(_digest(lyrics), title) for title, lyrics, _ in rows]
+        again = [digests[n] for n, new in enumerate(self._known.add(digests)) if not new]
+        first = self._known.among(dict.fromkeys(digest for digest, _ in again))["title"]
+        self.repeated += sum(not title or first[digest] != title for digest, title in again)
 
-    def _add(self, title: str, lyrics: str, raw: str) -> None:
-        digest = hashlib.sha256(lyrics.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        if self._known.add([(digest, title)]) == [False]:
-            first = self._known.get(digest)
-            self.repeated += first is None or first[0] != title or not title
-        if not title:
-            return
+    def _compare(self, title: str, raw: str) -> None:
         self.texts += 1
         line = TITLE_LINE.match(raw)
         if line and title not in (named := _letters(line["title"])) and named not in title:

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from deephits_keras.corpus.filters import PAPER_FILTERS, Filter
 from deephits_keras.corpus.finishing import ImportSummary, TrackSource, finish_import
+from deephits_keras.corpus.literals import plain_list
 from deephits_keras.corpus.lookup import Lookup
 from deephits_keras.corpus.lyrics import LyricsCleaning
 from deephits_keras.corpus.reading import open_table
@@ -184,6 +185,8 @@ def _literal_list(text: Any) -> list[str]:
     """Read a Python list literal of strings; another text is a list of itself, or empty."""
     if not isinstance(text, str) or len(text) > MAX_LITERAL:
         return []
+    if (plain := plain_list(text)) is not None:
+        return plain
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
