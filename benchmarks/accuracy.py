@@ -3,8 +3,10 @@
 python -m benchmarks accuracy corpus spotify --out results --seeds 0,1,2 --trials 30
 python -m benchmarks accuracy corpus --out results --splits random,date
 python -m benchmarks accuracy corpus --out results --tracks 500,1000,2000
+python -m benchmarks accuracy corpus --out results --modalities mel,lyrics,meta
 
 Every system has the same fields and the same split (60/20/20, by artist unless told otherwise).
+With `--modalities`, the default has these, and the trees the fields alone all the same.
 With `--tracks`, that many of the tracks outside the test part are for training and validation. The
 trees get early stopping, a random search on the validation part, and the decoding of tiers fitted
 as the default's is. FOLDER/results.jsonl is appended to, and what stands there isn't measured
@@ -73,6 +75,7 @@ class Case:
         trials: Number of settings that are tried; 1 for the default.
         split: `artist`, `random` or `date`: how the test part is drawn.
         tracks: Number of tracks for training and validation; 0 for all outside the test part.
+        modalities: What the default reads.
     """
 
     corpus: str
@@ -82,6 +85,7 @@ class Case:
     trials: int
     split: str = "artist"
     tracks: int = 0
+    modalities: str = "meta"
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -91,7 +95,7 @@ class Case:
         name = f"{folder.parent.name}/{folder.name}"
         tracks = Corpus.open(folder).fingerprint[:8]
         own = (self.seed, self.task, self.model, self.trials, self.split, self.tracks)
-        return (name, tracks, *own)
+        return (name, tracks, *own, self.modalities)
 
     @property
     def words(self) -> tuple[str | float, ...]:
@@ -145,11 +149,12 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--models", default=",".join((DEFAULT, *TREES)))
     parser.add_argument("--splits", default="artist")
     parser.add_argument("--tracks", default="0")
+    parser.add_argument("--modalities", default="meta", help="of the default")
     parser.add_argument("--show", action="store_true", help="only print what is there")
     asked = parser.parse_args(words)
     asked.out.mkdir(parents=True, exist_ok=True)
     cases = [
-        Case(corpus, int(seed), task, model, trials, split, int(tracks))
+        Case(corpus, int(seed), task, model, trials, split, int(tracks), asked.modalities)
         for seed in asked.seeds.split(",")
         for split in asked.splits.split(",")
         for tracks in asked.tracks.split(",")
@@ -169,8 +174,8 @@ def main(words: Sequence[str]) -> None:
     print("\n".join(report(read(asked.out))))
 
 
-KEYS = ("corpus", "fingerprint", "seed", "task", "model", "trials", "split", "tracks")
-EARLIER = {"split": "artist", "tracks": 0}
+KEYS = ("corpus", "fingerprint", "seed", "task", "model", "trials", "split", "tracks", "modalities")
+EARLIER = {"split": "artist", "tracks": 0, "modalities": "meta"}
 """What results have that were measured before there was a choice."""
 
 
@@ -187,12 +192,12 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 
 def default(case: Case, folder: Path) -> dict[str, Any]:
-    """Train the default model as it comes, on the fields alone."""
+    """Train the default model as it comes, on the case's modalities."""
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
     build = present()
-    build.deephits("extract", case.corpus, "--modalities", "meta")
-    words = ("--modalities", "meta", "--task", case.task, *case.words, "--seed", case.seed)
+    build.deephits("extract", case.corpus, "--modalities", case.modalities)
+    words = ("--modalities", case.modalities, "--task", case.task, *case.words, "--seed", case.seed)
     cost = build.deephits("train", case.corpus, run, *words)
     done = Run(run).metrics
     shutil.rmtree(run)
@@ -272,36 +277,48 @@ def outputs_of(values: np.ndarray[Any, Any], task: Task) -> np.ndarray[Any, Any]
 
 
 def report(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Markdown tables: one row per corpus and task, the mean over the seeds that all have."""
-    yield f"| corpus, metric | seeds | {DEFAULT} | {' | '.join(TREES)} | {DEFAULT} - best trees |"
-    yield f"| --- | --- | --- |{' --- |' * len(TREES)} --- |"
+    """Markdown tables: one row per corpus and task; differences over the seeds that both have."""
+    heads = [word for model in TREES for word in (model, f"{DEFAULT} minus it")]
+    yield f"| corpus, metric | {DEFAULT} | {' | '.join(heads)} |"
+    yield f"| --- | --- |{' --- |' * len(heads)}"
     costs = []
-    shared = ("corpus", "task", "split", "tracks")
+    shared = ("corpus", "task", "split", "tracks", "modalities")
     for found in sorted({tuple(row[name] for name in shared) for row in rows}):
-        corpus, task, split, tracks = found
-        corpus = f"{corpus}, {split}{f', {tracks:,} tracks' if tracks else ''}"
+        corpus, task, split, tracks, modalities = found
+        corpus = f"{corpus}, {modalities}, {split}{f', {tracks:,} tracks' if tracks else ''}"
         group, name = METRICS[task]
-        values: dict[str, dict[int, float]] = {}
-        seconds: dict[str, list[float]] = {}
+        values: dict[str, dict[int, float]] = {model: {} for model in (DEFAULT, *TREES)}
+        seconds: dict[str, list[float]] = {model: [] for model in (DEFAULT, *TREES)}
         for row in rows:
             if tuple(row[name] for name in shared) == found:
-                values.setdefault(row["model"], {})[row["seed"]] = row["metrics"][group][name]
-                seconds.setdefault(row["model"], []).append(row["cpu"])
-        seeds = sorted(set.intersection(*(set(own) for own in values.values())))
-        if len(values) < 1 + len(TREES) or not seeds:
-            continue
-        mean = {model: np.mean([own[s] for s in seeds]) for model, own in values.items()}
-        best = max(TREES, key=lambda model: mean[model])
-        gains = [values[DEFAULT][s] - values[best][s] for s in seeds]
-        cells = [f"{mean[model]:.3f}" for model in (DEFAULT, *TREES)]
-        row = (f"{corpus}, {task} {name}", str(len(seeds)), *cells, interval(gains))
-        yield f"| {' | '.join(row)} |"
-        taken = [f"{np.median(seconds[model]):.0f}" for model in (DEFAULT, *TREES)]
+                values[row["model"]][row["seed"]] = row["metrics"][group][name]
+                seconds[row["model"]].append(row["cpu"])
+        mine = values[DEFAULT]
+        cells = [summary(list(mine.values()))]
+        for model in TREES:
+            both = sorted(set(mine) & set(values[model]))
+            cells.append(summary([values[model][seed] for seed in both]))
+            cells.append(interval([mine[seed] - values[model][seed] for seed in both]))
+        yield f"| {corpus}, {task} {name} | {' | '.join(cells)} |"
+        taken = [f"{np.median(own):.0f}" if own else "" for own in seconds.values()]
         costs.append(f"| {corpus}, {task} | {' | '.join(taken)} |")
     yield ""
     yield f"| CPU seconds of one training | {DEFAULT} | {' | '.join(TREES)} |"
     yield f"| --- | --- |{' --- |' * len(TREES)}"
     yield from costs
+
+
+def summary(values: Sequence[float]) -> str:
+    """Mean, standard deviation and number of seeds.
+
+    Example:
+        >>> summary([0.5, 0.7]), summary([])
+        ('0.600 ± 0.141 (2)', '')
+    """
+    if not values:
+        return ""
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{spread} ({len(values)})"
 
 
 def interval(gains: Sequence[float]) -> str:
@@ -311,6 +328,8 @@ def interval(gains: Sequence[float]) -> str:
         >>> interval([0.01, 0.03])
         '+0.020 (-0.107 to +0.147)'
     """
+    if not gains:
+        return ""
     mean = float(np.mean(gains))
     if len(gains) < 2:
         return f"{mean:+.3f}"
