@@ -143,8 +143,7 @@ def reproduce(
     )
     for note in left_out_notes(plan.left_out):
         click.echo(f"note: {note}", err=True)
-    import_keras()
-    found, failed = plan.carry_out(jobs=jobs)
+    found, failed = plan.carry_out(jobs=jobs, prepare=import_keras)
     if as_json:
         print_json({"page": str(found.page), "failed": dict(failed), **found.to_json()})
     else:

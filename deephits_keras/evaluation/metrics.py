@@ -91,6 +91,20 @@ def tier_metrics(
     }
 
 
+def macro_f1(true_tiers: IntArray, predicted_tiers: IntArray) -> float:
+    """The `macro_f1` of `tier_metrics` alone, which costs a fortieth of all metrics.
+
+    Args:
+        true_tiers: `(n,)` tier indices.
+        predicted_tiers: `(n,)` tier indices.
+
+    Example:
+        >>> round(macro_f1(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2])), 3)
+        0.556
+    """
+    return float(metrics.f1_score(true_tiers, predicted_tiers, average="macro", zero_division=0))
+
+
 def macro_f1_present(true_tiers: IntArray, predicted_tiers: IntArray) -> float:
     """Macro-F1 over the tiers that occur in the truth: a stable metric to select a checkpoint by.
 

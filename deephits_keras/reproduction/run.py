@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.baselines import FAMILIES
@@ -21,6 +21,7 @@ def compute(
     seeds: Sequence[int] = range(5),
     families: Sequence[str] = (shallow.FAMILY,),
     jobs: int = -1,
+    prepare: Callable[[], None] = lambda: None,
 ) -> dict[str, str]:
     """Compute the missing results of some tables.
 
@@ -30,7 +31,8 @@ def compute(
         protocols: Names in `PROTOCOLS`, for the deep models.
         seeds: The seeds.
         families: Names in `evaluation.baselines.FAMILIES`, for the shallow models.
-        jobs: Number of worker processes for extraction.
+        jobs: Number of worker processes for extraction and the shallow models.
+        prepare: Called before anything needs Keras, perhaps twice; while these work if they do.
 
     Returns:
         Reason for each failed deep run, by its folder in the reproduction's folder.
@@ -51,8 +53,17 @@ def compute(
         for modality in givers:
             extract_features(setup.corpus, setup.encoders[modality], jobs=jobs)
         columns = shallow.read_columns(setup.corpus, setup.encoders)
-        for family in families:
-            shallow.run_shallow(setup.corpus, columns, setup.out, baselines, seeds, family=family)
+        shallow.run_shallow(
+            setup.corpus,
+            columns,
+            setup.out,
+            baselines,
+            seeds,
+            families=families,
+            jobs=jobs,
+            meanwhile=prepare,
+        )
+    prepare()
     wanted = [t for t in tables if t in deep.TASKS_OF_TABLE]
     experiments = deep.plan(wanted, setup.encoders, protocols, seeds)
     return deep.run_plan(setup, experiments, jobs=jobs)

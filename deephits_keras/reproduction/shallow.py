@@ -9,21 +9,23 @@ split of a seed. The encoders provide the columns (`ModalityEncoder.tabular`) an
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
+from threadpoolctl import threadpool_limits
 
 from deephits_keras.corpus.splits import make_split
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.baselines import class_logits
-from deephits_keras.evaluation.metrics import evaluate, per_tier_recall
+from deephits_keras.evaluation.metrics import evaluate, macro_f1, per_tier_recall
 from deephits_keras.features.store import FeatureStore
 from deephits_keras.reproduction.variants import column_groups
 from deephits_keras.tasks import Task, get_task
@@ -170,7 +172,9 @@ def run_shallow(
     tables: Iterable[str],
     seeds: Iterable[int],
     *,
-    family: str = FAMILY,
+    families: Sequence[str] = (FAMILY,),
+    jobs: int = 1,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> None:
     """Evaluate every set of columns for the tasks of some tables; finished results are kept.
 
@@ -180,20 +184,31 @@ def run_shallow(
         out: The reproduction's folder.
         tables: Names in `TASKS_OF_TABLE`.
         seeds: Random seeds; each gives a split and initial classifiers.
-        family: A name in `evaluation.baselines.FAMILIES`.
+        families: Names in `evaluation.baselines.FAMILIES`.
+        jobs: Number of processes; -1: one per core.
+        meanwhile: Called in this process while the others are at work.
 
     Raises:
         UserError: if the corpus is too small to be split.
     """
     tasks = dict.fromkeys(task for table in tables for task in TASKS_OF_TABLE[table])
-    wanted = [(seed, task) for seed in seeds for task in tasks]
-    waiting = [w for w in wanted if not _file(out, family, w[1], w[0]).exists()]
-    for seed, task in progress(waiting, total=len(waiting), what=f"shallow baselines, {family}"):
-        result = measure(corpus, columns, get_task(task), seed, family=family)
-        write_json(_file(out, family, task, seed), result)
+    wanted = list(itertools.product(families, seeds, tasks))
+    waiting = [each for each in wanted if not _file(out, *each).exists()]
+    work = (joblib.delayed(_measured)(corpus.folder, columns, *each) for each in waiting)
+    processes = min(joblib.effective_n_jobs(jobs), max(1, len(waiting)))
+    done = joblib.Parallel(n_jobs=processes, return_as="generator_unordered")(work)
+    meanwhile()
+    for result in progress(done, total=len(waiting), what="shallow baselines"):
+        write_json(_file(out, result["family"], result["seed"], result["task"]), result)
 
 
-def _file(out: Path, family: str, task: str, seed: int) -> Path:
+def _measured(folder: Path, columns: Columns, family: str, seed: int, task: str) -> dict[str, Any]:
+    # The order of additions, and with it the last digits, depends on the number of threads.
+    with threadpool_limits(1):
+        return measure(Corpus.open(folder), columns, get_task(task), seed, family=family)
+
+
+def _file(out: Path, family: str, seed: int, task: str) -> Path:
     return out / "shallow" / family / task / f"seed-{seed}.json"
 
 
@@ -292,10 +307,10 @@ def _tune(
         class_logits(task, values[fitted], known, values[tuned], kind=family, seed=seed)
         for values in (columns.of(names) for names in columns.groups.values())
     ]
+    truth = task.tiers.of(judged)
 
     def merit(weights: tuple[float, ...]) -> float:
-        metrics = evaluate(task, judged, task.decode(_weighted(logits, weights)))
-        return metrics[task.tiers.name]["macro_f1"] or 0.0
+        return macro_f1(truth, task.decode(_weighted(logits, weights)).tiers(task.tiers))
 
     return max(_weight_grid(len(logits)), key=merit)
 

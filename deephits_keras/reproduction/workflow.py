@@ -6,7 +6,7 @@ reported immediately.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,8 +63,14 @@ class ReproductionPlan:
     command: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
 
-    def carry_out(self, *, jobs: int = -1) -> tuple[Reproduction, Mapping[str, str]]:
+    def carry_out(
+        self, *, jobs: int = -1, prepare: Callable[[], None] = lambda: None
+    ) -> tuple[Reproduction, Mapping[str, str]]:
         """Compute the missing results, and write the page; see `reproduce`.
+
+        Args:
+            jobs: Number of worker processes; -1: one per core.
+            prepare: Called before anything needs Keras, perhaps twice.
 
         Returns:
             All results, and the reason for each failed run by its folder.
@@ -89,6 +95,7 @@ class ReproductionPlan:
             seeds=range(self.seeds),
             families=self.families,
             jobs=jobs,
+            prepare=prepare,
         )
         if self.origins:
             run_rolling(setup, self.origins, self.horizon, range(self.seeds))

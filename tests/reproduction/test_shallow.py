@@ -85,6 +85,27 @@ def test_finished_seeds_are_not_measured_again(
     assert [r["family"] for r in read_shallow(tmp_path)] == ["kept", "logistic", "logistic"]
 
 
+def test_results_are_the_same_with_several_processes(
+    corpus: Corpus, columns: Columns, tmp_path: Path
+) -> None:
+    called = []
+    for jobs in (1, 2):
+        run_shallow(
+            corpus,
+            columns,
+            tmp_path / str(jobs),
+            ["6", "A9"],
+            range(2),
+            families=("logistic", "boosting"),
+            jobs=jobs,
+            meanwhile=lambda: called.append("once"),
+        )
+    one, two = (read_shallow(tmp_path / str(jobs)) for jobs in (1, 2))
+    assert one == two
+    assert len(one) == 8
+    assert called == ["once"] * 2
+
+
 def test_each_seed_has_a_split_of_its_own(corpus: Corpus, columns: Columns) -> None:
     task = get_task("tiers-3")
     first, second, again = (measure(corpus, columns, task, seed)["rows"] for seed in (0, 1, 0))
