@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from deephits_keras.corpus.lookup import Lookup
+from deephits_keras.corpus.values import is_unknown
 from deephits_keras.encoders.inputs import AUDIO, Input
 from deephits_keras.errors import UserError
 
@@ -130,7 +131,7 @@ class FoundRecordings:
         self._ranks = [Lookup("path", "stem") for _ in range(4)]
         self._ambiguous = Lookup()
         self._doubtful: dict[str, str] = {}
-        root = folder.resolve()
+        root = _resolved(folder)
         for path in _files_below(folder, endings):
             self.files += 1
             if reason := self._add(path, root):
@@ -144,7 +145,7 @@ class FoundRecordings:
         track_id, exact = self._names.of(path.stem)
         if track_id is None:
             return "are called after no track, or after several"
-        if not path.resolve().is_relative_to(root):
+        if not _resolved(path).is_relative_to(root):
             return "are links that lead out of the folder"
         try:
             empty = path.stat().st_size == 0
@@ -237,13 +238,19 @@ def _named(folder: Path, name: str) -> Path | None:
     r"""The file that a path names, its letters composed or not, its folders by / or \."""
     if "\0" in name:
         return None
-    root = folder.resolve()
+    root = _resolved(folder)
     spellings = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
     for spelling in dict.fromkeys([*spellings, *(s.replace("\\", "/") for s in spellings)]):
-        path = (folder / spelling.strip()).resolve()
-        if path.is_file() or not path.is_relative_to(root):
+        path = _resolved(folder / spelling.strip())
+        # `Path.is_file` raises for an address that is longer than a file's name can be.
+        if os.path.isfile(path) or not path.is_relative_to(root):  # noqa: PTH113
             return path
     return None
+
+
+def _resolved(path: Path) -> Path:
+    """The path without links; `Path.resolve` raises for links in a circle before Python 3.13."""
+    return Path(os.path.realpath(path))
 
 
 class Recordings:
@@ -305,14 +312,14 @@ class Recordings:
             self._absent += len(absent)
             self._absent_example = self._absent_example or next(iter(absent), "")
             paths = there.reindex(tracks.index).where(tracks[self.name].notna(), paths)
-        relative = paths.dropna().map(lambda path: os.path.relpath(path.resolve(), self._corpus))
+        relative = paths.dropna().map(lambda path: os.path.relpath(_resolved(path), self._corpus))
         return relative.reindex(tracks.index).astype("string"), escaping
 
     def escaping(self, tracks: pd.DataFrame) -> pd.Series[bool]:
         """Mask of the rows with a path outside the folder."""
         escaping = pd.Series(False, index=tracks.index)
         if self.folder is not None and self.name in tracks:
-            root = self.folder.resolve()
+            root = _resolved(self.folder)
             there = self._files_named(self._names(tracks)).dropna()
             outside = there.map(lambda path: not path.is_relative_to(root)).astype(bool)
             escaping[outside[outside].index] = True
@@ -327,6 +334,32 @@ class Recordings:
         folder = self.folder or Path()
         return names.map(lambda name: _named(folder, name)).astype(object)
 
+    def absent(self, tracks: pd.DataFrame, paths: pd.Series[str]) -> pd.Series[str]:
+        """Paths, relative to the corpus, of the files that some tracks name and that aren't there.
+
+        Args:
+            tracks: The tracks that `of` was given.
+            paths: The paths that it returned.
+        """
+        folder = self.folder
+        if folder is None or self.name not in tracks:
+            return pd.Series([], index=tracks.index[:0], dtype="string")
+        names = self._names(tracks)
+        names = names[paths.reindex(names.index).isna() & ~names.map(is_unknown).astype(bool)]
+        below = names.str.strip().str.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        places = below.map(lambda name: os.path.relpath(_resolved(folder / name), self._corpus))
+        return places.astype("string")
+
+    def none_there(self, number: int, example: str) -> str:
+        """Note on tracks that name a file that isn't there.
+
+        Args:
+            number: Number of these tracks.
+            example: One of the names.
+        """
+        names = "track names" if number == 1 else "tracks name"
+        return f"{number:,} {names} a {self._what} that isn't in {self.folder}, as {example}"
+
     def explained(self, without: int) -> list[str]:
         """Notes on tracks without a recording.
 
@@ -337,9 +370,5 @@ class Recordings:
             return []
         lines = self._found.explained(without, self._what)
         if self._absent:
-            names = "track names" if self._absent == 1 else "tracks name"
-            lines.append(
-                f"{self._absent:,} {names} a {self._what} that isn't in {self.folder}, as "
-                f"{self._absent_example}"
-            )
+            lines.append(self.none_there(self._absent, self._absent_example))
         return lines

@@ -144,7 +144,8 @@ def _texts(row: ExtractedTrack | RejectedRow) -> dict[str, str]:
         return dict(zip(TEXTS, values, strict=True))
     track = row.measured.track
     lacking = [m for m, each in row.outcomes.items() if _features(row, m) is None]
-    warnings = [
+    warnings = [*row.measured.warnings]
+    warnings += [
         f"{modality} can't be used: {each.reason}"
         for modality, each in row.outcomes.items()
         if isinstance(each, ExtractionError)

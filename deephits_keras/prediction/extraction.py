@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deephits_keras import cpu
 from deephits_keras.corpus.values import is_unknown
 from deephits_keras.encoders.features import ExtractionError, Features
-from deephits_keras.encoders.inputs import Input, as_declared, inputs_of, without_fields
+from deephits_keras.encoders.inputs import (
+    Input,
+    as_declared,
+    inputs_of,
+    may_read,
+    without_fields,
+)
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.features.outcomes import Outcome, blamed, outcomes
 from deephits_keras.prediction.measured import MeasuredTrack, measure_fields
@@ -98,10 +105,14 @@ class TrackExtractor:
     unseen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    def _all(self) -> list[AnyEncoder]:
+        """The encoders and the one that measures fields."""
+        return [*self.encoders.values(), *([self.descriptors] if self.descriptors else [])]
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
         """The inputs of the encoders and of the one that measures fields, each once."""
-        encoders = [*self.encoders.values(), *([self.descriptors] if self.descriptors else [])]
-        found = (each for encoder in encoders for each in inputs_of(encoder) or ())
+        found = (each for encoder in self._all for each in inputs_of(encoder) or ())
         return tuple(dict.fromkeys(found))
 
     @property
@@ -125,10 +136,23 @@ class TrackExtractor:
 
     def __call__(self, tracks: Sequence[Track]) -> list[ExtractedTrack]:
         """Extract tracks; an unusable input is an outcome."""
-        measured = [MeasuredTrack(track, {}) for track in tracks]
+        absent = [self._absent(track) for track in tracks]
+        found = [_without_files(t, names) for t, names in zip(tracks, absent, strict=True)]
+        measured = [MeasuredTrack(track, {}) for track in found]
         if self.descriptors is not None:
-            measured = list(measure_fields(tracks, self.descriptors))
+            measured = list(measure_fields(found, self.descriptors))
+        for k, (track, names) in enumerate(zip(tracks, absent, strict=True)):
+            said = (f"its {name} {track.files[name].name} isn't there" for name in names)
+            if names:
+                warnings = (*said, *measured[k].warnings)
+                measured[k] = dataclasses.replace(measured[k], warnings=warnings)
         return self.completed([ExtractedTrack(each) for each in measured])
+
+    def _absent(self, track: Track) -> list[str]:
+        """Files of a track that an encoder reads and that aren't there."""
+        read = [name for name in track.files if any(may_read(e, (name,)) for e in self._all)]
+        # `Path.exists` raises for a name that is too long for a file.
+        return [name for name in read if not os.path.exists(track.files[name])]  # noqa: PTH110
 
     def in_worker(self, tracks: Sequence[Track]) -> list[ExtractedTrack]:
         """Extract tracks in a worker process, which keeps freed memory (docs/performance.md)."""
@@ -164,6 +188,13 @@ def reads_fields_only(encoder: AnyEncoder) -> bool:
     """Whether an encoder declares fields and nothing else."""
     inputs = inputs_of(encoder)
     return inputs is not None and all(each.kind == "field" for each in inputs)
+
+
+def _without_files(track: Track, names: Collection[str]) -> Track:
+    if not names:
+        return track
+    files = {name: path for name, path in track.files.items() if name not in names}
+    return dataclasses.replace(track, files=files)
 
 
 def hidden_fields(track: Track, names: Sequence[str]) -> tuple[str, ...]:

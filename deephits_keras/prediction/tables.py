@@ -92,13 +92,19 @@ class TrackTable:
         ]
         values = (value for part in self._reader.artists() for value in part)
         self._artists = ArtistKeys.from_values(values, reading.get("separators", ()))
+        self._read = names_of(inputs, "file")
         self._seen: set[str] = set()
+        self._absent: dict[str, tuple[int, str]] = {}
         self.notes: list[str] = []
 
     def count(self) -> int:
         """Number of rows, some of which may be malformed; reads one column of the table."""
         narrow = self._reader.table.columns[:1]
-        return sum(len(rows) for rows in self._reader.table.chunks(narrow))
+        count = 0
+        for rows in self._reader.table.chunks(narrow):
+            # Rows without a value of that column are left out, but numbered.
+            count = int(rows.index[-1]) + 1
+        return count
 
     def __iter__(self) -> Iterator[Track | RejectedRow]:
         """Read the rows."""
@@ -108,6 +114,7 @@ class TrackTable:
     def chunks(self) -> Iterator[TableChunk]:
         """Read the rows, many at a time."""
         self._seen = set()
+        self._absent.clear()
         start = 0
         for rows in self._reader.tracks():
             stop = int(rows.index[-1]) + 1
@@ -117,6 +124,11 @@ class TrackTable:
         found = self._reader.found.recognised
         self.notes = [f"{old} is taken for {new}" for new, old in found.items()]
         self.notes += self._reader.unit_notes
+        self.notes += [
+            each.none_there(*self._absent[each.name])
+            for each in self._files
+            if each.name in self._absent and each.name in self._read
+        ]
         if lacking := [name for name in self._fields if name not in self._seen]:
             self.notes.append(f"no row has a value of {', '.join(lacking)}")
 
@@ -141,7 +153,15 @@ class TrackTable:
         rows = rows.assign(track_id=ids)
         reasons: dict[int, str] = {}
         for each in self._files:
-            rows[each.name], escaping = each.of(rows)
+            paths, escaping = each.of(rows)
+            absent = each.absent(rows, paths)
+            if len(absent):
+                count, example = self._absent.get(
+                    each.name, (0, str(rows[each.name][absent.index[0]]))
+                )
+                self._absent[each.name] = count + len(absent), example
+            # Kept, so that the row's answer says that it isn't there.
+            rows[each.name] = paths.fillna(absent)
             for row in rows.index[escaping]:
                 reasons.setdefault(row, f"its {each.name} leads out of {each.folder}")
         cleaned = clean_rows(

@@ -122,3 +122,20 @@ def test_a_folder_without_recordings_says_what_it_looked_for(tmp_path: Path) -> 
     summary = imported(tmp_path, "track_id,popularity\nt1,10\n", folder)
     (note,) = summary.audio_notes
     assert "holds no recording (files that end in .3gp" in note
+
+
+def test_names_that_no_file_can_have_end_nothing(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, "a.mp3")
+    for name, target in (("circle.mp3", "back.mp3"), ("back.mp3", "circle.mp3")):
+        (folder / name).symlink_to(folder / target)
+    address = f"https://cdn.example/{'x' * 300}.mp3"
+    table = tmp_path / "songs.csv"
+    table.write_text(
+        f"track_id,popularity,audio\na,1,a.mp3\nb,2,{address}\nc,3,circle.mp3\nd,4,nul\0.mp3\n"
+    )
+    done = import_table(table, tmp_path / "corpus", audio=folder)
+    assert (done.with_audio, len(done.corpus)) == (1, 4)
+    assert f"3 tracks name a recording that isn't in {folder}, as {address}" in done.audio_notes
+    table.write_text("track_id,popularity\na,1\ncircle,2\n")
+    again = import_table(table, tmp_path / "by-name", audio=folder)
+    assert (again.with_audio, len(again.corpus)) == (1, 2)

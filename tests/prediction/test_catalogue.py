@@ -9,16 +9,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
+from deephits_plugins.low_level import LowLevel
+from deephits_plugins.mel_cnn import MelCNN
+from deephits_plugins.numeric import Numeric
 from plain_model import PlainModel
 from toys import Declared, Other, Toy, Whole, make_corpus
 
 from deephits_keras.errors import UserError
 from deephits_keras.features.extraction import extract_features
 from deephits_keras.prediction.embedding import BareEncoder, EmbeddingPlan
+from deephits_keras.prediction.tables import TrackTable
 from deephits_keras.prediction.workflow import PredictionPlan, plan_prediction, predict
 
 ROWS = 300
@@ -234,6 +240,48 @@ def test_an_encoder_alone_gives_its_features(tmp_path: Path) -> None:
     assert pq.read_schema(out).field("text").type == pa.list_(pa.float32(), 5)
     with pytest.raises(UserError, match=r"ends in \.parquet"):
         plan.write(tmp_path / "songs.csv")
+
+
+def test_a_file_that_a_row_names_and_that_is_not_there_is_told(tmp_path: Path) -> None:
+    encoder = MelCNN.from_config({"sample_rate": 4000, "frames": 8})
+    model = PlainModel({"mel": encoder}, tmp_path / "model")
+    (tmp_path / "songs").mkdir()
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+    soundfile.write(tmp_path / "songs" / "a.wav", noise, 4000)
+    address = f"{'x' * 300}.mp3"
+    table = tmp_path / "songs.csv"
+    table.write_text(
+        f"track_id,audio\na,a.wav\nb,https://cdn.example/b.mp3\nc,\nd,{address}\ne,a.wav\n"
+    )
+    found = predict(model, table=table, folders={"audio": tmp_path / "songs"}, jobs=1)
+    nothing = "nothing to predict from: every input is missing"
+    assert [each.missing for each in found] == [(), *[("mel",)] * 3, ()]
+    told = [[w for w in each.warnings if w != nothing] for each in found]
+    assert [len(each) for each in told] == [0, 1, 0, 1, 0]
+    assert (told[1][0], told[3][0]) == (
+        "its audio b.mp3 isn't there",
+        f"its audio {address} isn't there",
+    )
+    assert found.notes == (
+        f"2 tracks name a recording that isn't in {tmp_path / 'songs'}, as "
+        "https://cdn.example/b.mp3",
+    )
+    # A model that doesn't read recordings has nothing to say of them.
+    silent = predict(PlainModel({"meta": Numeric()}, tmp_path / "other"), table=table, jobs=1)
+    assert not any(
+        "audio" in w or "recording" in w for each in silent for w in (*each.warnings, *silent.notes)
+    )
+
+    out = tmp_path / "songs.parquet"
+    table.write_text("track_id,audio\na,gone.wav\n")
+    EmbeddingPlan.from_arguments([BareEncoder(LowLevel())], table=table).write(out)
+    assert pq.read_table(out)["warnings"].to_pylist() == ["its audio gone.wav isn't there"]
+
+
+def test_progress_counts_rows_without_the_first_value(tmp_path: Path) -> None:
+    table = tmp_path / "songs.csv"
+    table.write_text("track_id,level\na,1\n,2\nc,3\n")
+    assert TrackTable(table).count() == len(list(TrackTable(table))) == 3
 
 
 def test_what_can_not_be_is_told(
