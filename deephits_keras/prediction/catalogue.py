@@ -93,7 +93,9 @@ class Catalogue(Generic[A]):
         """
         held: list[A] = []
         number = 0
+        numbers: dict[int, None] = {}
         for batch, answer in self._batches(rows, workers, parts.has):
+            numbers[batch.part] = None
             if batch.part != number:
                 if held:
                     parts.write(number, held)
@@ -104,7 +106,7 @@ class Catalogue(Generic[A]):
             yield len(batch.rows)
         if held:
             parts.write(number, held)
-        parts.join()
+        parts.join(numbers)
 
     def _batches(
         self,

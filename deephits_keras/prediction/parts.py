@@ -88,11 +88,29 @@ class Parts:
         with replacing(self.part(number)) as temporary:
             self._form.write_part(answers, temporary)
 
-    def join(self) -> None:
-        """Put the parts together, and remove them."""
+    def join(self, numbers: Iterable[int]) -> None:
+        """Put the parts together, and remove them.
+
+        Args:
+            numbers: Numbers of all parts, in order.
+
+        Raises:
+            UserError: if one is gone, as after another process that wrote the same file.
+        """
+        parts = [self.part(number) for number in numbers]
+        if gone := next((part for part in parts if not part.exists()), None):
+            raise UserError(
+                f"{gone} is gone, as if another process had written {self.path} at the same time: "
+                f"see whether {self.path} is there, or run the same command again"
+            )
         with replacing(self.path) as temporary:
-            self._form.join(sorted(self.folder.glob("part-*")), temporary)
+            self._form.join(parts, temporary)
         self.remove()
+
+    def remove_if_none(self) -> None:
+        """Remove the folder if no part is in it."""
+        if not any(self.folder.glob("part-*")):
+            self.remove()
 
     def remove(self) -> None:
         """Remove the folder, if it is one of parts."""

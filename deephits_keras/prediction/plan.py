@@ -127,19 +127,39 @@ class SongPlan:
 
         Returns:
             The number of rows, and a note on parts that couldn't be used, or an empty text.
+
+        Raises:
+            UserError: if the file can't be written to, or is the table or a part of it.
         """
+        self._require_apart(out)
         songs = self.songs
         source = self.corpus if self.corpus is not None else self.table
         of = identity_of(self.models[0], self.extractor, source, self.folders)
         of["part_size"] = catalogue.part_size
         parts = Parts(out, of, form, anew=seen is not None)
         count = 0
-        with self.crew.started() as workers:
-            written = catalogue.write(songs, parts, workers, seen or (lambda _: None))
-            for rows in progress(written, total=songs.count(), what=out.name, weight=int):
-                count += rows
+        try:
+            with self.crew.started() as workers:
+                written = catalogue.write(songs, parts, workers, seen or (lambda _: None))
+                for rows in progress(written, total=songs.count(), what=out.name, weight=int):
+                    count += rows
+        except BaseException:
+            parts.remove_if_none()
+            raise
         note = f"{parts.folder} was of another model, other songs or settings: begun anew"
         return count, note if parts.restarted else ""
+
+    def _require_apart(self, out: Path) -> None:
+        """Refuse a file that would replace the table, or be read as a part of it."""
+        if out.is_dir():
+            raise UserError(f"{out} is a folder, where a file is to be written")
+        if self.table is None:
+            return
+        table, target = self.table.resolve(), out.resolve()
+        if target == table:
+            raise UserError(f"--out {out} would replace the table itself: name another file")
+        if target.is_relative_to(table):
+            raise UserError(f"--out {out} lies in the folder of the table: name another place")
 
     @property
     def notes(self) -> tuple[str, ...]:

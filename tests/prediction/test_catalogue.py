@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,61 @@ def test_parts_of_other_songs_are_not_continued(model: PlainModel, tmp_path: Pat
         plan(model, table).write(out)
     assert (tmp_path / "scores.csv.partial" / "thesis.tex").exists()
     assert before
+
+
+def test_what_fails_before_its_first_part_leaves_nothing(tmp_path: Path) -> None:
+    model = PlainModel({"sound": Toy()}, tmp_path / "model")
+    table, out = write_table(tmp_path / "songs.csv", {}, 70), tmp_path / "scores.csv"
+    before = sorted(tmp_path.iterdir())
+
+    def stop(_: int) -> None:
+        raise Stop
+
+    model.before = stop
+    with pytest.raises(Stop):
+        plan(model, table, jobs=1).write(out)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_table_is_never_replaced(tmp_path: Path) -> None:
+    model = PlainModel({"sound": Toy()}, tmp_path / "model")
+    table = write_table(tmp_path / "songs.csv", {}, 5)
+    before = table.read_bytes()
+    link, folder = tmp_path / "link.csv", tmp_path / "parts"
+    link.symlink_to(table)
+    folder.mkdir()
+    pd.read_csv(table).to_parquet(folder / "part-0.parquet")
+    for source, out, told in (
+        (table, table, "would replace the table"),
+        (table, link, "would replace the table"),
+        (folder, folder / "scores.parquet", "lies in the folder of the table"),
+    ):
+        with pytest.raises(UserError, match=told):
+            plan(model, source).write(out)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UserError, match="is a folder"):
+        plan(model, table).write(tmp_path / "folder.csv")
+    assert table.read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == ["part-0.parquet"]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_file_that_another_process_wrote_meanwhile_is_never_half(tmp_path: Path) -> None:
+    model = PlainModel({"sound": Toy()}, tmp_path / "model")
+    table, out = write_table(tmp_path / "songs.csv", {}), tmp_path / "scores.csv"
+    plan(model, table, jobs=1).write(out)
+    whole = out.read_bytes()
+    parts = tmp_path / "scores.csv.partial"
+
+    def finish_elsewhere(_: int) -> None:
+        # The other one has all parts, joins and removes them.
+        if (parts / "part-000000.csv").exists():
+            shutil.rmtree(parts)
+
+    model.before = finish_elsewhere
+    with pytest.raises(UserError, match=r"part-000000\.csv is gone.*scores\.csv at the same time"):
+        plan(model, table, jobs=1).write(out)
+    assert out.read_bytes() == whole
 
 
 def interrupt(model: PlainModel, table: Path, out: Path) -> None:
