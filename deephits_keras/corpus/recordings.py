@@ -360,6 +360,12 @@ class Recordings:
         names = "track names" if number == 1 else "tracks name"
         return f"{number:,} {names} a {self._what} that isn't in {self.folder}, as {example}"
 
+    def none_found(self) -> list[str]:
+        """Notes on tracks of which none has a recording or names one."""
+        if self.folder is None:
+            return [f"no row has a {self._what}: --input-dir {self.name}=FOLDER names their folder"]
+        return [f"no row has a {self._what}", *self._found.explained(1, self._what)]
+
     def explained(self, without: int) -> list[str]:
         """Notes on tracks without a recording.
 

@@ -82,7 +82,8 @@ class TrackTable:
                 f"Files that are read: {', '.join(kinds)}"
             )
         self._texts = list(dict.fromkeys([LYRICS.name, *names_of(inputs, "text")]))
-        self._fields = [name for name in names_of(inputs, "field") if name not in self._texts]
+        fields = [name for name in names_of(inputs, "field") if name not in self._texts]
+        self._valued = [*fields, *names_of(inputs, "text")]
         self._base = source.parent.resolve()
         named = set(self._reader.found.names.values())
         starts = {n: source.parent for n in kinds if n in named} | dict(folders or {})
@@ -129,7 +130,10 @@ class TrackTable:
             for each in self._files
             if each.name in self._absent and each.name in self._read
         ]
-        if lacking := [name for name in self._fields if name not in self._seen]:
+        for each in self._files:
+            if each.name in self._read and each.name not in self._seen:
+                self.notes += each.none_found()
+        if lacking := [name for name in self._valued if name not in self._seen]:
             self.notes.append(f"no row has a value of {', '.join(lacking)}")
 
     def _behind(self, start: int) -> Iterator[TableChunk]:

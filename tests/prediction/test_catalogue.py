@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 from deephits_plugins.low_level import LowLevel
+from deephits_plugins.lyrics_lstm import LyricsLSTM
 from deephits_plugins.mel_cnn import MelCNN
 from deephits_plugins.numeric import Numeric
 from plain_model import PlainModel
@@ -332,6 +333,23 @@ def test_a_file_that_a_row_names_and_that_is_not_there_is_told(tmp_path: Path) -
     table.write_text("track_id,audio\na,gone.wav\n")
     EmbeddingPlan.from_arguments([BareEncoder(LowLevel())], table=table).write(out)
     assert pq.read_table(out)["warnings"].to_pylist() == ["its audio gone.wav isn't there"]
+
+
+def test_where_no_row_has_a_recording_it_is_told_why(tmp_path: Path) -> None:
+    model = PlainModel({"mel": MelCNN.from_config({"frames": 8})}, tmp_path / "model")
+    table, songs = tmp_path / "songs.csv", tmp_path / "songs"
+    table.write_text("track_id,title\na,Song\nb,Song\n")
+    songs.mkdir()
+    (songs / "Artist - Song.mp3").write_bytes(b"sound")
+    none = predict(model, table=table, jobs=1).notes
+    assert none == ("no row has a recording: --input-dir audio=FOLDER names their folder",)
+    assert predict(model, table=table, folders={"audio": songs}, jobs=1).notes == (
+        "no row has a recording",
+        "1 of 1 recordings are called after no track, or after several, as Artist - Song.mp3",
+        "a track's recording is named after its id, for example a",
+    )
+    words = PlainModel({"lyrics": LyricsLSTM()}, tmp_path / "words")
+    assert predict(words, table=table, jobs=1).notes == ("no row has a value of lyrics",)
 
 
 def test_progress_counts_rows_without_the_first_value(tmp_path: Path) -> None:
