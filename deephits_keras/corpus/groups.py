@@ -15,6 +15,8 @@ from deephits_keras.utils.suggestions import suggestion
 
 DECADE = "decade"
 
+NO_DATES = "This corpus has no dates: it has neither release_date nor release_year"
+
 COLUMNS = {
     "genre": ("genre", "genres"),
     "language": ("language", "lang"),
@@ -31,6 +33,8 @@ def release_years(corpus: Corpus) -> FloatArray:
     """
     if "release_year" in corpus.columns:
         return corpus.column("release_year").to_numpy(np.float64)
+    if "release_date" not in corpus.columns:
+        raise UserError(NO_DATES)
     return years_of(corpus.column("release_date").astype("string")).to_numpy(np.float64)
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from deephits_keras.choices import SPLITS
 from deephits_keras.corpus.artists import ArtistKeys, possible_names
-from deephits_keras.corpus.groups import labels, release_years
+from deephits_keras.corpus.groups import NO_DATES, labels, release_years
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.corpus.versions import song_groups, title_column
 from deephits_keras.errors import UserError
@@ -142,7 +142,8 @@ def make_split(
     Args:
         kind: `random` (the paper's), `stratified` (by tier), `artist` (no artist in two parts),
             `song` (no two versions of a song in two parts: `corpus.versions`),
-            `date` (the newest tracks are held out; an unknown date counts as the oldest), `kfold`,
+            `date` (the newest tracks are held out; an unknown date counts as the oldest, and too
+            few known ones are an error), `kfold`,
             `rolling` (songs before `origin` are for training, the newest of them the validation
             part, and the `horizon` years from `origin` the test part; later tracks and those
             without a date are in no part), or `group` (the tracks whose column `by` is
@@ -303,14 +304,22 @@ def _whole_groups(groups: IntArray, what: str) -> Draw:
 
 def _date(corpus: Corpus, tiers: Tiers, folds: int, fold: int) -> Draw:
     del tiers, folds, fold
-    name = "release_date" if "release_date" in corpus.columns else "release_year"
+    name = next((n for n in ("release_date", "release_year") if n in corpus.columns), None)
+    if name is None:
+        raise UserError(NO_DATES)
     dates = corpus.column(name).astype("string").fillna("")
+    undated = dates.eq("").to_numpy()
 
     def newest(rows: IntArray, share: float, seed: int) -> tuple[IntArray, IntArray]:
         # The seed only determines the order of tracks of one date.
         shuffled = np.random.default_rng(seed).permutation(rows)
         order = shuffled[np.argsort(dates.to_numpy()[shuffled].astype(str), kind="stable")]
         cut = len(rows) - max(1, round(share * len(rows)))
+        if undated[order[cut:]].any():
+            raise UserError(
+                f"{undated.sum():,} of {len(undated):,} tracks have no {name}: too few have one to "
+                "hold the newest out"
+            )
         return np.sort(order[:cut]), np.sort(order[cut:])
 
     return newest
@@ -453,12 +462,14 @@ def artist_groups(corpus: Corpus) -> IntArray:
     artists is its own group.
 
     Raises:
-        UserError: if the corpus has no artists.
+        UserError: if the corpus has no artists, or no track names one.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     artists = track_artists(corpus).explode().dropna()
+    if artists.empty:
+        raise UserError("No track of this corpus names an artist")
     codes, known = pd.factorize(artists)
     tracks = len(corpus)
     shape = (tracks + len(known),) * 2

@@ -142,6 +142,22 @@ def test_without_artists_there_is_no_split_by_artist(tmp_path: Path) -> None:
         make_split("artist", make_corpus(tmp_path / "corpus", tracks))
 
 
+def test_columns_without_values_split_nothing(tmp_path: Path) -> None:
+    """The held-out tracks would be any, under a name that promises more."""
+    tracks = pd.DataFrame({"track_id": [f"t{n}" for n in range(20)], "popularity": np.arange(20.0)})
+    tracks["artist_ids"] = [[] for _ in range(20)]
+    tracks["release_year"] = [np.nan] * 15 + [2001.0, 2002, 2003, 2004, 2005]
+    corpus = make_corpus(tmp_path / "corpus", tracks)
+    with pytest.raises(UserError, match="No track of this corpus names an artist"):
+        make_split("artist", corpus)
+    assert set(make_split("date", corpus).parts["validation"]) == {16, 17, 18, 19}
+    with pytest.raises(UserError, match="15 of 20 tracks have no release_year"):
+        make_split("date", corpus, test=0.2)
+    undated = make_corpus(tmp_path / "undated", tracks.drop(columns="release_year"))
+    with pytest.raises(UserError, match="neither release_date nor release_year"):
+        make_split("date", undated)
+
+
 def test_saved_and_read_a_split_is_the_same(corpus: Corpus, tmp_path: Path) -> None:
     split = make_split("random", corpus, seed=4, test=0.1)
     split.to_parquet(tmp_path / "split.parquet", corpus)
