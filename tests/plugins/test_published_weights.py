@@ -5,6 +5,8 @@ The weights are no part of the project: where they aren't there, these tests are
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import keras
@@ -23,6 +25,7 @@ from deephits_keras.runs.config import EncoderRecord
 FOUND = [p / "shared" / "weights" for p in Path(__file__).parents if (p / "shared").is_dir()]
 WEIGHTS = FOUND[0] if FOUND else Path("shared") / "weights"
 HSP, CHOI = WEIGHTS / "hsp_cnn", WEIGHTS / "music_tagger_crnn_weights_tensorflow.h5"
+EXAMPLES = Path(os.environ.get("DEEPHITS_CHOI", "nowhere"))
 
 needs_hsp = pytest.mark.skipif(not HSP.is_dir(), reason=f"HSP_CNN's checkpoint isn't in {HSP}")
 needs_choi = pytest.mark.skipif(not CHOI.is_file(), reason=f"Choi's weights aren't in {CHOI}")
@@ -70,8 +73,31 @@ def test_weights_that_are_not_there_are_asked_for() -> None:
 
 
 @needs_choi
+@pytest.mark.skipif(
+    not EXAMPLES.is_dir(),
+    reason="DEEPHITS_CHOI names no clone of github.com/keunwoochoi/music-auto_tagging-keras",
+)
+def test_chois_network_gives_its_authors_answers() -> None:
+    """Its README prints the ten likeliest tags of four clips, whose spectrograms it has."""
+    network = tagger(str(CHOI))
+    readme = (EXAMPLES / "README.md").read_text()
+    listed = re.search(r"\['rock'.*?\]", readme, re.DOTALL)
+    assert listed
+    tags = re.findall(r"'([^']+)'", listed[0])
+    printed = re.findall(r"data/(bensound-\w+)\.mp3\n(\[.*\])\n(\[.*\])", readme)
+    assert [len(tags), len(printed)] == [50, 4]
+    for clip, *lines in printed:
+        mel = np.load(EXAMPLES / "data" / f"{clip}.npy").reshape(1, 96, 1366)
+        scores = dict(zip(tags, network.predict(mel, verbose=0)[0].tolist(), strict=True))
+        likeliest = re.findall(r"\('([^']+)', '([\d.]+)'\)", "".join(lines))
+        assert len(likeliest) == 10
+        for tag, score in likeliest:
+            assert scores[tag] == pytest.approx(float(score), abs=5.1e-4), (clip, tag)
+
+
+@needs_choi
 def test_each_of_chois_weights_is_where_it_belongs() -> None:
-    """Their four clips can't be had here: the layers are followed by hand instead."""
+    """Without their four clips: the layers are followed by hand."""
     import h5py
 
     network = tagger(str(CHOI))
