@@ -125,7 +125,7 @@ def compare(
 
     found, outcome = finish(plan, jobs=jobs)
     if as_json:
-        print_json({"page": str(found.page), "failed": dict(outcome.failed), **found.to_json()})
+        print_json({"page": str(found.page), **found.to_json()})
     else:
         for board in found.boards:
             print_table(
@@ -143,6 +143,8 @@ def compare(
             )
         for name, reason in outcome.left_out.items():
             click.echo(f"{name} is skipped: {reason}")
+        for warning in found.warnings:
+            click.echo(warning)
         for name, owners in outcome.without_effect.items():
             click.echo(f"{name} doesn't use the given settings of {', '.join(owners)}")
         click.echo(f"Leaderboard: {found.page}")

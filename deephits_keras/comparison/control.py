@@ -15,8 +15,10 @@ from deephits_keras.corpus.table import Corpus
 class ShuffledCorpus(Corpus):
     """A corpus with shuffled popularity (after Pachet and Roy 2008).
 
-    Nothing can be learned from it. A model that still predicts it has a target leak: a field that
-    contains the target, or something fitted to held-out tracks.
+    Nothing can be learned from it. A model that still predicts it has a target leak: something
+    fitted to held-out tracks, or computed from their popularity. A column of the corpus that is a
+    copy of the true popularity isn't found, as it doesn't contain the shuffled one: see
+    `entrants.copies_of_popularity`.
 
     Args:
         folder: The corpus's folder; its features are reused.

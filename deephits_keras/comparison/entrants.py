@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from deephits_keras.corpus.superstars import SUPERSTARS, require_history
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.inputs import fields_read
 from deephits_keras.encoders.registry import AnyEncoder, registry
@@ -18,6 +23,12 @@ from deephits_keras.recipes.choices import default_modalities, encoder_words
 
 POST_RELEASE = "post_release"
 """Key of `corpus.json`: columns that are only known after a song's release."""
+
+COPY = 0.98
+"""A column with a larger absolute rank correlation with the popularity is reported."""
+
+FEWEST_TO_COMPARE = 20
+"""Minimum number of tracks with a value of such a column."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +88,15 @@ def _enter(
     jobs: int,
     known: dict[str, AnyEncoder | str],
 ) -> Entrant:
+    if SUPERSTARS in recipe.estimator:
+        require_history(corpus)
     encoders: dict[str, AnyEncoder] = {}
     without: dict[str, str] = {}
     for modality in _modalities(recipe):
         words = encoder_words(recipe, modality)
         try:
             (encoder,) = corpus_encoders(
-                corpus, words, _of(settings, _names(words)), recipe.encoders
+                corpus, words, _applied(settings, *_names(words)), recipe.encoders
             ).values()
             _refuse_later_fields(encoder, forbidden)
             identity = f"{encoder.name} {encoder.fingerprint()}"
@@ -101,9 +114,40 @@ def _enter(
             raise UserError(f"it needs {modality}: {without[modality]}")
     if without and not encoders:
         raise UserError("; ".join(f"{m}: {reason}" for m, reason in without.items()))
-    owners = _owners(recipe)
-    unused = sorted(_given(settings) - owners) if owners else []
+    pairs = list(_encoders(recipe))
+    used = {owner for pair in pairs for owner in _applied(settings, *pair)}
+    unused = sorted(_given(settings) - used) if pairs else []
     return Entrant(recipe, encoders, without, unused)
+
+
+def copies_of_popularity(corpus: Corpus, entrants: Iterable[Entrant]) -> dict[str, float]:
+    """Numeric columns that order the tracks almost as their popularity does.
+
+    Such a column is most often made of the popularity, or of what it is made of. The controls can't
+    find it: it doesn't contain the shuffled popularity.
+
+    Args:
+        corpus: The corpus.
+        entrants: The recipes whose columns are compared.
+
+    Returns:
+        Spearman's rho of each, by the column's name.
+    """
+    read = {name for e in entrants for own in e.encoders.values() for name in fields_read(own)}
+    found = {}
+    for name in sorted(read & set(corpus.columns)):
+        column = corpus.column(name)
+        if not pd.api.types.is_numeric_dtype(column):
+            # Columns that import doesn't know are texts, which encoders read as numbers.
+            column = pd.to_numeric(column.astype("string"), errors="coerce")
+        values = column.to_numpy(np.float64, na_value=np.nan)
+        pair = pd.DataFrame({"column": values, "truth": corpus.popularity}).dropna()
+        if len(pair) < FEWEST_TO_COMPARE or (pair.nunique() < 2).any():
+            continue
+        rho = float(pair["column"].corr(pair["truth"], method="spearman"))
+        if abs(rho) > COPY:
+            found[name] = rho
+    return found
 
 
 def _modalities(recipe: Recipe) -> Iterable[str]:
@@ -112,11 +156,6 @@ def _modalities(recipe: Recipe) -> Iterable[str]:
 
 def _given(settings: Mapping[str, Mapping[str, Any]]) -> set[str]:
     return {owner for owner, values in settings.items() if values}
-
-
-def _owners(recipe: Recipe) -> set[str]:
-    """Names under which settings have an effect on a recipe: its modalities and encoders."""
-    return {name for pair in _encoders(recipe) for name in pair}
 
 
 def _encoders(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -132,10 +171,17 @@ def _names(words: str) -> tuple[str, str]:
     return modality, encoder or registry().for_modality(modality).name
 
 
-def _of(
-    settings: Mapping[str, Mapping[str, Any]], names: Iterable[str]
+def _applied(
+    settings: Mapping[str, Mapping[str, Any]], modality: str, encoder: str
 ) -> dict[str, Mapping[str, Any]]:
-    return {name: settings[name] for name in names if name in settings}
+    """The given settings that an encoder has, by modality or encoder.
+
+    What is given to a modality is for the encoders of all recipes, some of which lack it.
+    """
+    known = {field.name for field in dataclasses.fields(registry().load(encoder).Config)}
+    shared = {k: v for k, v in settings.get(modality, {}).items() if k in known}
+    own = settings.get(encoder, {})
+    return {name: values for name, values in ((modality, shared), (encoder, own)) if values}
 
 
 def check_settings(names: Sequence[str], settings: Mapping[str, Mapping[str, Any]]) -> None:

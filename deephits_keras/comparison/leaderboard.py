@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from deephits_keras.choices import SPLITS_BY_TIME
 from deephits_keras.comparison.run import PROTOCOLS, REFERENCES
 from deephits_keras.comparison.statistics import Ranking, leak_p_value, rank
 from deephits_keras.comparison.trial import RESULT
@@ -29,11 +30,20 @@ from deephits_keras.utils.files import read_record, replacing, write_json, write
 from deephits_keras.utils.records import to_plain
 
 LEAK_LEVEL = 0.001
-"""A control below this p-value counts as target leakage."""
+"""A control with a smaller p-value is target leakage, or suspect: see `LEAK_LEVEL_OF_ALL`."""
+
+LEAK_LEVEL_OF_ALL = 0.01
+"""Divided by the number of controls, a lower limit than `LEAK_LEVEL` for target leakage: without a
+leak the smallest p-value of many controls is small."""
 
 TIER_METRICS = ("macro_f1", "accuracy", "roc_auc", "spearman")
 SCALE_METRICS = ("r2", "mae", "spearman", "kendall")
 """Metrics of tiers and of regression; recipes are ranked by the first one."""
+
+SAME_SPLIT = (
+    "By date every seed has the same test tracks: spread and test are those of training alone, and "
+    "tell nothing of other songs."
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Line:
         parameters: Number of trainable parameters; None if it has none.
         modalities: Modalities that it used.
         control: p-value of its controls' rank correlation without a leak; None without controls.
+        leaks: Whether its control shows target leakage.
     """
 
     recipe: str
@@ -61,11 +72,7 @@ class Line:
     parameters: int | None
     modalities: str
     control: float | None
-
-    @property
-    def leaks(self) -> bool:
-        """Whether its control shows target leakage."""
-        return self.control is not None and self.control < LEAK_LEVEL
+    leaks: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,11 @@ class Board:
     lines: Sequence[Line]
     ranking: Ranking | None
 
+    @property
+    def same_split(self) -> bool:
+        """Whether every seed has the same test tracks, but for ties."""
+        return self.protocol in SPLITS_BY_TIME
+
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -97,7 +109,7 @@ class Leaderboard:
         out: The comparison's folder.
         boards: One per task and protocol.
         rows: All results.
-        outcome: `left_out`, `without` and `without_effect` of `run.Outcome`.
+        outcome: `left_out`, `without`, `without_effect`, `copies` and `failed` of `run.Outcome`.
         published: Published metrics of the recipes, and why they can't be compared.
         synthetic: Whether the corpus was made by `deephits sample`.
         tracks: Number of tracks of the corpus.
@@ -133,7 +145,7 @@ class Leaderboard:
         keys = dict.fromkeys((row["task"], row["protocol"]) for row in measured)
         boards = [board(rows, task, protocol) for task, protocol in keys]
         noted = read_record(out / "outcome.json", dict[str, dict[str, Any]], "a comparison")
-        outcome = {"without_effect": {}, **noted}
+        outcome = {"without_effect": {}, "copies": {}, "failed": {}, **noted}
         return cls(out, boards, rows, outcome, published()["peers"], synthetic, tracks)
 
     @property
@@ -142,15 +154,36 @@ class Leaderboard:
         return sorted({line.recipe for b in self.boards for line in b.lines if line.leaks})
 
     @property
+    def suspects(self) -> list[str]:
+        """Other recipes with a small p-value, which may be chance among so many controls."""
+        lines = [line for b in self.boards for line in b.lines if line.control is not None]
+        small = {line.recipe for line in lines if (line.control or 0.0) < LEAK_LEVEL}
+        return sorted(small - set(self.leaks))
+
+    @property
     def warnings(self) -> list[str]:
         """Warnings at the top of the page."""
-        if not self.leaks:
-            return []
-        names = ", ".join(self.leaks)
-        return [
-            "TARGET LEAKAGE. Trained on shuffled popularity, these recipes still predict it: "
-            f"{names}. Trust nothing on this page before the cause is found."
-        ]
+        found = []
+        if self.leaks:
+            found.append(
+                "TARGET LEAKAGE. Trained on shuffled popularity, these recipes still predict it: "
+                f"{', '.join(self.leaks)}. Trust nothing on this page before the cause is found."
+            )
+        if self.suspects:
+            found.append(
+                "PERHAPS A LEAK. Trained on shuffled popularity, these recipes predict it better "
+                f"than one in {1 / LEAK_LEVEL:,.0f} would by chance: {', '.join(self.suspects)}. "
+                "Among many controls one may be chance: run the command again with more --controls."
+            )
+        if copies := self.outcome["copies"]:
+            told = ", ".join(f"{name} ({rho:.3f})" for name, rho in copies.items())
+            found.append(
+                "NEARLY THE POPULARITY ITSELF. These columns order the tracks almost as their "
+                f"popularity does (rank correlation): {told}. If they are made of it or known only "
+                "after the release, compare without the recipes that read them: --post-release "
+                f"{','.join(copies)}"
+            )
+        return found
 
     @property
     def page(self) -> Path:
@@ -183,6 +216,8 @@ class Leaderboard:
             "left_out": self.outcome["left_out"],
             "without": self.outcome["without"],
             "without_effect": self.outcome["without_effect"],
+            "copies": self.outcome["copies"],
+            "failed": self.outcome["failed"],
             "published": list(self.published),
             "rows": list(self.rows),
         }
@@ -202,6 +237,7 @@ class Leaderboard:
             "leaderboard.html.jinja",
             synthetic=self.synthetic,
             warnings=self.warnings,
+            bad_warnings=True,
             filters={
                 "metric": metric_name,
                 "measured": show_measured,
@@ -209,6 +245,7 @@ class Leaderboard:
                 "count": _count,
             },
             board=self,
+            same_split=SAME_SPLIT,
             recipes={row["recipe"]: _told(row["recipe"]) for row in self.rows},
         )
         write_text(self.page, page)
@@ -226,7 +263,7 @@ class Leaderboard:
                 standing = "" if line.rank is None else f"{line.rank:.1f}"
                 cost = [_seconds(line.seconds), _count(line.parameters)]
                 text.append(_row([line.recipe, *metrics, standing, *cost, line.modalities]))
-            text += ["", _told_of(each.ranking), ""]
+            text += ["", _told_of(each), ""]
         return "\n".join(text)
 
 
@@ -252,6 +289,13 @@ def board(rows: Sequence[Mapping[str, Any]], task: str, protocol: str) -> Board:
         if {row["seed"] for row in own} == every
     }
     ranking = rank(main) if main else None
+    tested = {
+        (row["recipe"], row["task"], row["protocol"])
+        for row in rows
+        if row["control"] and row["metrics"]["ranking"]["spearman"] is not None
+    }
+    level = min(LEAK_LEVEL, LEAK_LEVEL_OF_ALL / max(len(tested), 1))
+    p_values = {name: _control(own) for name, own in controls.items()}
     lines = [
         Line(
             recipe=name,
@@ -262,7 +306,8 @@ def board(rows: Sequence[Mapping[str, Any]], task: str, protocol: str) -> Board:
             seconds=statistics.fmean(row["seconds"] for row in own),
             parameters=own[0]["parameters"],
             modalities=own[0]["modalities"],
-            control=_control(controls.get(name, [])),
+            control=p_values.get(name),
+            leaks=p_values.get(name, 1.0) < level,
         )
         for name, own in by_recipe.items()
     ]
@@ -286,9 +331,7 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float] | None:
     return statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else 0.0
 
 
-def _control(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    if not rows:
-        return None
+def _control(rows: Sequence[Mapping[str, Any]]) -> float:
     rhos = [row["metrics"]["ranking"]["spearman"] or 0.0 for row in rows]
     return leak_p_value(rhos, [row["tracks"] for row in rows])
 
@@ -324,14 +367,16 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _told_of(ranking: Ranking | None) -> str:
+def _told_of(board: Board) -> str:
+    ranking = board.ranking
     if ranking is None or ranking.critical_difference is None:
         return "Too few splits or recipes for a test of the ranks."
-    return (
+    told = (
         f"Friedman's test on {ranking.blocks} splits: p = {ranking.p_value:.2g}. Mean ranks that "
         f"differ by less than {ranking.critical_difference:.1f} (Nemenyi, level 0.05) can't be "
         "told apart."
     )
+    return f"{told} {SAME_SPLIT}" if board.same_split else told
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,17 +11,26 @@ from typing import Any
 import joblib
 
 from deephits_keras.choices import SPLITS_BY_TIME
-from deephits_keras.comparison.entrants import Entrant, enter
-from deephits_keras.comparison.trial import Trial, carry_out
+from deephits_keras.comparison.entrants import (
+    POST_RELEASE,
+    Entrant,
+    copies_of_popularity,
+    enter,
+)
+from deephits_keras.comparison.trial import RESULT, Trial, carry_out
 from deephits_keras.corpus.splits import Split, make_split
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.corpus.twins import twin_groups, without_twins
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.recipes import get_recipe
 from deephits_keras.tasks import get_task
 from deephits_keras.utils.files import read_record, write_json
 from deephits_keras.utils.progress import progress
 
 SETTINGS = "settings.json"
+RECIPES = "recipes"
+"""Key of `settings.json`: a digest of each recipe, so that rows of two versions don't mix."""
+
 REFERENCES = ("majority", "boosting")
 """Baselines of every comparison."""
 
@@ -65,31 +74,63 @@ class Plan:
     post_release: Sequence[str] = ()
     command: str = ""
 
-    def claim(self) -> None:
-        """Store the settings of the comparison in its folder.
+    @property
+    def names(self) -> list[str]:
+        """Names of the recipes and the baselines."""
+        return list(dict.fromkeys([*self.recipes, *REFERENCES]))
+
+    @property
+    def forbidden(self) -> list[str]:
+        """Columns that must not be used, given or marked in the corpus."""
+        return sorted({*self.post_release, *self.corpus.info.get(POST_RELEASE, ())})
+
+    def check_folder(self) -> None:
+        """Check that its folder is new, or has results that are comparable.
 
         Raises:
             UserError: if it contains something else, or a comparison with other settings.
         """
-        wanted = {
+        if not (self.out / SETTINGS).exists():
+            if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
+                raise UserError(f"{self.out} is not empty: choose another folder")
+            return
+        found = self._found()
+        if differing := [k for k, v in self._wanted().items() if found.get(k) != v]:
+            raise UserError(
+                f"{self.out} was begun with other {', '.join(differing)}: its rows would not "
+                "be comparable. Give the same ones, or choose another folder"
+            )
+        known = found.get(RECIPES, {})
+        if changed := [n for n, own in self._recipes().items() if known.get(n, own) != own]:
+            raise UserError(
+                f"The recipe {changed[0]!r} has changed since {self.out} was begun: its rows would "
+                "not be comparable. Choose another folder"
+            )
+
+    def claim(self) -> None:
+        """Store the settings of the comparison in its folder.
+
+        Raises:
+            UserError: as `check_folder`.
+        """
+        self.check_folder()
+        known = self._found().get(RECIPES, {}) if (self.out / SETTINGS).exists() else {}
+        write_json(self.out / SETTINGS, {**self._wanted(), RECIPES: {**known, **self._recipes()}})
+
+    def _found(self) -> dict[str, Any]:
+        found = read_record(self.out / SETTINGS, dict[str, Any], "a comparison")
+        return {**found, "post_release": sorted(found.get("post_release", ()))}
+
+    def _wanted(self) -> dict[str, Any]:
+        return {
             "corpus": self.corpus.fingerprint,
             "settings": {k: dict(v) for k, v in self.settings.items()},
             "training": dict(self.training),
-            "post_release": list(self.post_release),
+            "post_release": self.forbidden,
         }
-        path = self.out / SETTINGS
-        if path.exists():
-            found = read_record(path, dict[str, Any], "a comparison")
-            differing = [k for k, v in wanted.items() if found.get(k) != v]
-            if differing:
-                raise UserError(
-                    f"{self.out} was begun with other {', '.join(differing)}: its rows would not "
-                    "be comparable. Give the same ones, or choose another folder"
-                )
-            return
-        if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
-            raise UserError(f"{self.out} is not empty: choose another folder")
-        write_json(path, wanted)
+
+    def _recipes(self) -> dict[str, str]:
+        return {name: get_recipe(name).digest for name in self.names}
 
 
 @dataclass(frozen=True)
@@ -102,12 +143,14 @@ class Outcome:
         without_effect: Modalities and encoders whose given settings a recipe doesn't use, by
             recipe.
         failed: Reason for each failed trial, by its folder in OUT.
+        copies: Rank correlation with the popularity of each column that is nearly a copy of it.
     """
 
     left_out: Mapping[str, str]
     without: Mapping[str, Mapping[str, str]]
     without_effect: Mapping[str, Sequence[str]]
     failed: Mapping[str, str]
+    copies: Mapping[str, float] = field(default_factory=dict)
 
 
 def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
@@ -129,16 +172,16 @@ def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
         )
     plan.claim()
     _write_splits(plan)
-    names = list(dict.fromkeys([*plan.recipes, *REFERENCES]))
     later = plan.corpus.later if set(SPLITS_BY_TIME) & set(plan.protocols) else ()
     entrants, left_out = enter(
-        plan.corpus, names, plan.settings, post_release=(*plan.post_release, *later), jobs=jobs
+        plan.corpus, plan.names, plan.settings, post_release=(*plan.forbidden, *later), jobs=jobs
     )
     trials = [trial for trial in trials_of(plan, entrants) if not trial.finished]
     failed = _carry_out_all(trials, jobs)
     without = {e.recipe.name: dict(e.without) for e in entrants if e.without}
     without_effect = {e.recipe.name: list(e.without_effect) for e in entrants if e.without_effect}
-    outcome = Outcome(left_out, without, without_effect, failed)
+    copies = copies_of_popularity(plan.corpus, entrants)
+    outcome = Outcome(left_out, without, without_effect, failed, copies)
     _note(plan, outcome)
     return outcome
 
@@ -147,7 +190,19 @@ def _note(plan: Plan, outcome: Outcome) -> None:
     path = plan.out / "outcome.json"
     earlier = read_record(path, dict[str, dict[str, Any]], "a comparison") if path.exists() else {}
     kinds = ("left_out", "without", "without_effect")
-    write_json(path, {kind: {**earlier.get(kind, {}), **getattr(outcome, kind)} for kind in kinds})
+    # What was said of a recipe of this plan no longer holds; other recipes aren't in it.
+    noted = {
+        kind: {k: v for k, v in earlier.get(kind, {}).items() if k not in plan.names}
+        | dict(getattr(outcome, kind))
+        for kind in kinds
+    }
+    copies = {**earlier.get("copies", {}), **outcome.copies}
+    failed = {
+        folder: reason
+        for folder, reason in earlier.get("failed", {}).items()
+        if not (plan.out / folder / RESULT).exists()
+    }
+    write_json(path, {**noted, "copies": copies, "failed": {**failed, **outcome.failed}})
 
 
 def trials_of(plan: Plan, entrants: Sequence[Entrant]) -> list[Trial]:

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deephits_keras.corpus.splits import Split
-from deephits_keras.corpus.superstars import superstars
+from deephits_keras.corpus.superstars import SUPERSTARS, superstars
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
@@ -67,7 +67,7 @@ def shallow_outputs(
     """
     settings = dict(recipe.estimator)
     name = str(settings.pop("name", ""))
-    derived = settings.pop("superstars", None)
+    derived = settings.pop(SUPERSTARS, None)
     settings.pop("decoding", None)
     if name not in MODELS:
         raise UserError(

@@ -18,6 +18,7 @@ from deephits_keras.errors import DeepHitsError, UserError
 from deephits_keras.recipes import get_recipe
 from deephits_keras.recipes.registry import recipe_names
 from deephits_keras.tasks import get_task
+from deephits_keras.utils.suggestions import suggestion
 
 if TYPE_CHECKING:
     from deephits_keras.comparison.leaderboard import Leaderboard
@@ -39,6 +40,15 @@ def plan_comparison(
 ) -> Plan:
     """Check a comparison without importing Keras; see `compare`."""
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
+    for what, given in (("recipe", recipes), ("protocol", protocols), ("task", tasks)):
+        if not given:
+            raise UserError(f"Name at least one {what}")
+    for column in post_release:
+        if column not in opened.columns:
+            raise UserError(
+                f"The corpus has no column {column!r} to leave out"
+                f"{suggestion(column, opened.columns)}. Columns: {', '.join(opened.columns)}"
+            )
     names = recipe_names() if "all" in recipes else list(recipes)
     for name in names:
         get_recipe(name)
@@ -54,7 +64,7 @@ def plan_comparison(
             "seeds must be at least 1 and controls at least 0. "
             f"Received: seeds={seeds}, controls={controls}"
         )
-    return Plan(
+    plan = Plan(
         corpus=opened,
         out=Path(out),
         recipes=names,
@@ -67,6 +77,8 @@ def plan_comparison(
         post_release=post_release,
         command=command,
     )
+    plan.check_folder()
+    return plan
 
 
 def compare(
@@ -133,9 +145,11 @@ def finish(plan: Plan, *, jobs: int = -1) -> tuple[Leaderboard, Outcome]:
     """Run a comparison and write its page.
 
     Raises:
-        UserError: if the folder contains something else, or the corpus can't be split.
+        UserError: if the folder contains something else, the corpus can't be split, or jobs is 0.
         DeepHitsError: if every trial failed.
     """
+    if jobs == 0:
+        raise UserError("The number of jobs must be positive, or -1 for one per core. Received: 0")
     from deephits_keras.comparison.leaderboard import Leaderboard
 
     outcome = carry_out(plan, jobs=jobs)

@@ -7,7 +7,23 @@ import numpy as np
 from deephits_keras.corpus.groups import release_years
 from deephits_keras.corpus.splits import track_artists
 from deephits_keras.corpus.table import Corpus
+from deephits_keras.errors import UserError
 from deephits_keras.types import FloatArray, IntArray
+
+SUPERSTARS = "superstars"
+"""Key of a recipe's estimator: the settings of this field."""
+
+
+def require_history(corpus: Corpus) -> None:
+    """Check that the field can be computed.
+
+    Raises:
+        UserError: if no track has both an artist and a year.
+    """
+    dated = np.isfinite(release_years(corpus))
+    named = track_artists(corpus).map(lambda keys: bool(_listed(keys))).to_numpy(bool)
+    if not (dated & named).any():
+        raise UserError("no track has both an artist and a year of release")
 
 
 def superstars(corpus: Corpus, train: IntArray, *, hit: float, years: int) -> FloatArray:

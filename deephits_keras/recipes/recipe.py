@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -113,6 +116,13 @@ class Recipe:
     def shallow(self) -> bool:
         """Whether it is a scikit-learn model on columns instead of a network."""
         return bool(self.estimator)
+
+    @property
+    def digest(self) -> str:
+        """A digest of everything that changes its results, to tell two versions of it apart."""
+        told = ("distribution", "summary", "source", "fidelity", "remarks", "task", "search")
+        own = {k: v for k, v in dataclasses.asdict(self).items() if k not in told}
+        return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def from_toml(cls, name: str, text: str, distribution: str = "") -> Self:

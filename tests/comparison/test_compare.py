@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,7 +150,7 @@ def test_a_leak_turns_the_page_red(
     leaky = deephits("compare", corpus, out, *options)
     assert leaky.code == 1
     assert "TARGET LEAKAGE" in leaky.err
-    assert "TARGET LEAKAGE" in (out / "leaderboard.html").read_text()
+    assert '<p class="banner bad">TARGET LEAKAGE' in (out / "leaderboard.html").read_text()
 
 
 def _keep(lines: pd.DataFrame, path: Path) -> None:
@@ -161,6 +168,149 @@ def test_what_is_known_after_the_release_is_refused(
     assert outcome.code == 0, outcome.err
     board = json.loads(outcome.out)
     assert "streams, which is only known after" in board["left_out"]["boosting"]
+
+
+def test_a_corpus_may_mark_what_is_known_after_the_release(
+    corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    out = tmp_path / "out"
+    words = ("compare", corpus, out, "--recipes", "boosting", "--controls", "0", *FEW)
+    assert deephits(*words).code == 0
+    info = json.loads((corpus / "corpus.json").read_text())
+    (corpus / "corpus.json").write_text(json.dumps({**info, "post_release": ["energy"]}))
+    refused = deephits(*words)
+    assert refused.code == 2
+    assert "other post_release" in refused.err
+    shutil.rmtree(out)
+    outcome = deephits(*words, "--json")
+    assert "energy, which is only known after" in json.loads(outcome.out)["left_out"]["boosting"]
+
+
+def test_a_column_that_is_the_popularity_is_told(
+    songs: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    """The control can't find it: such a column doesn't have the shuffled popularity."""
+    table = pd.read_csv(songs)
+    table["streams"] = 1000 * table["popularity"] + 7
+    table.to_csv(tmp_path / "songs.csv", index=False)
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    assert deephits("import", "table", tmp_path / "songs.csv", corpus).code == 0
+    words = ("compare", corpus, out, "--recipes", "boosting", *FEW)
+    outcome = deephits(*words, "--numeric-columns", "tempo,streams")
+    assert outcome.code == 0, outcome.err
+    assert "NEARLY THE POPULARITY ITSELF" in outcome.out
+    assert "streams (1.000)" in outcome.out
+    assert "streams (1.000)" in (out / "leaderboard.html").read_text()
+    honest = deephits("compare", corpus, tmp_path / "honest", "--recipes", "boosting", *FEW)
+    assert "NEARLY" not in honest.out
+
+
+def test_a_recipe_without_artists_or_years_is_left_out(
+    songs: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    table = pd.read_csv(songs).drop(columns="release_year")
+    table.to_csv(tmp_path / "songs.csv", index=False)
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    assert deephits("import", "table", tmp_path / "songs.csv", corpus).code == 0
+    words = ("compare", corpus, out, "--recipes", "interiano2018", "--controls", "0", *FEW)
+    outcome = deephits(*words)
+    assert outcome.code == 0, outcome.err
+    assert "interiano2018 is skipped: This corpus has no dates" in outcome.out
+
+
+def test_rows_of_a_changed_recipe_are_not_mixed(
+    corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    out = tmp_path / "out"
+    words = ("compare", corpus, out, "--recipes", "pachet2008", "--controls", "0", *FEW)
+    assert deephits(*words).code == 0
+    settings = json.loads((out / "settings.json").read_text())
+    settings["recipes"]["pachet2008"] = "of an earlier version"
+    (out / "settings.json").write_text(json.dumps(settings))
+    refused = deephits(*words)
+    assert refused.code == 2
+    assert "'pachet2008' has changed" in refused.err
+    # It is no part of this one.
+    assert deephits("compare", corpus, out, "--recipes", "majority", *FEW).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--recipes", ""), "at least one recipe"),
+        (("--protocol", ","), "at least one protocol"),
+        (("--task", ""), "at least one task"),
+        (("--protocol", "artists"), "Protocols: random, artist, date"),
+        (("--post-release", "stream"), "did you mean streams?"),
+        (("--jobs", "0"), "must be positive, or -1"),
+    ],
+)
+def test_mistakes_are_told(
+    options: tuple[str, str], said: str, corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    outcome = deephits("compare", corpus, tmp_path / "out", *options)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_setting_of_a_modality_is_for_the_encoders_that_have_it(
+    corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    """The others are trained without it: they would else lack what they read."""
+    words = ("compare", corpus, tmp_path / "out", "--recipes", "paper,hitmusicnet")
+    outcome = deephits(*words, "--meta-units", "4", "--controls", "0", *FEW, "--json")
+    assert outcome.code == 0, outcome.err
+    found = json.loads(outcome.out)
+    assert found["left_out"] == {}
+    lines = {line["recipe"]: line for line in found["boards"][0]["lines"]}
+    assert lines["hitmusicnet"]["modalities"] == "meta=scaled_fields"
+    assert found["without_effect"] == {"hitmusicnet": ["meta"]}
+    (path,) = (tmp_path / "out").glob("runs/*/*/paper/*/run/config.json")
+    assert json.loads(path.read_text())["modalities"]["meta"]["config"]["units"] == 4
+
+
+def test_a_folder_of_something_else_is_refused_without_keras(corpus: Path) -> None:
+    program = (
+        "import sys; from deephits_keras.cli import main\n"
+        f"try: main(['compare', {str(corpus)!r}, {str(corpus)!r}])\n"
+        "except SystemExit as stop: print(stop.code, 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "is not empty: choose another folder" in done.stderr
+    assert done.stdout.split() == ["2", "False"]
+
+
+def test_a_killed_worker_ends_it_in_words_and_it_goes_on(
+    corpus: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    """As the kernel does for lack of memory."""
+    out = tmp_path / "out"
+    words = ("compare", corpus, out, "--recipes", "boosting", "--seeds", "4", "--controls", "0")
+    known = {process.pid for process in multiprocessing.active_children()}
+
+    def kill_one_in_the_middle() -> None:
+        for _ in range(3000):
+            time.sleep(0.02)
+            if any(out.glob("runs/*/*/*/*/result.json")):
+                break
+        own = {process.pid for process in multiprocessing.active_children() if process.pid}
+        os.kill((own - known).pop(), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one_in_the_middle)
+    killer.start()
+    killed = deephits(*words, "--jobs", "2")
+    killer.join()
+    assert killed.code == 1
+    assert "worker process was ended from outside" in killed.err
+    assert "fewer --jobs" in killed.err
+    assert "Traceback" not in killed.err
+    kept = results(out)
+    assert 0 < len(kept) < 8
+    again = deephits(*words, "--jobs", "1")
+    assert again.code == 0, again.err
+    assert len(results(out)) == 8
+    assert kept.items() <= results(out).items()
 
 
 def test_no_track_is_in_a_split_twice(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from deephits_keras.comparison.control import ShuffledCorpus
+from deephits_keras.comparison.leaderboard import board
 from deephits_keras.comparison.statistics import leak_p_value, rank
 from deephits_keras.corpus import Corpus, Split, import_table
 from deephits_keras.corpus.superstars import superstars
@@ -39,6 +41,24 @@ def test_a_control_at_chance_is_no_leak() -> None:
     assert leak_p_value(chance, [500] * 5) > 0.01
     assert leak_p_value([0.3] * 2, [500] * 2) < 1e-6
     assert leak_p_value([], []) == 1.0
+
+
+def test_one_small_p_value_among_many_controls_may_be_chance() -> None:
+    def row(recipe: str, rho: float, *, control: bool) -> dict[str, Any]:
+        metrics = {"tiers-3": {"macro_f1": 0.5}, "ranking": {"spearman": rho}}
+        told = {"recipe": recipe, "control": control, "metrics": metrics, "tracks": 101}
+        return {**told, "seed": 0, "seconds": 1.0, "parameters": None, "modalities": ""}
+
+    def leaks(rho: float, others: int) -> bool:
+        names = {"suspect": rho} | {f"other {k}": 0.0 for k in range(others)}
+        rows = [row(name, own, control=c) for name, own in names.items() for c in (False, True)]
+        rows = [{**r, "task": "tiers-3", "protocol": "random"} for r in rows]
+        return any(line.leaks for line in board(rows, "tiers-3", "random").lines)
+
+    # On 101 tracks a standard deviation is 0.1: 3.2 of them are one in 1,500.
+    assert leaks(0.32, others=0)
+    assert not leaks(0.32, others=30)
+    assert leaks(0.6, others=30)
 
 
 def test_hit_lists() -> None:
