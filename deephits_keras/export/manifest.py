@@ -45,7 +45,7 @@ class Manifest:
         run: The run's `config.json`: task, encoders with version and settings, training, split,
             versions, and whether the corpus is synthetic.
         calibration: The run's `calibration.json`; the temperature is already in the graph.
-        licences: Licences of the code and of the weights.
+        licences: Licences of the code and of the weights, and of published weights among them.
         unseen_columns: Fields without a value in any training track, by modality.
         batch: The only batch size that the graph accepts; None if it accepts any.
         portable: By modality, the settings of its encoder whose value is its folder in the bundle.
@@ -95,6 +95,9 @@ class Manifest:
             weights_licence: Licence of the weights.
             unseen_columns: Those of the run.
         """
+        licences = {"code": "Apache-2.0 (deephits-keras)", "weights": weights_licence}
+        if published := sorted({own.weights for own in config.modalities.values() if own.weights}):
+            licences["published_weights"] = "; ".join(published)
         return cls(
             format=FORMAT,
             kind=kind,
@@ -103,7 +106,7 @@ class Manifest:
             output=output_of(get_task(config.task)),
             run=_without_paths(config),
             calibration=calibration,
-            licences={"code": "Apache-2.0 (deephits-keras)", "weights": weights_licence},
+            licences=licences,
             unseen_columns=unseen_columns,
         )
 

@@ -106,11 +106,21 @@ def test_without_keras_sounds_are_read_and_other_verbs_say_what_they_need(
     assert "Keras isn't installed" in refused.stderr
 
 
+def test_a_card_has_the_licence_of_published_weights(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    config = json.loads((copy / "config.json").read_text())
+    config["modalities"]["meta"]["weights"] = "their network, MIT, example.org"
+    (copy / "config.json").write_text(json.dumps(config))
+    card = (export_run(Run(copy), tmp_path / "bundle").folder / "README.md").read_text()
+    assert "\n- Published weights among them: their network, MIT, example.org\n" in card
+
+
 def test_a_bundle_tells_what_it_is_and_keeps_its_trainers_secrets(exported: Path) -> None:
     manifest = json.loads((exported / MANIFEST).read_text())
     inputs = {tensor["name"]: tensor["shape"] for tensor in manifest["inputs"]}
     assert inputs == {"meta_fields": [14], "meta_present": [1]}
     assert manifest["output"]["tiers"] == ["0-25", "25-65", "65-100"]
+    assert manifest["licences"].keys() == {"code", "weights"}
     assert manifest["licences"]["weights"] == "CC BY 4.0"
     card = (exported / "README.md").read_text()
     for said in ("## Metrics", "| Macro-F1 |", "## Licences", "CC BY 4.0", "36 train"):
