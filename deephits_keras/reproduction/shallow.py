@@ -25,7 +25,7 @@ from deephits_keras.corpus.table import Corpus
 from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.evaluation.baselines import class_logits
-from deephits_keras.evaluation.metrics import evaluate, macro_f1, per_tier_recall
+from deephits_keras.evaluation.metrics import macro_f1, per_tier_recall, tier_metrics
 from deephits_keras.features.store import FeatureStore
 from deephits_keras.reproduction.variants import column_groups
 from deephits_keras.tasks import Task, get_task
@@ -273,8 +273,8 @@ def measure(
         "seed": seed,
         "tracks": {"train": len(train), "validation": len(held_out)},
         "rows": {
-            name: evaluate(task, popularity[held_out], prediction)[task.tiers.name]
-            for name, prediction in decoded.items()
+            name: tier_metrics(truth, found.tiers(task.tiers), found.scores, task.tiers)
+            for name, found in decoded.items()
         },
         "recall": {
             name: per_tier_recall(truth, decoded[name].tiers(task.tiers), task.tiers)
