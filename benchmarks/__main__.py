@@ -52,6 +52,9 @@ def comparisons(words: list[str]) -> Iterator[Comparison]:
 
 def main() -> None:
     """Run the named benchmarks, or all."""
+    if {"--help", "-h"} & set(sys.argv[1:2]):
+        print(f"{__doc__}\nNames: {', '.join(NAMES)}")
+        return
     if sys.argv[1:2] == ["accuracy"]:
         from benchmarks import accuracy
 

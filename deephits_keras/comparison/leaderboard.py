@@ -40,6 +40,9 @@ TIER_METRICS = ("macro_f1", "accuracy", "roc_auc", "spearman")
 SCALE_METRICS = ("r2", "mae", "spearman", "kendall")
 """Metrics of tiers and of regression; recipes are ranked by the first one."""
 
+Measured = tuple[float, float | None]
+"""Mean and standard deviation over the seeds."""
+
 SAME_SPLIT = (
     "By date every seed has the same test tracks: spread and test are those of training alone, and "
     "tell nothing of other songs."
@@ -54,7 +57,8 @@ class Line:
         recipe: Its name.
         kind: `reference` for a baseline, else the recipe's fidelity.
         seeds: Number of seeds.
-        metrics: Mean and standard deviation of each metric over the seeds; None where undefined.
+        metrics: Mean and standard deviation of each metric over the seeds; None where undefined,
+            as the deviation of one seed is.
         rank: Mean rank; None if it lacks splits that others have.
         seconds: Mean training time in seconds.
         parameters: Number of trainable parameters; None if it has none.
@@ -66,7 +70,7 @@ class Line:
     recipe: str
     kind: str
     seeds: int
-    metrics: Mapping[str, tuple[float, float] | None]
+    metrics: Mapping[str, Measured | None]
     rank: float | None
     seconds: float
     parameters: int | None
@@ -311,7 +315,7 @@ def board(rows: Sequence[Mapping[str, Any]], task: str, protocol: str) -> Board:
         )
         for name, own in by_recipe.items()
     ]
-    lines.sort(key=lambda line: -(line.metrics[names[0]] or (-9.0, 0.0))[0])
+    lines.sort(key=lambda line: -(line.metrics[names[0]] or (-9.0, None))[0])
     return Board(task, protocol, PROTOCOLS[protocol], names, lines, ranking)
 
 
@@ -324,11 +328,11 @@ def _metric(row: Mapping[str, Any], task: str, name: str) -> float | None:
     return None
 
 
-def _spread(values: Sequence[float | None]) -> tuple[float, float] | None:
+def _spread(values: Sequence[float | None]) -> Measured | None:
     known = [value for value in values if value is not None]
     if not known:
         return None
-    return statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else 0.0
+    return statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None
 
 
 def _control(rows: Sequence[Mapping[str, Any]]) -> float:
@@ -350,9 +354,9 @@ def _told(name: str) -> Recipe:
         return Recipe(name, "not installed here")
 
 
-def show_measured(value: tuple[float, float] | None, metric: str) -> str:
+def show_measured(value: Measured | None, metric: str) -> str:
     """Mean and standard deviation of a metric as text."""
-    return " ± ".join(show_metric(metric, each) for each in value or ())
+    return " ± ".join(show_metric(metric, each) for each in value or () if each is not None)
 
 
 def _seconds(value: float) -> str:

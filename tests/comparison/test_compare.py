@@ -88,6 +88,7 @@ def test_it_measures_on_equal_splits_and_goes_on(
     assert all(row["tracks"] == tracks[name.split("/")[1]] for name, row in found.items())
     for name in ("leaderboard.html", "leaderboard.md", "rows.csv"):
         assert "paper" in (out / name).read_text()
+    assert "±" not in (out / "leaderboard.md").read_text(), "one seed has no spread"
     page = (out / "leaderboard.html").read_text()
     assert "Control p: " in page
     assert '<span class="whole">meta=numeric</span>' in page
