@@ -80,7 +80,8 @@ class StoredSongs:
         for modality, store in self._stores.items():
             lacking = len(self._corpus) - int(store.present.sum()) - failed[modality]
             if lacking:
-                self.notes.append(f"{lacking} tracks lack the input of {modality}")
+                lack = "track lacks" if lacking == 1 else "tracks lack"
+                self.notes.append(f"{lacking:,} {lack} the input of {modality}")
             if failed[modality]:
                 self.notes.append(f"{failed[modality]} tracks have no usable input of {modality}")
 

@@ -245,9 +245,9 @@ def test_stored_features_answer_without_the_inputs(tmp_path: Path) -> None:
     assert list(stored) == list(expected)
     assert stored[3].warnings == ("sound can't be used: its recording is only noise",)
     assert stored.notes == (
-        "1 tracks lack the input of sound",
+        "1 track lacks the input of sound",
         "1 tracks have no usable input of sound",
-        "1 tracks lack the input of text",
+        "1 track lacks the input of text",
     )
     other = PlainModel({"sound": Toy.from_config({"scale": 3.0})}, tmp_path / "other")
     with pytest.raises(UserError, match=r"no features of toy.*--toy-scale 3\.0"):
