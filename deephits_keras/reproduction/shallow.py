@@ -194,7 +194,9 @@ def run_shallow(
     tasks = dict.fromkeys(task for table in tables for task in TASKS_OF_TABLE[table])
     wanted = list(itertools.product(families, seeds, tasks))
     waiting = [each for each in wanted if not _file(out, *each).exists()]
-    work = (joblib.delayed(_measured)(corpus.folder, columns, *each) for each in waiting)
+    # Workers may have been started in another working directory.
+    folder = corpus.folder.resolve()
+    work = (joblib.delayed(_measured)(folder, columns, *each) for each in waiting)
     processes = min(joblib.effective_n_jobs(jobs), max(1, len(waiting)))
     done = joblib.Parallel(n_jobs=processes, return_as="generator_unordered")(work)
     meanwhile()
