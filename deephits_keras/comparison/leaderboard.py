@@ -160,8 +160,12 @@ class Leaderboard:
     @property
     def suspects(self) -> list[str]:
         """Other recipes with a small p-value, which may be chance among so many controls."""
-        lines = [line for b in self.boards for line in b.lines if line.control is not None]
-        small = {line.recipe for line in lines if (line.control or 0.0) < LEAK_LEVEL}
+        small = {
+            line.recipe
+            for b in self.boards
+            for line in b.lines
+            if line.control is not None and line.control < LEAK_LEVEL
+        }
         return sorted(small - set(self.leaks))
 
     @property

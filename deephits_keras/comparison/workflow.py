@@ -15,6 +15,7 @@ from deephits_keras.comparison.run import PROTOCOLS, Outcome, Plan
 from deephits_keras.comparison.run import compare as carry_out
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.errors import DeepHitsError, UserError
+from deephits_keras.features.workers import check_jobs
 from deephits_keras.recipes import get_recipe
 from deephits_keras.recipes.registry import recipe_names
 from deephits_keras.tasks import get_task
@@ -148,8 +149,7 @@ def finish(plan: Plan, *, jobs: int = -1) -> tuple[Leaderboard, Outcome]:
         UserError: if the folder contains something else, the corpus can't be split, or jobs is 0.
         DeepHitsError: if every trial failed.
     """
-    if jobs == 0:
-        raise UserError("The number of jobs must be positive, or -1 for one per core. Received: 0")
+    check_jobs(jobs)
     from deephits_keras.comparison.leaderboard import Leaderboard
 
     outcome = carry_out(plan, jobs=jobs)

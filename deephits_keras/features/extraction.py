@@ -36,6 +36,7 @@ from deephits_keras.features.shards import (
     store_folder,
 )
 from deephits_keras.features.sources import changed_inputs
+from deephits_keras.features.workers import check_jobs
 from deephits_keras.utils.files import remove_leftovers, replacing, write_json
 from deephits_keras.utils.progress import progress
 from deephits_keras.utils.suggestions import suggestion
@@ -224,8 +225,7 @@ def extract_features(
             of memory, or if the disk is full.
     """
     began = time.monotonic()
-    if jobs == 0:
-        raise UserError("The number of jobs must be positive, or -1 for one per core. Received: 0")
+    check_jobs(jobs)
     if not len(corpus):
         raise UserError(f"{corpus.folder} has no tracks")
     check_specs(encoder)

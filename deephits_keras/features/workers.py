@@ -100,14 +100,23 @@ class Crew:
             yield lambda: stack.enter_context(workers(self.jobs, self.engine, self.scheduler))
 
 
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of processes that can't be.
+
+    Raises:
+        UserError: if it is 0.
+    """
+    if jobs == 0:
+        raise UserError("The number of jobs must be positive, or -1 for one per core. Received: 0")
+
+
 def check_engine(jobs: int, engine: str, scheduler: str | None) -> None:
     """Refuse settings of workers that can't be, without importing an engine.
 
     Raises:
         UserError: if the number of jobs is 0, the engine is unknown, or its scheduler isn't given.
     """
-    if jobs == 0:
-        raise UserError("The number of jobs must be positive, or -1 for one per core. Received: 0")
+    check_jobs(jobs)
     if engine not in ENGINES:
         raise UserError(f"There is no engine named {engine!r}. Engines: {', '.join(ENGINES)}")
     if engine == "local" and scheduler is not None:

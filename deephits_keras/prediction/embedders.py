@@ -144,14 +144,19 @@ def _texts(row: ExtractedTrack | RejectedRow) -> dict[str, str]:
         return dict(zip(TEXTS, values, strict=True))
     track = row.measured.track
     lacking = [m for m, each in row.outcomes.items() if _features(row, m) is None]
-    warnings = [*row.measured.warnings]
-    warnings += [
+    unusable = (
         f"{modality} can't be used: {each.reason}"
         for modality, each in row.outcomes.items()
         if isinstance(each, ExtractionError)
-    ]
+    )
     title, artist = (str(track.fields.get(name) or "") for name in ("title", "artist_name"))
-    values = (track.id, title, artist, " ".join(lacking), "; ".join(warnings))
+    values = (
+        track.id,
+        title,
+        artist,
+        " ".join(lacking),
+        "; ".join([*row.measured.warnings, *unusable]),
+    )
     return dict(zip(TEXTS, values, strict=True))
 
 
