@@ -13,13 +13,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import deephits_keras as dh
 from deephits_keras.corpus import Corpus
 from deephits_keras.errors import UserError
 from deephits_keras.model.trees import DEPTH, SoftTrees, Trees
 from deephits_keras.runs.run import Run, load_model
-from deephits_keras.training.boosting import choose_weight, complete_trees
+from deephits_keras.training.boosting import (
+    MANY_TRACKS,
+    choose_weight,
+    complete_trees,
+    threads_for,
+)
 from deephits_keras.training.workflow import plan_training
 
 SHAPE = {"max_depth": DEPTH, "max_leaf_nodes": None, "max_iter": 12, "random_state": 0}
@@ -66,6 +72,18 @@ def test_the_layers_of_a_classifier_answer_as_scikit_learn(
     # A tier that no track has takes a millionth of the largest start, at most.
     np.testing.assert_allclose(scores[:, :known], boosted.predict_proba(new), atol=1e-4)
     assert scores[:, known:].max(initial=0) < 1e-4
+
+
+def test_few_tracks_are_fitted_by_one_thread_which_waits_for_no_other() -> None:
+    def threads() -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"}
+
+    with threadpool_limits(3, user_api="openmp"):
+        with threads_for(MANY_TRACKS - 1):
+            assert threads() == {1}
+        with threads_for(MANY_TRACKS):
+            assert threads() == {3}
+        assert threads() == {3}
 
 
 @pytest.mark.backends
