@@ -24,6 +24,9 @@ TASK = "tiers-10"
 LEFT_OUT = "left_out"
 """Key of a run's recipe: modalities that are left out, with the reasons."""
 
+EMPTY = "empty"
+"""Key of a run's recipe: modalities that were asked for and that no track has, with the reasons."""
+
 LATER = "later"
 """Key of a run's recipe: columns that are only known after the release, by modality."""
 
@@ -40,6 +43,14 @@ def later_notes(columns: Mapping[str, Collection[str]]) -> list[str]:
 def left_out_notes(absent: Mapping[str, str]) -> list[str]:
     """A sentence for each modality that is left out."""
     return [f"{modality} is left out: {reason}" for modality, reason in absent.items()]
+
+
+def empty_notes(empty: Mapping[str, str]) -> list[str]:
+    """A sentence for each modality that was asked for and that no track has."""
+    return [
+        f"{modality} was asked for, but {reason}: the model learns nothing of it"
+        for modality, reason in empty.items()
+    ]
 
 
 @dataclass(frozen=True)

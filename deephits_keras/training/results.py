@@ -22,7 +22,14 @@ from deephits_keras.evaluation.warnings import result_warnings
 from deephits_keras.features.seen import unseen_notes, unseen_values
 from deephits_keras.features.store import FeatureSource
 from deephits_keras.features.words import KnownWords
-from deephits_keras.recipes.choices import LATER, LEFT_OUT, later_notes, left_out_notes
+from deephits_keras.recipes.choices import (
+    EMPTY,
+    LATER,
+    LEFT_OUT,
+    empty_notes,
+    later_notes,
+    left_out_notes,
+)
 from deephits_keras.runs.files import BASELINES, CALIBRATION, HISTORY, METRICS, PREDICTIONS
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task
@@ -111,6 +118,7 @@ def write_results(
     words = KnownWords(run.config.words)
     warnings += words.notes(words.new_of_corpus(corpus, held_out))
     warnings += left_out_notes(run.config.recipe.get(LEFT_OUT, {}))
+    warnings += empty_notes(run.config.recipe.get(EMPTY, {}))
     warnings += later_notes(run.config.recipe.get(LATER, {}))
     if run.config.start:
         warnings += run.config.start.warnings

@@ -18,7 +18,15 @@ from deephits_keras.encoders.registry import AnyEncoder
 from deephits_keras.errors import UserError
 from deephits_keras.model.fusion import get_fusion
 from deephits_keras.recipes import DEFAULT, choose
-from deephits_keras.recipes.choices import LATER, LEFT_OUT, Choices, later_notes, left_out_notes
+from deephits_keras.recipes.choices import (
+    EMPTY,
+    LATER,
+    LEFT_OUT,
+    Choices,
+    empty_notes,
+    later_notes,
+    left_out_notes,
+)
 from deephits_keras.recipes.quality import GOOD
 from deephits_keras.runs.files import REPORT
 from deephits_keras.runs.run import Run
@@ -58,6 +66,7 @@ class TrainingPlan:
         later: Columns that are only known after the release, by modality, of a split by time.
         weights_for: Tracks for which training tracks are weighted: a corpus, or `test`.
         left_out: Modalities that no track of the corpus has, each with the reason.
+        empty: The same of those that were asked for, which are part of the model all the same.
         told: What else to know, one sentence each: of files beside the corpus, and of the run that
             the training starts from.
     """
@@ -73,6 +82,7 @@ class TrainingPlan:
     later: Mapping[str, Sequence[str]] = field(default_factory=dict)
     weights_for: Corpus | str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    empty: Mapping[str, str] = field(default_factory=dict)
     told: Sequence[str] = ()
 
     @property
@@ -83,8 +93,8 @@ class TrainingPlan:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The recipe as the run stores it: with what is left out, and what comes later."""
-        own = {LEFT_OUT: dict(self.left_out), LATER: dict(self.later)}
+        """The recipe as the run stores it: with what is left out or empty, and what comes later."""
+        own = {LEFT_OUT: dict(self.left_out), EMPTY: dict(self.empty), LATER: dict(self.later)}
         return {**self.choices.record, **{name: of for name, of in own.items() if of}}
 
     @property
@@ -95,6 +105,7 @@ class TrainingPlan:
         started = self.start.warnings if self.start else []
         return [
             *left_out_notes(self.left_out),
+            *empty_notes(self.empty),
             *later_notes(self.later),
             *self.told,
             *split_notes(self.corpus, self.split),
@@ -183,10 +194,15 @@ def plan_training(
     chosen.check_modalities()
     from deephits_keras.corpus.splits import make_split
     from deephits_keras.corpus.table import Corpus
+    from deephits_keras.features.extraction import without_inputs
     from deephits_keras.features.matching import match_files
 
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(Path(corpus))
     encoders, absent = (warm.run.encoders, {}) if warm else chosen.select(opened)
+    empty = without_inputs(opened, encoders)
+    if len(empty) == len(encoders):
+        reasons = "; ".join(f"{modality}: {reason}" for modality, reason in empty.items())
+        raise UserError(f"There is nothing to train on. {reasons}")
     classification = wanted.kind == "classification"
     get_fusion(chosen.fusion).check(list(encoders), classification=classification)
     asked = {"kind": "random", **(split or {})}
@@ -217,6 +233,7 @@ def plan_training(
         later,
         target,
         absent,
+        empty,
         told,
     )
 

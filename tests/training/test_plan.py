@@ -106,7 +106,11 @@ def test_modalities_that_no_track_has_are_left_out_unless_asked_for(
     assert set(as_it_comes.record["left_out"]) == {"mel", "lyrics"}
     asked = plan_training(corpus, tmp_path / "run", modalities="mel,meta")
     assert list(asked.encoders) == ["mel", "meta"]
-    assert not any("left out" in note for note in asked.notes)
+    (note,) = asked.notes
+    assert note.startswith("mel was asked for, but no track has audio that mel_cnn reads: ")
+    assert set(asked.record["empty"]) == {"mel"}
+    with pytest.raises(UserError, match=r"nothing to train on\. mel: no track has audio"):
+        plan_training(corpus, tmp_path / "run", modalities="mel")
 
 
 def test_a_modality_that_the_recipe_needs_is_not_left_out(corpus: Corpus, tmp_path: Path) -> None:
