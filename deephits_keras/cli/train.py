@@ -88,7 +88,8 @@ if TYPE_CHECKING:
 )
 @training_option(
     "time_limit",
-    "Minutes for the training, without the extraction of features; the schedule is fitted to them.",
+    "Minutes for the training, without the extraction of features; the schedule is fitted to them. "
+    "0: no limit.",
 )
 @click.option(
     "--cache",
@@ -243,13 +244,15 @@ def train(
         click.echo(f"Columns that training never saw ({modality}): {', '.join(columns)}")
     epochs = metrics.get("members") or {"": metrics["selected_epoch"]}
     kept = ", ".join(map(str, epochs.values()))
-    if (limit := metrics.get("time_limit")) and limit["ended_training"]:
+    limit = metrics.get("time_limit")
+    out_of_time = bool(limit) and limit["ended_training"]
+    if out_of_time:
         click.echo(
             f"The time limit of {limit['minutes']:g} min ended the training after "
             f"{limit['epochs']} of {limit['planned_epochs']} epochs"
         )
     trained = len(done.history["epoch"].unique()) if len(epochs) == 1 else 0
-    if 0 < trained < current.config.training.epochs and not limit:
+    if 0 < trained < current.config.training.epochs and not out_of_time:
         click.echo(
             f"Stopped after epoch {trained} of {current.config.training.epochs}: "
             f"{current.config.training.patience} epochs brought no better checkpoint (--patience)"

@@ -188,6 +188,8 @@ def make_split(
             "--validation must be above 0, and with --test it must leave tracks for training. "
             f"Received: {validation} and {test}"
         )
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed must be from 0 to {2**32 - 1}. Received: {seed}")
     rows: IntArray = np.arange(len(corpus))
     if kind == "kfold":
         if fold is None or not 0 <= fold < folds:

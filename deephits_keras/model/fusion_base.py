@@ -32,7 +32,7 @@ class Fusion(abc.ABC):
         head: Name of the output layer, from `head_names.HEADS`.
 
     Raises:
-        UserError: for a dropout rate that can't be.
+        UserError: for a dropout rate or a size of a layer that can't be.
     """
 
     name: ClassVar[str]
@@ -46,6 +46,9 @@ class Fusion(abc.ABC):
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must be from 0 to below 1. Received: {self.dropout}")
+        if any(size < 1 for size in self.units):
+            sizes = ", ".join(map(str, self.units))
+            raise UserError(f"units must be 1 or more. Received: {sizes}")
 
     def check(self, modalities: Sequence[str], *, classification: bool) -> None:
         """Check the settings for a model, without Keras.

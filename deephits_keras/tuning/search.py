@@ -117,10 +117,10 @@ class Search:
         path = self.folder / SETTINGS
         if path.exists():
             found = read_record(path, dict[str, Any], "a search")
-            if differing := [key for key, value in wanted.items() if found.get(key) != value]:
+            if differing := _differing(wanted, found):
                 raise UserError(
-                    f"{self.run} holds a search with another {' and '.join(differing)}: give the "
-                    "same to continue it, or choose another folder"
+                    f"{self.run} holds a search that differs in {' and '.join(differing)}: give "
+                    "the same to continue it, or choose another folder"
                 )
             return
         if self.run.exists() and (
@@ -142,6 +142,20 @@ class Search:
         """The arguments of a trial's training: one model, whatever the final run is."""
         alone = dataclasses.replace(self.asked, training={**self.asked.training, "ensemble": 1})
         return alone.with_values(values)
+
+
+def _differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Names of the settings in which two searches differ."""
+    names = []
+    for name in dict.fromkeys((*wanted, *found)):
+        own, other = wanted.get(name), found.get(name)
+        if own == other:
+            continue
+        if name in ("asked", "training") and isinstance(own, dict) and isinstance(other, dict):
+            names += _differing(own, other)
+        else:
+            names.append("search space" if name == "space" else name)
+    return names
 
 
 def best_of(search: Search, records: Sequence[Record]) -> Record | None:

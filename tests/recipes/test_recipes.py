@@ -126,11 +126,13 @@ def test_a_run_keeps_the_recipe_and_the_options(
     assert deephits("import", "spotgentrack", raw, corpus).code == 0
     outcome = deephits(
         *("train", corpus, run, "--recipe", "paper", "--modalities", "meta", "--epochs", "30"),
-        *("--optimizer", "adadelta", "--schedule", "plateau", "--max-learning-rate", "1e-6"),
+        *("--optimizer", "adadelta", "--schedule", "plateau", "--max-learning-rate", "1e-30"),
         *("--patience", "2", "--batch-size", "16", "--jobs", "1", "--meta-units", "4"),
-        *("--select", "loss"),
+        *("--select", "loss", "--time-limit", "9"),
     )
     assert outcome.code == 0, outcome.err
+    # A limit that isn't reached isn't what ended it.
+    assert "Stopped after epoch 3 of 30: 2 epochs brought no better checkpoint" in outcome.out
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"]["name"] == "paper"
     assert config["recipe"]["recipe"] == json.loads(
@@ -143,10 +145,11 @@ def test_a_run_keeps_the_recipe_and_the_options(
             epochs=30,
             optimizer="adadelta",
             schedule="plateau",
-            max_learning_rate=1e-6,
+            max_learning_rate=1e-30,
             patience=2,
             batch_size=16,
             select="loss",
+            time_limit=9,
         )
     )
 

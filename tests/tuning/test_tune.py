@@ -170,7 +170,10 @@ def test_what_can_not_be_searched_is_refused(
         ((corpus, new, "--space", tmp_path / "none.toml"), "can't be read"),
         ((corpus, new, "--time-limit", "0"), "must be above 0"),
         ((tmp_path, new), "is not a corpus"),
-        ((corpus, found.run.folder, "--search", "l2=0..1"), "holds a search with another"),
+        ((corpus, new, "--search", "fusion.units=64,128+-1"), "units must be 1 or more"),
+        ((corpus, new, "--seed", "-1"), "--seed must be from 0 to"),
+        ((corpus, found.run.folder, *WORDS, "--epochs", "3"), "a search that differs in epochs: "),
+        ((corpus, found.run.folder, *WORDS, "--search", "l2=0..1"), "differs in search space: "),
         ((corpus, corpus, "--search", "l2=0..1"), "is not empty"),
     ):
         refused = deephits("tune", *words)
