@@ -21,7 +21,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ from deephits_keras.choices import MACRO_F1
 from deephits_keras.corpus import Corpus
 from deephits_keras.corpus.splits import make_split
 from deephits_keras.corpus.table import write_corpus
+from deephits_keras.errors import UserError
 from deephits_keras.evaluation.decoding import fit_decoding
 from deephits_keras.evaluation.metrics import evaluate
+from deephits_keras.recipes import choose
 from deephits_keras.runs.run import Run
 from deephits_keras.tasks import Task, get_task
 
@@ -48,6 +50,8 @@ PART = "part"
 
 DEFAULT = "default"
 TREES = ("lightgbm", "catboost")
+MODELS = (DEFAULT, *TREES)
+SPLITS = ("artist", "random", "date")
 NEEDS = (
     "lightgbm==4.6.0",
     "catboost==1.2.8",
@@ -113,6 +117,21 @@ class Case:
             return make_split("group", corpus, seed=self.seed, **drawn).parts
         return make_split(self.split, corpus, seed=self.seed, test=0.2).parts
 
+    def check(self) -> None:
+        """Check that it can be measured.
+
+        Raises:
+            UserError: if its corpus or modalities aren't there, or tracks are too few.
+        """
+        choose(modalities=self.modalities).check_modalities()
+        parts = make_split(self.split, Corpus.open(self.corpus), seed=self.seed, test=0.2).parts
+        rest = len(parts["train"]) + len(parts["validation"])
+        if self.tracks > rest:
+            raise UserError(
+                f"{self.corpus}, split {self.split}, seed {self.seed}: {rest:,} tracks are outside "
+                f"the test part. Asked for: {self.tracks:,}"
+            )
+
     def made(self, folder: Path) -> Case:
         """The same case on a corpus that has no more tracks than it uses.
 
@@ -124,8 +143,6 @@ class Case:
         corpus = Corpus.open(self.corpus)
         parts = make_split(self.split, corpus, seed=self.seed, test=0.2).parts
         rest = np.concatenate([parts["train"], parts["validation"]])
-        if self.tracks > len(rest):
-            raise SystemExit(f"{self.corpus}: {len(rest)} tracks are outside the test part")
         kept = np.random.default_rng(self.seed).permutation(rest)[: self.tracks]
         rows = np.sort(np.concatenate([kept, parts["test"]]))
         place = folder / "corpora" / f"{self.key[1]}-{self.split}-{self.seed}-{self.tracks}"
@@ -143,35 +160,64 @@ def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks accuracy")
     parser.add_argument("corpora", nargs="*")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--seeds", type=numbers, default="0,1,2,3,4")
     parser.add_argument("--trials", type=int, default=30)
-    parser.add_argument("--tasks", default=",".join(TASKS))
-    parser.add_argument("--models", default=",".join((DEFAULT, *TREES)))
-    parser.add_argument("--splits", default="artist")
-    parser.add_argument("--tracks", default="0")
+    parser.add_argument("--tasks", type=some_of(TASKS), default=",".join(TASKS))
+    parser.add_argument("--models", type=some_of(MODELS), default=",".join(MODELS))
+    parser.add_argument("--splits", type=some_of(SPLITS), default="artist")
+    parser.add_argument("--tracks", type=numbers, default="0")
     parser.add_argument("--modalities", default="meta", help="of the default")
     parser.add_argument("--show", action="store_true", help="only print what is there")
     asked = parser.parse_args(words)
-    asked.out.mkdir(parents=True, exist_ok=True)
+    if not asked.corpora and not asked.show:
+        parser.error("name a corpus, or --show what is there")
+    if asked.trials < 1:
+        parser.error(f"--trials must be at least 1. Received: {asked.trials}")
     cases = [
-        Case(corpus, int(seed), task, model, trials, split, int(tracks), asked.modalities)
-        for seed in asked.seeds.split(",")
-        for split in asked.splits.split(",")
-        for tracks in asked.tracks.split(",")
+        Case(corpus, seed, task, model, trials, split, tracks, asked.modalities)
+        for seed in asked.seeds
+        for split in asked.splits
+        for tracks in asked.tracks
         for corpus in asked.corpora
-        for task in asked.tasks.split(",")
-        for model in asked.models.split(",")
+        for task in asked.tasks
+        for model in asked.models
         for trials in (1 if model == DEFAULT else asked.trials,)
     ]
+    try:
+        # Before the first is measured: the last may be some hours later.
+        for case in {(c.corpus, c.seed, c.split, c.tracks): c for c in cases}.values():
+            case.check()
+    except UserError as error:
+        parser.error(str(error))
+    asked.out.mkdir(parents=True, exist_ok=True)
     for case in [] if asked.show else cases:
         if case.key not in {key_of(row) for row in read(asked.out)}:
             own = case.made(asked.out)
             measured = default(own, asked.out) if case.model == DEFAULT else trees(own, asked.out)
             row = {**dict(zip(KEYS, case.key, strict=True)), **measured}
-            with (asked.out / RESULTS).open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            append(asked.out, row)
             print(json.dumps(row), file=sys.stderr, flush=True)
     print("\n".join(report(read(asked.out))))
+
+
+def numbers(text: str) -> list[int]:
+    """Whole numbers from 0, separated by commas."""
+    words = text.split(",")
+    if not all(word.isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"not numbers separated by commas: {text!r}")
+    return [int(word) for word in words]
+
+
+def some_of(known: Sequence[str]) -> Callable[[str], list[str]]:
+    """A reader of names separated by commas."""
+
+    def read(text: str) -> list[str]:
+        words = text.split(",")
+        if unknown := [word for word in words if word not in known]:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
+        return words
+
+    return read
 
 
 KEYS = ("corpus", "fingerprint", "seed", "task", "model", "trials", "split", "tracks", "modalities")
@@ -187,8 +233,17 @@ def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
 def read(folder: Path) -> list[dict[str, Any]]:
     """The results so far."""
     path = folder / RESULTS
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [{**EARLIER, **json.loads(line)} for line in lines]
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    # A process that was killed while it wrote leaves a part of its line.
+    return [{**EARLIER, **json.loads(line)} for line in lines if line.endswith("}\n")]
+
+
+def append(folder: Path, row: dict[str, Any]) -> None:
+    """Add a result."""
+    path = folder / RESULTS
+    cut = path.exists() and path.read_text()[-1:] not in ("", "\n")
+    with path.open("a") as file:
+        file.write("\n" * cut + json.dumps(row) + "\n")
 
 
 def default(case: Case, folder: Path) -> dict[str, Any]:
