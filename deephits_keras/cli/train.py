@@ -249,7 +249,7 @@ def train(
     if out_of_time:
         click.echo(
             f"The time limit of {limit['minutes']:g} min ended the training after "
-            f"{limit['epochs']} of {limit['planned_epochs']} epochs"
+            f"{limit['epochs']} {'or more ' * (len(epochs) > 1)}of {limit['planned_epochs']} epochs"
         )
     trained = len(done.history["epoch"].unique()) if len(epochs) == 1 else 0
     if 0 < trained < current.config.training.epochs and not out_of_time:

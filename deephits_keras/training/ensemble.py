@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -77,12 +79,21 @@ def finish_ensemble(run: Run, corpus: Corpus) -> None:
         stores,
         score_parts(run, run.uncalibrated_model(), corpus, stores),
         history=_history(members),
-        selection={"selected_epoch": None, "members": epochs},
+        selection={"selected_epoch": None, "members": epochs, **_time_note(run, members)},
     )
     seconds = sum(member.config.training_seconds for member in members.values())
     run.config = dataclasses.replace(run.config, training_seconds=seconds)
     run.write_config()
     run.write_checksums()
+
+
+def _time_note(run: Run, members: Mapping[str, Run]) -> dict[str, Any]:
+    """What the shared time limit did, with the epochs of the member that has the fewest."""
+    notes = [member.metrics.get("time_limit") for member in members.values()]
+    if not all(notes):
+        return {}
+    fewest = min(notes, key=lambda note: (not note["ended_training"], note["epochs"]))
+    return {"time_limit": {**fewest, "minutes": run.config.training.time_limit}}
 
 
 def _history(members: dict[str, Run]) -> pd.DataFrame:

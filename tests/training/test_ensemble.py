@@ -245,11 +245,16 @@ def test_an_interrupted_ensemble_resumes_to_the_same_result(
 
 
 def test_the_command_trains_an_ensemble(corpus: Corpus, tmp_path: Path, deephits: Deephits) -> None:
-    words = f"train {corpus.folder} {tmp_path / 'run'} --modalities meta --epochs 1 --ensemble 2"
-    outcome = deephits(*words.split(), "--batch-size", "16", "--task", "tiers-3")
+    words = f"train {corpus.folder} {tmp_path / 'run'} --modalities meta --epochs 9 --ensemble 2"
+    limit = ("--time-limit", "0.0001")
+    outcome = deephits(*words.split(), *limit, "--batch-size", "16", "--task", "tiers-3")
     assert outcome.code == 0, outcome.err
-    assert "members/seed-1  epoch   1 of 1" in outcome.out
+    assert "members/seed-1  epoch   1 of 9" in outcome.out
+    ended = "The time limit of 0.0001 min ended the training after 1 or more of 9 epochs"
+    assert ended in outcome.out
     assert "Kept epochs 1, 1." in outcome.out
+    report = " ".join((tmp_path / "run" / "report.html").read_text().split())
+    assert "shared by the models, which ended it after 1 or more of 9 epochs" in report
     assert deephits("verify", tmp_path / "run").code == 0
     again = deephits("train", corpus.folder, tmp_path / "run", "--resume")
     assert "nothing to resume" in again.err
