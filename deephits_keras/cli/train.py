@@ -244,15 +244,14 @@ def train(
         click.echo(f"Columns that training never saw ({modality}): {', '.join(columns)}")
     epochs = metrics.get("members") or {"": metrics["selected_epoch"]}
     kept = ", ".join(map(str, epochs.values()))
-    limit = metrics.get("time_limit")
-    out_of_time = bool(limit) and limit["ended_training"]
-    if out_of_time:
+    limit = metrics.get("time_limit", {"ended_training": False})
+    if limit["ended_training"]:
         click.echo(
             f"The time limit of {limit['minutes']:g} min ended the training after "
             f"{limit['epochs']} {'or more ' * (len(epochs) > 1)}of {limit['planned_epochs']} epochs"
         )
     trained = len(done.history["epoch"].unique()) if len(epochs) == 1 else 0
-    if 0 < trained < current.config.training.epochs and not out_of_time:
+    if 0 < trained < current.config.training.epochs and not limit["ended_training"]:
         click.echo(
             f"Stopped after epoch {trained} of {current.config.training.epochs}: "
             f"{current.config.training.patience} epochs brought no better checkpoint (--patience)"

@@ -89,9 +89,9 @@ def finish_ensemble(run: Run, corpus: Corpus) -> None:
 
 def _time_note(run: Run, members: Mapping[str, Run]) -> dict[str, Any]:
     """What the shared time limit did, with the epochs of the member that has the fewest."""
-    notes = [member.metrics.get("time_limit") for member in members.values()]
-    if not all(notes):
+    if not run.config.training.time_limit:
         return {}
+    notes = [member.metrics["time_limit"] for member in members.values()]
     fewest = min(notes, key=lambda note: (not note["ended_training"], note["epochs"]))
     return {"time_limit": {**fewest, "minutes": run.config.training.time_limit}}
 
