@@ -49,6 +49,9 @@ SAME_SPLIT = (
 )
 
 
+SHARED = "The splits share tracks, so the true uncertainty is larger."
+
+
 @dataclass(frozen=True)
 class Line:
     """One recipe on one board.
@@ -90,6 +93,7 @@ class Board:
         metrics: Names of the metrics; recipes are ranked by the first one.
         lines: One line per recipe.
         ranking: Ranking of the recipes with every split; None if there is none.
+        one_tier: Whether all test tracks of a split are of one tier.
     """
 
     task: str
@@ -98,6 +102,7 @@ class Board:
     metrics: tuple[str, ...]
     lines: Sequence[Line]
     ranking: Ranking | None
+    one_tier: bool
 
     @property
     def same_split(self) -> bool:
@@ -113,7 +118,7 @@ class Leaderboard:
         out: The comparison's folder.
         boards: One per task and protocol.
         rows: All results.
-        outcome: `left_out`, `without`, `without_effect`, `copies` and `failed` of `run.Outcome`.
+        outcome: The fields of `run.Outcome`.
         published: Published metrics of the recipes, and why they can't be compared.
         synthetic: Whether the corpus was made by `deephits sample`.
         tracks: Number of tracks of the corpus.
@@ -149,7 +154,8 @@ class Leaderboard:
         keys = dict.fromkeys((row["task"], row["protocol"]) for row in measured)
         boards = [board(rows, task, protocol) for task, protocol in keys]
         noted = read_record(out / "outcome.json", dict[str, dict[str, Any]], "a comparison")
-        outcome = {"without_effect": {}, "copies": {}, "failed": {}, **noted}
+        # A comparison of an earlier version noted less.
+        outcome = {"without_effect": {}, "copies": {}, "failed": {}, "not_apart": {}, **noted}
         return cls(out, boards, rows, outcome, published()["peers"], synthetic, tracks)
 
     @property
@@ -183,6 +189,12 @@ class Leaderboard:
                 f"than one in {1 / LEAK_LEVEL:,.0f} would by chance: {', '.join(self.suspects)}. "
                 "Among many controls one may be chance: run the command again with more --controls."
             )
+        if one := [b for b in self.boards if b.one_tier]:
+            told = ", ".join(f"{b.task} by {b.protocol}" for b in one)
+            found.append(
+                "ONE TIER. All test tracks of a split are of one tier, so that its metrics say "
+                f"nothing: {told}. Compare on a corpus with more tracks, or by another task."
+            )
         if copies := self.outcome["copies"]:
             told = ", ".join(f"{name} ({rho:.3f})" for name, rho in copies.items())
             found.append(
@@ -192,6 +204,13 @@ class Leaderboard:
                 f"{','.join(copies)}"
             )
         return found
+
+    def notes(self, board: Board) -> list[str]:
+        """What to know about a board's splits and ranks."""
+        apart = [
+            f"Of seed 0, {note}." for note in self.outcome["not_apart"].get(board.protocol, ())
+        ]
+        return [_told_of(board), *apart]
 
     @property
     def page(self) -> Path:
@@ -226,6 +245,7 @@ class Leaderboard:
             "without_effect": self.outcome["without_effect"],
             "copies": self.outcome["copies"],
             "failed": self.outcome["failed"],
+            "not_apart": self.outcome["not_apart"],
             "published": list(self.published),
             "rows": list(self.rows),
         }
@@ -253,7 +273,6 @@ class Leaderboard:
                 "count": _count,
             },
             board=self,
-            same_split=SAME_SPLIT,
             recipes={row["recipe"]: _told(row["recipe"]) for row in self.rows},
         )
         write_text(self.page, page)
@@ -271,7 +290,9 @@ class Leaderboard:
                 standing = "" if line.rank is None else f"{line.rank:.1f}"
                 cost = [_seconds(line.seconds), _count(line.parameters)]
                 text.append(_row([line.recipe, *metrics, standing, *cost, line.modalities]))
-            text += ["", _told_of(each), ""]
+            for note in self.notes(each):
+                text += ["", note]
+            text.append("")
         return "\n".join(text)
 
 
@@ -320,7 +341,9 @@ def board(rows: Sequence[Mapping[str, Any]], task: str, protocol: str) -> Board:
         for name, own in by_recipe.items()
     ]
     lines.sort(key=lambda line: -(line.metrics[names[0]] or (-9.0, None))[0])
-    return Board(task, protocol, PROTOCOLS[protocol], names, lines, ranking)
+    # With a single true tier there is no ROC curve.
+    one_tier = not regression and any(_metric(row, task, "roc_auc") is None for row in here)
+    return Board(task, protocol, PROTOCOLS[protocol], names, lines, ranking, one_tier)
 
 
 def _metric(row: Mapping[str, Any], task: str, name: str) -> float | None:
@@ -378,13 +401,13 @@ def _row(cells: Sequence[str]) -> str:
 def _told_of(board: Board) -> str:
     ranking = board.ranking
     if ranking is None or ranking.critical_difference is None:
-        return "Too few splits or recipes for a test of the ranks."
-    told = (
-        f"Friedman's test on {ranking.blocks} splits: p = {ranking.p_value:.2g}. Mean ranks that "
-        f"differ by less than {ranking.critical_difference:.1f} (Nemenyi, level 0.05) can't be "
-        "told apart."
+        return "Too few splits or recipes to test the ranks."
+    return (
+        f"Ranked by {metric_name(board.metrics[0])}. Friedman's test on {ranking.blocks} splits: "
+        f"p = {ranking.p_value:.2g}. Mean ranks that differ by less than "
+        f"{ranking.critical_difference:.1f} are not significantly different (Nemenyi test, level "
+        f"0.05). {SAME_SPLIT if board.same_split else SHARED}"
     )
-    return f"{told} {SAME_SPLIT}" if board.same_split else told
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from deephits_keras.comparison.entrants import (
     enter,
 )
 from deephits_keras.comparison.trial import RESULT, Trial, carry_out
+from deephits_keras.corpus.apart import split_notes
 from deephits_keras.corpus.splits import Split, make_split
 from deephits_keras.corpus.table import Corpus
 from deephits_keras.corpus.twins import twin_groups, without_twins
@@ -144,6 +145,7 @@ class Outcome:
             recipe.
         failed: Reason for each failed trial, by its folder in OUT.
         copies: Rank correlation with the popularity of each column that is nearly a copy of it.
+        not_apart: What the first seed's split can't promise, in words, by protocol.
     """
 
     left_out: Mapping[str, str]
@@ -151,6 +153,7 @@ class Outcome:
     without_effect: Mapping[str, Sequence[str]]
     failed: Mapping[str, str]
     copies: Mapping[str, float] = field(default_factory=dict)
+    not_apart: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
@@ -181,7 +184,8 @@ def compare(plan: Plan, *, jobs: int = -1) -> Outcome:
     without = {e.recipe.name: dict(e.without) for e in entrants if e.without}
     without_effect = {e.recipe.name: list(e.without_effect) for e in entrants if e.without_effect}
     copies = copies_of_popularity(plan.corpus, entrants)
-    outcome = Outcome(left_out, without, without_effect, failed, copies)
+    not_apart = {protocol: _not_apart(plan, protocol) for protocol in plan.protocols}
+    outcome = Outcome(left_out, without, without_effect, failed, copies, not_apart)
     _note(plan, outcome)
     return outcome
 
@@ -196,13 +200,14 @@ def _note(plan: Plan, outcome: Outcome) -> None:
         | dict(getattr(outcome, kind))
         for kind in kinds
     }
-    copies = {**earlier.get("copies", {}), **outcome.copies}
+    for kind in ("copies", "not_apart"):
+        noted[kind] = {**earlier.get(kind, {}), **getattr(outcome, kind)}
     failed = {
         folder: reason
         for folder, reason in earlier.get("failed", {}).items()
         if not (plan.out / folder / RESULT).exists()
     }
-    write_json(path, {**noted, "copies": copies, "failed": {**failed, **outcome.failed}})
+    write_json(path, {**noted, "failed": {**failed, **outcome.failed}})
 
 
 def trials_of(plan: Plan, entrants: Sequence[Entrant]) -> list[Trial]:
@@ -234,7 +239,7 @@ def _write_splits(plan: Plan) -> None:
     groups = None
     for protocol in plan.protocols:
         for seed in range(plan.seeds):
-            path = plan.out / "splits" / protocol / f"seed-{seed}.parquet"
+            path = _split_file(plan, protocol, seed)
             if path.exists():
                 continue
             groups = twin_groups(plan.corpus) if groups is None else groups
@@ -242,6 +247,15 @@ def _write_splits(plan: Plan) -> None:
                 protocol, plan.corpus, seed=seed, validation=VALIDATION, test=TEST
             )
             without_twins(split, groups).to_parquet(path, plan.corpus)
+
+
+def _split_file(plan: Plan, protocol: str, seed: int) -> Path:
+    return plan.out / "splits" / protocol / f"seed-{seed}.parquet"
+
+
+def _not_apart(plan: Plan, protocol: str) -> list[str]:
+    split = Split.from_parquet(_split_file(plan, protocol, 0), len(plan.corpus))
+    return split_notes(plan.corpus, split)
 
 
 def _carry_out_all(trials: Sequence[Trial], jobs: int) -> dict[str, str]:

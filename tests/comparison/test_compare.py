@@ -206,6 +206,31 @@ def test_a_column_that_is_the_popularity_is_told(
     assert "NEARLY" not in honest.out
 
 
+def test_what_a_board_does_not_tell_is_said(
+    songs: Path, tmp_path: Path, deephits: Callable[..., Any]
+) -> None:
+    table = pd.read_csv(songs)
+    table.loc[:59, "artist_name"] = None
+    table["popularity"] = 10 + table["popularity"] / 10
+    table.to_csv(tmp_path / "songs.csv", index=False)
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    assert deephits("import", "table", tmp_path / "songs.csv", corpus).code == 0
+    words = ("compare", corpus, out, "--recipes", "boosting", "--controls", "0", *FEW)
+    outcome = deephits(*words, "--task", "tiers-3,regression", "--protocol", "artist,random")
+    assert outcome.code == 0, outcome.err
+    page, text = (out / "leaderboard.html").read_text(), (out / "leaderboard.md").read_text()
+    for told in (outcome.out, page):
+        assert "nothing: tiers-3 by artist, tiers-3 by random." in told, "nor of regression"
+    split = Split.from_parquet(out / "splits" / "artist" / "seed-0.parquet")
+    held_out = np.concatenate([rows for part, rows in split.parts.items() if part != "train"])
+    unknown = Corpus.open(corpus).column("artist_name").isna().to_numpy()[held_out].sum()
+    assert unknown
+    for told in (outcome.out, page, text):
+        assert f"{unknown} of {len(held_out)} held-out tracks name no artist" in told
+    # Tracks without an artist are no fault of a random split.
+    assert text.count("name no artist") == 2, "one line for each task"
+
+
 def test_a_recipe_without_artists_or_years_is_left_out(
     songs: Path, tmp_path: Path, deephits: Callable[..., Any]
 ) -> None:
