@@ -81,7 +81,14 @@ def song(path: Path, rng: np.random.Generator, *, is_hit: bool) -> None:
     soundfile.write(path, samples, rate)
 
 
-@pytest.mark.parametrize(("windows", "pooling"), [(1, "average"), (4, "average"), (4, "attention")])
+@pytest.mark.parametrize(
+    ("windows", "pooling"),
+    [
+        (1, "average"),
+        pytest.param(4, "average", marks=pytest.mark.nightly),
+        (4, "attention"),
+    ],
+)
 def test_a_cause_at_the_end_is_learned_with_windows_and_not_without(
     windows: int, pooling: str, tmp_path: Path
 ) -> None:

@@ -99,7 +99,7 @@ def said(corpus: Corpus, songs: list[Track], tmp_path_factory: pytest.TempPathFa
         if name != "web"
     ],
 )
-@pytest.mark.parametrize("task", ["tiers-5", "regression"])
+@pytest.mark.parametrize("task", ["tiers-5", pytest.param("regression", marks=pytest.mark.nightly)])
 def test_an_ensemble_says_the_same_in_every_format(
     task: str, kind: str, said: Said, songs: list[Track], tmp_path: Path
 ) -> None:

@@ -403,6 +403,7 @@ def test_the_columns_are_the_descriptors_with_the_key_spread_out() -> None:
     np.testing.assert_allclose(columns["tempo"][:2], statistics[:2, STATISTICS.index("rhythm.bpm")])
 
 
+@pytest.mark.nightly
 def test_table_a8_has_both_kinds_of_descriptors(
     table: Path, tmp_path: Path, deephits: Deephits
 ) -> None:

@@ -71,7 +71,9 @@ def finished(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Callab
     return make
 
 
-@pytest.fixture(params=["tiers-3 late", "regression early"])
+@pytest.fixture(
+    params=["tiers-3 late", pytest.param("regression early", marks=pytest.mark.nightly)]
+)
 def each_run(request: pytest.FixtureRequest, finished: Callable[..., Path], tmp_path: Path) -> Path:
     """A copy of an ensemble of each task, and of each fusion."""
     folder = finished(*request.param.split())
@@ -217,7 +219,14 @@ class StopError(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop", [("members/seed-3", 2), ("members/seed-4", 1), None])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        ("members/seed-3", 2),
+        pytest.param(("members/seed-4", 1), marks=pytest.mark.nightly),
+        None,
+    ],
+)
 def test_an_interrupted_ensemble_resumes_to_the_same_result(
     corpus: Corpus, tmp_path: Path, deephits: Deephits, run: Path, stop: Any
 ) -> None:
