@@ -68,8 +68,10 @@ def build_model(
     inputs: dict[str, Any] = {}
     embeddings: dict[str, Any] = {}
     presence: dict[str, Any] = {}
+    trained = False
     for modality, encoder in encoders.items():
         branch = (branches or {}).get(modality) or _build_branch(modality, encoder)
+        trained |= trainable_parameters(branch) > 0
         features = {}
         for spec in encoder.feature_specs:
             name = input_name(modality, spec.name)
@@ -82,6 +84,7 @@ def build_model(
 
     if head.per_group:
         embeddings = _groups(encoders, embeddings)
+    head = head.for_branches(trained=trained)
     outputs = head.build(embeddings, presence, wanted.outputs, classification)
     return keras.Model(inputs, outputs, name="deephits")
 

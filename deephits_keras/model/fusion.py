@@ -6,13 +6,15 @@ Add one by subclassing `Fusion` and naming it in `FUSIONS`.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from deephits_keras.errors import UserError
 from deephits_keras.model.compressed import CompressedFusion
-from deephits_keras.model.fusion_base import Fusion, concatenate
+from deephits_keras.model.fusion_base import POPULARITY_START, Fusion, concatenate
 from deephits_keras.model.head_names import SOFTMAX
 from deephits_keras.model.residual import ResidualFusion
 from deephits_keras.model.wide_deep import WideDeepFusion
@@ -195,6 +197,10 @@ class MembersFusion(Fusion):
 
     Attributes:
         members: Number of networks.
+        popularity_weight: With tiers, in training each network also predicts the popularity, whose
+            squared error is added to the loss with this weight, in deviations of 20 points. Only
+            where a branch is trained, which it helps, and with a softmax: an ordinal head has one
+            score per track anyway (docs/accuracy.md).
     """
 
     name: ClassVar[str] = "members"
@@ -203,6 +209,22 @@ class MembersFusion(Fusion):
     dropout: float = 0.2
     units: tuple[int, ...] = (128, 128)
     members: int = 16
+    popularity_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.popularity_weight < math.inf:
+            raise UserError(
+                f"popularity_weight must be 0 or more. Received: {self.popularity_weight}"
+            )
+
+    def popularity_beside(self, *, classification: bool) -> float:
+        """`popularity_weight`, for tiers from a softmax."""
+        return self.popularity_weight if classification and self.head == SOFTMAX else 0.0
+
+    def for_branches(self, *, trained: bool) -> MembersFusion:
+        """Without the popularity beside tiers, if no branch is trained."""
+        return self if trained else dataclasses.replace(self, popularity_weight=0.0)
 
     def check(self, modalities: Sequence[str], *, classification: bool) -> None:
         """As of every fusion; and the members."""
@@ -240,13 +262,14 @@ class MembersFusion(Fusion):
             head = output_layer(self.head, outputs, classification, "head")
             return OrdinalMemberOutput(head, dtype="float32", name="output")(x)
         start = MemberOutput(
-            outputs, classification, *POPULARITY_START, dtype="float32", name="output"
+            outputs,
+            classification,
+            *POPULARITY_START,
+            beside=int(self.popularity_beside(classification=classification) > 0),
+            dtype="float32",
+            name="output",
         )
         return start(x)
-
-
-POPULARITY_START = (0.2, 0.4)
-"""Deviation and mean of popularity / 100 at which a regression starts: those of most tables."""
 
 
 FUSIONS: dict[str, type[Fusion]] = {

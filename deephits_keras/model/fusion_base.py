@@ -15,6 +15,9 @@ from deephits_keras.model.head_names import SOFTMAX, check_head
 from deephits_keras.types import Tensor
 from deephits_keras.utils.records import to_plain
 
+POPULARITY_START = (0.2, 0.4)
+"""Deviation and mean of popularity / 100 at which a regression starts: those of most tables."""
+
 
 @dataclass(frozen=True)
 class Fusion(abc.ABC):
@@ -62,6 +65,23 @@ class Fusion(abc.ABC):
         """
         del modalities
         check_head(self.head, classification=classification)
+
+    def popularity_beside(self, *, classification: bool) -> float:
+        """Weight of the squared error of popularity in training, if it is predicted as well.
+
+        Args:
+            classification: Whether the task has tiers.
+
+        Returns:
+            The weight; 0 if the outputs in training are those of the task alone.
+        """
+        del classification
+        return 0.0
+
+    def for_branches(self, *, trained: bool) -> Fusion:
+        """The fusion of a model whose branches have trainable parameters or not."""
+        del trained
+        return self
 
     @abc.abstractmethod
     def build(

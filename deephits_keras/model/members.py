@@ -95,7 +95,7 @@ class MemberOutput(layers.Layer):  # type: ignore[misc]
 
     Called on `(batch, members, size)`. At inference it returns `(batch, outputs)`: the mean of a
     regression, or the logarithm of the members' mean class scores, which are logits. In training
-    it returns `(batch, members * outputs)`, as the loss is computed per member
+    it returns `(batch, members * (outputs + beside))`, as the loss is computed per member
     (`training.losses.PerMember`).
 
     Args:
@@ -103,6 +103,7 @@ class MemberOutput(layers.Layer):  # type: ignore[misc]
         classification: Whether the outputs are logits.
         scale: Factor of a regression's outputs, so that they start at the target's scale.
         offset: Offset that is added after scaling.
+        beside: Number of each member's further outputs, which only training has.
     """
 
     def __init__(
@@ -111,28 +112,32 @@ class MemberOutput(layers.Layer):  # type: ignore[misc]
         classification: bool,
         scale: float = 1.0,
         offset: float = 0.0,
+        beside: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.outputs, self.classification = outputs, classification
-        self.scale, self.offset = scale, offset
+        self.scale, self.offset, self.beside = scale, offset, beside
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights."""
         _, members, size = input_shape
         self.members = int(members or 0)
-        shape, draw = (self.members, int(size or 0), self.outputs), _like_torch(int(size or 0))
+        each = (self.members, self.outputs + self.beside)
+        shape, draw = (self.members, int(size or 0), each[1]), _like_torch(int(size or 0))
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=draw)
-        each = (self.members, self.outputs)
         self.bias = self.add_weight(name="bias", shape=each, initializer="zeros")
 
     def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         """`(batch, outputs)`, or every member's in training."""
-        said = ops.einsum("bms,mso->bmo", x, self.kernel) + self.bias
+        kernel, bias = self.kernel, self.bias
+        if self.beside and not training:
+            kernel, bias = kernel[:, :, : self.outputs], bias[:, : self.outputs]
+        said = ops.einsum("bms,mso->bmo", x, kernel) + bias
         if not self.classification:
             said = said * self.scale + self.offset
         if training:
-            return ops.reshape(said, (-1, self.members * self.outputs))
+            return ops.reshape(said, (-1, self.members * (self.outputs + self.beside)))
         if not self.classification:
             return ops.mean(said, axis=1)
         scores = ops.log_softmax(said, axis=-1)
@@ -149,6 +154,7 @@ class MemberOutput(layers.Layer):  # type: ignore[misc]
             "classification": self.classification,
             "scale": self.scale,
             "offset": self.offset,
+            "beside": self.beside,
         }
         return {**super().get_config(), **own}
 

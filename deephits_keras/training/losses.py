@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from deephits_keras.errors import UserError
-from deephits_keras.model.fusion_base import Fusion
+from deephits_keras.model.fusion_base import POPULARITY_START, Fusion
 from deephits_keras.runs.training_config import TRIPLET, TrainingConfig
-from deephits_keras.tasks import Task
+from deephits_keras.tasks import POPULARITY_MAX, Task
 from deephits_keras.training.triplet import TripletLoss
-from deephits_keras.types import Tensor
+from deephits_keras.types import Array, FloatArray, Tensor
 
 
 class _TierLoss(keras.losses.Loss):  # type: ignore[misc]
@@ -74,8 +75,8 @@ class CostLoss(_TierLoss):
 class PerMember(keras.losses.Loss):  # type: ignore[misc]
     """The mean loss of the members of a batch ensemble, computed per member.
 
-    Called on the targets `(batch,)` and, in training, `(batch, members * outputs)`; on
-    `(batch, outputs)`, as at inference, it is the loss itself.
+    Called on the targets and, in training, `(batch, members * outputs)`; on the output at
+    inference it is the loss itself.
 
     Args:
         loss: The loss of one member.
@@ -90,7 +91,8 @@ class PerMember(keras.losses.Loss):  # type: ignore[misc]
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Loss per track, `(batch,)`."""
-        members = y_pred.shape[-1] // self.outputs
+        # At inference there are no outputs beside the tiers.
+        members = max(1, y_pred.shape[-1] // self.outputs)
         cuts = [y_pred[:, m * self.outputs : (m + 1) * self.outputs] for m in range(members)]
         return ops.mean(ops.stack([self.loss.call(y_true, cut) for cut in cuts]), axis=0)
 
@@ -101,6 +103,56 @@ class PerMember(keras.losses.Loss):  # type: ignore[misc]
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> PerMember:
+        """Create the loss from the result of `get_config`."""
+        loss = keras.saving.deserialize_keras_object(config["loss"])
+        return cls(**{**config, "loss": loss})
+
+
+@keras.saving.register_keras_serializable("deephits")
+class WithPopularity(keras.losses.Loss):  # type: ignore[misc]
+    """A loss of tiers, and the squared error of the popularity that is predicted beside them.
+
+    A tier tells less than the popularity that it is made of: with few tracks a network learns more
+    from both (multi-task learning, Caruana 1997).
+
+    Called on `(batch, 2)` tiers and popularity / 100, and `(batch, outputs + 1)` logits and
+    popularity in deviations of 0.2 around 0.4; on `(batch, outputs)`, as at inference, it is the
+    loss of tiers alone.
+
+    Args:
+        loss: The loss of tiers.
+        outputs: Number of tiers.
+        weight: Factor of the squared error, in such deviations.
+    """
+
+    def __init__(
+        self,
+        loss: keras.losses.Loss,
+        outputs: int,
+        weight: float,
+        name: str = "with_popularity",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        self.loss, self.outputs, self.weight = loss, outputs, weight
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Loss per track, `(batch,)`."""
+        found = self.loss.call(y_true[:, 0], y_pred[:, : self.outputs])
+        if y_pred.shape[-1] == self.outputs:
+            return found
+        deviation, mean = POPULARITY_START
+        truth = (ops.cast(y_true[:, 1], y_pred.dtype) - mean) / deviation
+        return found + self.weight * ops.square(y_pred[:, self.outputs] - truth)
+
+    def get_config(self) -> dict[str, Any]:
+        """The loss's arguments."""
+        loss = keras.saving.serialize_keras_object(self.loss)
+        own = {"loss": loss, "outputs": self.outputs, "weight": self.weight}
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> WithPopularity:
         """Create the loss from the result of `get_config`."""
         loss = keras.saving.deserialize_keras_object(config["loss"])
         return cls(**{**config, "loss": loss})
@@ -135,6 +187,44 @@ class RankLoss(keras.losses.Loss):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """The loss's arguments."""
         return {**super().get_config(), "weight": self.weight}
+
+
+def members_loss(
+    task: Task, training: TrainingConfig, fusion: Fusion, *, beside: int = 0
+) -> keras.losses.Loss:
+    """The loss of the settings for a fusion of several networks, on `training_targets`.
+
+    Args:
+        task: The task.
+        training: The settings.
+        fusion: The fusion.
+        beside: Number of each network's outputs beside the tiers (`members.MemberOutput`).
+
+    Raises:
+        UserError: as `training_loss`.
+    """
+    loss = training_loss(task, training)
+    if weight := fusion.popularity_beside(classification=task.kind == "classification"):
+        loss = WithPopularity(loss, task.outputs, weight)
+    return PerMember(loss, task.outputs + beside)
+
+
+def training_targets(task: Task, popularity: FloatArray, fusion: Fusion) -> Array:
+    """What the loss of the settings is called on.
+
+    Args:
+        task: The task.
+        popularity: `(n,)` popularity of the tracks, 0-100.
+        fusion: The fusion.
+
+    Returns:
+        `(n,)` targets of the task; `(n, 2)` with popularity / 100 if a fusion predicts it beside
+        tiers.
+    """
+    targets = task.targets(popularity)
+    if not fusion.popularity_beside(classification=task.kind == "classification"):
+        return targets
+    return np.stack([targets, np.asarray(popularity) / POPULARITY_MAX], axis=1).astype(np.float32)
 
 
 def loss_of(task: Task) -> keras.losses.Loss:

@@ -53,7 +53,12 @@ from deephits_keras.training.boosting import fit_trees
 from deephits_keras.training.cluster import check_distributable
 from deephits_keras.training.ensemble import finish_ensemble, open_member
 from deephits_keras.training.listeners import Listeners
-from deephits_keras.training.losses import PerMember, check_loss, training_loss
+from deephits_keras.training.losses import (
+    check_loss,
+    members_loss,
+    training_loss,
+    training_targets,
+)
 from deephits_keras.training.optimizer import make_optimizer, plateau_rate
 from deephits_keras.training.results import score_parts, write_results
 from deephits_keras.training.scoring import Scored, scorer
@@ -369,7 +374,7 @@ def _training_batches(
     return Batches(
         stores,
         rows,
-        task.targets(corpus.popularity[rows]),
+        training_targets(task, corpus.popularity[rows], run.fusion),
         batch_size=training.batch_size,
         weights=_weights(run, corpus),
         seed=training.seed,
@@ -407,13 +412,17 @@ def _new_model(
         model = build_model(
             list(run.encoders.values()), fusion=run.fusion, task=run.task, learned_missing=learned
         )
-    loss = training_loss(run.task, training)
     per_member = run.fusion.per_member
+    if per_member:
+        beside = getattr(model.get_layer("output"), "beside", 0)
+        loss = members_loss(run.task, training, run.fusion, beside=beside)
+    else:
+        loss = training_loss(run.task, training)
     if training.loss == TRIPLET:
         model = with_embedding(model)
     model.compile(
         optimizer=make_optimizer(training, steps=training.epochs * steps),
-        loss=PerMember(loss, run.task.outputs) if per_member else loss,
+        loss=loss,
         # In training such models return more than the outputs, which metrics don't support.
         weighted_metrics=[] if per_member or training.loss == TRIPLET else [_metric(run.task)],
         # JAX is XLA; without it Keras runs every operation on its own there.

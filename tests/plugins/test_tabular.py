@@ -18,11 +18,16 @@ from deephits_plugins.tabular.encoder import frequent, word_means, word_of
 from sklearn.preprocessing import QuantileTransformer
 
 import deephits_keras as dh
+from deephits_keras.errors import UserError
 from deephits_keras.fields.quantiles import QuantileNormal, fit_quantiles
 from deephits_keras.fields.sampling import RowSample
+from deephits_keras.model.builder import build_model
+from deephits_keras.model.fusion import get_fusion
 from deephits_keras.model.members import BatchEnsembleDense, MemberOutput
+from deephits_keras.runs.training_config import TrainingConfig
+from deephits_keras.tasks import get_task
 from deephits_keras.tracks import Track
-from deephits_keras.training.losses import PerMember
+from deephits_keras.training.losses import PerMember, members_loss, training_targets
 
 
 def computed(values: Any) -> np.ndarray[Any, Any]:
@@ -155,6 +160,49 @@ def test_members_answer_together_and_learn_apart(classification: bool) -> None:
     assert float(per_member(truth, together)) == pytest.approx(float(loss(truth, together)))
     again = PerMember.from_config(per_member.get_config())
     assert float(again(truth, apart)) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.backends
+def test_members_predict_the_popularity_beside_tiers_in_training_alone() -> None:
+    layer = MemberOutput(3, True, beside=1)
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(6, 2, 5)).astype(np.float32)
+    together, apart = computed(layer(x)), computed(layer(x, training=True))
+    assert together.shape == (6, 3)
+    each = apart.reshape(6, 2, 4)
+    scores = np.exp(each[..., :3]) / np.exp(each[..., :3]).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(np.exp(together), scores.mean(axis=1), atol=1e-5)
+    fusion = get_fusion({"name": "members", "popularity_weight": 2.0})
+    popularity = np.array([3.0, 24, 25, 64, 65, 100])
+    truth = training_targets(get_task("tiers-3"), popularity, fusion)
+    assert truth[:, 0].tolist() == [0, 0, 1, 1, 2, 2]
+    of_tiers = -np.log(np.take_along_axis(scores, truth[:, None, :1].astype(int), axis=2))
+    of_popularity = (each[..., 3:] - (popularity[:, None, None] / 100 - 0.4) / 0.2) ** 2
+    wanted = float(np.mean(of_tiers + 2 * of_popularity))
+    loss = members_loss(get_task("tiers-3"), TrainingConfig(), fusion, beside=1)
+    for same in (loss, type(loss).from_config(loss.get_config())):
+        assert float(same(truth, apart)) == pytest.approx(wanted, rel=1e-4)
+    alone = -np.take_along_axis(together, truth[:, :1].astype(int), axis=1).mean()
+    assert float(loss(truth, together)) == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("task", "head"), [("regression", "softmax"), ("tiers-3", "corn"), ("tiers-3", "softmax")]
+)
+def test_whatever_has_no_tier_scores_of_its_own_has_no_popularity_beside(
+    task: str, head: str
+) -> None:
+    fusion = get_fusion({"name": "members", "popularity_weight": 1.0, "head": head})
+    targets = training_targets(get_task(task), np.array([10.0, 70]), fusion)
+    beside = task == "tiers-3" and head == "softmax"
+    assert targets.shape == ((2, 2) if beside else (2,))
+    for modalities, trained in (("meta=tabular", False), ("meta=tabular,mel=hit_cnn", True)):
+        model = build_model(modalities, fusion=fusion, task=task)
+        output = model.get_layer("output")
+        assert getattr(output, "beside", 0) == (trained and beside), "fields learn nothing from it"
+        assert model.output_shape == (None, get_task(task).outputs)
+    with pytest.raises(UserError, match="popularity_weight must be 0 or more"):
+        get_fusion({"name": "members", "popularity_weight": -1.0})
 
 
 @pytest.mark.parametrize("task", ["regression", pytest.param("tiers-3", marks=pytest.mark.nightly)])
