@@ -154,8 +154,9 @@ def server(words: list[str]) -> Iterator[str]:
         process.terminate()
 
 
-NIGHTLY = ("docs/essentia.md", "docs/peers.md")
-"""A minute each, with what tests/plugins/test_essentia_fit.py and tests/comparison have, too."""
+NIGHTLY = ("docs/essentia.md", "docs/explain.md", "docs/peers.md")
+"""A minute each, with what tests/plugins/test_essentia_fit.py, tests/explanation and
+tests/comparison have, too."""
 
 
 @pytest.mark.parametrize(

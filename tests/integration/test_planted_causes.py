@@ -33,11 +33,11 @@ HELD_OUT = 55
 EXPLAINED = 3
 
 
-NIGHTLY = [pytest.param(cause, marks=pytest.mark.nightly) for cause in ("lyrics", "meta")]
-"""That these branches learn is tested in tests/plugins, too, and faster."""
+pytestmark = pytest.mark.nightly
+"""That these branches learn is tested in tests/audio and tests/plugins, too, and faster."""
 
 
-@pytest.fixture(scope="module", params=["audio", *NIGHTLY])
+@pytest.fixture(scope="module", params=["audio", "lyrics", "meta"])
 def planted(request: pytest.FixtureRequest, sample: Path, tmp_path_factory) -> tuple[str, Corpus]:
     folder = tmp_path_factory.mktemp(request.param)
     raw = folder / "raw"
