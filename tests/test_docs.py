@@ -154,9 +154,9 @@ def server(words: list[str]) -> Iterator[str]:
         process.terminate()
 
 
-NIGHTLY = ("docs/essentia.md", "docs/explain.md", "docs/peers.md")
-"""A minute each, with what tests/plugins/test_essentia_fit.py, tests/explanation and
-tests/comparison have, too."""
+NIGHTLY = ("docs/essentia.md", "docs/explain.md", "docs/peers.md", "docs/time.md")
+"""Half a minute or more each, with what tests/plugins/test_essentia_fit.py, tests/explanation,
+tests/comparison and tests/training have, too."""
 
 
 @pytest.mark.parametrize(

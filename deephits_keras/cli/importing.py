@@ -329,5 +329,7 @@ def _show(summary: ImportSummary, *, as_json: bool) -> None:
         click.echo(f"  note: {note}")
     rejected = sum(summary.rejected.values())
     if rejected:
-        click.echo(f"  rejected          {rejected:,} (duplicates: {summary.duplicates:,})")
+        fields = ", ".join(f"{name} {count:,}" for name, count in summary.rejected.items())
+        duplicates = f"duplicates: {summary.duplicates:,}"
+        click.echo(f"  rejected          {rejected:,} ({fields}; {duplicates})")
         click.echo(f"                    {corpus.folder / 'rejected.csv'}")

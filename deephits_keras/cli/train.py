@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ from deephits_keras.runs.files import REPORT, require_free
 from deephits_keras.runs.training_config import TrainingConfig
 
 if TYPE_CHECKING:
+    from deephits_keras.tasks import Task
     from deephits_keras.training.distribution import Distribution
 
 
@@ -256,9 +258,19 @@ def train(
             f"Stopped after epoch {trained} of {current.config.training.epochs}: "
             f"{current.config.training.patience} epochs brought no better checkpoint (--patience)"
         )
+    for part, found in metrics["parts"].items():
+        click.echo(f"{part}: {_told(found, done.task)}")
     click.echo(f"Kept epoch{'s' * (len(epochs) > 1)} {kept}. Report: {run / REPORT}")
     for warning in metrics.get("warnings", []):
         click.echo(f"warning: {warning}")
+
+
+def _told(found: Mapping[str, Mapping[str, float | None]], task: Task) -> str:
+    """The main metrics of a part."""
+    from deephits_keras.report.labels import metric_name, show_metric
+
+    names = ("r2", "mae") if task.kind == "regression" else ("macro_f1", "accuracy")
+    return ", ".join(f"{metric_name(n)} {show_metric(n, found[task.name][n])}" for n in names)
 
 
 def _leave_one_out(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -319,8 +321,8 @@ def test_a_killed_worker_ends_it_in_words_and_it_goes_on(
                 break
         # An earlier comparison of this process may have started them.
         for worker in multiprocessing.active_children():
-            if worker.name.startswith("Loky"):
-                worker.kill()
+            if worker.pid and worker.name.startswith("Loky"):
+                os.kill(worker.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_workers_in_the_middle)
     killer.start()

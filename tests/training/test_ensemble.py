@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -261,6 +262,7 @@ def test_the_command_trains_an_ensemble(corpus: Corpus, tmp_path: Path, deephits
     assert "members/seed-1  epoch   1 of 9" in outcome.out
     ended = "The time limit of 0.0001 min ended the training after 1 or more of 9 epochs"
     assert ended in outcome.out
+    assert re.search(r"^validation: Macro-F1 [\d.]+%, Accuracy [\d.]+%$", outcome.out, re.MULTILINE)
     assert "Kept epochs 1, 1." in outcome.out
     report = " ".join((tmp_path / "run" / "report.html").read_text().split())
     assert "shared by the models, which ended it after 1 or more of 9 epochs" in report
