@@ -141,8 +141,8 @@ def compare(
                     for line in board.lines
                 ),
             )
-            for note in outcome.not_apart.get(board.protocol, ()):
-                click.echo(f"Of seed 0, {note}")
+            for note in found.not_apart(board):
+                click.echo(note)
         for name, reason in outcome.left_out.items():
             click.echo(f"{name} is skipped: {reason}")
         for warning in found.warnings:

@@ -47,8 +47,6 @@ SAME_SPLIT = (
     "By date every seed has the same test tracks: spread and test are those of training alone, and "
     "tell nothing of other songs."
 )
-
-
 SHARED = "The splits share tracks, so the true uncertainty is larger."
 
 
@@ -207,10 +205,12 @@ class Leaderboard:
 
     def notes(self, board: Board) -> list[str]:
         """What to know about a board's splits and ranks."""
-        apart = [
-            f"Of seed 0, {note}." for note in self.outcome["not_apart"].get(board.protocol, ())
-        ]
-        return [_told_of(board), *apart]
+        return [_told_of(board), *self.not_apart(board)]
+
+    def not_apart(self, board: Board) -> list[str]:
+        """What a board's splits can't promise, told of the first."""
+        notes = self.outcome["not_apart"].get(board.protocol, ())
+        return [f"Of seed 0, {note}." for note in notes]
 
     @property
     def page(self) -> Path:

@@ -17,7 +17,7 @@ from deephits_keras.comparison.entrants import (
     copies_of_popularity,
     enter,
 )
-from deephits_keras.comparison.trial import RESULT, Trial, carry_out
+from deephits_keras.comparison.trial import RESULT, Trial, carry_out, split_file
 from deephits_keras.corpus.apart import split_notes
 from deephits_keras.corpus.splits import Split, make_split
 from deephits_keras.corpus.table import Corpus
@@ -239,7 +239,7 @@ def _write_splits(plan: Plan) -> None:
     groups = None
     for protocol in plan.protocols:
         for seed in range(plan.seeds):
-            path = _split_file(plan, protocol, seed)
+            path = split_file(plan.out, protocol, seed)
             if path.exists():
                 continue
             groups = twin_groups(plan.corpus) if groups is None else groups
@@ -249,12 +249,8 @@ def _write_splits(plan: Plan) -> None:
             without_twins(split, groups).to_parquet(path, plan.corpus)
 
 
-def _split_file(plan: Plan, protocol: str, seed: int) -> Path:
-    return plan.out / "splits" / protocol / f"seed-{seed}.parquet"
-
-
 def _not_apart(plan: Plan, protocol: str) -> list[str]:
-    split = Split.from_parquet(_split_file(plan, protocol, 0), len(plan.corpus))
+    split = Split.from_parquet(split_file(plan.out, protocol, 0), len(plan.corpus))
     return split_notes(plan.corpus, split)
 
 

@@ -25,6 +25,11 @@ CONTROL_SEED = 7919
 """Offset of a trial's seed for the shuffled popularity of its control."""
 
 
+def split_file(out: Path, protocol: str, seed: int) -> Path:
+    """Where a comparison in the folder `out` keeps the split of a protocol and seed."""
+    return out / "splits" / protocol / f"seed-{seed}.parquet"
+
+
 @dataclass(frozen=True)
 class Trial:
     """One trial of a comparison, with all data for a worker process.
@@ -64,7 +69,7 @@ class Trial:
     @property
     def split_file(self) -> Path:
         """The split of its protocol and seed, equal for every recipe and task."""
-        return self.out / "splits" / self.protocol / f"seed-{self.seed}.parquet"
+        return split_file(self.out, self.protocol, self.seed)
 
     @property
     def finished(self) -> bool:
